@@ -1,0 +1,155 @@
+"""Three branches, three policies.
+
+::
+
+    MemoriaError
+    ├── Refused     4xx, nothing is recorded: the caller must change the request
+    │   ├── InvalidRequest      400
+    │   ├── Unauthorized        401
+    │   ├── UnknownRoute        404
+    │   ├── WrongMethod         405
+    │   ├── Conflict            409
+    │   └── BodyTooLarge        413
+    ├── Terminal    recorded with its reason and acknowledged: trying again cannot mend it
+    │   ├── MediaGone           the photo is no longer there
+    │   ├── MediaForbidden      the URL leads where we do not go
+    │   ├── MediaTooLarge       more bytes or pixels than the limit
+    │   ├── UnreadableMedia     no decoder makes sense of it
+    │   └── UnsupportedMedia    a kind of file that is not a photo
+    └── Transient   503, recorded with the next try
+        ├── MediaUnavailable    the media host timed out or answered 5xx
+        ├── StoreUnavailable    the database did not answer
+        ├── CallbackFailed      the app's callback did not accept the outcome
+        └── EngineUnavailable   the model cannot serve now
+
+A message is one plain sentence for the person who reads the error: it names the field or the
+limit, and never carries a URL's query, a token, a path of the machine or a vector.
+"""
+
+from typing import ClassVar
+
+
+class MemoriaError(Exception):
+    """The root: ``code`` is what programs compare, the message is for people."""
+
+    code: ClassVar[str] = "internal_error"
+    status: ClassVar[int] = 500
+
+    @property
+    def message(self) -> str:
+        """One plain sentence."""
+        return str(self)
+
+
+class Refused(MemoriaError):
+    """The request itself is wrong: nothing is recorded."""
+
+    status = 400
+
+
+class InvalidRequest(Refused):
+    """The body is not what the contract asks for."""
+
+    code = "invalid_request"
+
+
+class Unauthorized(Refused):
+    """No valid secret or signature came with the request."""
+
+    code = "unauthorized"
+    status = 401
+
+
+class UnknownRoute(Refused):
+    """There is nothing at this path."""
+
+    code = "not_found"
+    status = 404
+
+
+class WrongMethod(Refused):
+    """The path exists, the method does not."""
+
+    code = "method_not_allowed"
+    status = 405
+
+
+class Conflict(Refused):
+    """The ids are known, but belong to something else."""
+
+    code = "conflict"
+    status = 409
+
+
+class BodyTooLarge(Refused):
+    """The request body is over its limit."""
+
+    code = "body_too_large"
+    status = 413
+
+
+class Terminal(MemoriaError):
+    """Trying again cannot mend it: recorded, acknowledged."""
+
+    status = 200
+
+
+class MediaGone(Terminal):
+    """The photo is no longer where the database says it is."""
+
+    code = "media_gone"
+
+
+class MediaForbidden(Terminal):
+    """The URL points outside the allowed hosts, or storage denies access."""
+
+    code = "media_forbidden"
+
+
+class MediaTooLarge(Terminal):
+    """The photo has more bytes or pixels than the limit."""
+
+    code = "media_too_large"
+
+
+class UnreadableMedia(Terminal):
+    """The bytes are no image that can be decoded."""
+
+    code = "unreadable_media"
+
+
+class UnsupportedMedia(Terminal):
+    """The file is of a kind that is not a still photo: video, RAW, PDF, SVG, HTML, archive."""
+
+    code = "unsupported_media_type"
+
+
+class Transient(MemoriaError):
+    """Trying again may mend it: the next try is recorded, the answer is 503."""
+
+    code = "temporarily_unavailable"
+    status = 503
+
+
+class MediaUnavailable(Transient):
+    """The media host timed out or answered 5xx."""
+
+    code = "media_unavailable"
+
+
+class StoreUnavailable(Transient):
+    """The database did not answer, or answered with trouble of its own."""
+
+    code = "store_unavailable"
+
+
+class CallbackFailed(Transient):
+    """The app's callback did not accept the outcome."""
+
+    code = "callback_failed"
+
+
+class EngineUnavailable(Transient):
+    """The model cannot serve this request now."""
+
+    code = "engine_unavailable"

@@ -1,0 +1,31 @@
+"""What the engine says about one face."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face in one photo; coordinates are fractions of the upright image, clipped to it."""
+
+    box: F32  # (4,) x y w h: top left corner and size, 0..1, x to the right, y down
+    score: float  # the detector's confidence, 0..1
+    quality: float  # how well this face can be recognised, 0..1 (faces/quality.py)
+    landmarks: F32  # (5, 2) left eye, right eye, nose, left and right corner of the mouth, as seen
+    embedding: F32  # (512,) unit length
+
+
+class FaceEngine(Protocol):
+    """Finds and embeds faces; built once per worker, safe to call from several threads."""
+
+    model: str  # the name stored with every face: vectors of different models are never compared
+
+    def find_faces(self, image: Image) -> list[Face]:
+        """All faces of an upright RGB photo, best first. (h, w, 3) uint8 -> 0..max_faces faces."""
+        ...
