@@ -1,0 +1,137 @@
+"""The environment, read once into a frozen settings object.
+
+A wrong or missing variable stops the start with one message that names every problem at once.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+OFF = "off"
+
+
+class BadConfiguration(Exception):
+    """The environment does not make a working service; the message lists every variable to mend."""
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be a full URL, such as https://project.supabase.co")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("must use https, except on loopback")
+    return value.rstrip("/")
+
+
+def _hosts(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(host for host in (part.strip().lower() for part in value.split(",")) if host)
+
+
+Url = Annotated[str, AfterValidator(_http_url)]
+
+
+class Settings(BaseModel):
+    """What both services are told by their environment; see ``.env.example``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    supabase_url: Url
+    supabase_service_role_key: SecretStr
+    callback_url: Url | Literal["off"]
+    callback_secret: SecretStr
+    webhook_secret: SecretStr
+    webhook_secret_previous: SecretStr | None = None
+
+    detection_threshold: float = Field(0.5, gt=0, lt=1)
+    det_size: int = Field(640, ge=320, le=640)
+    min_cluster_size: int = Field(3, ge=2)
+    min_samples: int = Field(2, ge=1)
+    cluster_epsilon: float = Field(0.4, ge=0, le=2)  # cosine distance
+    use_gpu: bool = False
+    model_pack: str = Field("buffalo_l", pattern=r"^[A-Za-z0-9._-]+$")
+    model_dir: Path
+
+    max_media_bytes: int = Field(64_000_000, gt=0)
+    max_media_pixels: int = Field(120_000_000, gt=0)
+    max_faces_per_photo: int = Field(200, gt=0)
+    fetch_timeout_seconds: float = Field(30, gt=0)
+    signed_url_seconds: int = Field(3600, ge=60)
+    media_url_hosts: tuple[str, ...] = ()
+    store_timeout_seconds: float = Field(60, gt=0)
+    callback_timeout_seconds: float = Field(10, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
+        filled = dict(values)
+        if "callback_url" in filled and str(filled["callback_url"]).lower() == OFF:
+            filled["callback_url"] = OFF
+            filled.setdefault("callback_secret", filled.get("webhook_secret", ""))
+        if "callback_secret" in filled:
+            filled.setdefault("webhook_secret", filled["callback_secret"])
+        else:  # CALLBACK_SECRET is named as missing; its default must not be named as well
+            filled.setdefault("webhook_secret", "missing")
+        filled.setdefault("model_dir", f"/models/{filled.get('model_pack', 'buffalo_l')}")
+        filled["media_url_hosts"] = _hosts(filled.get("media_url_hosts", ""))
+        return filled
+
+    @model_validator(mode="after")
+    def _check_secrets(self) -> Self:
+        if self.det_size not in (320, 640):
+            raise ValueError("DET_SIZE: must be 640 or 320")
+        if self.webhook_secret.get_secret_value() == OFF and not self._on_loopback:
+            raise ValueError(
+                "WEBHOOK_SECRET: off is allowed only where SUPABASE_URL is on loopback"
+            )
+        for name in ("supabase_service_role_key", "callback_secret", "webhook_secret"):
+            if not getattr(self, name).get_secret_value():
+                raise ValueError(f"{name.upper()}: must not be empty")
+        return self
+
+    @property
+    def _on_loopback(self) -> bool:
+        return urlsplit(self.supabase_url).hostname in LOOPBACK
+
+    @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets that a caller may present; empty where callers are not asked."""
+        if self.webhook_secret.get_secret_value() == OFF:
+            return ()
+        accepted = (self.webhook_secret, self.webhook_secret_previous)
+        return tuple(secret.get_secret_value() for secret in accepted if secret is not None)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """Read the known variables; empty ones count as missing.
+
+        Raises BadConfiguration with one line per wrong or missing variable.
+        """
+        known = {name: environ.get(name.upper(), "").strip() for name in cls.model_fields}
+        try:
+            return cls.model_validate({name: value for name, value in known.items() if value})
+        except ValidationError as exc:
+            raise BadConfiguration(_explain(exc)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    problems: dict[str, str] = {}
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        variable = str(problem["loc"][0]).upper() if problem["loc"] else ""
+        text = "is missing" if problem["type"] == "missing" else problem["msg"]
+        text = text.removeprefix("Value error, ")
+        problems.setdefault(variable or text, f"{variable}: {text}" if variable else text)
+    return "cannot start, the environment needs mending:\n  " + "\n  ".join(problems.values())

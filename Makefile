@@ -1,0 +1,63 @@
+# Everything runs in the project's own environment, .venv; nothing else is installed.
+PYTHON ?= python3
+BIN    := .venv/bin
+export PYTHONPATH := shared:.
+export PYTHONWARNINGS ?= default
+
+PHOTOS ?=
+OUT    ?= out
+
+.PHONY: demo test lint types fmt chaos bench bench-cluster bench-grouping bench-faces lock clean
+
+demo: .venv/demo            ## find the people in PHOTOS (or in a sample event), write OUT/index.html
+	@$(BIN)/python -m local.demo $(if $(PHOTOS),--photos "$(PHOTOS)") --out "$(OUT)"
+
+test: .venv/test lint types ## every test
+	$(BIN)/python -m pytest
+
+lint: .venv/test            ## ruff, shellcheck
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/shellcheck deploy.sh .ci/run
+
+types: .venv/test           ## mypy --strict
+	$(BIN)/mypy
+
+fmt: .venv/test             ## format and sort
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+chaos: .venv/test           ## 1,000 photos through every fault we can inject
+	$(BIN)/python -m tests.chaos
+
+bench: .venv/bench          ## speed and memory against the peers, into docs/benchmarks.md
+	$(BIN)/python -m benchmarks
+
+bench-cluster: .venv/bench  ## exact HDBSCAN against its peers
+	$(BIN)/python -m benchmarks.cluster
+
+bench-grouping: .venv/bench ## quality of the grouping, and its sensitivity
+	$(BIN)/python -m benchmarks.grouping
+
+bench-faces: .venv/bench    ## recall, invariance and cost of finding faces
+	$(BIN)/python -m benchmarks.find_faces
+
+# One environment, filled as far as the goal needs: demo < test < bench.
+.venv/demo: local/requirements.txt
+.venv/test: tests/requirements.txt
+.venv/bench: benchmarks/requirements.txt
+.venv/demo .venv/test .venv/bench:
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing what $(@F) needs into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+# insightface asks for opencv-python beside opencv-python-headless; they overwrite each other.
+lock:                       ## pin what the requirements.in ask for (needs uv)
+	for folder in functions/process functions/cluster local tests benchmarks; do \
+	  uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	    --python-version 3.11 $$folder/requirements.in -o $$folder/requirements.txt || exit 1; \
+	done
+
+clean:
+	rm -rf .venv .cache out

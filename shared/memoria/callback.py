@@ -1,0 +1,73 @@
+"""Tell the app how a job ended: one signed POST, tried at once and then as a job of its own."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import httpx
+
+from memoria import log
+from memoria.auth import sign
+from memoria.config import OFF
+from memoria.errors import CallbackFailed, MemoriaError
+from memoria.store.jobs import Claim, JobStore, NotClaimed
+
+if TYPE_CHECKING:
+    from memoria.config import Settings
+
+
+class Callback:
+    """Delivers owed callbacks. At least once: the receiver deduplicates on ``webhook-id``."""
+
+    def __init__(self, store: JobStore, settings: "Settings") -> None:
+        """Post to the URL of the settings; ``off`` delivers nothing and owes nothing."""
+        self._store = store
+        self._url = settings.callback_url
+        self._secret = settings.callback_secret.get_secret_value()
+        self._http = httpx.Client(timeout=settings.callback_timeout_seconds, follow_redirects=False)
+        # a slow receiver must not hold up the answer: the result is committed, the debt recorded
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="callback")
+
+    def soon(self, job_id: str | None, event_id: str) -> None:
+        """Deliver in the background what a commit has just come to owe."""
+        if job_id is not None:
+            self._threads.submit(self._try, job_id, event_id)
+
+    def deliver(self, job_id: str, event_id: str) -> Claim | NotClaimed:
+        """Claim the debt and pay it. Raises CallbackFailed after recording the next try."""
+        claim = self._store.claim("callback", job_id, event_id)
+        if isinstance(claim, NotClaimed):
+            return claim
+        try:
+            self._post(claim)
+        except CallbackFailed as error:
+            self._store.fail(claim, error, terminal=False)
+            raise
+        self._store.complete_callback(claim)
+        log.event("callback_delivered", job_id=job_id, event_id=event_id, attempt=claim.attempt)
+        return claim
+
+    def _try(self, job_id: str, event_id: str) -> None:
+        try:
+            self.deliver(job_id, event_id)
+        except MemoriaError as error:
+            log.event("callback_postponed", job_id=job_id, event_id=event_id, code=error.code)
+        except Exception:
+            log.failure("callback_broke", job_id=job_id, event_id=event_id)
+
+    def _post(self, claim: Claim) -> None:
+        if self._url == OFF:
+            return
+        body = json.dumps(claim.payload, separators=(",", ":")).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "Authorization": f"Bearer {self._secret}",
+            **sign(self._secret, claim.job_id, int(time.time()), body),
+        }
+        try:
+            answer = self._http.post(self._url, content=body, headers=headers)
+        except httpx.HTTPError as exc:
+            raise CallbackFailed(f"the callback did not answer ({type(exc).__name__})") from exc
+        if not answer.is_success:
+            raise CallbackFailed(f"the callback answered {answer.status_code}")

@@ -1,0 +1,34 @@
+"""``memoria``: the command line for those who run it."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from memoria import __version__
+from memoria.config import BadConfiguration
+from memoria.errors import MemoriaError
+
+COMMANDS = ("doctor", "status", "backfill", "calibrate")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="memoria", description="Finds the people in event photos")
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    modules = {name: importlib.import_module(f"memoria.cli.{name}") for name in COMMANDS}
+    for module in modules.values():
+        module.add_parser(commands)
+    chosen = parser.parse_args(arguments)
+    try:
+        return int(modules[chosen.command].run(chosen))
+    except (BadConfiguration, MemoriaError) as problem:
+        sys.stderr.write(f"memoria: {problem}\n")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

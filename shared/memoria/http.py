@@ -1,0 +1,156 @@
+"""The rim of both services: route, authenticate, parse, run, answer.
+
+The only place that catches broadly, and the only one that knows Flask.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import flask
+from werkzeug.exceptions import HTTPException
+
+from memoria import __version__, log, metrics
+from memoria.auth import claims_identity, has_bearer, verify
+from memoria.contracts import Dispatch, Json, error_body, parse_body
+from memoria.errors import (
+    BodyTooLarge,
+    InvalidRequest,
+    MemoriaError,
+    Unauthorized,
+    UnknownRoute,
+    WrongMethod,
+)
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+MAX_BODY_BYTES = 1 << 20
+BODY_SECONDS = 20.0
+_CHUNK_BYTES = 1 << 16
+_ACKNOWLEDGED = ("job_id", "status", "reason", "error", "faces_detected", "clusters_created")
+
+
+class InternalError(MemoriaError):
+    """A bug of ours: logged with its traceback, answered without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One HTTP function: its name is its route, ``/`` an alias."""
+
+    name: str
+    secrets: tuple[str, ...]  # empty: callers are not asked
+    direct: "type[BaseModel]"  # the contract of a direct request
+    kinds: frozenset[str]  # the kinds of dispatch that this service takes
+    run: Callable[[Any], Json]
+    ready: Callable[[], Json]  # builds what is built once, then tells about it
+    health: Callable[[], Json]  # tells without building
+    routes: "dict[str, tuple[str, Callable[[flask.Request], flask.Response]]]" = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Lay out the routes: path -> method and answer."""
+        work = ("POST", self._work)
+        routes = {
+            "/": work,
+            f"/{self.name}": work,
+            "/health": ("GET", self._health),
+            "/ready": ("GET", self._ready),
+            "/metrics": ("GET", self._metrics),
+        }
+        object.__setattr__(self, "routes", routes)
+
+    def __call__(self, request: flask.Request) -> flask.Response:
+        """Answer any request on any path."""
+        with log.bound(**_trace(request)):
+            try:
+                response = self._route(request)
+            except MemoriaError as error:
+                response = _refusal(error)
+            except Exception:
+                log.failure("unexpected")
+                response = _refusal(InternalError("an internal error"))
+            metrics.request(self.name, str(response.status_code))
+            return response
+
+    def _route(self, request: flask.Request) -> flask.Response:
+        path = "/" + request.path.strip("/")
+        if path not in self.routes:
+            raise UnknownRoute("there is nothing at this path")
+        method, answer = self.routes[path]
+        if request.method != method and (request.method, method) != ("HEAD", "GET"):
+            raise WrongMethod(f"use {method} here")
+        return answer(request)
+
+    def _work(self, request: flask.Request) -> flask.Response:
+        headers = _headers(request)
+        if self.secrets and not claims_identity(headers):
+            raise Unauthorized("a valid secret or signature is required")
+        if "webhook-signature" not in headers:
+            verify(headers, b"", self.secrets)  # a wrong bearer costs us no body
+        raw = _read_body(request)
+        verify(headers, raw, self.secrets)
+        work = parse_body(raw, self.direct)
+        if not isinstance(work, Dispatch):
+            return flask.jsonify(self.run(work))
+        if work.kind not in self.kinds:
+            raise InvalidRequest(f"record.kind: {self.name} does not take {work.kind!r}")
+        return flask.jsonify(_acknowledgement(self.run(work)))
+
+    def _health(self, _: flask.Request) -> flask.Response:
+        return flask.jsonify({"status": "healthy", "version": __version__, **self.health()})
+
+    def _ready(self, _: flask.Request) -> flask.Response:
+        return flask.jsonify({"status": "ready", "version": __version__, **self.ready()})
+
+    def _metrics(self, request: flask.Request) -> flask.Response:
+        if self.secrets and not has_bearer(_headers(request), self.secrets):
+            raise Unauthorized("a valid secret is required")
+        return flask.Response(metrics.render(), mimetype="text/plain; version=0.0.4")
+
+
+def _headers(request: flask.Request) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _read_body(request: flask.Request) -> bytes:
+    """At most MAX_BODY_BYTES within BODY_SECONDS, whatever the length header says."""
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise BodyTooLarge(f"the body is over {MAX_BODY_BYTES} bytes")
+    if (socket := request.environ.get("gunicorn.socket")) is not None:
+        socket.settimeout(BODY_SECONDS)
+    deadline = time.monotonic() + BODY_SECONDS
+    body = bytearray()
+    try:
+        while chunk := request.stream.read(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise BodyTooLarge(f"the body is over {MAX_BODY_BYTES} bytes")
+            if time.monotonic() > deadline:
+                raise InvalidRequest("the body arrives too slowly")
+    except (OSError, HTTPException) as exc:
+        raise InvalidRequest("the body could not be read") from exc
+    return bytes(body)
+
+
+def _acknowledgement(outcome: Json) -> Json:
+    """What a webhook is told: under 300 bytes, as pg_net stores it where any role may read."""
+    short = {name: outcome[name] for name in _ACKNOWLEDGED if name in outcome}
+    if "error" in short:
+        short["error"] = {"code": short["error"]["code"]}
+    return short
+
+
+def _refusal(error: MemoriaError) -> flask.Response:
+    metrics.error(error.code)
+    response = flask.jsonify(error_body(error))
+    response.status_code = error.status
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _trace(request: flask.Request) -> dict[str, str]:
+    trace = log.trace_of(request.headers.get("X-Cloud-Trace-Context"))
+    return {"logging.googleapis.com/trace": trace} if trace else {}

@@ -1,0 +1,137 @@
+"""Composition: settings in, a service that answers requests out. The only place that wires."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from memoria import log
+from memoria.callback import Callback
+from memoria.config import Settings
+from memoria.contracts import ClusterRequest, Json, PhotoFaces, ProcessRequest
+from memoria.http import Service
+from memoria.lazy import Lazy
+from memoria.store.client import open_client
+from memoria.store.jobs import JobStore
+
+if TYPE_CHECKING:
+    from memoria.faces.types import FaceEngine
+    from memoria.pipeline import ProcessPipeline
+    from memoria.recluster import ClusterPipeline
+
+OpenEngine = Callable[[Settings], "FaceEngine"]
+
+
+def process_service(settings: Settings, open_engine: OpenEngine | None = None) -> Service:
+    """The *process* service. Nothing heavy is imported or built before the first request."""
+    log.configure()
+    build = open_engine or _open_pack
+    engine = Lazy(lambda: build(settings))
+    pipeline = Lazy(lambda: _process_pipeline(settings, engine))
+
+    def health() -> Json:
+        return {"model_loaded": engine.built, "gpu_available": _gpu_available(settings)}
+
+    def ready() -> Json:
+        pipeline()
+        return {"model": engine().model, "model_loaded": True}
+
+    return Service(
+        name="process",
+        secrets=settings.webhook_secrets,
+        direct=ProcessRequest,
+        kinds=frozenset({"process", "callback"}),
+        run=lambda request: pipeline().run(request),
+        ready=ready,
+        health=health,
+    )
+
+
+def cluster_service(settings: Settings) -> Service:
+    """The *cluster* service: no onnxruntime, no OpenCV, hdbscan on first use."""
+    log.configure()
+    pipeline = Lazy(lambda: _cluster_pipeline(settings))
+
+    def ready() -> Json:
+        from memoria.clustering import group_faces  # noqa: F401 - warms the import
+
+        pipeline()
+        return {}
+
+    return Service(
+        name="cluster",
+        secrets=settings.webhook_secrets,
+        direct=ClusterRequest,
+        kinds=frozenset({"cluster", "callback"}),
+        run=lambda request: pipeline().run(request),
+        ready=ready,
+        health=lambda: {"model_loaded": True, "gpu_available": False},
+    )
+
+
+def _open_pack(settings: Settings) -> "FaceEngine":
+    from memoria.faces import open_engine
+
+    return open_engine(
+        settings.model_dir,
+        det_size=settings.det_size,
+        threshold=settings.detection_threshold,
+        max_faces=settings.max_faces_per_photo,
+        use_gpu=settings.use_gpu,
+    )
+
+
+def _process_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "ProcessPipeline":
+    from memoria.media.gcs import fetch_object as fetch_from_gcs
+    from memoria.media.hosts import AllowedHosts
+    from memoria.media.source import MediaSource
+    from memoria.pipeline import ProcessPipeline
+    from memoria.store.storage import sign_url
+
+    client = open_client(settings)
+    jobs = JobStore(client)
+    max_bytes, timeout_seconds = settings.max_media_bytes, settings.fetch_timeout_seconds
+    source = MediaSource(
+        allowed=AllowedHosts(settings.supabase_url, settings.media_url_hosts),
+        max_bytes=max_bytes,
+        timeout_seconds=timeout_seconds,
+    )
+
+    def fetch_object(bucket: str, path: str) -> bytes:
+        if bucket.startswith("gs://"):
+            name = bucket.removeprefix("gs://")
+            return fetch_from_gcs(name, path, max_bytes=max_bytes, timeout_seconds=timeout_seconds)
+        return source.fetch(sign_url(client, bucket, path, settings.signed_url_seconds))
+
+    return ProcessPipeline(
+        jobs=jobs,
+        callback=Callback(jobs, settings),
+        fetch_url=source.fetch,
+        fetch_object=fetch_object,
+        find_faces=_find_faces(settings, engine()),
+    )
+
+
+def _find_faces(settings: Settings, engine: "FaceEngine") -> Callable[[bytes], PhotoFaces]:
+    from memoria.faces import find_faces_in_photo
+
+    def find_faces(data: bytes) -> PhotoFaces:
+        faces, width, height = find_faces_in_photo(
+            engine, data, max_pixels=settings.max_media_pixels
+        )
+        return PhotoFaces(faces, width, height, engine.model)
+
+    return find_faces
+
+
+def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
+    from memoria.recluster import ClusterPipeline
+
+    jobs = JobStore(open_client(settings))
+    return ClusterPipeline(jobs=jobs, callback=Callback(jobs, settings), settings=settings)
+
+
+def _gpu_available(settings: Settings) -> bool:
+    if not settings.use_gpu:
+        return False
+    from memoria.faces.session import gpu_available
+
+    return gpu_available()

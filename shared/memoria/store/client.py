@@ -1,0 +1,52 @@
+"""The one way to the database: SQL functions called through supabase-py."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from memoria.errors import InvalidRequest, StoreUnavailable
+
+if TYPE_CHECKING:
+    from memoria.config import Settings
+    from supabase import Client
+
+_PAUSES_SECONDS = (0.2, 1.0, 3.0)
+# what the caller's arguments caused, and no later try can mend
+_CALLERS_FAULT = ("22", "23")
+
+
+def open_client(settings: "Settings") -> "Client":
+    """A client over one HTTP/1.1 pool: HTTP/2 shared between threads breaks (supabase-py#1064)."""
+    from supabase import Client, ClientOptions
+
+    http = httpx.Client(timeout=settings.store_timeout_seconds, http2=False, follow_redirects=False)
+    options = ClientOptions(auto_refresh_token=False, persist_session=False, httpx_client=http)
+    key = settings.supabase_service_role_key.get_secret_value()
+    return Client(settings.supabase_url, key, options)
+
+
+def rpc(client: "Client", function: str, params: dict[str, Any], *, retries: int = 3) -> Any:
+    """Call ``public.function`` and return its JSON value.
+
+    Every function of ours may be called twice (except claims, which pass ``retries=0``), so a
+    lost connection is tried again after a pause. Raises StoreUnavailable, or InvalidRequest
+    where the database finds the values themselves wrong.
+    """
+    from postgrest.exceptions import APIError
+
+    for pause in (*_PAUSES_SECONDS[:retries], None):
+        try:
+            return client.rpc(function, params).execute().data
+        except APIError as exc:
+            if str(exc.code)[:2] in _CALLERS_FAULT:
+                raise InvalidRequest(f"the database refused a value ({exc.code})") from exc
+            trouble: Exception = exc
+            reason = f"the database answered {exc.code}"
+        except httpx.TransportError as exc:
+            trouble = exc
+            reason = f"the database could not be reached ({type(exc).__name__})"
+        if pause is None:
+            raise StoreUnavailable(reason) from trouble
+        time.sleep(pause)
+    raise AssertionError("unreachable")

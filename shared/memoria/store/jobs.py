@@ -1,0 +1,148 @@
+"""The job table as a worker sees it: claim, keep, complete, fail. See docs/sql-surface.md."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from memoria import log
+from memoria.contracts import PhotoFaces, bbox_body
+from memoria.errors import Conflict, MemoriaError
+from memoria.store.client import rpc
+
+if TYPE_CHECKING:
+    from memoria.faces.types import F32, Face
+    from supabase import Client
+
+Kind = Literal["process", "cluster", "callback"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that this worker holds until its lease runs out; the token proves it."""
+
+    job_id: str
+    token: str
+    event_id: str
+    media_id: str | None
+    bucket: str | None
+    path: str | None
+    attempt: int
+    lease_seconds: float
+    payload: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotClaimed:
+    """Why there is nothing to do: ``unknown`` to the database, or skipped for a reason."""
+
+    reason: str
+
+    @property
+    def unknown(self) -> bool:
+        """Whether the database has never heard of it."""
+        return self.reason == "unknown"
+
+
+class JobStore:
+    """Calls of the worker's SQL functions; safe to share between threads."""
+
+    def __init__(self, client: "Client") -> None:
+        """Talk through an open supabase client."""
+        self.client = client
+
+    def claim(
+        self, kind: Kind, job_id: str, event_id: str, media_id: str | None = None
+    ) -> Claim | NotClaimed:
+        """Take the job, counting an attempt. Raises Conflict, StoreUnavailable."""
+        params = {
+            "p_kind": kind,
+            "p_job_id": job_id,
+            "p_event_id": event_id,
+            "p_media_id": media_id,
+        }
+        # not repeated by itself: a claim whose answer got lost holds the job until its lease ends
+        answer = rpc(self.client, "memoria_claim", params, retries=0)
+        match answer["outcome"]:
+            case "claimed":
+                return _claim(answer)
+            case "conflict":
+                raise Conflict(answer["message"])
+            case "unknown":
+                return NotClaimed("unknown")
+        return NotClaimed(answer["reason"])
+
+    def complete_media(self, claim: Claim, photo: PhotoFaces, seconds: float) -> dict[str, Any]:
+        """Store the faces of a photo; one transaction, safe to repeat."""
+        result = {
+            "model": photo.model,
+            "width": photo.width,
+            "height": photo.height,
+            "processing_time_seconds": seconds,
+            "faces": [_face_row(face) for face in photo.faces],
+        }
+        return self._finish("memoria_complete_media", claim, p_result=result)
+
+    def complete_callback(self, claim: Claim) -> dict[str, Any]:
+        """The app has accepted the outcome."""
+        return self._finish("memoria_complete_callback", claim)
+
+    def fail(self, claim: Claim, error: MemoriaError, *, terminal: bool) -> dict[str, Any]:
+        """Record a failure: for good, or until the next try."""
+        return self._finish(
+            "memoria_fail", claim, p_code=error.code, p_message=error.message, p_terminal=terminal
+        )
+
+    @contextmanager
+    def kept(self, claim: Claim) -> Iterator[None]:
+        """Extend the run lease in the background while the block runs."""
+        done = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(claim, done), daemon=True)
+        keeper.start()
+        try:
+            yield
+        finally:
+            done.set()
+
+    def _keep(self, claim: Claim, done: threading.Event) -> None:
+        while not done.wait(claim.lease_seconds / 3):
+            try:
+                self._finish("memoria_heartbeat", claim)
+            except MemoriaError as error:
+                log.event("heartbeat_failed", job_id=claim.job_id, code=error.code)
+
+    def _finish(self, function: str, claim: Claim, **params: Any) -> dict[str, Any]:
+        answer = rpc(
+            self.client, function, {"p_job_id": claim.job_id, "p_token": claim.token, **params}
+        )
+        return dict(answer)
+
+
+def vector_text(vector: "F32") -> str:
+    """A vector as pgvector reads it. Seven digits keep float32 to within 1e-7."""
+    return "[" + ",".join(f"{value:.7g}" for value in vector.tolist()) + "]"
+
+
+def _claim(answer: dict[str, Any]) -> Claim:
+    return Claim(
+        job_id=answer["job_id"],
+        token=answer["token"],
+        event_id=answer["event_id"],
+        media_id=answer.get("media_id"),
+        bucket=answer.get("bucket"),
+        path=answer.get("path"),
+        attempt=answer["attempt"],
+        lease_seconds=answer["lease_seconds"],
+        payload=answer.get("payload"),
+    )
+
+
+def _face_row(face: "Face") -> dict[str, Any]:
+    return {
+        "bbox": bbox_body(face),
+        "landmarks": [round(float(value), 6) for value in face.landmarks.ravel()],
+        "score": round(float(face.score), 5),
+        "quality_score": round(float(face.quality), 5),
+        "embedding": vector_text(face.embedding),
+    }

@@ -1,0 +1,38 @@
+"""Where a photo lies: a signed URL for an object in Supabase Storage."""
+
+from typing import TYPE_CHECKING
+
+import httpx
+
+from memoria.errors import MediaForbidden, MediaGone, MediaUnavailable
+
+if TYPE_CHECKING:
+    from supabase import Client
+
+_GONE = ("404", "not_found", "NoSuchKey", "NoSuchBucket")
+
+
+def sign_url(client: "Client", bucket: str, path: str, seconds: int) -> str:
+    """A fresh URL for an object, valid for some seconds.
+
+    Raises MediaGone where there is no such object, MediaForbidden where storage denies it,
+    MediaUnavailable where storage does not answer.
+    """
+    from storage3.exceptions import StorageApiError
+
+    try:
+        return str(client.storage.from_(bucket).create_signed_url(path, seconds)["signedURL"])
+    except StorageApiError as exc:
+        raise _translated(exc) from exc
+    except httpx.TransportError as exc:
+        raise MediaUnavailable(f"storage did not answer ({type(exc).__name__})") from exc
+
+
+def _translated(error: "Exception") -> MediaGone | MediaForbidden | MediaUnavailable:
+    status, code = str(getattr(error, "status", "")), str(getattr(error, "code", ""))
+    message = str(getattr(error, "message", ""))
+    if status in _GONE or code in _GONE or "not found" in message.lower():
+        return MediaGone("the photo is no longer in storage")
+    if status in ("400", "401", "403"):
+        return MediaForbidden("storage denied access to the photo")
+    return MediaUnavailable(f"storage answered {status or 'with an error'}")
