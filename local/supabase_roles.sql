@@ -1,0 +1,13 @@
+-- What a Supabase project holds before its first migration, as far as Memoria can tell the difference.
+-- Runs as the superuser supabase_admin; `postgres`, who applies migrations, is none, as on Supabase.
+
+create role anon nologin noinherit;
+create role authenticated nologin noinherit;
+create role service_role nologin noinherit bypassrls;
+create role authenticator login noinherit;
+grant anon, authenticated, service_role to authenticator;
+create role postgres login createdb createrole replication bypassrls;
+grant anon, authenticated, service_role to postgres with admin option;
+alter role anon set statement_timeout = '3s';
+alter role authenticated set statement_timeout = '8s';
+alter role authenticator set statement_timeout = '8s';
