@@ -1,0 +1,100 @@
+import pytest
+
+from memoria.config import BadConfiguration, Settings
+
+ENOUGH = {
+    "SUPABASE_URL": "https://project.supabase.co",
+    "SUPABASE_SERVICE_ROLE_KEY": "sb_secret_key",
+    "CALLBACK_URL": "https://app.example/hooks/memoria",
+    "CALLBACK_SECRET": "callback-secret",
+}
+
+
+def problems(**changes: str) -> str:
+    with pytest.raises(BadConfiguration) as caught:
+        Settings.from_env(ENOUGH | changes)
+    return str(caught.value)
+
+
+def test_four_variables_are_enough() -> None:
+    settings = Settings.from_env(ENOUGH)
+    assert settings.webhook_secrets == ("callback-secret",)
+    assert (settings.det_size, settings.min_cluster_size, settings.min_samples) == (640, 3, 2)
+    assert settings.cluster_epsilon == 0.4
+    assert settings.detection_threshold == 0.5
+    assert str(settings.model_dir) == "/models/buffalo_l"
+
+
+def test_every_problem_is_named_at_once() -> None:
+    text = problems(SUPABASE_URL="project", CALLBACK_SECRET="", DET_SIZE="many", USE_GPU="perhaps")
+    lines = text.splitlines()[1:]
+    assert [line.split(":")[0].strip() for line in lines] == [
+        "SUPABASE_URL", "CALLBACK_SECRET", "DET_SIZE", "USE_GPU",
+    ]  # fmt: skip
+    assert "CALLBACK_SECRET: is missing" in text
+
+
+def test_an_empty_environment_names_what_is_required() -> None:
+    with pytest.raises(BadConfiguration) as caught:
+        Settings.from_env({})
+    for name in ENOUGH:
+        assert f"{name}: is missing" in str(caught.value)
+    assert "WEBHOOK_SECRET" not in str(caught.value)
+
+
+def test_callbacks_can_be_off_and_then_the_webhook_secret_is_enough() -> None:
+    without = {name: value for name, value in ENOUGH.items() if name != "CALLBACK_SECRET"}
+    settings = Settings.from_env(without | {"CALLBACK_URL": "OFF", "WEBHOOK_SECRET": "nudge"})
+    assert settings.callback_url == "off"
+    assert settings.webhook_secrets == ("nudge",)
+
+
+def test_callbacks_off_without_any_secret_is_refused() -> None:
+    without = {name: value for name, value in ENOUGH.items() if name != "CALLBACK_SECRET"}
+    with pytest.raises(BadConfiguration, match="SECRET"):
+        Settings.from_env(without | {"CALLBACK_URL": "off"})
+
+
+def test_the_secret_check_can_be_off_only_on_loopback() -> None:
+    assert "WEBHOOK_SECRET: off" in problems(WEBHOOK_SECRET="off")
+    local = ENOUGH | {"WEBHOOK_SECRET": "off", "SUPABASE_URL": "http://127.0.0.1:54321"}
+    assert Settings.from_env(local).webhook_secrets == ()
+
+
+def test_two_secrets_are_accepted_while_one_is_rotated() -> None:
+    settings = Settings.from_env(
+        ENOUGH | {"WEBHOOK_SECRET": "new", "WEBHOOK_SECRET_PREVIOUS": "old"}
+    )
+    assert settings.webhook_secrets == ("new", "old")
+
+
+def test_plain_http_is_allowed_on_loopback_alone() -> None:
+    assert "https" in problems(SUPABASE_URL="http://project.supabase.co")
+    assert "https" in problems(CALLBACK_URL="http://app.example/hook")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DETECTION_THRESHOLD", "1.5"),
+        ("DET_SIZE", "500"),
+        ("MIN_CLUSTER_SIZE", "1"),
+        ("MIN_SAMPLES", "0"),
+        ("CLUSTER_EPSILON", "-1"),
+        ("MODEL_PACK", "../../etc"),
+        ("MAX_MEDIA_BYTES", "0"),
+    ],
+)
+def test_a_value_out_of_range_is_named(name: str, value: str) -> None:
+    assert name in problems(**{name: value})
+
+
+def test_secrets_appear_neither_in_errors_nor_in_the_settings_own_text() -> None:
+    assert "sb_secret_key" not in problems(DET_SIZE="x")
+    assert "callback-secret" not in problems(CALLBACK_URL="callback-secret")
+    assert "secret_key" not in repr(Settings.from_env(ENOUGH))
+
+
+def test_hosts_are_a_list_in_lower_case() -> None:
+    settings = Settings.from_env(ENOUGH | {"MEDIA_URL_HOSTS": " cdn.example , Photos.Example,"})
+    assert settings.media_url_hosts == ("cdn.example", "photos.example")
