@@ -1,0 +1,33 @@
+"""The faces of an event -> its people: each model's faces grouped apart, united on known people."""
+
+import numpy as np
+
+from memoria.clustering.grouping import group_faces
+from memoria.clustering.identity import resolve_people
+from memoria.clustering.people import EventFaces, Index, KnownPeople, PeopleResult
+
+
+def regroup(
+    faces: EventFaces,
+    known: KnownPeople,
+    *,
+    event_id: str,
+    min_cluster_size: int,
+    min_samples: int,
+    epsilon: float,
+) -> PeopleResult:
+    """Group every face and say who is who; pure, and the same for the same input."""
+    labels: Index = np.full(len(faces), -1, dtype=np.intp)
+    for index, model in enumerate(faces.models):
+        rows = np.flatnonzero(faces.model_index == index)
+        groups = group_faces(
+            faces.vectors[rows],
+            min_cluster_size=min_cluster_size,
+            min_samples=min_samples,
+            epsilon=epsilon,
+            photo_ids=faces.photos[rows],
+            quality=faces.quality[rows],
+            model=model,
+        )
+        labels[rows] = np.where(groups >= 0, groups + labels.max(initial=-1) + 1, -1)
+    return resolve_people(labels, faces, known, event_id=event_id)
