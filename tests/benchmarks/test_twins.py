@@ -1,0 +1,71 @@
+"""The twins must cost what buffalo_l costs, or the benchmarks measure something else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import shape_inference
+
+from benchmarks import photos, twins
+
+# Sizes of the published files, in bytes.
+DET_10G, W600K_R50 = 16_923_827, 174_383_860
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    return twins.make(tmp_path_factory.mktemp("twins"))
+
+
+def multiplications(model: onnx.ModelProto, height: int, width: int) -> float:
+    """Multiply-accumulates of the convolutions and the fully connected layer."""
+    dims = model.graph.input[0].type.tensor_type.shape.dim
+    for dim, value in zip(dims, (1, 3, height, width), strict=True):
+        dim.dim_value = value
+    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
+    shapes = {
+        v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
+        for v in [*inferred.value_info, *inferred.output]
+    }
+    weights = {w.name: list(w.dims) for w in inferred.initializer}
+    total = 0.0
+    for node in inferred.node:
+        if node.op_type == "Conv":
+            total += np.prod(weights[node.input[1]]) * np.prod(shapes[node.output[0]][2:])
+        elif node.op_type == "Gemm":
+            total += np.prod(weights[node.input[1]])
+    return total
+
+
+def test_the_twins_weigh_what_the_published_files_weigh(pack: Path) -> None:
+    assert (pack / "det_10g.onnx").stat().st_size == pytest.approx(DET_10G, rel=0.001)
+    assert (pack / "w600k_r50.onnx").stat().st_size == pytest.approx(W600K_R50, rel=0.001)
+
+
+def test_the_detector_twin_computes_ten_gflops_at_vga() -> None:
+    assert multiplications(twins.scrfd_10g(), 480, 640) == pytest.approx(10e9, rel=0.05)
+
+
+def test_the_recogniser_twin_computes_six_gflops_a_face() -> None:
+    assert multiplications(twins.iresnet_50(), 112, 112) == pytest.approx(6.3e9, rel=0.05)
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 20])
+@pytest.mark.filterwarnings("ignore:.*estimate.*:FutureWarning")
+def test_insightface_loads_the_twins_and_finds_as_many_faces_as_were_painted(
+    pack: Path, count: int
+) -> None:
+    from insightface.app import FaceAnalysis
+
+    reference = FaceAnalysis(str(pack), allowed_modules=["detection", "recognition"])
+    reference.prepare(ctx_id=-1, det_size=(640, 640))
+    found = reference.get(photos.photo((1280, 960), count)[..., ::-1])
+    assert len(found) == count
+    assert all(face.embedding.shape == (512,) for face in found)
+
+
+def test_markers_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        photos.photo((640, 480), 500)
