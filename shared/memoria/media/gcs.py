@@ -1,7 +1,5 @@
 """Photos that live in Google Cloud Storage (``gs://bucket/object``)."""
 
-# ruff: noqa: PLC0415 - Google's libraries cost 0.3 s and are only imported where they are used.
-
 import functools
 import io
 import time
@@ -14,6 +12,7 @@ from memoria.errors import (
     MediaUnavailable,
     MemoriaError,
 )
+from memoria.media.network import Deadline
 
 
 def fetch_object(bucket: str, path: str, *, max_bytes: int, timeout_seconds: float) -> bytes:
@@ -21,26 +20,35 @@ def fetch_object(bucket: str, path: str, *, max_bytes: int, timeout_seconds: flo
 
     Raises MediaForbidden, MediaGone, MediaTooLarge and MediaUnavailable, as ``MediaSource`` does.
     """
+    moment = time.monotonic() + timeout_seconds
+    sink = BoundedBuffer(max_bytes, moment)
+    try:
+        # The client's own timeout is one per read: a slow sender would never meet it.
+        Deadline(moment).run(lambda: _download(bucket, path, sink, timeout_seconds))
+    except TimeoutError as exc:
+        raise MediaUnavailable(
+            f"gs://{bucket}: no complete answer within {timeout_seconds:g} s"
+        ) from exc
+    return sink.getvalue()
+
+
+def _download(bucket: str, path: str, sink: "BoundedBuffer", timeout_seconds: float) -> None:
     from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
     from google.cloud.storage.exceptions import DataCorruption
     from google.cloud.storage.retry import DEFAULT_RETRY
 
-    sink = BoundedBuffer(max_bytes, time.monotonic() + timeout_seconds)
     try:
         blob = _client().bucket(bucket).blob(path)
         blob.download_to_file(
             sink, timeout=timeout_seconds, retry=DEFAULT_RETRY.with_timeout(timeout_seconds)
         )
-    except MemoriaError:
-        raise
     except GoogleAPICallError as exc:
         raise _refusal(bucket, exc.code) from exc
     except GoogleAuthError as exc:
         raise MediaUnavailable(f"gs://{bucket}: no credentials for Google Cloud Storage") from exc
     except (GoogleAPIError, DataCorruption, OSError, ValueError) as exc:
         raise MediaUnavailable(f"gs://{bucket}: {type(exc).__name__}") from exc
-    return sink.getvalue()
 
 
 class BoundedBuffer(io.BytesIO):
@@ -54,7 +62,7 @@ class BoundedBuffer(io.BytesIO):
     def write(self, data: Any, /) -> int:
         """Append ``data``. Raises MediaTooLarge, and MediaUnavailable once time is up."""
         if time.monotonic() > self._deadline:
-            raise MediaUnavailable("storage.googleapis.com: no complete answer in time")
+            raise MediaUnavailable("the object did not arrive in time")
         if self.tell() + len(data) > self._max_bytes:
             raise MediaTooLarge(f"the file is over the limit of {self._max_bytes} bytes")
         return super().write(data)

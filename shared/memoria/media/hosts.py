@@ -20,8 +20,16 @@ DEFAULT_PORTS = {"https": 443, "http": 80}
 # What IANA has given out for IPv6 unicast: outside lie loopback, link-local, unique local,
 # site-local, v4-mapped, v4-compatible and NAT64 addresses, all of them ways to an inner network.
 IPV6_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
-IPV6_TO_IPV4 = ipaddress.ip_network("2002::/16")  # 6to4 carries an IPv4 address
-IPV4_RELAYS = ipaddress.ip_network("192.88.99.0/24")  # 6to4 relays, RFC 7526
+# What the interpreter's own tables, which differ from version to version, may call global.
+NOT_PUBLIC = [
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24",  # protocol assignments, RFC 6890; a cloud metadata service lives here too
+        "192.88.99.0/24",  # 6to4 relays, RFC 7526
+        "2002::/16",  # 6to4: carries an IPv4 address
+        "3fff::/20",  # documentation, RFC 9637
+    )
+]
 
 
 def system_resolver(host: str, port: int) -> list[str]:
@@ -36,11 +44,10 @@ def is_public(address: str) -> bool:
         ip = ipaddress.ip_address(address)
     except ValueError:  # "fe80::1%eth0" and anything else that is no plain address
         return False
-    if isinstance(ip, ipaddress.IPv6Address):
-        plain = ip.scope_id is None and ip in IPV6_GLOBAL_UNICAST and ip not in IPV6_TO_IPV4
-    else:
-        plain = ip not in IPV4_RELAYS
-    return plain and ip.is_global and not (ip.is_multicast or ip.is_reserved)
+    if isinstance(ip, ipaddress.IPv6Address) and (ip.scope_id or ip not in IPV6_GLOBAL_UNICAST):
+        return False
+    listed = any(ip in network for network in NOT_PUBLIC if network.version == ip.version)
+    return ip.is_global and not (ip.is_multicast or ip.is_reserved or listed)
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int]:

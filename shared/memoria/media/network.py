@@ -5,10 +5,15 @@ TLS handshake included, gets no more than what is left of the deadline.
 """
 
 import ssl
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from typing import TypeVar
 
 import httpcore
+
+Result = TypeVar("Result")
 
 
 class Deadline:
@@ -23,6 +28,22 @@ class Deadline:
         if left <= 0:
             raise TimeoutError
         return left if wanted is None else min(left, wanted)
+
+    def run(self, work: Callable[[], Result]) -> Result:
+        """The result of ``work``, for calls that know no timeout (a name look-up).
+
+        Raises TimeoutError at the deadline; the thread is left to end by itself.
+        """
+        future: Future[Result] = Future()
+
+        def settle() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as exc:
+                future.set_exception(exc)
+
+        threading.Thread(target=settle, daemon=True, name="deadline").start()
+        return future.result(self.left())
 
 
 class PinnedNetwork(httpcore.NetworkBackend):

@@ -74,7 +74,8 @@ class MediaSource:
         raise MediaForbidden(f"{host}: more than {MAX_REDIRECTS} redirects")
 
     def _get(self, url: httpx.URL, deadline: Deadline) -> "bytes | Redirect":
-        network = PinnedNetwork(self._allowed.addresses(url), deadline)
+        addresses = deadline.run(lambda: self._allowed.addresses(url))
+        network = PinnedNetwork(addresses, deadline)
         headers = [
             ("Host", url.netloc.decode("ascii")),
             ("Accept", "image/*, */*;q=0.1"),
