@@ -1,0 +1,76 @@
+"""Ends what a process started once that process is gone, however it went, SIGKILL included.
+
+Run by ``local.processes.Guard``: it is told on standard input what to look after, and the end of
+the input means that the parent has ended or asks for the end. This is the only way a stack is ever
+stopped, so that the rare ways of ending are no special case. Imports nothing of the project.
+"""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+PATIENCE_SECONDS = 5.0  # between asking and killing
+
+
+def follow(lines: Iterable[str]) -> tuple[list[int], list[Path]]:
+    """Read ``watch PID``, ``forget PID`` and ``remove FOLDER`` until the input ends."""
+    watched: list[int] = []
+    folders: list[Path] = []
+    for line in lines:
+        match line.rstrip("\n").split(" ", 1):
+            case ["watch", pid]:
+                watched.append(int(pid))
+            case ["forget", pid] if int(pid) in watched:
+                watched.remove(int(pid))
+            case ["remove", folder]:
+                folders.append(Path(folder))
+    return watched, folders
+
+
+def end_groups(leaders: Iterable[int], first: int = signal.SIGTERM) -> None:
+    """Ask every process group to end, and kill what is left of it after a while."""
+    alive = [pid for pid in leaders if _signal_leader(pid, first)]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while alive and time.monotonic() < deadline:
+        time.sleep(0.02)
+        alive = [pid for pid in alive if _signal_leader(pid, 0)]
+    for pid in leaders:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _signal_leader(pid: int, sig: int) -> bool:
+    with suppress(ProcessLookupError):
+        if os.getpgid(pid) == pid:  # not the number of something else by now
+            os.kill(pid, sig)
+            return True
+    return False
+
+
+def postmasters(folders: Iterable[Path]) -> list[int]:
+    """The PostgreSQL servers whose data lies in one of the folders."""
+    found = []
+    for folder in folders:
+        for pid_file in folder.glob("data/postmaster.pid"):
+            first_line = pid_file.read_text().partition("\n")[0]
+            if first_line.isdigit():
+                found.append(int(first_line))
+    return found
+
+
+def main() -> None:
+    """Wait for the end of standard input, then end everything and remove the folders."""
+    watched, folders = follow(sys.stdin)
+    end_groups(watched)
+    end_groups(postmasters(folders), signal.SIGQUIT)  # the data goes anyway
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Child processes with a log and a health check, which never outlive us."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+
+class ServiceError(Exception):
+    """A service ended, or did not come up in time; the message holds the end of its log."""
+
+
+class Guard:
+    """Our side of ``local/guard.py``."""
+
+    def __init__(self) -> None:
+        script = Path(__file__).with_name("guard.py")
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(script)],
+            stdin=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C reaches only us
+        )
+
+    def tell(self, word: str, what: int | Path) -> None:
+        """``watch`` or ``forget`` a process group, ``remove`` a folder in the end."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{word} {what}\n")
+        self._process.stdin.flush()
+
+    def let_go(self) -> None:
+        """Have everything ended; returns at once."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            self._process.stdin.close()
+
+    def wait(self) -> None:
+        """Until everything has ended and every folder is gone."""
+        self._process.wait()
+
+
+@dataclass(slots=True)
+class Service:
+    """One child process that leads a session of its own, with its log file."""
+
+    name: str
+    argv: Sequence[str]
+    environ: Mapping[str, str] = field(repr=False)
+    log: Path
+    guard: Guard = field(repr=False)
+    ready_url: str | None = None  # answers 200 once the service can be used
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    @property
+    def pid(self) -> int | None:
+        """The process that was started last, until it was waited for."""
+        return self._process.pid if self._process else None
+
+    @property
+    def running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it; the log is appended to."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.argv,
+                env=dict(self.environ),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.guard.tell("watch", self._process.pid)
+
+    def wait_ready(self, seconds: float = 60) -> None:
+        """Poll ``ready_url``. Raises ServiceError where it ends or does not answer in time."""
+        deadline = time.monotonic() + seconds
+        while self.ready_url and not _answers(self.ready_url):
+            if not self.running or time.monotonic() > deadline:
+                what = "did not answer in time" if self.running else "ended"
+                raise ServiceError(f"{self.name} {what}:\n{self.log_tail()}")
+            time.sleep(0.05)
+
+    def log_tail(self, lines: int = 15) -> str:
+        """The end of what it wrote."""
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def kill(self) -> None:
+        """SIGKILL for it and whatever it started."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self.wait()
+
+    def stop(self, seconds: float = 10) -> None:
+        """SIGTERM, so that what is in flight may end; SIGKILL for what is left after a while."""
+        if self._process is not None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+            self.kill()
+
+    def wait(self) -> None:
+        """Until it has ended."""
+        if self._process is not None:
+            self._process.wait()
+            with suppress(BrokenPipeError, ValueError):  # the guard has been let go
+                self.guard.tell("forget", self._process.pid)
+            self._process = None
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=30, trust_env=False).is_success
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,186 @@
+"""A stand-in for PostgREST: ``/rest/v1/rpc/*`` over the real PostgreSQL, and nothing else."""
+
+import json
+import re
+from collections.abc import Set as AbstractSet
+from typing import Any, NoReturn
+
+import psycopg
+from flask import Blueprint, Response, request
+from psycopg import sql
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from local.keys import IdentityError, Keys, identify
+from local.routines import Routine, call_statement, find_routines
+
+MAX_ROWS = 1000
+SEARCH_PATH = "public, extensions"
+
+
+class RestError(Exception):
+    """An answer that is not 2xx: ``{"code", "message", "details", "hint"}``."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        details: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"code": code, "message": message, "details": details, "hint": hint}
+
+
+def rest_blueprint(pool: ConnectionPool[psycopg.Connection[Any]], keys: Keys) -> Blueprint:
+    """The routes; the pool's user must be allowed to ``set role`` to the three API roles."""
+    rest = Blueprint("rest", __name__, url_prefix="/rest/v1")
+    everything = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
+
+    @rest.route("/rpc/<name>", methods=everything)
+    def rpc(name: str) -> Response:
+        claims = identify(request.headers, keys)
+        body, arguments = _arguments()
+        try:
+            with pool.connection() as connection:
+                return _call(connection, name, body, arguments, claims)
+        except psycopg.Error as exc:
+            raise _from_postgres(exc, anonymous=claims["role"] == "anon") from exc
+
+    @rest.route("/<path:table>", methods=everything)
+    def tables(table: str) -> NoReturn:
+        message = f"Could not find the table 'public.{table}' in the schema cache"
+        raise RestError(404, "PGRST205", message, hint="This stand-in serves functions only.")
+
+    @rest.errorhandler(RestError)
+    def refuse(error: RestError) -> Response:
+        return _json(json.dumps(error.body), error.status, error.body["code"])
+
+    @rest.errorhandler(IdentityError)
+    def refuse_key(error: IdentityError) -> Response:
+        return _json(json.dumps(error.body), 401, error.body.get("code"))
+
+    return rest
+
+
+def _json(body: str, status: int, error: str | None = None) -> Response:
+    response = Response(body, status, content_type="application/json; charset=utf-8")
+    if error:
+        response.headers["Proxy-Status"] = f"PostgREST; error={error}"
+    return response
+
+
+def _arguments() -> tuple[str, AbstractSet[str]]:
+    """The JSON text of the arguments, and their names."""
+    if request.method not in ("GET", "HEAD", "POST"):
+        raise RestError(405, "PGRST101", "Only GET, HEAD, and POST methods are allowed on RPC")
+    profile = request.headers.get(
+        "Content-Profile" if request.method == "POST" else "Accept-Profile"
+    )
+    if profile not in (None, "public"):
+        details = f"The schema must be one of the following: public. Got {profile}."
+        raise RestError(406, "PGRST106", "Invalid schema: " + str(profile), details)
+    if request.method != "POST":
+        return json.dumps(request.args.to_dict()), request.args.keys()
+    text = request.get_data(as_text=True) or "{}"
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except ValueError:
+        raise RestError(400, "PGRST102", "Empty or invalid json") from None
+    if isinstance(value, list):
+        value = value[0] if value else {}
+        text = json.dumps(value)
+    return text, value.keys() if isinstance(value, dict) else frozenset()
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _call(
+    connection: psycopg.Connection[Any],
+    name: str,
+    body: str,
+    keys: AbstractSet[str],
+    claims: dict[str, Any],
+) -> Response:
+    connection.execute("select set_config('search_path', '', true)")
+    routine = _choose(find_routines(connection, name), name, keys)
+    if routine.read_only or request.method != "POST":
+        connection.execute("set transaction read only")
+    local = {
+        "search_path": SEARCH_PATH,
+        "role": claims["role"],
+        "request.jwt.claims": json.dumps(claims),
+        "request.method": request.method,
+        "request.path": request.path.removeprefix("/rest/v1"),
+        "request.headers": json.dumps({k.lower(): v for k, v in request.headers.items()}),
+    } | routine.hoisted()
+    settings = sql.SQL(", ").join(
+        sql.SQL("set_config({}, {}, true)").format(sql.Literal(key), sql.Literal(value))
+        for key, value in local.items()
+    )
+    connection.execute(sql.SQL("select ") + settings, prepare=False)
+    statement = call_statement(routine, keys, MAX_ROWS)
+    text, rows = connection.execute(statement, {"body": body}).fetchone() or ("null", 0)
+    status = connection.execute("select current_setting('response.status', true)").fetchone()
+    code = int(status[0]) if status and status[0] else 200
+    if routine.returns_void:
+        return Response(status=204 if code == 200 else code)
+    response = _json(text, code)
+    response.headers["Content-Range"] = f"0-{rows - 1}/*" if rows else "*/*"
+    return response
+
+
+def _choose(candidates: list[Routine], name: str, keys: AbstractSet[str]) -> Routine:
+    matching = [routine for routine in candidates if routine.matches(keys)]
+    if not matching and request.method == "POST":
+        matching = [routine for routine in candidates if routine.takes_whole_body]
+    if len(matching) == 1:
+        return matching[0]
+    if matching:
+        hint = "Try renaming the parameters or the function itself in the database"
+        message = f"Could not choose the best candidate function between overloads of public.{name}"
+        raise RestError(300, "PGRST203", message, hint=hint)
+    given = ", ".join(sorted(keys))
+    signature = f"public.{name}({given})" if given else f"public.{name} without parameters"
+    parameters = f"with parameters {given} or" if given else "without parameters or"
+    raise RestError(
+        404,
+        "PGRST202",
+        f"Could not find the function {signature} in the schema cache",
+        f"Searched for the function public.{name} {parameters} with a single unnamed json/jsonb "
+        "parameter, but no matches were found in the schema cache.",
+    )
+
+
+# by SQLSTATE or its class (PostgREST, Error.hs, mapSQLtoHTTP)
+_STATUS = {
+    **dict.fromkeys(("08", "53", "57P01"), 503),
+    **dict.fromkeys(("09", "21000", "25", "2D", "38", "39", "3B", "40", "42P17", "53400"), 500),
+    **dict.fromkeys(("54", "55", "57", "58", "F0", "HV", "P0", "XX"), 500),
+    **dict.fromkeys(("0L", "0P", "28", "42501"), 403),
+    **dict.fromkeys(("42883", "42P01"), 404),
+    **dict.fromkeys(("23503", "23505"), 409),
+    "25006": 405,
+    "P0001": 400,
+}
+
+
+def _from_postgres(error: psycopg.Error, *, anonymous: bool) -> RestError:
+    if isinstance(error, PoolTimeout):
+        return RestError(504, "PGRST003", "Timed out acquiring connection from connection pool.")
+    if error.sqlstate is None:
+        return RestError(
+            503, "PGRST001", "Database client error. Retrying the connection.", str(error)
+        )
+    code, diag = error.sqlstate, error.diag
+    status = _STATUS.get(code) or _STATUS.get(code[:2], 400)
+    if code == "42501" and anonymous:
+        status = 401
+    elif re.fullmatch(r"PT\d{3}", code):
+        status = int(code[2:])
+    return RestError(
+        status, code, diag.message_primary or "", diag.message_detail, diag.message_hint
+    )
