@@ -1,0 +1,54 @@
+"""Starts ``supabase/functions/ml-callback`` under Deno, as ``supabase functions serve`` would."""
+
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+FUNCTION = REPOSITORY / "supabase" / "functions" / "ml-callback"
+_LISTENING = re.compile(r"Listening on (http://127\.0\.0\.1:\d+)")
+
+
+@dataclass(frozen=True)
+class EdgeFunction:
+    url: str
+
+
+def command(deno: Path) -> list[str]:
+    return [
+        str(deno),
+        "run",
+        "--no-remote",
+        "--allow-net",
+        "--allow-env",
+        str(FUNCTION / "index.ts"),
+    ]
+
+
+@contextmanager
+def run_edge_function(deno: Path, environ: Mapping[str, str]) -> Iterator[EdgeFunction]:
+    """Serves on a free loopback port until the block ends."""
+    quiet = {"NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1", "DENO_SERVE_ADDRESS": "tcp:127.0.0.1:0"}
+    with tempfile.NamedTemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command(deno), env={**environ, **quiet}, stdout=output, stderr=subprocess.STDOUT
+        )
+        try:
+            yield EdgeFunction(_listening_url(process, Path(output.name)))
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _listening_url(process: subprocess.Popen[bytes], output: Path) -> str:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        if found := _LISTENING.search(output.read_text()):
+            return found[1]
+        time.sleep(0.02)
+    raise RuntimeError(f"the Edge Function did not start: {output.read_text()[-500:]}")
