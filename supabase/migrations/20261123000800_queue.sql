@@ -1,0 +1,256 @@
+-- The life of a job: queued → dispatched → running → completed | failed | cancelled.
+
+create function memoria.as_uuid(p_text text) returns uuid
+language sql immutable set search_path = '' as $$
+  select case when p_text ~* '^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$' then p_text::uuid end
+$$;
+
+create function memoria.skipped(p_reason text) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('outcome', 'skipped', 'reason', p_reason)
+$$;
+
+-- Why a job cannot be claimed now, or null. The job's row is locked, a cluster job's event too.
+create function memoria.refusal(p_job memoria.jobs) returns text
+language plpgsql set search_path = '' as $$
+declare
+  v_archived boolean := (select status = 'archived' from memoria.events where id = p_job.event_id);
+begin
+  if p_job.status = 'completed' then
+    return 'done';
+  elsif p_job.status = 'failed' then
+    return 'dead';
+  elsif v_archived then
+    return 'archived';
+  elsif p_job.status = 'cancelled' then
+    return 'gone';
+  elsif p_job.status = 'running' and p_job.leased_until > clock_timestamp() then
+    return 'running';
+  elsif p_job.attempts >= p_job.max_attempts then
+    return 'dead';  -- its last worker vanished: the sweeper will say so
+  elsif p_job.status = 'queued' and p_job.run_after > clock_timestamp() then
+    return 'later';
+  elsif p_job.kind = 'cluster' and exists (
+    select from memoria.jobs
+    where kind = 'cluster' and event_id = p_job.event_id and status = 'running' and id <> p_job.id
+  ) then
+    return 'running';
+  elsif p_job.kind = 'cluster' and exists (
+    select from memoria.media where event_id = p_job.event_id and status = 'pending'
+  ) then
+    return 'later';
+  elsif p_job.status = 'queued' then
+    -- a nudge that comes after its place went to another takes a free place or none
+    perform from memoria.dispatcher for no key update;
+    if memoria.in_flight(p_job.kind) >= memoria.setting_of('max_in_flight', p_job.kind) then
+      return 'later';
+    end if;
+  end if;
+  return null;
+end
+$$;
+
+create function public.memoria_claim(
+  p_kind text, p_job_id text, p_event_id text, p_media_id text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_job memoria.jobs;
+  v_refusal text;
+  v_lease numeric := memoria.setting_of('run_lease_seconds', p_kind);
+begin
+  if exists (select from memoria.media where id = p_media_id and event_id <> p_event_id) then
+    return jsonb_build_object('outcome', 'conflict', 'message', 'The media item belongs to another event.');
+  end if;
+  select * into v_job from memoria.jobs where id = memoria.as_uuid(p_job_id);
+  if not found then
+    return '{"outcome": "unknown"}';
+  elsif v_job.kind <> p_kind or v_job.event_id <> p_event_id
+    or (p_media_id is not null and v_job.media_id is distinct from p_media_id) then
+    return jsonb_build_object('outcome', 'conflict', 'message', 'The job belongs to other work.');
+  end if;
+  if p_kind = 'cluster' then
+    perform memoria.lock_event(p_event_id);
+  end if;
+  select * into v_job from memoria.jobs where id = v_job.id for no key update;
+  if not found then
+    return memoria.skipped('gone');
+  end if;
+  v_refusal := memoria.refusal(v_job);
+  if v_refusal is not null then
+    return memoria.skipped(v_refusal);
+  end if;
+  update memoria.jobs set
+    status = 'running', attempts = attempts + 1, token = gen_random_uuid(),
+    leased_until = clock_timestamp() + make_interval(secs => v_lease::double precision)
+  where id = v_job.id returning * into v_job;
+  return jsonb_build_object(
+    'outcome', 'claimed', 'job_id', v_job.id, 'token', v_job.token,
+    'attempt', v_job.attempts, 'max_attempts', v_job.max_attempts, 'lease_seconds', v_lease,
+    'event_id', v_job.event_id, 'media_id', v_job.media_id, 'payload', v_job.payload
+  ) || coalesce(
+    (select jsonb_build_object('bucket', bucket, 'path', path) from memoria.media where id = v_job.media_id),
+    '{"bucket": null, "path": null}'
+  );
+end
+$$;
+
+create function public.memoria_heartbeat(p_job_id uuid, p_token uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+begin
+  update memoria.jobs
+  set leased_until = clock_timestamp() + make_interval(
+    secs => memoria.setting_of('run_lease_seconds', kind)::double precision
+  )
+  where id = p_job_id and token = p_token and leased_until > clock_timestamp();
+  return jsonb_build_object('held', found);
+end
+$$;
+
+-- Locks the event, then the job, of a worker that wants to write its result. The row is null when
+-- the lease is lost; memoria.why_lost says why.
+create function memoria.lock_run(p_job_id uuid, p_token uuid) returns memoria.jobs
+language plpgsql set search_path = '' as $$
+declare
+  v_job memoria.jobs;
+begin
+  perform memoria.lock_event((select event_id from memoria.jobs where id = p_job_id));
+  select * into v_job from memoria.jobs
+  where id = p_job_id and token = p_token and leased_until > clock_timestamp()
+  for no key update;
+  return v_job;
+end
+$$;
+
+create function memoria.why_lost(p_job_id uuid) returns jsonb
+language sql stable set search_path = '' as $$
+  select memoria.skipped(coalesce(
+    (
+      select case when events.status = 'archived' then 'archived' else 'lease_lost' end
+      from memoria.jobs join memoria.events on events.id = jobs.event_id where jobs.id = p_job_id
+    ),
+    'gone'
+  ))
+$$;
+
+-- Marks the job completed and owes its callback. Returns the callback's job id, or null.
+create function memoria.finish_job(p_job memoria.jobs, p_payload jsonb) returns uuid
+language plpgsql set search_path = '' as $$
+begin
+  update memoria.jobs set
+    status = 'completed', finished_at = clock_timestamp(), token = null, leased_until = null,
+    error_code = null, error_message = null
+  where id = p_job.id;
+  perform memoria.wake(p_job.kind);
+  return memoria.owe_callback(p_job.id, p_payload);
+end
+$$;
+
+-- Exponential, between half and one and a half times the nominal delay, so that what failed
+-- together does not come back together.
+create function memoria.backoff(p_attempts integer) returns interval
+language sql volatile set search_path = '' as $$
+  select least(
+    memoria.seconds('backoff_first_seconds') * power(2, least(p_attempts, 30) - 1),
+    memoria.seconds('backoff_most_seconds')
+  ) * (0.5 + random())
+$$;
+
+-- The dead end: the job with its reason, the photo with it, and a callback that tells so.
+create function memoria.bury_job(p_job memoria.jobs, p_code text, p_message text, p_at_once boolean)
+returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_callback uuid;
+begin
+  update memoria.jobs set
+    status = 'failed', finished_at = clock_timestamp(), token = null, leased_until = null,
+    error_code = p_code, error_message = p_message
+  where id = p_job.id;
+  if p_job.kind = 'process' then
+    update memoria.media set
+      status = 'failed', completed_at = clock_timestamp(), error_code = p_code, error_message = p_message
+    where id = p_job.media_id;
+    perform memoria.settle_event(p_job.event_id);
+  end if;
+  if p_job.kind <> 'callback' then
+    v_callback := memoria.owe_callback(
+      p_job.id, memoria.failure_payload(p_job, p_code, p_message), p_at_once
+    );
+  end if;
+  perform memoria.wake(p_job.kind);
+  return jsonb_build_object('outcome', 'failed', 'callback_job_id', v_callback);
+end
+$$;
+
+-- A failed attempt of a job whose event and row are locked: another try, or the dead end.
+create function memoria.fail_job(
+  p_job memoria.jobs, p_code text, p_message text, p_terminal boolean, p_at_once boolean default false
+) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_next timestamptz := clock_timestamp() + memoria.backoff(p_job.attempts);
+  v_successor timestamptz;
+begin
+  if p_terminal or p_job.attempts >= p_job.max_attempts then
+    return memoria.bury_job(p_job, p_code, p_message, p_at_once);
+  end if;
+  if p_job.kind = 'cluster' then
+    -- photos came meanwhile, and a run over all of them waits already: that is the next try
+    select run_after into v_successor from memoria.jobs
+    where kind = 'cluster' and event_id = p_job.event_id and status in ('queued', 'dispatched');
+  end if;
+  update memoria.jobs set
+    status = case when v_successor is null then 'queued' else 'cancelled' end,
+    finished_at = case when v_successor is not null then clock_timestamp() end,
+    run_after = v_next, token = null, leased_until = null,
+    error_code = p_code, error_message = p_message
+  where id = p_job.id;
+  perform memoria.wake(p_job.kind);
+  return jsonb_build_object('outcome', 'retry', 'next_try_at', coalesce(v_successor, v_next));
+end
+$$;
+
+create function public.memoria_fail(
+  p_job_id uuid, p_token uuid, p_code text, p_message text, p_terminal boolean
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_job memoria.jobs := memoria.lock_run(p_job_id, p_token);
+begin
+  if v_job.id is null then
+    return memoria.why_lost(p_job_id);
+  end if;
+  return memoria.fail_job(v_job, left(p_code, 100), left(p_message, 1000), p_terminal);
+end
+$$;
+
+create function public.memoria_complete_callback(p_job_id uuid, p_token uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+begin
+  -- what was told is in the tables; the outbox keeps no second copy
+  update memoria.jobs set
+    status = 'completed', finished_at = clock_timestamp(), token = null, leased_until = null,
+    error_code = null, error_message = null, payload = null
+  where id = p_job_id and kind = 'callback' and token = p_token and leased_until > clock_timestamp();
+  if not found then
+    return memoria.why_lost(p_job_id);
+  end if;
+  perform memoria.wake('callback');
+  return '{"outcome": "stored"}';
+end
+$$;
+
+revoke all on all functions in schema memoria from public, anon, authenticated, service_role;
+revoke all on function
+  public.memoria_claim(text, text, text, text),
+  public.memoria_heartbeat(uuid, uuid),
+  public.memoria_fail(uuid, uuid, text, text, boolean),
+  public.memoria_complete_callback(uuid, uuid)
+from public, anon, authenticated;
+grant execute on function
+  public.memoria_claim(text, text, text, text),
+  public.memoria_heartbeat(uuid, uuid),
+  public.memoria_fail(uuid, uuid, text, text, boolean),
+  public.memoria_complete_callback(uuid, uuid)
+to service_role;
