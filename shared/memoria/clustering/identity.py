@@ -1,0 +1,187 @@
+"""New groups onto known people, so that people stay who they are.
+
+The rules, in the order in which they win:
+
+1. What a user said of a face binds: pinned faces are that person's, rejected ones never.
+2. People whom a user has touched are never absorbed, taken apart again or renamed: they claim
+   the groups where their faces are, and a group that several claim is divided (claims.py).
+3. Everybody else keeps the group that shares most faces, by an optimal assignment.
+4. Whoever has no faces left (the photos were replaced) may be found again by likeness.
+5. What remains is somebody new, with an id made from the event and the first face, so that the
+   same faces give the same ids in every run.
+
+Groups of different models are matched one model at a time: faces shared with the same known
+person unite them, vectors of two models never do.
+"""
+
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
+
+import numpy as np
+
+from memoria.clustering.changes import list_changes
+from memoria.clustering.claims import claims, divide
+from memoria.clustering.matching import match_by_faces, match_by_likeness
+from memoria.clustering.people import (
+    F32,
+    EventFaces,
+    Index,
+    KnownPeople,
+    PeopleResult,
+    PersonGroup,
+)
+from memoria.clustering.roster import Roster, make_roster
+
+PEOPLE = UUID("9d3c5b0e-7e0f-5a51-9a34-2f4b6f1c8e77")  # the namespace of new people's ids
+SIMILARITY = 0.6  # cosine, between the centroids of one person's old and new photos
+
+
+def resolve_people(
+    labels: Index,
+    faces: EventFaces,
+    known: KnownPeople,
+    *,
+    event_id: str,
+    min_cluster_size: int = 3,
+    similarity: float = SIMILARITY,
+) -> PeopleResult:
+    """Groups into people.
+
+    ``labels`` (n,) are the groups of a run, -1 for noise; no group holds faces of two models.
+    Running it again on its own outcome changes nothing.
+    """
+    roster = make_roster(faces, known)
+    run = _Run(faces, known, roster, event_id, min_cluster_size, similarity)
+    for model in range(len(faces.models)):
+        rows = np.flatnonzero(faces.model_index == model)
+        run.place(rows, np.asarray(labels)[rows], model)
+    return run.result()
+
+
+@dataclass(slots=True, eq=False)
+class _Run:
+    faces: EventFaces
+    known: KnownPeople
+    roster: Roster
+    event_id: str
+    min_faces: int
+    similarity: float
+    person: Index = field(init=False)  # (n,) into ids of the roster, then of the new people
+    new_ids: list[UUID] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.person = np.where(self.roster.pinned >= 0, self.roster.pinned, -1)
+
+    def place(self, rows: Index, groups: Index, model: int) -> None:
+        """Decide the faces of one model."""
+        roster, prior, min_faces = self.roster, self.roster.prior[rows], self.min_faces
+        owners = claims(groups, prior, roster.pinned[rows], roster, min_faces)
+        person = np.full(len(rows), -1, dtype=np.intp)
+        parts = np.array(groups, dtype=np.intp)
+        spare = int(parts.max(initial=-1)) + 1
+        for group, people in owners.items():
+            inside = np.flatnonzero(groups == group)
+            allowed = np.stack([roster.may_be(rows[inside], p) for p in people], axis=1)
+            vectors = self.faces.vectors[rows[inside]]
+            person[inside] = divide(vectors, prior[inside], people, allowed, min_faces)
+            outcasts = inside[person[inside] < 0]
+            parts[inside] = -1
+            # enough faces that a user took out of one group are a person of their own
+            parts[outcasts] = spare if len(outcasts) >= min_faces else -1
+            spare += 1
+        self._match(rows, parts, person, model)
+        self.person[rows] = np.where(roster.pinned[rows] >= 0, roster.pinned[rows], person)
+
+    def _match(self, rows: Index, parts: Index, person: Index, model: int) -> None:
+        """Give the parts that nobody claimed to the remaining people, or to new ones; in place."""
+        roster, prior = self.roster, self.roster.prior[rows]
+        free = np.isin(prior, np.flatnonzero(~roster.touched)) & ~np.isin(prior, person)
+        found = match_by_faces(parts, np.where(free, prior, -1), len(roster.ids))
+        left = [int(part) for part in np.unique(parts[parts >= 0]) if int(part) not in found]
+        busy = {*found.values(), *person.tolist(), *self.person.tolist()}
+        found |= self._recognise(rows, parts, left, busy, model)
+        for part in np.unique(parts[parts >= 0]):
+            inside = np.flatnonzero(parts == part)
+            who = found.get(int(part))
+            if who is None:
+                who = self._newcomer(rows[inside[0]])
+                person[inside] = who
+            else:
+                person[inside] = np.where(roster.may_be(rows[inside], who), who, -1)
+
+    def _recognise(
+        self, rows: Index, parts: Index, left: list[int], busy: set[int], model: int
+    ) -> dict[int, int]:
+        """People without faces, among the parts that are nobody's, by their last centroid."""
+        name = self.faces.models[model]
+        absent = [
+            (int(self.roster.root[index]), person.centroid)
+            for index, person in enumerate(self.known.people)
+            if person.centroid is not None
+            and person.model == name
+            and int(self.roster.root[index]) not in busy
+        ]
+        if not absent or not left:
+            return {}
+        groups = np.stack([centroid(self.faces.vectors[rows[parts == part]]) for part in left])
+        people = np.stack([vector for _, vector in absent])
+        likely = match_by_likeness(groups, people, self.similarity)
+        return {left[group]: absent[who][0] for group, who in likely.items()}
+
+    def _newcomer(self, first_row: int) -> int:
+        """The index of a new person, named after its first face; ids in use are passed over."""
+        taken = {*self.roster.ids, *self.new_ids}
+        face, number = self.faces.id_of(first_row), 0
+        while (new_id := uuid5(PEOPLE, f"{self.event_id}/{face}/{number}")) in taken:
+            number += 1
+        self.new_ids.append(new_id)
+        return len(self.roster.ids) + len(self.new_ids) - 1
+
+    def result(self) -> PeopleResult:
+        """Everything decided, per identity."""
+        roster, ids = self.roster, (*self.roster.ids, *self.new_ids)
+        stays = (roster.identity >= 0) & (roster.prior == self.person)
+        identity = np.where(stays, roster.identity, self.person)
+        order = np.argsort(identity, kind="stable")
+        starts = np.unique(identity[order], return_index=True)[1]
+        groups = tuple(
+            self._group(int(identity[members[0]]), ids, members)
+            for members in np.split(order, starts[1:])
+            if len(members) and identity[members[0]] >= 0
+        )
+        return PeopleResult(
+            faces=self.faces,
+            groups=groups,
+            nobody=np.flatnonzero(identity < 0),
+            changes=list_changes(roster.before, self.person, ids, roster),
+            moved=int(np.count_nonzero((roster.before >= 0) & (roster.before != self.person))),
+        )
+
+    def _group(self, index: int, ids: tuple[UUID, ...], rows: Index) -> PersonGroup:
+        models = np.bincount(self.faces.model_index[rows])
+        model = int(models.argmax())
+        seen = rows[self.faces.model_index[rows] == model]
+        middle = centroid(self.faces.vectors[seen])
+        return PersonGroup(
+            person_id=ids[index],
+            is_new=index >= len(self.roster.ids),
+            rows=rows,
+            representative=int(seen[best_face(self.faces, seen, middle)]),
+            model=self.faces.models[model],
+            centroid=middle,
+        )
+
+
+def centroid(vectors: F32) -> F32:
+    """The mean direction. (n, d) unit rows -> (d,) unit."""
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    length = float(np.linalg.norm(mean))
+    middle: F32 = (mean / length if length > 0 else vectors[0]).astype(np.float32)
+    return middle
+
+
+def best_face(faces: EventFaces, rows: Index, middle: F32) -> int:
+    """The best quality among the half of the faces nearest to the centre: an index into rows."""
+    nearness = faces.vectors[rows] @ middle
+    near = np.flatnonzero(nearness >= np.median(nearness))
+    return int(near[np.argmax(faces.quality[rows[near]])])

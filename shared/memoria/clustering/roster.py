@@ -1,0 +1,123 @@
+"""Known people as arrays over the faces: who each face was, must be, and must not be."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memoria.clustering.people import EventFaces, Index, KnownPeople, uuid_keys
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roster:
+    """Indices name known identities; the *root* of an identity is the person a user sees."""
+
+    ids: tuple[UUID, ...]  # (k,) identities, oldest first
+    root: Index  # (k,) of each identity; a root is its own
+    named: NDArray[np.bool_]  # (k,) of roots
+    united: NDArray[np.bool_]  # (k,) of roots: a user merged somebody into it
+    touched: NDArray[np.bool_]  # (k,) of roots: a user said anything about it at all
+    identity: Index  # (n,) of each face, corrections applied; -1 nobody
+    before: Index  # (n,) root of each face as it was loaded; -1 nobody
+    prior: Index  # (n,) root of each face, corrections applied; -1 nobody
+    pinned: Index  # (n,) root a user assigned; -1 none
+    rejected: NDArray[np.int64]  # sorted codes of (row, root)
+
+    def may_be(self, rows: Index, roots: Index | int) -> NDArray[np.bool_]:
+        """Whether no user denied that the face is this person. (m,), (m,) or one -> (m,)."""
+        return ~np.isin(rows * len(self.ids) + roots, self.rejected)
+
+
+def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
+    """Line up what is known. People and faces that are gone are passed over."""
+    ids = tuple(person.id for person in known.people)
+    position = {person_id: index for index, person_id in enumerate(ids)}
+    root = _roots(known, position)
+    loaded = _loaded_identities(faces, ids)
+    pins = _pairs(faces, known.pins, position)
+    rejections = _pairs(faces, known.rejections, position)
+    before = _root_of(root, loaded)
+
+    pinned_identity = np.full(len(faces), -1, dtype=np.intp)
+    pinned_identity[pins[:, 0]] = pins[:, 1]
+    pinned = _root_of(root, pinned_identity)
+    contradicted = pinned[rejections[:, 0]] == root[rejections[:, 1]]
+    rejections = rejections[~contradicted]
+    rejected = np.unique(rejections[:, 0] * len(ids) + root[rejections[:, 1]])
+
+    moves = (pinned >= 0) & (pinned != before)
+    identity = np.where(moves, pinned_identity, loaded)
+    denied = np.isin(np.arange(len(faces)) * len(ids) + _root_of(root, identity), rejected)
+    identity[denied] = -1
+    named, united, touched = _standing(known, root, position)
+    return Roster(
+        ids=ids,
+        root=root,
+        named=named,
+        united=united,
+        touched=touched,
+        identity=identity,
+        before=before,
+        prior=_root_of(root, identity),
+        pinned=pinned,
+        rejected=rejected,
+    )
+
+
+def _roots(known: KnownPeople, position: dict[UUID, int]) -> Index:
+    parent = [
+        position.get(person.merged_into, own) if person.merged_into else own
+        for own, person in enumerate(known.people)
+    ]
+    roots = np.array(parent, dtype=np.intp)
+    for _ in range(len(roots)):  # each step halves what is left of the longest chain
+        if np.array_equal(roots, further := roots[roots]):
+            break
+        roots = further
+    return roots
+
+
+def _root_of(root: Index, identity: Index) -> Index:
+    known = identity >= 0
+    found = np.full(len(identity), -1, dtype=np.intp)
+    found[known] = root[identity[known]]
+    return found
+
+
+def _loaded_identities(faces: EventFaces, ids: tuple[UUID, ...]) -> Index:
+    if not ids or not len(faces):
+        return np.full(len(faces), -1, dtype=np.intp)
+    keys = np.array([person_id.bytes for person_id in ids], dtype="S16")
+    order = np.argsort(keys)
+    wanted = uuid_keys(faces.identities)
+    place = np.minimum(np.searchsorted(keys, wanted, sorter=order), len(ids) - 1)
+    return np.where(keys[order[place]] == wanted, order[place], -1)
+
+
+def _pairs(
+    faces: EventFaces, said: tuple[tuple[UUID, UUID], ...], position: dict[UUID, int]
+) -> Index:
+    """(face, person) ids -> (m, 2) of row and identity."""
+    rows = faces.rows_of(face_id for face_id, _ in said).tolist() if said else []
+    found = [
+        (row, position[person_id])
+        for row, (_, person_id) in zip(rows, said, strict=True)
+        if row >= 0 and person_id in position
+    ]
+    return np.array(found, dtype=np.intp).reshape(-1, 2)
+
+
+def _standing(
+    known: KnownPeople, root: Index, position: dict[UUID, int]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    own = np.arange(len(root))
+    named = np.array([person.name is not None for person in known.people], dtype=bool)
+    hidden = np.array([person.hidden for person in known.people], dtype=bool)
+    named[root[named]] = True
+    united = np.zeros(len(root), dtype=bool)
+    united[root[root != own]] = True
+    touched = named | hidden | united
+    said = [position[who] for _, who in (*known.pins, *known.rejections) if who in position]
+    touched[root[np.array(said, dtype=np.intp)]] = True
+    return named, united, touched

@@ -1,0 +1,122 @@
+"""People and their faces: loaded for a run, saved after it. See docs/sql-surface.md."""
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from memoria import log
+from memoria.clustering.people import EventFaces, KnownPeople, KnownPerson, PeopleResult
+from memoria.errors import StoreUnavailable
+from memoria.store.client import rpc
+from memoria.store.jobs import vector_text
+from memoria.store.pages import DIMENSIONS, PageBuffer, unpack
+
+if TYPE_CHECKING:
+    from supabase import Client
+
+PAGE_FACES = 2000
+TRIES = 3
+
+
+def load_event(client: "Client", event_id: str) -> tuple[EventFaces, KnownPeople]:
+    """All faces of an event and everybody known in it. Raises StoreUnavailable."""
+    return load_faces(client, event_id), load_people(client, event_id)
+
+
+def load_faces(client: "Client", event_id: str, *, page_faces: int = PAGE_FACES) -> EventFaces:
+    """The faces of an event that carry a vector, read page by page and counted.
+
+    Read again if their number changes meanwhile. Raises StoreUnavailable where it never settles
+    or a page is cut short.
+    """
+    for _ in range(TRIES):
+        if (faces := _read_pages(client, event_id, page_faces)) is not None:
+            return faces
+        log.event("faces_changed_while_loading", event_id=event_id)
+    raise StoreUnavailable("the faces of the event kept changing while they were read")
+
+
+def _read_pages(client: "Client", event_id: str, page_faces: int) -> EventFaces | None:
+    """All pages, or None if the number of faces changed between them."""
+    buffer: PageBuffer | None = None
+    after: str | None = None
+    while True:
+        params = {"p_event_id": event_id, "p_after": after, "p_limit": page_faces}
+        page = rpc(client, "memoria_load_faces", params)
+        buffer = buffer or PageBuffer.of(page["total"])
+        if page["total"] != len(buffer.faces):
+            return None
+        try:
+            buffer.add(page)
+        except ValueError as exc:
+            raise StoreUnavailable(f"a page of faces is damaged: {exc}") from exc
+        after = page["next"]
+        if after is None:
+            return buffer.faces if buffer.complete else None
+
+
+def load_people(client: "Client", event_id: str) -> KnownPeople:
+    """Everybody known in an event and what users said of them. Raises StoreUnavailable."""
+    body = rpc(client, "memoria_load_people", {"p_event_id": event_id})
+    return KnownPeople(
+        people=tuple(_person(row) for row in body["people"]),
+        pins=_said(body["pins"]),
+        rejections=_said(body["rejections"]),
+    )
+
+
+def _person(row: dict[str, Any]) -> KnownPerson:
+    packed = row["centroid"]
+    return KnownPerson(
+        id=UUID(row["person_id"]),
+        name=row["name"],
+        hidden=row["hidden"],
+        merged_into=UUID(row["merged_into"]) if row["merged_into"] else None,
+        model=row["model"],
+        centroid=unpack(packed, ">f4", (DIMENSIONS,)).astype("f4") if packed else None,
+    )
+
+
+def _said(rows: list[dict[str, str]]) -> tuple[tuple[UUID, UUID], ...]:
+    return tuple((UUID(row["face_id"]), UUID(row["person_id"])) for row in rows)
+
+
+def save_people(
+    client: "Client", job_id: str, token: str, people: PeopleResult, seconds: float
+) -> dict[str, Any]:
+    """Write a run back: one transaction, in which what users said meanwhile wins.
+
+    Returns ``outcome`` stored with the clusters of the answer, or skipped with a reason.
+    Raises StoreUnavailable.
+    """
+    params = {"p_job_id": job_id, "p_token": token, "p_result": _result(people, seconds)}
+    return dict(rpc(client, "memoria_save_people", params))
+
+
+def _result(people: PeopleResult, seconds: float) -> dict[str, Any]:
+    ids = [str(UUID(bytes=row.tobytes())) for row in people.faces.ids]
+    return {
+        "total_faces": len(ids),
+        "processing_time_seconds": seconds,
+        "groups": [
+            {
+                "person_id": str(group.person_id),
+                "is_new": group.is_new,
+                "face_ids": [ids[row] for row in group.rows],
+                "representative_face_id": ids[group.representative],
+                "model": group.model,
+                "centroid": vector_text(group.centroid),
+            }
+            for group in people.groups
+        ],
+        "nobody": [ids[row] for row in people.nobody],
+        "changes": [
+            {
+                "kind": change.kind,
+                "person_id": str(change.person_id),
+                "other_person_id": str(change.other_person_id) if change.other_person_id else None,
+                "faces": change.faces,
+            }
+            for change in people.changes
+            if change.kind != "kept"
+        ],
+    }
