@@ -14,6 +14,8 @@ from tests.edge.deno import FUNCTION, EdgeFunction, command
 
 pytestmark = pytest.mark.npm
 
+Forge = Callable[[dict[str, str]], dict[str, str]]
+
 PHOTO = (
     b'{"job_id":"8f14e45f-ceea-4670-8c5c-f1b9b3c2a001","media_id":"IMG_0001","event_id":"gala",'
     b'"faces_detected":1,"faces":[{"bbox":{"x":0.2,"y":0.3,"w":0.15,"h":0.2},"quality_score":0.98}],'
@@ -86,11 +88,11 @@ def test_two_secrets_are_valid_at_once_in_either_form(edge_function: EdgeFunctio
         assert post(edge_function, PHOTO, signed(PHOTO, secret=secret)).status_code == 200
 
 
-def _without(name: str) -> Callable[[dict[str, str]], dict[str, str]]:
+def _without(name: str) -> Forge:
     return lambda headers: {key: value for key, value in headers.items() if key != name}
 
 
-def _with(name: str, value: str) -> Callable[[dict[str, str]], dict[str, str]]:
+def _with(name: str, value: str) -> Forge:
     return lambda headers: headers | {name: value}
 
 
@@ -118,7 +120,7 @@ def _with(name: str, value: str) -> Callable[[dict[str, str]], dict[str, str]]:
 def test_a_forged_or_broken_header_is_unauthorized(
     edge_function: EdgeFunction,
     realtime: Realtime,
-    forge: Callable[[dict[str, str]], dict[str, str]],
+    forge: Forge,
 ) -> None:
     headers = forge(signed(PHOTO))
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
