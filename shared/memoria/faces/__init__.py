@@ -1,0 +1,7 @@
+"""Photos to faces: ``open_engine`` builds the engine, ``find_faces`` uses it."""
+
+from memoria.faces.engine import Engine, open_engine
+from memoria.faces.photo import find_faces_in_photo
+from memoria.faces.types import Face, FaceEngine
+
+__all__ = ["Engine", "Face", "FaceEngine", "find_faces_in_photo", "open_engine"]

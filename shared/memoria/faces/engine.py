@@ -1,0 +1,102 @@
+"""The engine: detection, alignment and recognition, one inference at a time."""
+
+import math
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from memoria.faces.detector import Detector
+from memoria.faces.geometry import Detections, crop_transforms
+from memoria.faces.normalisation import input_mean_and_std
+from memoria.faces.passes import Search
+from memoria.faces.quality import quality
+from memoria.faces.recogniser import Recogniser, aligned_crop
+from memoria.faces.session import open_session
+from memoria.faces.types import F32, Face, Image
+from memoria.faces.weights import locate
+
+FRAME_PER_PASS = 2  # the long side of a reduced frame, in main passes: the crowd pass needs two
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Finds and embeds faces. Safe to call from several threads: one inference runs at a time."""
+
+    model: str
+    search: Search
+    recogniser: Recogniser
+    max_faces: int = 200
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def find_faces(self, image: Image) -> list[Face]:
+        """All faces of an upright (h, w, 3) uint8 RGB photo, best first, at most ``max_faces``."""
+        found = self.detect(image)
+        crops = [aligned_crop(image, m) for m in crop_transforms(found.landmarks)]
+        return self.described(found, crops, (image.shape[1], image.shape[0]))
+
+    def detect(self, image: Image) -> Detections:
+        """The faces worth embedding, best first, in the image's pixels."""
+        with self._one_at_a_time:
+            found = self.search(image)
+        best = np.argsort(-found.scores * np.minimum(found.sizes, 112), kind="stable")
+        return found.take(best[: self.max_faces])
+
+    def frame_side(self, width: int, height: int) -> int:
+        """How long the shorter side of a frame of this photo must be at least for detection."""
+        return math.ceil(
+            FRAME_PER_PASS * self.search.det_size * min(width, height) / max(width, height)
+        )
+
+    def described(self, found: Detections, crops: list[Image], size: tuple[int, int]) -> list[Face]:
+        """Faces from detections and their crops, both in a photo of this width and height."""
+        if not crops:
+            return []
+        with self._one_at_a_time:
+            raw = self.recogniser.embed(np.stack(crops))
+        embeddings = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
+        values = quality(found.scores, found.sizes)
+        extent = np.array(size, np.float32)
+        boxes = np.clip(found.boxes.reshape(-1, 2, 2) / extent, 0, 1)
+        landmarks = np.clip(found.landmarks / extent, 0, 1)
+        return [
+            Face(
+                box=_corner_and_size(boxes[i]),
+                score=float(min(found.scores[i], 1)),
+                quality=float(values[i]),
+                landmarks=landmarks[i],
+                embedding=embeddings[i],
+            )
+            for i in range(len(found))
+        ]
+
+
+def open_engine(
+    model_dir: str | Path,
+    *,
+    det_size: int = 640,
+    threshold: float = 0.5,
+    max_faces: int = 200,
+    threads: int | None = None,
+    use_gpu: bool = False,
+) -> Engine:
+    """An engine from any InsightFace-format pack: a folder with a detector and a recogniser.
+
+    ``det_size`` is the long side of the main detection pass, pixels, a multiple of 32;
+    ``threshold`` the detector score, 0..1, that makes a face. The engine's ``model`` is the
+    folder's name. Raises WeightsUnavailable when the folder holds no such pair.
+    """
+    folder = Path(model_dir)
+    name = folder.resolve().name
+    files = locate(folder, name)
+    detector = Detector(open_session(files.detector, threads=threads, use_gpu=use_gpu))
+    recogniser = Recogniser(
+        open_session(files.recogniser, threads=threads, use_gpu=use_gpu),
+        *input_mean_and_std(files.recogniser),
+    )
+    return Engine(name, Search(detector, det_size, threshold), recogniser, max_faces)
+
+
+def _corner_and_size(corners: F32) -> F32:
+    return np.concatenate([corners[0], corners[1] - corners[0]])

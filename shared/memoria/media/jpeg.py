@@ -1,0 +1,59 @@
+"""JPEG through libjpeg-turbo: whole, at a half, a quarter or an eighth, and what is left of one.
+
+simplejpeg was the fastest of three by measurement (docs/decisions/0201-decoders.md).
+"""
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from memoria.errors import UnreadableMedia
+
+Image = NDArray[np.uint8]
+
+_SCALES = (8, 4, 2)  # the reductions for which libjpeg-turbo has fast inverse transforms
+_READABLE_SHARE = 0.5  # of the rows, below which a cut-off photo is not worth its faces
+_READABLE_SCANS = 2  # of a progressive file: the averages, and the first details
+
+
+def decode_jpeg(data: bytes, width: int, height: int, min_side: int | None = None) -> Image:
+    """Grey or colour JPEG as stored, not turned. -> (h, w, 3) uint8 RGB.
+
+    With ``min_side`` the largest reduction (8, 4 or 2) that leaves the shorter side at least so
+    long. Raises UnreadableMedia when less than half of the photo is there.
+    """
+    scale = reduction(min(width, height), min_side)
+    smallest = {"min_width": -(-width // scale), "min_height": -(-height // scale)}
+    try:
+        return simplejpeg.decode_jpeg(data, "RGB", **smallest)  # type: ignore[no-any-return]
+    except ValueError:
+        return _salvage(data, smallest)
+
+
+def reduction(side: int, min_side: int | None) -> int:
+    """By how much a side may shrink and still be at least ``min_side``: 8, 4, 2 or 1."""
+    if min_side is None:
+        return 1
+    return next((scale for scale in _SCALES if side // scale >= min_side), 1)
+
+
+def _salvage(data: bytes, smallest: dict[str, int]) -> Image:
+    try:
+        image: Image = simplejpeg.decode_jpeg(data, "RGB", strict=False, **smallest)
+    except ValueError as exc:
+        raise UnreadableMedia("the JPEG is damaged") from exc
+    if len(image) - _blank_tail(image) < _READABLE_SHARE * len(image):
+        raise UnreadableMedia("the JPEG is cut off: less than half of it is there")
+    if _is_progressive(data) and data.count(b"\xff\xda") < _READABLE_SCANS + 1:
+        raise UnreadableMedia("the JPEG is cut off: only its coarsest scan is there")
+    return image
+
+
+def _blank_tail(image: Image) -> int:
+    """Rows at the end in one single colour: libjpeg repeats the last average to the end."""
+    blank = (image == image[-1, -1]).all(axis=(1, 2))
+    return len(blank) if blank.all() else int(np.argmin(blank[::-1]))
+
+
+def _is_progressive(data: bytes) -> bool:
+    return b"\xff\xc2" in data[: data.find(b"\xff\xda")]
