@@ -192,7 +192,9 @@ create table memoria.dispatches (
   job_id uuid not null references memoria.jobs on delete cascade,
   event_id text not null,
   media_id text,
-  created_at timestamptz not null default now(),
+  created_at timestamptz not null default clock_timestamp(),
+  -- pg_net's id of the POST, to look up what it came to
+  request_id bigint,
   constraint dispatches_service_known check (service in ('process', 'cluster')),
   constraint dispatches_kind_known check (kind in ('process', 'cluster', 'callback'))
 );

@@ -152,41 +152,45 @@ create constraint trigger dispatch_at_commit
 
 -- One POST per dispatch through pg_net, with the payload of a Supabase database webhook. The bearer
 -- secret would lie in pg_net's queue for every role to read, so the body is signed instead.
+create function memoria.post_nudge(p_nudge memoria.dispatches) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+  v_url text := memoria.secret(p_nudge.service || '_url');
+  v_request bigint;
+  v_body jsonb := jsonb_build_object(
+    'type', 'INSERT', 'table', 'dispatches', 'schema', 'memoria',
+    'record', to_jsonb(p_nudge) - 'request_id', 'old_record', null
+  );
+begin
+  -- without pg_net or a URL, a webhook made in the dashboard may hang on the table instead
+  if v_url is not null and to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null then
+    execute 'select net.http_post(
+        url := $1, body := $2, params := ''{}'', headers := $3, timeout_milliseconds := $4)'
+      into v_request
+      using v_url, v_body,
+        jsonb_build_object('Content-Type', 'application/json') || coalesce(memoria.signed_headers(
+          'nudge_' || p_nudge.id, clock_timestamp(), v_body::text, memoria.secret('webhook_secret')
+        ), '{}'),
+        (memoria.setting('nudge_timeout_ms') #>> '{}')::integer;
+  end if;
+  return v_request;
+end
+$$;
+
 create function memoria.send_nudge() returns trigger
 language plpgsql security definer set search_path = '' as $$
-declare
-  v_url text;
-  v_body jsonb;
-  v_headers jsonb;
 begin
-  if to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is null then
-    return null;
-  end if;
-  v_url := memoria.secret(new.service || '_url');
-  if v_url is null then
-    return null;  -- a webhook made in the dashboard may hang on this table instead
-  end if;
-  v_body := jsonb_build_object(
-    'type', 'INSERT', 'table', tg_table_name, 'schema', tg_table_schema,
-    'record', to_jsonb(new), 'old_record', null
-  );
-  v_headers := jsonb_build_object('Content-Type', 'application/json') || coalesce(
-    memoria.signed_headers(
-      'nudge_' || new.id, clock_timestamp(), v_body::text, memoria.secret('webhook_secret')
-    ),
-    '{}'
-  );
-  execute 'select net.http_post(url := $1, body := $2, params := ''{}'', headers := $3, timeout_milliseconds := $4)'
-    using v_url, v_body, v_headers, (memoria.setting('nudge_timeout_ms') #>> '{}')::integer;
-  return null;
+  new.request_id := memoria.post_nudge(new);
+  return new;
 exception when others then
+  -- never a reason for a user's insert to fail: the lease runs out, and the sweeper sends another
   raise warning 'memoria: nudge not sent: %', sqlerrm;
-  return null;
+  return new;
 end
 $$;
 
 create trigger send_nudge
-  after insert on memoria.dispatches
+  before insert on memoria.dispatches
   for each row execute function memoria.send_nudge();
 
 -- A bulk insert of photos costs one statement more, however many rows it has.
