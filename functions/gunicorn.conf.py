@@ -1,0 +1,14 @@
+"""How both functions are served: one worker, so one model in memory; threads for what waits."""
+
+import os
+from pathlib import Path
+
+bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"
+workers = 1
+threads = int(os.environ.get("THREADS", "8"))  # Cloud Run's --concurrency, and a few for /health
+timeout = 0  # with threads this would watch the worker's heartbeat, not a request
+graceful_timeout = 8  # Cloud Run kills ten seconds after SIGTERM
+keepalive = 75  # longer than the front end keeps its idle connections
+control_socket_disable = True  # would be written to a read-only root filesystem
+# The worker's heartbeat file; where there is no memory-backed folder, the default is one already.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
