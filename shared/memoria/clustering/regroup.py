@@ -30,4 +30,6 @@ def regroup(
             model=model,
         )
         labels[rows] = np.where(groups >= 0, groups + labels.max(initial=-1) + 1, -1)
-    return resolve_people(labels, faces, known, event_id=event_id)
+    return resolve_people(
+        labels, faces, known, event_id=event_id, min_cluster_size=min_cluster_size
+    )

@@ -24,7 +24,10 @@ class Face:
 class FaceEngine(Protocol):
     """Finds and embeds faces; built once per worker, safe to call from several threads."""
 
-    model: str  # the name stored with every face: vectors of different models are never compared
+    @property
+    def model(self) -> str:
+        """The name stored with every face: vectors of different models are never compared."""
+        ...
 
     def find_faces(self, image: Image) -> list[Face]:
         """All faces of an upright RGB photo, best first. (h, w, 3) uint8 -> 0..max_faces faces."""
