@@ -1,0 +1,150 @@
+"""``make demo``: a folder of photos in, ``people.json`` and a gallery out, by the whole system."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from local.event import Json, event_status, find_photos, read_event, upload_event
+from local.processes import ServiceError
+from local.stack import Stack, StackOptions
+from local.weights import EngineChoice, choose_engine, dlib_engine
+
+POLL_SECONDS = 0.2
+# one event, nobody else waits: no need to be as patient as a deployment is
+SETTINGS = {"quiet_period_seconds": 1}
+SWEEP_SECONDS = 1
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the message says why."""
+
+
+def run(photos: Mapping[str, Path], out: Path, engine: EngineChoice, console: Console) -> Json:
+    """Find the people of these photos and write the answer to ``out``. Returns ``people.json``."""
+    from local.gallery import write_gallery
+
+    options = StackOptions(
+        process_source=engine.process_source,
+        environ=engine.environ,
+        settings=SETTINGS,
+        sweep_seconds=SWEEP_SECONDS,
+    )
+    with console.status("starting PostgreSQL, the stand-ins and both functions"):
+        stack = Stack(options).start()
+    try:
+        started = time.monotonic()
+        event_id = str(uuid.uuid4())
+        answer = _find_people(stack, event_id, photos, console)
+        seconds = time.monotonic() - started
+    finally:
+        stack.stop()
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "people.json").write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
+    write_gallery(answer, photos, out / "index.html", seconds=seconds)
+    return answer
+
+
+def _find_people(stack: Stack, event_id: str, photos: Mapping[str, Path], console: Console) -> Json:
+    client = stack.client()
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        upload = progress.add_task("uploaded", total=len(photos))
+        process = progress.add_task("processed", total=len(photos))
+        names = upload_event(client, event_id, photos, lambda: progress.advance(upload))
+        status = event_status(client, event_id)
+        while not status["done"]:
+            progress.update(process, completed=_processed(status))
+            _check_services(stack)
+            time.sleep(POLL_SECONDS)
+            status = event_status(client, event_id)
+        progress.update(process, completed=_processed(status))
+    return read_event(client, event_id, names)
+
+
+def _processed(status: Json) -> int:
+    return int(status["photos"]["completed"] + status["photos"]["failed"])
+
+
+def _check_services(stack: Stack) -> None:
+    for service in stack.services.values():
+        if not service.running:
+            raise ServiceError(f"{service.name} ended:\n{service.log_tail()}")
+
+
+def show(answer: Json, out: Path, console: Console) -> None:
+    """The people on the terminal, and where the rest is."""
+    table = Table("person", "faces", "photos", "quality", title="People", title_justify="left")
+    for number, person in enumerate(answer["people"], start=1):
+        photos = person["photos"]
+        listed = ", ".join(photos[:4]) + (f" and {len(photos) - 4} more" if len(photos) > 4 else "")
+        quality = f"{person['avg_quality']:.2f}"
+        table.add_row(str(number), str(person["face_count"]), listed, quality)
+    console.print(table)
+    faces = [face for photo in answer["photos"].values() for face in photo["faces"]]
+    alone = sum(face["person_id"] is None for face in faces)
+    failed = {n: p["error"]["message"] for n, p in answer["photos"].items() if "error" in p}
+    console.print(
+        f"{len(answer['people'])} people, {len(faces)} faces ({alone} of nobody known), "
+        f"{len(answer['photos'])} photos, model {answer['model']}"
+    )
+    for name, message in failed.items():
+        console.print(f"[red]{name}[/red]: {message}")
+    console.print(f"{out / 'people.json'}\n{out / 'index.html'}", style="bold")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
+    parser.add_argument("--photos", default="", help="a folder; without it, a sample event is made")
+    parser.add_argument("--out", default="", help="where the answer goes (out)")
+    parser.add_argument("--dlib", action="store_true", help="use dlib's weights")
+    args = parser.parse_args(argv)
+    console = Console(highlight=False)
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        with tempfile.TemporaryDirectory(prefix="memoria-sample-") as sample:
+            photos = _photos(args.photos, Path(sample))
+            engine = dlib_engine() if args.dlib else choose_engine(os.environ, console)
+            if engine.notice:
+                console.print(engine.notice, style="yellow")
+            out = Path(args.out or "out")
+            show(run(photos, out, engine, console), out, console)
+    except KeyboardInterrupt:
+        console.print("stopped")
+        return 130
+    except (DemoError, ServiceError) as exc:
+        console.print(str(exc), style="red", markup=False)
+        return 1
+    return 0
+
+
+def _photos(folder: str, sample: Path) -> dict[str, Path]:
+    if not folder:
+        from local.sample_event import write_sample_event
+
+        write_sample_event(sample)
+        return find_photos(sample)
+    photos = find_photos(Path(folder)) if Path(folder).is_dir() else {}
+    if not photos:
+        raise DemoError(f"There are no photos in {folder}.")
+    return photos
+
+
+def _end(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
