@@ -63,6 +63,7 @@ class Service:
 
     def __call__(self, request: flask.Request) -> flask.Response:
         """Answer any request on any path."""
+        started = time.monotonic()
         with log.bound(**_trace(request)):
             try:
                 response = self._route(request)
@@ -72,6 +73,9 @@ class Service:
                 log.failure("unexpected")
                 response = _refusal(InternalError("an internal error"))
             metrics.request(self.name, str(response.status_code))
+            if request.method == "POST":
+                seconds = round(time.monotonic() - started, 3)
+                log.event("answered", status=response.status_code, seconds=seconds)
             return response
 
     def _route(self, request: flask.Request) -> flask.Response:
