@@ -89,7 +89,7 @@ class Postgres:
         """A new database as Supabase sets one up, or a copy of ``template``. Returns its URL."""
         command = sql.SQL("create database {} owner postgres").format(sql.Identifier(name))
         if template:
-            command += sql.SQL(" template {} strategy file_copy").format(sql.Identifier(template))
+            command += sql.SQL(" template {}").format(sql.Identifier(template))
         self._admin(command)
         if not template:
             self._as_supabase(name)
