@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# From a clean Google Cloud project to two running services, and again for every new version.
+set -euo pipefail
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source=deploy/say.sh
+source "$ROOT/deploy/say.sh"
+# shellcheck source=deploy/settings.sh
+source "$ROOT/deploy/settings.sh"
+# shellcheck source=deploy/prepare.sh
+source "$ROOT/deploy/prepare.sh"
+# shellcheck source=deploy/release.sh
+source "$ROOT/deploy/release.sh"
+# shellcheck source=deploy/connect.sh
+source "$ROOT/deploy/connect.sh"
+# shellcheck source=deploy/monitor.sh
+source "$ROOT/deploy/monitor.sh"
+
+usage() {
+  cat <<'TEXT'
+usage: ./deploy.sh [command] [options]
+
+commands
+  deploy       prepare the project, build, release, connect Supabase (the default)
+  rollback     send all traffic back to the revision that served before
+  connect      tell Supabase where the functions are, and the secret
+  monitoring   create or update the dashboard, the log-based metrics and the alerts
+
+options
+  --project ID         default: gcloud's own
+  --region REGION      default: $REGION or us-central1
+  --only SERVICE       process or cluster
+  --env-file FILE      default: .env, when there is one; variables of the environment win
+  --tag TAG            the images' tag; default: the git commit
+  --no-build           the images of --tag are in the registry already
+  --gpu                process on an NVIDIA L4
+  --no-invoker-iam     where the organisation forbids allUsers: switch the IAM check off instead
+  --media-bucket NAME  let process read this Google Cloud Storage bucket (repeat for more)
+  --notify CHANNEL     notification channel of the alerts (projects/…/notificationChannels/…)
+  --dry-run            print every command, run none
+
+environment  SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY, CALLBACK_URL, CALLBACK_SECRET, and any of
+             .env.example; MAX_IN_FLIGHT (32), CONCURRENCY (4), MIN_INSTANCES (0), CPU (2),
+             MEMORY (2Gi), WEIGHTS (release, or gs://bucket/prefix), PYTHON_IMAGE, DATABASE_URL,
+             ACCEPT_INSIGHTFACE_LICENSE=yes
+TEXT
+}
+
+deploy() {
+  check_tools
+  read_settings
+  accept_licence
+  enable_apis
+  create_repository
+  create_accounts
+  store_secrets
+  build_images
+  local service
+  for service in "${SERVICES[@]}"; do
+    release "$service"
+  done
+  connect_supabase
+  say "done: $(service_url process) $(service_url cluster)"
+}
+
+main() {
+  parse_options "$@"
+  case "$COMMAND" in
+    deploy) deploy ;;
+    rollback) check_tools; for_each_service rollback ;;
+    connect) check_tools; read_settings; connect_supabase ;;
+    monitoring) check_tools; apply_monitoring ;;
+    help) usage ;;
+  esac
+}
+
+main "$@"

@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# The project around the services: APIs, registry, accounts, secrets, the weights' licence.
+
+REPOSITORY=memoria
+
+check_tools() {
+  step 'tools and login'
+  local tool
+  for tool in gcloud curl; do
+    command -v "$tool" >/dev/null || die "$tool is not installed"
+  done
+  [[ -n $PROJECT ]] || PROJECT=$(gcloud config get-value project 2>/dev/null || true)
+  [[ -n $PROJECT && $PROJECT != '(unset)' ]] || die 'no project: --project ID'
+  [[ $DRY_RUN == yes ]] && return
+  [[ -n $(gcloud auth list --filter=status:ACTIVE --format='value(account)' 2>/dev/null) ]] \
+    || die 'not logged in: gcloud auth login'
+}
+
+# InsightFace's packs may be used for non-commercial research only; the choice is the deployer's.
+accept_licence() {
+  [[ " ${SERVICES[*]} " == *' process '* && $BUILD == yes ]] || return 0
+  [[ ${ACCEPT_INSIGHTFACE_LICENSE:-} == yes || $DRY_RUN == yes ]] && return
+  step 'licence of the weights'
+  say "The image will contain InsightFace's $MODEL_PACK. Its authors license these weights for"
+  say 'non-commercial research only. README.md names what a commercial user can do instead.'
+  [[ -t 0 ]] || die 'set ACCEPT_INSIGHTFACE_LICENSE=yes to accept'
+  local answer
+  read -rp 'Type yes to accept: ' answer
+  [[ $answer == yes ]] || die 'not accepted, nothing was deployed'
+}
+
+enable_apis() {
+  step 'APIs'
+  run gcloud services enable run.googleapis.com artifactregistry.googleapis.com \
+    cloudbuild.googleapis.com secretmanager.googleapis.com logging.googleapis.com \
+    monitoring.googleapis.com --project="$PROJECT"
+}
+
+create_repository() {
+  step 'registry'
+  look gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" \
+    --project="$PROJECT" >/dev/null && return
+  run gcloud artifacts repositories create "$REPOSITORY" --repository-format=docker \
+    --location="$REGION" --project="$PROJECT" --description='Images of memoria'
+}
+
+account_of() { printf 'memoria-%s@%s.iam.gserviceaccount.com' "$1" "$PROJECT"; }
+
+# One account per service, which may read its own secrets and nothing else; one for builds.
+create_accounts() {
+  step 'service accounts'
+  local name
+  for name in "${SERVICES[@]}" build; do
+    look gcloud iam service-accounts describe "$(account_of "$name")" --project="$PROJECT" \
+      >/dev/null && continue
+    run gcloud iam service-accounts create "memoria-$name" --display-name="memoria $name" \
+      --project="$PROJECT"
+  done
+  patiently gcloud projects add-iam-policy-binding "$PROJECT" \
+    --member="serviceAccount:$(account_of build)" --role=roles/cloudbuild.builds.builder \
+    --condition=None --format=none
+  if [[ $WEIGHTS == gs://* ]]; then allow_reading "${WEIGHTS#gs://}" build; fi
+  [[ " ${SERVICES[*]} " == *' process '* ]] || return 0
+  local bucket
+  for bucket in ${MEDIA_BUCKETS[@]+"${MEDIA_BUCKETS[@]}"}; do allow_reading "$bucket" process; done
+}
+
+allow_reading() {
+  patiently gcloud storage buckets add-iam-policy-binding "gs://${1%%/*}" \
+    --member="serviceAccount:$(account_of "$2")" --role=roles/storage.objectViewer --format=none
+}
+
+# SUPABASE_SERVICE_ROLE_KEY -> memoria-supabase-service-role-key
+secret_name() {
+  local name=${1//_/-}
+  printf 'memoria-%s' "${name,,}"
+}
+
+# A new version only where the value changed, so that a second run leaves nothing behind.
+store_secrets() {
+  step 'secrets'
+  local variable name service
+  for variable in "${SECRET_SETTINGS[@]}"; do
+    [[ -n ${!variable:-} ]] || continue
+    name=$(secret_name "$variable")
+    look gcloud secrets describe "$name" --project="$PROJECT" >/dev/null \
+      || run gcloud secrets create "$name" --replication-policy=automatic --project="$PROJECT"
+    if [[ $(look gcloud secrets versions access latest --secret="$name" --project="$PROJECT" \
+      2>/dev/null) != "${!variable}" ]]; then
+      run_with_input "${!variable}" gcloud secrets versions add "$name" --data-file=- \
+        --project="$PROJECT"
+    fi
+    for service in "${SERVICES[@]}"; do
+      patiently gcloud secrets add-iam-policy-binding "$name" --project="$PROJECT" \
+        --member="serviceAccount:$(account_of "$service")" \
+        --role=roles/secretmanager.secretAccessor --format=none
+    done
+  done
+}
