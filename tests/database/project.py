@@ -39,10 +39,11 @@ class Project:
         self.service = Client(URL, KEYS.secret, ClientOptions(httpx_client=self._http))
         self.jobs = JobStore(self.service)
         self.sql = psycopg.connect(database_url, autocommit=True, row_factory=dict_row)
-        self.sql.execute(
-            "update memoria.settings set value = '0' where key = 'quiet_period_seconds'"
+        most = {"process": 1000, "cluster": 1000}
+        self.call(
+            "configure",
+            settings={"quiet_period_seconds": 0, "callbacks": False, "max_in_flight": most},
         )
-        self.sql.execute("update memoria.settings set value = 'false' where key = 'callbacks'")
 
     def __enter__(self) -> Self:
         return self

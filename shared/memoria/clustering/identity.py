@@ -3,8 +3,9 @@
 The rules, in the order in which they win:
 
 1. What a user said of a face binds: pinned faces are that person's, rejected ones never.
-2. People whom a user has touched are never absorbed, taken apart again or renamed: they claim
-   the groups where their faces are, and a group that several claim is divided (claims.py).
+2. People whom a user has touched are never absorbed by others: they claim the groups where most of
+   their faces are, and a group that several claim is divided (claims.py). Their faces leave them
+   for another person's group, never for nobody's.
 3. Everybody else keeps the group that shares most faces, by an optimal assignment.
 4. Whoever has no faces left (the photos were replaced) may be found again by likeness.
 5. What remains is somebody new, with an id made from the event and the first face, so that the
@@ -55,6 +56,7 @@ def resolve_people(
     for model in range(len(faces.models)):
         rows = np.flatnonzero(faces.model_index == model)
         run.place(rows, np.asarray(labels)[rows], model)
+    run.keep_settled()
     return run.result()
 
 
@@ -136,6 +138,12 @@ class _Run:
             number += 1
         self.new_ids.append(new_id)
         return len(self.roster.ids) + len(self.new_ids) - 1
+
+    def keep_settled(self) -> None:
+        """Faces that are in nobody's group stay with a person whom a user has touched."""
+        roster = self.roster
+        settled = np.isin(roster.prior, np.flatnonzero(roster.touched))
+        self.person = np.where((self.person < 0) & settled, roster.prior, self.person)
 
     def result(self) -> PeopleResult:
         """Everything decided, per identity."""
