@@ -96,7 +96,7 @@ def show(answer: Json, out: Path, console: Console) -> None:
     alone = sum(face["person_id"] is None for face in faces)
     failed = {n: p["error"]["message"] for n, p in answer["photos"].items() if "error" in p}
     console.print(
-        f"{len(answer['people'])} people, {len(faces)} faces ({alone} of nobody known), "
+        f"{len(answer['people'])} people, {len(faces)} faces, {alone} of them of passers-by, "
         f"{len(answer['photos'])} photos, model {answer['model']}"
     )
     for name, message in failed.items():

