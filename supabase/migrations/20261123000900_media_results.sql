@@ -2,14 +2,15 @@
 
 -- Intersection over union of two boxes (x, y, w, h).
 create function memoria.iou(
-  ax real, ay real, aw real, ah real, bx real, by real, bw real, bh real
+  ax double precision, ay double precision, aw double precision, ah double precision,
+  bx double precision, by double precision, bw double precision, bh double precision
 ) returns double precision
 language sql immutable set search_path = '' as $$
   with parts as (
     select
-      greatest(0, least(ax + aw, bx + bw) - greatest(ax, bx))::double precision
+      greatest(0, least(ax + aw, bx + bw) - greatest(ax, bx))
         * greatest(0, least(ay + ah, by + bh) - greatest(ay, by)) as common,
-      aw::double precision * ah + bw::double precision * bh as both_areas
+      aw * ah + bw * bh as both_areas
   )
   select case when both_areas > common then common / (both_areas - common) else 0 end from parts
 $$;
