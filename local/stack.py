@@ -46,6 +46,7 @@ class StackOptions:
         frozenset()
     )  # services not to start: gateway pg_net cron process cluster
     ports: Mapping[str, int] = field(default_factory=dict)  # of gateway, process, cluster, postgres
+    postgres_settings: tuple[str, ...] = ()  # name=value, over local/postgres.py's
 
 
 class Stack:
@@ -125,7 +126,9 @@ class Stack:
     def _start_postgres(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="memoria-"))
         self._guard.tell("remove", self.folder)
-        self.postgres = Postgres(port=self.options.ports.get("postgres"))
+        self.postgres = Postgres(
+            port=self.options.ports.get("postgres"), settings=self.options.postgres_settings
+        )
         self._guard.tell("remove", self.postgres.data_dir)
         self.postgres.start()
         with psycopg.connect(self.postgres.url_of("postgres", "supabase_admin")) as admin:

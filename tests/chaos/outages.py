@@ -1,0 +1,104 @@
+"""What goes away and comes back: function processes, the database, the callback's receiver."""
+
+import random
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+
+import psycopg
+
+from local.processes import Service
+from local.stack import Stack
+from tests.chaos.proxy import Proxy
+from tests.chaos.receiver import CallbackReceiver
+
+
+@dataclass(slots=True)
+class Target:
+    """A function, what stands in front of it, and how it is to be killed."""
+
+    service: Service
+    proxy: Proxy
+    kills: int  # how often
+    every: int  # forwarded requests between two kills
+    killed: int = 0
+    mark: int = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether enough requests have passed, and one is under way."""
+        passed = self.proxy.forwarded - self.mark
+        return self.killed < self.kills and passed >= self.every and self.proxy.in_flight > 0
+
+
+class Killer(threading.Thread):
+    """SIGKILL in the middle of a request, then a new process; one function at a time."""
+
+    def __init__(self, targets: list[Target], rng: random.Random) -> None:
+        super().__init__(daemon=True)
+        self.targets = targets
+        self.mid_request: Counter[str] = Counter()  # kills that cut off at least one request
+        self._rng = rng
+        self._done = threading.Event()
+
+    def run(self) -> None:
+        """Until told to stop."""
+        while not self._done.wait(0.02):
+            for target in self.targets:
+                if target.due:
+                    self._kill(target)
+
+    def stop(self) -> None:
+        """Returns when everything that was killed is up again."""
+        self._done.set()
+        self.join()
+
+    def _kill(self, target: Target) -> None:
+        time.sleep(self._rng.uniform(0, 0.1))
+        if not target.proxy.in_flight:
+            return
+        before = target.proxy.cut_off
+        target.service.kill()
+        target.killed += 1
+        target.service.start()
+        target.service.wait_ready()
+        self.mid_request[target.service.name] += target.proxy.cut_off > before
+        target.mark = target.proxy.forwarded
+
+
+def crash_database(stack: Stack, seconds: float) -> int:
+    """A crash and, some seconds later, the recovery -> how many webhooks the crash swallowed.
+
+    pg_net deletes what it is sending in a transaction that ends when all answers are there, so
+    whatever waits or is on its way is still visible just before.
+    """
+    waiting = 0
+    with suppress(psycopg.Error), psycopg.connect(stack.database_url) as connection:
+        row = connection.execute("select count(*) from net.http_request_queue").fetchone()
+        waiting = int(row[0]) if row else 0
+    stack.postgres.stop("immediate")
+    time.sleep(seconds)
+    stack.postgres.start()
+    return waiting
+
+
+class ReceiverOutage:
+    """The callback's receiver refuses connections over one part of the way, fails over the next."""
+
+    def __init__(self, receiver: CallbackReceiver) -> None:
+        self._receiver = receiver
+        self._steps = [(0.15, receiver.down), (0.35, self._come_back_failing), (0.45, self._mend)]
+
+    def follow(self, progress: float) -> None:
+        """``progress`` is the share of the photos that are done, 0..1."""
+        while self._steps and progress >= self._steps[0][0]:
+            self._steps.pop(0)[1]()
+
+    def _come_back_failing(self) -> None:
+        self._receiver.failing = True
+        self._receiver.up()
+
+    def _mend(self) -> None:
+        self._receiver.failing = False
