@@ -173,7 +173,7 @@ create table memoria.jobs (
 create index jobs_event on memoria.jobs (event_id);
 create index jobs_media on memoria.jobs (media_id);
 create index jobs_source on memoria.jobs (source_job_id);
-create index jobs_waiting on memoria.jobs (kind, event_id, run_after) where status = 'queued';
+create index jobs_waiting on memoria.jobs (kind, event_id, run_after, id) where status = 'queued';
 create index jobs_in_flight on memoria.jobs (kind, event_id, leased_until) where status in ('dispatched', 'running');
 create index jobs_ended_badly on memoria.jobs (kind, error_code) where status = 'failed';
 create unique index jobs_one_process_per_media on memoria.jobs (media_id)

@@ -56,12 +56,14 @@ begin
   insert into memoria.media (id, event_id, bucket, path)
   values (p_media_id, p_event_id, p_bucket, p_path) on conflict do nothing;
   if not found then
-    -- only what is there already needs the event's lock
+    -- only what is there already needs the event's lock; it may have been deleted before we had it
     perform memoria.lock_event(p_event_id);
+    insert into memoria.media (id, event_id, bucket, path)
+    values (p_media_id, p_event_id, p_bucket, p_path) on conflict do nothing;
     select * into v_media from memoria.media where id = p_media_id;
     if v_media.event_id <> p_event_id then
       raise exception 'This media item belongs to another event.' using errcode = 'PT409';
-    elsif v_media.status = 'failed' or (v_media.bucket, v_media.path) <> (p_bucket, p_path) then
+    elsif v_media.status <> 'completed' or (v_media.bucket, v_media.path) <> (p_bucket, p_path) then
       update memoria.media set bucket = p_bucket, path = p_path where id = p_media_id;
       perform memoria.queue_media(p_event_id, array[p_media_id]);
     end if;

@@ -1,0 +1,165 @@
+from collections import Counter
+
+import psycopg
+import pytest
+
+from tests.database.caller import Database
+
+BULK = (
+    "insert into memoria.media (id, event_id, bucket, path)"
+    " select event || n, event, 'photos', event || '/' || n"
+    " from generate_series(1, %s) as n, unnest(%s::text[]) as event"
+)
+
+
+def bulk_insert(db: Database, photos: int, *events: str) -> None:
+    for event in events:
+        db.service("create_event", event_id=event)
+    db.do(BULK, photos, list(events))
+
+
+def test_a_bulk_insert_of_ten_thousand_sends_no_more_than_the_limit(db: Database) -> None:
+    db.configure(max_in_flight={"process": 7})
+    bulk_insert(db, 10_000, "party")
+    assert db.value("select count(*) from memoria.jobs") == 10_000
+    assert len(db.dispatched("process")) == 7
+    assert db.value("select count(*) from memoria.dispatches") == 7
+
+
+def test_a_completion_hands_out_the_next(db: Database) -> None:
+    db.configure(max_in_flight={"process": 3})
+    bulk_insert(db, 10, "party")
+    seen = []
+    while jobs := db.dispatched("process"):
+        assert len(jobs) == min(3, 10 - len(seen))
+        seen.append(jobs[0]["media_id"])
+        db.service.complete(db.service.claim(jobs[0]))
+    assert len(set(seen)) == 10
+
+
+def test_a_small_event_does_not_wait_behind_a_large_one(db: Database) -> None:
+    db.configure(max_in_flight={"process": 4})
+    bulk_insert(db, 1_000, "large")
+    bulk_insert(db, 4, "small")
+    order = []
+    for _ in range(12):
+        job = db.dispatched("process")[0]
+        order.append(job["event_id"])
+        db.service.complete(db.service.claim(job))
+    assert Counter(order)["small"] == 4
+
+
+def test_events_take_turns_even_with_one_place(db: Database) -> None:
+    db.configure(max_in_flight={"process": 1})
+    bulk_insert(db, 50, "a", "b", "c")
+    order = []
+    for _ in range(9):
+        (job,) = db.dispatched("process")
+        order.append(job["event_id"])
+        db.service.complete(db.service.claim(job))
+    assert sorted(order[:3]) == ["a", "b", "c"]
+    assert order[:3] * 3 == order
+
+
+def test_within_an_event_the_first_come_are_the_first_served(db: Database) -> None:
+    db.configure(max_in_flight={"process": 1})
+    for media in ("z", "y", "x"):
+        db.service.enqueue(media)
+    order = []
+    for _ in range(3):
+        (job,) = db.dispatched("process")
+        order.append(job["media_id"])
+        db.service.complete(db.service.claim(job))
+    assert order == ["z", "y", "x"]
+
+
+def test_nothing_is_sent_when_the_transaction_is_rolled_back(db: Database) -> None:
+    db.service("create_event", event_id="party")
+    with pytest.raises(ZeroDivisionError), db.admin.transaction():
+        db.do(BULK, 3, ["party"])
+        raise ZeroDivisionError
+    assert db.value("select count(*) from memoria.dispatches") == 0
+    assert db.value("select count(*) from memoria.wakeups") == 0
+
+
+def test_many_statements_in_one_transaction_dispatch_once_at_its_end(db: Database) -> None:
+    db.service("create_event", event_id="party")
+    with db.admin.transaction():
+        for n in range(20):
+            db.do(
+                "insert into memoria.media (id, event_id, bucket, path)"
+                " values (%s, 'party', 'photos', 'x')",
+                f"m{n}",
+            )
+        assert db.value("select count(*) from memoria.wakeups") == 1
+        assert db.value("select count(*) from memoria.dispatches") == 0
+    assert db.value("select count(*) from memoria.dispatches") == 20
+    assert db.value("select count(*) from memoria.wakeups") == 0
+
+
+def test_an_old_snapshot_leaves_dispatching_to_the_sweeper(db: Database) -> None:
+    db.service("create_event", event_id="party")
+    with psycopg.connect(db.url) as serializable:
+        serializable.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+        serializable.execute(BULK, (3, ["party"]))
+    assert db.dispatched("process") == []
+    assert db.service("sweep")["dispatched"]["process"] == 3
+
+
+def test_an_archived_event_is_not_handed_out(db: Database) -> None:
+    db.configure(max_in_flight={"process": 0})
+    db.service.enqueue("m1")
+    db.do("update memoria.events set status = 'archived'")
+    db.configure(max_in_flight={"process": 5})
+    assert db.dispatched("process") == []
+
+
+READS = (
+    "select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::int"
+    " from pg_stat_xact_user_tables where schemaname = 'memoria'"
+)
+
+
+def _read(db: Database, command: str, *arguments: object) -> int:
+    """How many rows of our tables one command reads, with what it leaves to the commit."""
+    with db.admin.transaction(force_rollback=True):
+        before = int(db.value(READS))
+        db.do(command, *arguments)
+        db.do("set constraints all immediate")
+        return int(db.value(READS)) - before
+
+
+def test_the_cost_of_a_bulk_insert_per_row_is_flat(db: Database) -> None:
+    db.service("create_event", event_id="party")
+    db.do("analyze")
+    few, many = (_read(db, BULK, n, ["party"]) / n for n in (1_000, 10_000))
+    assert many < 1.2 * few  # rows that were rolled back are read past
+    plan = "\n".join(db.rows("explain (analyze, costs off) " + BULK, 10_000, ["party"]))
+    assert "Trigger queue_inserted_media: " in plan
+    assert plan.split("Trigger queue_inserted_media: ")[1].split("calls=")[1].startswith("1")
+    assert "Trigger dispatch_at_commit" not in plan
+
+
+def test_handing_out_the_next_costs_the_same_however_long_the_queue(db: Database) -> None:
+    db.configure(max_in_flight={"process": 4})
+    bulk_insert(db, 100, "party")
+    db.service.complete(db.service.claim(db.dispatched("process")[0]))
+    db.do("update memoria.settings set value = '{\"process\": 5}' where key = 'max_in_flight'")
+    dispatch = "select memoria.dispatch('process')"
+    short = _read(db, dispatch)
+    db.do(
+        "insert into memoria.media (id, event_id, bucket, path)"
+        " select 'more' || n, 'party', 'photos', 'x' from generate_series(1, 10000) as n"
+    )
+    db.do("update memoria.settings set value = '{\"process\": 6}' where key = 'max_in_flight'")
+    long = _read(db, dispatch)
+    assert 0 < long <= short + 5
+
+
+def test_dispatching_uses_its_indexes(db: Database) -> None:
+    bulk_insert(db, 2_000, "a", "b")
+    before = db.rows("select seq_scan from pg_stat_xact_user_tables where relname = 'jobs'")
+    with db.admin.transaction():
+        db.do("select memoria.dispatch('process')")
+        after = db.rows("select seq_scan from pg_stat_xact_user_tables where relname = 'jobs'")
+    assert (before, after) == ([0], [0])

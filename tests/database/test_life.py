@@ -1,0 +1,324 @@
+"""The life of an event: photos come, go and are looked at again while users correct people.
+
+Whatever happens in whatever order: nobody who has a name loses it, nothing a user said is undone.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from itertools import count
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from local.postgres import Postgres
+from memoria.clustering.people import F32, PeopleResult
+from memoria.store.jobs import Claim
+from tests.database.project import Box, Project, likeness
+
+GUESTS = 7
+SLOTS = 3  # faces in one photo, side by side
+EVENTS = count()
+CHURN: Counter[str] = Counter()
+Slot = tuple[str, int]  # photo, place in it: what a face is, whatever id it has
+
+picks = st.integers(0, 10**6)
+EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "12"))
+
+
+@pytest.fixture(scope="module")
+def project(postgres_server: Postgres) -> Iterator[Project]:
+    with Project(postgres_server.create_database("life", template="migrated")) as project:
+        yield project
+    postgres_server.drop_database("life")
+
+
+class Life(RuleBasedStateMachine):
+    """One event. What users said is kept here as they said it, to hold the database to it."""
+
+    def __init__(self, project: Project) -> None:
+        super().__init__()
+        self.project, self.event = project, f"event {next(EVENTS)}"
+        self.guest: dict[Slot, int] = {}  # who is really there
+        self.face: dict[Slot, UUID] = {}
+        self.unseen: set[Slot] = set()  # faces that no run has looked at yet
+        self.names: dict[UUID, str] = {}
+        self.hidden: dict[UUID, bool] = {}
+        self.merged: dict[UUID, UUID] = {}
+        self.pins: dict[Slot, UUID] = {}
+        self.rejections: set[tuple[Slot, UUID]] = set()
+        self.tombstones: set[Slot] = set()
+        self.forgotten: set[UUID] = set()
+        self.photos = 0
+        self.run: tuple[Claim, PeopleResult] | None = None
+
+    @initialize(seed=picks)
+    def invite(self, seed: int) -> None:
+        """Guests look different from each other, but for two siblings."""
+        self.rng = np.random.default_rng(seed)
+        looks = self.rng.standard_normal((2, GUESTS, 512))
+        looks /= np.linalg.norm(looks, axis=2, keepdims=True)
+        self.looks: dict[str, F32] = dict(zip(("small", "large"), looks.astype("f4"), strict=True))
+        for model in self.looks.values():
+            model[1] = likeness(model[0], 0.6, self.rng)
+        self.upload([0, 1, 2, 0, 1, 2], "small")
+        self.upload([0, 1, 2, 3, 3, 3], "small")
+        self.everybody_is_grouped(epsilon=0.4, min_cluster_size=3)
+
+    # photos
+
+    @rule(who=st.lists(st.integers(0, GUESTS - 1), min_size=1, max_size=9))
+    def photos_arrive(self, who: list[int]) -> None:
+        self.upload(who, "small")
+
+    @precondition(lambda self: self.guest)
+    @rule(pick=picks)
+    def a_photo_is_deleted(self, pick: int) -> None:
+        photo = self.some_photo(pick)
+        self.project.call("delete_media", media_id=photo)
+        for slot in self.slots_of(photo):
+            self.guest.pop(slot)
+            self.face.pop(slot, None)
+            self.pins.pop(slot, None)
+            self.rejections = {said for said in self.rejections if said[0] != slot}
+            self.unseen.discard(slot)
+            self.tombstones.discard(slot)
+
+    @precondition(lambda self: self.guest)
+    @rule(
+        pick=picks,
+        photos=st.integers(1, 12),
+        model=st.sampled_from(["small", "large"]),
+        misses=st.booleans(),
+    )
+    def photos_are_looked_at_again(self, pick: int, photos: int, model: str, misses: bool) -> None:
+        """By another model perhaps, which misses a face now and then and finds it later."""
+        for offset in range(photos):
+            photo = self.some_photo(pick + offset)
+            slots = self.slots_of(photo)
+            self.process(photo, slots[1:] if misses and offset == 0 else slots, model)
+
+    # runs
+
+    @precondition(lambda self: self.run is None)
+    @rule(
+        epsilon=st.sampled_from([0.3, 0.4, 0.55, 0.8]),
+        min_cluster_size=st.integers(2, 4),
+    )
+    def everybody_is_grouped(self, epsilon: float, min_cluster_size: int) -> None:
+        held = Counter(self.owners().values())
+        asked = {"epsilon": epsilon, "min_cluster_size": min_cluster_size}
+        result = self.project.cluster(self.event, **asked)
+        self.unseen.clear()
+        CHURN.update(moved=result.moved, settled=held.total() - held[None], runs=1)
+        after = Counter(self.owners().values())
+        for person in self.names:
+            assert not held[person] or after[person], "a named person lost all its faces"
+        again = self.project.group(self.event, **asked)
+        assert again.moved == 0
+        assert {change.kind for change in again.changes} <= {"kept"}
+
+    @precondition(lambda self: self.run is None)
+    @rule()
+    def a_run_begins(self) -> None:
+        self.run = self.project.claim_run(self.event), self.project.group(self.event)
+
+    @precondition(lambda self: self.run is not None)
+    @rule()
+    def the_run_ends(self) -> None:
+        assert self.run is not None
+        assert self.project.save(*self.run)["outcome"] == "stored"
+        seen = {self.run[1].faces.id_of(row) for row in range(len(self.run[1].faces))}
+        self.unseen = {slot for slot in self.unseen if self.face.get(slot) not in seen}
+        self.run = None
+
+    # what users say
+
+    @rule(pick=picks, name=st.sampled_from(["Ann", "Bob", "Eve", ""]))
+    def a_person_is_renamed(self, pick: int, name: str) -> None:
+        if person := self.some_person(pick):
+            self.project.call("rename_person", person_id=person, name=name)
+            self.names.pop(person, None)
+            if name:
+                self.names[person] = name
+
+    @rule(pick=picks, hidden=st.booleans())
+    def a_person_is_hidden(self, pick: int, hidden: bool) -> None:
+        if person := self.some_person(pick):
+            self.project.call("hide_person", person_id=person, hidden=hidden)
+            self.hidden[person] = hidden
+
+    @rule(pick=picks, whom=picks, new=st.booleans())
+    def a_face_is_assigned(self, pick: int, whom: int, new: bool) -> None:
+        if slot := self.some_slot(pick):
+            person = None if new else self.some_person(whom)
+            owner = self.owners()[slot]
+            answer = self.project.call("assign_face", face_id=self.face[slot], person_id=person)
+            self.pin(slot, UUID(answer["person_id"]), owner)
+
+    @rule(pick=picks, whom=picks)
+    def a_face_is_rejected(self, pick: int, whom: int) -> None:
+        slot = self.some_slot(pick)
+        person = slot and (self.owners()[slot] or self.some_person(whom))
+        if slot and person:
+            self.project.call("reject_face", face_id=self.face[slot], person_id=person)
+            if slot in self.pins and self.root(self.pins[slot]) == person:
+                del self.pins[slot]
+            self.rejections.add((slot, person))
+
+    @rule(first=picks, second=picks)
+    def two_people_are_merged(self, first: int, second: int) -> None:
+        into, gone = self.some_person(first), self.some_person(second)
+        if into and gone and into != gone:
+            theirs = {slot for slot, owner in self.owners().items() if owner in (into, gone)}
+            self.rejections = {
+                (slot, person)
+                for slot, person in self.rejections
+                if slot not in theirs or self.root(person) not in (into, gone)
+            }
+            self.project.call("merge_people", into=into, **{"from": gone})
+            self.merged[gone] = into
+            if name := self.names.pop(gone, None):
+                self.names.setdefault(into, name)
+            self.hidden.pop(gone, None)
+
+    @rule(pick=picks, faces=st.integers(1, 4))
+    def a_person_is_split(self, pick: int, faces: int) -> None:
+        person = self.some_person(pick)
+        theirs = [slot for slot, owner in self.owners().items() if owner == person][:faces]
+        if person and theirs:
+            ids = [self.face[slot] for slot in theirs]
+            answer = self.project.call("split_person", person_id=person, face_ids=ids)
+            for slot in theirs:
+                self.pin(slot, UUID(answer["person_id"]), person)
+
+    @rule(pick=picks)
+    def a_person_is_forgotten(self, pick: int) -> None:
+        if pick % 3 or not (person := self.some_person(pick)):
+            return  # now and then: an event where everybody is forgotten has no life
+        gone = {slot for slot, owner in self.owners().items() if owner == person}
+        gone |= {slot for slot, pinned in self.pins.items() if self.root(pinned) == person}
+        self.project.call("forget_person", person_id=person)
+        self.tombstones |= gone
+        for slot in gone:
+            self.face.pop(slot, None)
+            self.pins.pop(slot, None)
+        self.rejections = {
+            (slot, other)
+            for slot, other in self.rejections
+            if slot not in gone and self.root(other) != person
+        }
+        self.forgotten |= {one for one in (*self.merged, person) if self.root(one) == person}
+        self.names.pop(person, None)
+        self.hidden.pop(person, None)
+
+    # what must always hold
+
+    @invariant()
+    def nothing_said_is_undone(self) -> None:
+        owners = self.owners()
+        rows = self.project.rows("select * from memoria.persons where event_id = %s", self.event)
+        people = {row["id"]: row for row in rows}
+        for person, name in self.names.items():
+            assert people[person]["name"] == name
+        for person, hidden in self.hidden.items():
+            assert not hidden or people[person]["hidden"]
+        for gone in self.merged:
+            assert gone in self.forgotten or people[gone]["merged_into"] == self.root(gone)
+        for slot, person in self.pins.items():
+            waits = slot in self.unseen and owners.get(slot) is None
+            assert slot not in owners or waits or owners[slot] == self.root(person)
+        for slot, person in self.rejections:
+            assert owners.get(slot) is None or owners[slot] != self.root(person)
+        assert not self.forgotten & people.keys()
+        assert not self.tombstones & self.face.keys()
+        assert set(owners.values()) - {None} <= people.keys() - self.merged.keys()
+
+    # what there is
+
+    def upload(self, who: list[int], model: str) -> None:
+        for start in range(0, len(who), SLOTS):
+            photo = f"{self.event} photo {self.photos}"
+            self.photos += 1
+            for place, guest in enumerate(who[start : start + SLOTS]):
+                self.guest[photo, place] = guest
+            self.process(photo, self.slots_of(photo), model)
+
+    def process(self, photo: str, slots: list[Slot], model: str) -> None:
+        faces = [(self.box(slot), self.look(slot, model)) for slot in slots]
+        ids = self.project.process(self.event, photo, faces, model)
+        for slot in self.slots_of(photo):
+            old, new = self.face.pop(slot, None), dict(zip(slots, ids, strict=True)).get(slot)
+            assert (new is None) == (slot in self.tombstones or slot not in slots)
+            if new is not None:
+                self.face[slot] = new
+                if old != new:
+                    self.unseen.add(slot)
+
+    def box(self, slot: Slot) -> Box:
+        """Where the face is, give or take what models disagree about."""
+        x, y = self.rng.uniform(0, 0.02, 2)
+        return (0.1 + 0.3 * slot[1] + float(x), 0.1 + float(y), 0.2, 0.2)
+
+    def look(self, slot: Slot, model: str) -> F32:
+        """Most photos are good; some look like nobody."""
+        likely = float(self.rng.choice([0.85, 0.7, 0.4], p=[0.7, 0.2, 0.1]))
+        return likeness(self.looks[model][self.guest[slot]], likely, self.rng)
+
+    def pin(self, slot: Slot, person: UUID, owner: UUID | None) -> None:
+        if owner and owner != person:
+            self.rejections.add((slot, owner))
+        self.rejections = {
+            said for said in self.rejections if said[0] != slot or self.root(said[1]) != person
+        }
+        self.pins[slot] = person
+
+    def root(self, person: UUID) -> UUID:
+        while person in self.merged:
+            person = self.merged[person]
+        return person
+
+    def owners(self) -> dict[Slot, UUID | None]:
+        person_of = self.project.person_of(self.event)
+        assert set(person_of) == set(self.face.values())
+        return {slot: person_of[face] for slot, face in self.face.items()}
+
+    def some_person(self, pick: int) -> UUID | None:
+        listed = self.project.call("people", event_id=self.event)["people"]
+        return UUID(listed[pick % len(listed)]["person_id"]) if listed else None
+
+    def some_slot(self, pick: int) -> Slot | None:
+        slots = sorted(self.face)
+        return slots[pick % len(slots)] if slots else None
+
+    def some_photo(self, pick: int) -> str:
+        photos = sorted({photo for photo, _ in self.guest})
+        return photos[pick % len(photos)]
+
+    def slots_of(self, photo: str) -> list[Slot]:
+        return sorted(slot for slot in self.guest if slot[0] == photo)
+
+
+def test_nobody_loses_a_name_and_nothing_said_is_undone(project: Project) -> None:
+    run_state_machine_as_test(  # type: ignore[arg-type]
+        lambda: Life(project),
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+    # what the machine alone moved, of the faces that were somebody's: shown by pytest -s
+    print(f"churn: {CHURN['moved']} of {CHURN['settled']} faces in {CHURN['runs']} runs")  # noqa: T201
