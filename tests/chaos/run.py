@@ -24,10 +24,10 @@ MAX_IN_FLIGHT = {"process": 16, "cluster": 2, "callback": 8}
 SETTINGS = {
     "max_in_flight": MAX_IN_FLIGHT,
     "max_attempts": {"process": 30, "cluster": 30, "callback": 60},
-    "run_lease_seconds": {"process": 6, "cluster": 6, "callback": 6},
-    "dispatch_lease_seconds": 4,
-    "backoff_first_seconds": 0.5,
-    "backoff_most_seconds": 4,
+    "run_lease_seconds": {"process": 4, "cluster": 4, "callback": 4},
+    "dispatch_lease_seconds": 3,
+    "backoff_first_seconds": 0.3,
+    "backoff_most_seconds": 3,
     "quiet_period_seconds": 1,
     "nudge_timeout_ms": 3000,
 }
