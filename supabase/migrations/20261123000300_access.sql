@@ -9,6 +9,27 @@ $$;
 comment on function memoria.can_access_event(text) is
   'The access rule of the whole schema: replace its body with your app''s own.';
 
+-- Which objects a user may have processed: the worker reads them with rights that the user has not, so
+-- by default only what they uploaded themselves. An app replaces this with its own rule too.
+create function memoria.can_use_object(p_bucket text, p_path text) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_theirs boolean;
+begin
+  if p_bucket like 'gs://%' then
+    return false;
+  elsif to_regclass('storage.objects') is null then
+    return true;  -- not Supabase Storage: nothing is known of whose an object is
+  end if;
+  execute 'select exists (
+      select from storage.objects where bucket_id = $1 and name = $2 and owner_id = auth.uid()::text
+    )' into v_theirs using p_bucket, p_path;
+  return v_theirs;
+end
+$$;
+comment on function memoria.can_use_object(text, text) is
+  'Which stored objects a user may enqueue: replace its body with your app''s own rule.';
+
 -- The service role and the owner of these functions. Meant for the inside of security definer
 -- functions, where current_user is that owner while the setting "role" still names the caller.
 create function memoria.caller_is_trusted() returns boolean

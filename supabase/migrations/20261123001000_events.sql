@@ -53,6 +53,9 @@ begin
   if exists (select from memoria.events where id = p_event_id and status = 'archived') then
     raise exception 'This event is archived: reopen it first.' using errcode = 'PT409';
   end if;
+  if not memoria.caller_is_trusted() and memoria.can_use_object(p_bucket, p_path) is not true then
+    raise exception 'This object is not yours.' using errcode = '42501';
+  end if;
   insert into memoria.media (id, event_id, bucket, path)
   values (p_media_id, p_event_id, p_bucket, p_path) on conflict do nothing;
   if not found then
