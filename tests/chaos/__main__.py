@@ -16,7 +16,7 @@ from tests.chaos.run import Chaos, run_in_chaos, run_quietly
 def main(argv: list[str] | None = None) -> int:
     """Run, print the tables, and return 1 where a promise was broken or a fault was left out."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--photos", type=int, default=1000)
+    parser.add_argument("--photos", type=int, default=1050)
     parser.add_argument("--events", type=int, default=8)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=40, help="of function processes")

@@ -1,5 +1,6 @@
 """What is uploaded: events of people who recur, and the files that no decoder makes sense of."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -100,13 +101,13 @@ def _paint(image: NDArray[np.uint8], y: int, x: int, face: NDArray[np.float64]) 
 
 
 def plan(photos: int, events: int, seed: int) -> list[Photo]:
-    """Some ``photos`` over several events: the last event holds nothing that can be read."""
+    """At least ``photos`` over several events: the last event holds nothing that can be read."""
     rng = np.random.default_rng(seed)
     shares = rng.dirichlet(np.full(events - 1, 4.0)) * (photos - len(BROKEN))
     planned = [
         photo
         for number, share in enumerate(shares)
-        for photo in _event(f"event{number}", max(12, round(share)), rng, seed)
+        for photo in _event(f"event{number}", max(12, math.ceil(share)), rng, seed)
     ]
     nothing = [Photo("ruins", n, seed, broken=what) for n, what in enumerate(BROKEN)]
     return planned + nothing
