@@ -64,7 +64,7 @@ class Service:
     def __call__(self, request: flask.Request) -> flask.Response:
         """Answer any request on any path."""
         started = time.monotonic()
-        with log.bound(**_trace(request)):
+        with log.bound(**_trace(request)), log.timed():
             try:
                 response = self._route(request)
             except MemoriaError as error:

@@ -50,6 +50,20 @@ def bound(**facts: Any) -> Iterator[None]:
         _FACTS.reset(token)
 
 
+@contextmanager
+def timed() -> Iterator[None]:
+    """Add to every line logged inside the block how long its stages took so far, seconds."""
+    with bound(stages={}):
+        yield
+
+
+def note_stage(name: str, seconds: float) -> None:
+    """Add to the time of a stage; outside of ``timed`` nothing is kept."""
+    stages = _FACTS.get().get("stages")
+    if stages is not None:
+        stages[name] = round(stages.get(name, 0.0) + seconds, 4)
+
+
 def event(name: str, *, severity: int = logging.INFO, **facts: Any) -> None:
     """Log one event with its facts."""
     _LOGGER.log(severity, name, extra={"facts": facts})

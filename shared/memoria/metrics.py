@@ -20,6 +20,8 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from memoria import log
+
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 FACES = (0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 100)
 
@@ -79,8 +81,9 @@ def error(code: str) -> None:
 
 
 def observe_stage(name: str, seconds: float) -> None:
-    """Record how long one stage took."""
+    """Record how long one stage took, here and in the request's log lines."""
     _stages.labels(name).observe(seconds)
+    log.note_stage(name, seconds)
 
 
 @contextmanager

@@ -1,0 +1,56 @@
+import json
+import logging
+
+import pytest
+
+from memoria import log, metrics
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str]) -> "list[dict[str, object]]":
+    """What an event looks like on standard output, once called."""
+    logger = logging.getLogger("memoria")
+    kept = logger.handlers[:]
+    logger.handlers.clear()
+    log.configure()
+    yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    logger.handlers[:] = kept
+
+
+def test_an_event_is_one_json_line_with_the_facts_around_it(lines) -> None:
+    with log.bound(job_id="j", media_id=None):
+        log.event("photo_done", faces=3)
+    log.event("after")
+    assert lines() == [
+        {"severity": "INFO", "message": "photo_done", "job_id": "j", "faces": 3},
+        {"severity": "INFO", "message": "after"},
+    ]
+
+
+def test_a_failure_carries_its_traceback_in_one_line(lines) -> None:
+    try:
+        raise ValueError("no")
+    except ValueError:
+        log.failure("broke")
+    [line] = lines()
+    assert line["severity"] == "ERROR"
+    assert "ValueError: no" in line["traceback"]
+
+
+def test_stage_times_are_told_with_the_request(lines) -> None:
+    with log.timed():
+        metrics.observe_stage("decode", 0.25)
+        metrics.observe_stage("decode", 0.25)
+        with metrics.stage("embed"):
+            pass
+        log.event("photo_done")
+    [line] = lines()
+    assert line["stages"]["decode"] == 0.5
+    assert line["stages"]["embed"] >= 0
+
+
+def test_the_trace_groups_lines_where_the_project_is_known(monkeypatch) -> None:
+    assert log.trace_of("abc/1;o=1") is None
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
+    assert log.trace_of("abc/1;o=1") == "projects/p/traces/abc"
+    assert log.trace_of(None) is None
