@@ -1,0 +1,133 @@
+import pytest
+
+import psycopg
+from tests.database.caller import Database
+
+
+def test_settings_change_one_kind_at_a_time(db: Database) -> None:
+    answer = db.service("configure", settings={"max_in_flight": {"process": 3}})
+    assert answer["max_in_flight"] == {"process": 3, "cluster": 2, "callback": 16}
+    assert db.service("configure", settings={}) == answer
+
+
+def test_every_problem_is_named_at_once_and_nothing_is_changed(db: Database) -> None:
+    before = db.service("configure", settings={})
+    with pytest.raises(psycopg.Error) as wrong:
+        db.service(
+            "configure",
+            settings={
+                "no_such": 1, "quiet_period_seconds": "soon", "callbacks": 1,
+                "max_in_flight": {"proces": 1}, "process_url": "ftp://x",
+                "backoff_first_seconds": -1, "webhook_secret": 7, "max_attempts": {"process": 9},
+            },
+        )  # fmt: skip
+    message = str(wrong.value)
+    for named in (
+        "no_such", "quiet_period_seconds must be a number", "callbacks must be a boolean",
+        "max_in_flight takes a number", "process_url must be an http", "must not be negative",
+        "webhook_secret must be text",
+    ):  # fmt: skip
+        assert named in message
+    assert "max_attempts" not in message
+    assert db.service("configure", settings={}) == before
+
+
+def test_secrets_go_to_vault_where_there_is_one(db: Database) -> None:
+    db.do(
+        "create schema vault; create table vault.secrets (id uuid default gen_random_uuid(),"
+        " secret text, name text unique);"
+        " create view vault.decrypted_secrets as select id, name, secret as decrypted_secret"
+        " from vault.secrets;"
+        " create function vault.create_secret(new_secret text, new_name text default null,"
+        " new_description text default '', new_key_id uuid default null) returns uuid language sql"
+        " as 'insert into vault.secrets (secret, name) values ($1, $2) returning id';"
+        " create function vault.update_secret(secret_id uuid, new_secret text default null)"
+        " returns void language sql as 'update vault.secrets set secret = $2 where id = $1'"
+    )
+    for secret in ("first", "second"):
+        answer = db.service(
+            "configure", settings={"webhook_secret": secret, "process_url": f"https://{secret}"}
+        )
+        assert (answer["webhook_secret"], answer["process_url"]) == ("set", f"https://{secret}")
+    assert db.rows("select name, secret from vault.secrets order by name") == [
+        ("memoria_process_url", "https://second"),
+        ("memoria_webhook_secret", "second"),
+    ]
+    assert db.value("select value from memoria.settings where key = 'webhook_secret'") is None
+    cleared = db.service("configure", settings={"webhook_secret": None})
+    assert cleared["webhook_secret"] == "not set"
+
+
+def test_the_sweeper_is_scheduled_where_there_is_a_cron(db: Database) -> None:
+    assert db.service("doctor")["cron"] is None
+    db.do(
+        "create schema cron; create table cron.job (jobid bigint generated always as identity,"
+        " jobname text unique, schedule text, command text, active boolean default true);"
+        " create table cron.job_run_details (jobid bigint, runid bigint, status text,"
+        " return_message text, start_time timestamptz, end_time timestamptz);"
+        " create function cron.schedule(job_name text, schedule text, command text) returns bigint"
+        " language sql as 'insert into cron.job (jobname, schedule, command) values ($1, $2, $3)"
+        " on conflict (jobname) do update set schedule = excluded.schedule returning jobid'"
+    )
+    db.configure()
+    db.configure()
+    assert db.rows("select jobname, schedule from cron.job order by 1") == [
+        ("memoria-prune-cron", "17 3 * * *"),
+        ("memoria-sweep", "30 seconds"),
+    ]
+    for command in db.rows("select command from cron.job order by jobname"):
+        db.do(command)
+    assert db.service("doctor")["cron"] == {
+        "schedule": "30 seconds", "active": True, "last_run": None,
+    }  # fmt: skip
+
+
+def test_the_doctor_knows_the_migrations(db: Database) -> None:
+    doctor = db.service("doctor")
+    assert doctor["migrations"][0] == "20261123000100"
+    assert (doctor["pg_net"], doctor["vault"]) == (False, False)
+    assert "vector" in doctor["extensions"]
+
+
+def test_the_status_shows_depth_oldest_and_failures_by_reason(db: Database) -> None:
+    db.configure(max_in_flight={"process": 1})
+    for n in range(3):
+        db.service.enqueue(f"m{n}")
+    for code in ("media_gone", "unreadable_media"):
+        db.service.fail(db.service.claim(db.dispatched("process")[0]), terminal=True, code=code)
+    db.service.enqueue("m4")
+    db.do("update memoria.jobs set created_at = created_at - interval '90 seconds'")
+    status = db.service("status")
+    depth = {(row["kind"], row["status"]): row["jobs"] for row in status["queue"]}
+    assert depth["process", "failed"] == 2
+    assert depth["process", "queued"] == 1
+    assert status["in_flight"]["process"] == {"now": 1, "most": 1}
+    (oldest,) = status["oldest_waiting"]
+    assert (oldest["kind"], oldest["media_id"]) == ("process", "m4")
+    assert 90 <= oldest["seconds"] < 120
+    reasons = {row["code"]: (row["jobs"], row["last_message"]) for row in status["failures"]}
+    assert reasons == {
+        "media_gone": (1, "It did not work."),
+        "unreadable_media": (1, "It did not work."),
+    }
+
+
+def test_requeue_takes_one_a_kind_or_a_reason(db: Database) -> None:
+    jobs = {}
+    for media, code in (("m1", "a"), ("m2", "b"), ("m3", "b")):
+        jobs[media] = db.service.enqueue(media)
+        db.service.fail(db.service.claim(jobs[media]), terminal=True, code=code)
+    assert db.service("requeue", code="b") == {"requeued": 2}
+    assert db.service("requeue", job_id=jobs["m1"]["job_id"]) == {"requeued": 1}
+    assert db.service("requeue") == {"requeued": 0}
+    assert db.rows("select distinct status from memoria.media") == ["pending"]
+    assert db.service.claim(jobs["m2"])["attempt"] == 1
+
+
+def test_requeue_leaves_alone_what_another_job_did_or_does(db: Database) -> None:
+    for media in ("done", "under way"):
+        db.service.fail(db.service.claim(db.service.enqueue(media)), terminal=True)
+    db.service.process("done")
+    db.service.enqueue("under way")
+    assert db.service("requeue", kind="process") == {"requeued": 0}
+    assert db.value("select status from memoria.media where id = 'done'") == "completed"

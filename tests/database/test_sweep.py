@@ -1,0 +1,101 @@
+import pytest
+
+from tests.database.caller import Database
+
+
+def test_a_lost_nudge_costs_no_attempt(db: Database) -> None:
+    job = db.service.enqueue("m1")
+    for _ in range(10):
+        db.expire("dispatched")
+        assert db.service("sweep")["nudges_expired"] == 1
+    assert db.rows("select status, attempts from memoria.jobs") == [("dispatched", 0)]
+    assert db.value("select count(*) from memoria.dispatches") == 11
+    assert db.service.claim(job)["attempt"] == 1
+
+
+def test_a_worker_that_fell_silent_costs_its_attempt(db: Database) -> None:
+    job = db.service.enqueue("m1")
+    db.service.claim(job)
+    db.expire("running")
+    assert db.service("sweep")["runs_expired"] == 1
+    assert db.rows("select status, attempts, error_code from memoria.jobs") == [
+        ("queued", 1, "lease_expired")
+    ]
+    db.hurry()
+    db.service("sweep")
+    assert db.service.claim(job)["attempt"] == 2
+
+
+def test_a_sweep_leaves_alone_what_is_well(db: Database) -> None:
+    db.service.claim(db.service.enqueue("m1"))
+    db.service.enqueue("m2")
+    before = db.rows("select to_jsonb(j) from memoria.jobs j order by id")
+    report = db.service("sweep")
+    assert report.pop("dispatched") == {"process": 0, "cluster": 0, "callback": 0}
+    assert set(report.values()) == {0}
+    assert db.rows("select to_jsonb(j) from memoria.jobs j order by id") == before
+
+
+def test_a_locked_event_is_left_for_the_next_sweep(db: Database) -> None:
+    db.service.claim(db.service.enqueue("m1"))
+    db.expire("running")
+    with db.admin.transaction():
+        db.do("select * from memoria.lock_event('party')")
+        assert db.service("sweep")["runs_expired"] == 0
+    assert db.service("sweep")["runs_expired"] == 1
+
+
+@pytest.mark.parametrize("loss", ["delete from memoria.jobs", "triggers off"])
+def test_a_photo_without_a_job_gets_one(db: Database, loss: str) -> None:
+    if loss == "triggers off":  # as pg_restore --disable-triggers loads a dump
+        db.service("create_event", event_id="party")
+        db.do("alter table memoria.media disable trigger queue_inserted_media")
+    db.do("insert into memoria.events (id) values ('party') on conflict do nothing")
+    db.do("insert into memoria.media (id, event_id, bucket, path) values ('m1', 'party', 'b', 'p')")
+    if loss != "triggers off":
+        db.do(loss)
+    assert db.service("sweep")["media_found"] == 1
+    assert [job["media_id"] for job in db.dispatched("process")] == ["m1"]
+
+
+def test_work_that_reached_an_archived_event_is_cancelled(db: Database) -> None:
+    db.service("create_event", event_id="party")
+    db.service("archive_event", event_id="party")
+    db.do("insert into memoria.media (id, event_id, bucket, path) values ('m1', 'party', 'b', 'p')")
+    assert db.service("sweep")["cancelled"] == 1
+    assert db.rows("select status from memoria.jobs") == ["cancelled"]
+
+
+def test_old_dispatches_are_pruned(db: Database) -> None:
+    db.service.enqueue("m1")
+    db.do("update memoria.dispatches set created_at = created_at - interval '2 days'")
+    db.service.enqueue("m2")
+    assert db.service("sweep")["dispatches_pruned"] == 1
+    assert db.rows("select media_id from memoria.dispatches") == ["m2"]
+
+
+def test_an_outage_of_every_nudge_loses_nothing(db: Database) -> None:
+    db.configure(max_in_flight={"process": 2})
+    for n in range(6):
+        db.service.enqueue(f"m{n}")
+    for _ in range(20):  # nothing arrives
+        db.expire("dispatched")
+        db.service("sweep")
+    done = 0
+    while jobs := db.dispatched("process"):
+        db.service.complete(db.service.claim(jobs[0]))
+        done += 1
+    assert done == 6
+    assert db.service("event_status", event_id="party")["photos"]["completed"] == 6
+
+
+def test_a_crash_that_empties_unlogged_tables_loses_nothing(db: Database) -> None:
+    assert db.rows(
+        "select relname from pg_class where relnamespace = 'memoria'::regnamespace"
+        " and relkind = 'r' and relpersistence = 'u'"
+    ) == ["wakeups"]
+    db.service.enqueue("m1")
+    db.do("truncate memoria.wakeups")
+    db.expire("dispatched")
+    db.service("sweep")
+    assert len(db.dispatched("process")) == 1
