@@ -1,23 +1,31 @@
+import io
 import json
 import logging
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from memoria import log, metrics
 
+Lines = Callable[[], list[dict[str, Any]]]
+
 
 @pytest.fixture
-def lines(capsys: pytest.CaptureFixture[str]) -> "list[dict[str, object]]":
-    """What an event looks like on standard output, once called."""
-    logger = logging.getLogger("memoria")
-    kept = logger.handlers[:]
-    logger.handlers.clear()
-    log.configure()
-    yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    logger.handlers[:] = kept
+def lines() -> Iterator[Lines]:
+    """What was written so far, once called."""
+    logger, text = logging.getLogger("memoria"), io.StringIO()
+    level = logger.level
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(log.JsonLines())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    yield lambda: [json.loads(line) for line in text.getvalue().splitlines()]
+    logger.removeHandler(handler)
+    logger.setLevel(level)
 
 
-def test_an_event_is_one_json_line_with_the_facts_around_it(lines) -> None:
+def test_an_event_is_one_json_line_with_the_facts_around_it(lines: Lines) -> None:
     with log.bound(job_id="j", media_id=None):
         log.event("photo_done", faces=3)
     log.event("after")
@@ -27,7 +35,7 @@ def test_an_event_is_one_json_line_with_the_facts_around_it(lines) -> None:
     ]
 
 
-def test_a_failure_carries_its_traceback_in_one_line(lines) -> None:
+def test_a_failure_carries_its_traceback_in_one_line(lines: Lines) -> None:
     try:
         raise ValueError("no")
     except ValueError:
@@ -37,7 +45,7 @@ def test_a_failure_carries_its_traceback_in_one_line(lines) -> None:
     assert "ValueError: no" in line["traceback"]
 
 
-def test_stage_times_are_told_with_the_request(lines) -> None:
+def test_stage_times_are_told_with_the_request(lines: Lines) -> None:
     with log.timed():
         metrics.observe_stage("decode", 0.25)
         metrics.observe_stage("decode", 0.25)
@@ -49,7 +57,7 @@ def test_stage_times_are_told_with_the_request(lines) -> None:
     assert line["stages"]["embed"] >= 0
 
 
-def test_the_trace_groups_lines_where_the_project_is_known(monkeypatch) -> None:
+def test_the_trace_groups_lines_where_the_project_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     assert log.trace_of("abc/1;o=1") is None
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
     assert log.trace_of("abc/1;o=1") == "projects/p/traces/abc"
