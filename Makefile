@@ -7,7 +7,7 @@ export PYTHONWARNINGS ?= default
 PHOTOS ?=
 OUT    ?= out
 
-.PHONY: demo test lint types fmt chaos bench bench-cluster bench-grouping bench-faces lock clean
+.PHONY: demo test lint types fmt chaos pacing bench bench-cluster bench-grouping bench-faces lock clean
 
 demo: .venv/demo            ## find the people in PHOTOS (or in a sample event), write OUT/index.html
 	@$(BIN)/python -m local.demo $(if $(PHOTOS),--photos "$(PHOTOS)") --out "$(OUT)"
@@ -29,6 +29,9 @@ fmt: .venv/test             ## format and sort
 
 chaos: .venv/test           ## 1,000 photos through every fault we can inject
 	$(BIN)/python -m tests.chaos
+
+pacing: .venv/test          ## the rate that pg_net's batches let through
+	$(BIN)/python -m tests.pacing
 
 bench: .venv/bench          ## speed and memory against the peers, into docs/benchmarks.md
 	$(BIN)/python -m benchmarks
