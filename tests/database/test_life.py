@@ -34,6 +34,7 @@ CHURN: Counter[str] = Counter()
 Slot = tuple[str, int]  # photo, place in it: what a face is, whatever id it has
 
 picks = st.integers(0, 10**6)
+corrections = st.lists(st.tuples(st.sampled_from(ACTIONS), picks, picks), min_size=1, max_size=5)
 ACTIONS = (
     *("a_person_is_renamed",) * 3,
     "a_person_is_hidden",
@@ -322,8 +323,8 @@ class Life(RuleBasedStateMachine):
 
 
 def test_nobody_loses_a_name_and_nothing_said_is_undone(project: Project) -> None:
-    run_state_machine_as_test(  # type: ignore[arg-type]
-        lambda: Life(project),
+    run_state_machine_as_test(
+        lambda: Life(project),  # type: ignore[arg-type]
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=40,
