@@ -33,8 +33,6 @@ EVENTS = count()
 CHURN: Counter[str] = Counter()
 Slot = tuple[str, int]  # photo, place in it: what a face is, whatever id it has
 
-picks = st.integers(0, 10**6)
-corrections = st.lists(st.tuples(st.sampled_from(ACTIONS), picks, picks), min_size=1, max_size=5)
 ACTIONS = (
     *("a_person_is_renamed",) * 3,
     "a_person_is_hidden",
@@ -45,6 +43,8 @@ ACTIONS = (
     "a_person_is_forgotten",
 )
 EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "12"))
+picks = st.integers(0, 10**6)
+corrections = st.lists(st.tuples(st.sampled_from(ACTIONS), picks, picks), min_size=1, max_size=5)
 
 
 @pytest.fixture(scope="module")
