@@ -1,0 +1,116 @@
+"""Each face's nearest faces, exactly, from half a matrix product in bounded memory."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memoria.clustering.progress import Progress
+from memoria.clustering.rows import F32, Index
+
+U64 = NDArray[np.uint64]
+
+TILE = 1024
+ROW_SHIFT = np.uint64(32)
+DISTANCE_BITS = np.uint64(0xFFFFFFFF)
+SLACK = 1e-6  # more than a float32 product of unit rows is ever off
+
+
+def nearest_neighbours(rows: F32, count: int) -> tuple[F32, Index]:
+    """The ``count`` nearest other rows of each row, nearest first.
+
+    (n, d) float32 unit rows, 0 < count < n -> cosine distances (n, count) float32, 0..2, and row
+    numbers (n, count). Each pair's product is computed once and serves both rows; what a tile
+    holds that is no nearer than a row's ``count``-th best so far is passed over by one comparison.
+    Memory: two tiles and about 60 * n * count bytes.
+    """
+    nearest = _Nearest(len(rows), count)
+    progress = Progress("nearest_neighbours", len(rows))
+    for start, first, tile in tiles(rows, rows):
+        if first == start:
+            np.fill_diagonal(tile, -np.inf)
+            progress.report(start)
+        if start == 0:
+            nearest.expect(first, tile)
+        nearest.offer(start, first, tile)
+        if first != start:
+            nearest.offer(first, start, tile.T)
+    return nearest.lists()
+
+
+def tiles(left: F32, right: F32) -> Iterator[tuple[int, int, F32]]:
+    """Products of blocks of rows, from the diagonal to the right: (start, first, similarities).
+
+    The tile belongs to rows start.. of ``left`` and rows first.. of ``right``; it is overwritten
+    by the next one.
+    """
+    buffer = np.empty(TILE * TILE, dtype=np.float32)
+    for start in range(0, len(left), TILE):
+        block = left[start : start + TILE]
+        for first in range(start, len(right), TILE):
+            other = right[first : first + TILE]
+            tile = buffer[: len(block) * len(other)].reshape(len(block), len(other))
+            np.matmul(block, other.T, out=tile)
+            yield start, first, tile
+
+
+class _Nearest:
+    """All finds that may still be among the ``count`` best of their row."""
+
+    def __init__(self, rows: int, count: int) -> None:
+        self.rows = rows
+        self.count = count
+        self.floor = np.full(rows, -np.inf, dtype=np.float32)  # similarities below it cannot enter
+        self.keys: list[U64] = []
+        self.columns: list[NDArray[np.int32]] = []
+        self.pending = 0
+
+    def expect(self, first: int, tile: F32) -> None:
+        """Raises the floor of a tile's columns: ``count`` groups each hold one that reaches it."""
+        group = len(tile) // self.count
+        if group:
+            groups = tile[: group * self.count].reshape(self.count, group, -1)
+            floor = groups.max(axis=1).min(axis=0) - SLACK
+            self.floor[first : first + tile.shape[1]] = floor
+
+    def offer(self, start: int, first: int, tile: F32) -> None:
+        """Notes what in a tile may be among the best of its rows, which begin at ``start``."""
+        above = tile > self.floor[start : start + len(tile), None]
+        if tile.flags.c_contiguous:
+            row, column = np.divmod(np.flatnonzero(above), tile.shape[1])
+        else:
+            column, row = np.divmod(np.flatnonzero(above.T), tile.shape[0])
+        distance = np.maximum(1 - tile[row, column], 0)
+        bits = distance.view(np.uint32).astype(np.uint64)  # not negative: they sort as floats do
+        self.keys.append(((row + start).astype(np.uint64) << ROW_SHIFT) | bits)
+        self.columns.append((column + first).astype(np.int32))
+        self.pending += len(row)
+        if self.pending > self.rows * self.count:
+            self.settle()
+
+    def settle(self) -> None:
+        """Raises the floors to each row's ``count``-th best, drops what is below."""
+        keys, columns = np.concatenate(self.keys), np.concatenate(self.columns)
+        ordered = np.sort(keys)
+        begin = np.searchsorted(ordered, np.arange(self.rows + 1).astype(np.uint64) << ROW_SHIFT)
+        full = np.flatnonzero(np.diff(begin) >= self.count)
+        last = np.full(self.rows, np.iinfo(np.uint64).max)
+        last[full] = ordered[begin[full] + self.count - 1]
+        kept = keys <= last[keys >> ROW_SHIFT]
+        self.keys, self.columns, self.pending = [keys[kept]], [columns[kept]], 0
+        self.floor[full] = 1 - _distances(last[full]) - np.float32(SLACK)
+
+    def lists(self) -> tuple[F32, Index]:
+        """The ``count`` best of every row, nearest first; of equal ones the lowest row number."""
+        self.settle()
+        keys, columns = self.keys[0], self.columns[0]
+        order = np.lexsort((columns, keys))
+        row = (keys[order] >> ROW_SHIFT).astype(np.intp)
+        begin = np.searchsorted(row, np.arange(self.rows))
+        kept = order[np.arange(len(order)) - begin[row] < self.count]
+        shape = (self.rows, self.count)
+        return _distances(keys[kept]).reshape(shape), columns[kept].astype(np.intp).reshape(shape)
+
+
+def _distances(keys: U64) -> F32:
+    return (keys & DISTANCE_BITS).astype(np.uint32).view(np.float32)
