@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     photos = plan(asked.photos, asked.events, asked.seed)
     chaos = Chaos(
-        kills=asked.kills, kill_every=len(photos) // (asked.kills + 10), cluster_kills=5,
+        kills=asked.kills, kill_every=len(photos) // asked.kills, cluster_kills=5,
         crashes=(0.3, 0.7),
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="memoria-chaos-") as folder:

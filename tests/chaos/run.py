@@ -19,7 +19,7 @@ from tests.chaos.receiver import CallbackReceiver
 from tests.chaos.snapshot import Snapshot, take_snapshot
 from tests.chaos.uploads import Uploads
 
-MAX_IN_FLIGHT = {"process": 16, "cluster": 2, "callback": 8}
+MAX_IN_FLIGHT = {"process": 32, "cluster": 2, "callback": 8}
 # short, so that what goes wrong is repaired within seconds; more attempts than any bad luck takes
 SETTINGS = {
     "max_in_flight": MAX_IN_FLIGHT,
