@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from memoria.errors import InvalidRequest, MemoriaError
-from memoria.faces.types import Face
+
+if TYPE_CHECKING:
+    from memoria.faces.types import Face
 
 Id = Annotated[
     str,
@@ -93,19 +95,19 @@ def error_body(error: MemoriaError) -> Json:
 class PhotoFaces:
     """What the engine found in one photo; width and height of the upright image in pixels."""
 
-    faces: list[Face]
+    faces: "list[Face]"
     width: int
     height: int
     model: str
 
 
-def bbox_body(face: Face) -> Json:
+def bbox_body(face: "Face") -> Json:
     """The box as fractions of the upright image."""
     x, y, w, h = (round(float(value), 6) for value in face.box)
     return {"x": x, "y": y, "w": w, "h": h}
 
 
-def face_body(face: Face) -> Json:
+def face_body(face: "Face") -> Json:
     """One face of the full answer to a direct request."""
     return {
         "bbox": bbox_body(face),
