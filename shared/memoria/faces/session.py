@@ -1,7 +1,12 @@
-"""ONNX Runtime sessions that fit a small container, or a GPU where one is asked for."""
+"""ONNX Runtime sessions that fit a small container, or a GPU where one is asked for.
 
+Every choice here was measured: docs/decisions/0601-sessions.md.
+"""
+
+import ctypes
 import logging
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,20 +32,33 @@ def open_session(path: Path, *, threads: int | None = None, use_gpu: bool = Fals
     )
     if use_gpu and GPU not in session.get_providers():
         log.warning("no GPU answers, the CPU serves instead")
+    _give_back_memory()
     return session
 
 
 def gpu_available() -> bool:
-    """Whether this build of ONNX Runtime knows CUDA; only a session tells whether a GPU answers."""
-    return GPU in _onnxruntime().get_available_providers()
+    """Whether a GPU can be used: ONNX Runtime was built with CUDA and the driver shows a device."""
+    return GPU in _onnxruntime().get_available_providers() and any(_gpu_devices())
 
 
+@cache
 def _onnxruntime() -> Any:
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the native library starts
-    import onnxruntime  # noqa: PLC0415 - 150 ms that the cluster function never needs
+    """The module, with one memory arena for all sessions of this process.
 
-    onnxruntime.set_default_logger_severity(3)
-    return onnxruntime
+    An arena of its own per session doubles in size as it grows and keeps what loading needed.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the native library starts
+    import onnxruntime as ort
+
+    ort.set_default_logger_severity(3)
+    memory = ort.OrtMemoryInfo(
+        "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
+    )
+    as_requested = 1  # kSameAsRequested; 0 would double with every extension
+    ort.create_and_register_allocator(
+        memory, ort.OrtArenaCfg({"arena_extend_strategy": as_requested})
+    )
+    return ort
 
 
 def _options(ort: Any, threads: int | None) -> Any:
@@ -48,12 +66,28 @@ def _options(ort: Any, threads: int | None) -> Any:
     options.intra_op_num_threads = threads or cpu_threads()
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_mem_pattern = False  # a plan is kept for every shape ever seen
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    # Waiting threads would burn the CPU that fetching and decoding the next photo need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 
 def _providers(ort: Any) -> list[Any]:
     if GPU not in ort.get_available_providers():
         return [CPU]
-    # cuDNN's exhaustive search pays on fixed shapes only; the arena grows by what is asked for.
+    ort.preload_dlls()  # CUDA and cuDNN as installed from wheels
+    # Exhaustive search for the fastest convolution costs seconds for every new shape.
     cuda = {"arena_extend_strategy": "kSameAsRequested", "cudnn_conv_algo_search": "HEURISTIC"}
     return [(GPU, cuda), CPU]
+
+
+def _gpu_devices() -> list[Path]:
+    return list(Path("/dev").glob("nvidia[0-9]*"))
+
+
+def _give_back_memory() -> None:
+    """Loading leaves as much freed memory behind as the weights take; glibc keeps it unasked."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -107,7 +107,7 @@ def find_or_fetch(pack: str, dest: Path, *, progress: Progress | None = None) ->
 
 def fetch_from_bucket(source: str, pack: str, dest: Path) -> Path:
     """The pack's two files from your own copy, ``gs://bucket/prefix``, checked all the same."""
-    from google.cloud import storage  # noqa: PLC0415 - image builds from a bucket alone need it
+    from google.cloud import storage
 
     bucket_name, _, prefix = source.removeprefix("gs://").partition("/")
     bucket = storage.Client().bucket(bucket_name)
@@ -126,7 +126,7 @@ def _known(pack: str) -> Pack:
 
 
 def _kind(path: Path) -> str:
-    from memoria.faces.session import open_session  # noqa: PLC0415 - imports onnxruntime
+    from memoria.faces.session import open_session
 
     session = open_session(path, threads=1)
     if len(session.get_outputs()) >= 5:
