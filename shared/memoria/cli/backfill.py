@@ -1,0 +1,122 @@
+"""``memoria backfill``: enqueue the photos that a bucket or a table already holds."""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from memoria.cli.inventory import Item, items_of
+from memoria.config import Settings
+from memoria.store.client import open_client, rpc
+
+if TYPE_CHECKING:
+    from supabase import Client
+
+_AT_ONCE = 8  # calls of memoria_enqueue in flight
+_DESCRIPTION = """
+Enqueues every photo of SOURCE once. Enqueueing is cheap; how many photos are worked on at a time
+is the database's to decide (max_in_flight). A journal remembers what was enqueued: interrupt it
+whenever you like, and run the same command again to go on.
+
+SOURCE is storage://BUCKET[/PREFIX] (Supabase Storage), gs://BUCKET[/PREFIX] (Google Cloud Storage),
+table:NAME (rows that the Data API shows), or a CSV file with a header. Tables and files need the
+columns media_id, event_id, bucket and path; --column maps other names, --event and --bucket fill in
+for missing ones.
+"""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "backfill",
+        help="enqueue what a bucket or a table already holds",
+        description=_DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("source", metavar="SOURCE")
+    event = parser.add_mutually_exclusive_group()
+    event.add_argument("--event", default="", metavar="ID", help="the event of every photo")
+    event.add_argument(
+        "--event-from-folder", action="store_true", help="the first folder below PREFIX names it"
+    )
+    parser.add_argument("--bucket", default="", help="the bucket of a table's or file's paths")
+    parser.add_argument(
+        "--column", action="append", default=[], metavar="OURS=YOURS", help="such as media_id=id"
+    )
+    parser.add_argument("--rate", type=float, default=50, help="photos enqueued a second (50)")
+    parser.add_argument("--journal", type=Path, default=Path("memoria-backfill.journal"))
+    parser.add_argument("--dry-run", action="store_true", help="list what would be enqueued")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it. Returns the exit status."""
+    # Two of the services' settings are all it needs; what the others are does not matter here.
+    unneeded = {"CALLBACK_URL": "off", "WEBHOOK_SECRET": "unneeded"}
+    client = open_client(Settings.from_env({**os.environ, **unneeded}))
+    items = items_of(args, client)
+    if args.dry_run:
+        for item in items:
+            print(item.event_id, item.media_id, item.bucket, item.path, sep="\t")
+        return 0
+    done = _journalled(args.journal)
+    with args.journal.open("a", encoding="utf-8") as journal, _progress(len(done)) as advance:
+        fresh = (item for item in items if item.media_id not in done)
+        count = enqueue(client, fresh, journal, rate=args.rate, advance=advance)
+    print(f"{count} enqueued, {len(done)} were already", file=sys.stderr)
+    return 0
+
+
+def enqueue(
+    client: "Client", items: Iterable[Item], journal: TextIO, *, rate: float, advance: Any
+) -> int:
+    """Enqueue the items at ``rate`` a second, journal each after its call; returns how many."""
+    count, pending = 0, iter(items)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        while batch := list(islice(pending, _AT_ONCE)):
+            started = time.monotonic()
+            for media_id in pool.map(lambda item: _enqueue_one(client, item), batch):
+                journal.write(f"{media_id}\n")
+                advance(1)
+            journal.flush()
+            count += len(batch)
+            time.sleep(max(0.0, started + len(batch) / rate - time.monotonic()))
+    return count
+
+
+def _enqueue_one(client: "Client", item: Item) -> str:
+    params = {
+        "p_media_id": item.media_id,
+        "p_event_id": item.event_id,
+        "p_bucket": item.bucket,
+        "p_path": item.path,
+    }
+    rpc(client, "memoria_enqueue", params)
+    return item.media_id
+
+
+def _journalled(path: Path) -> set[str]:
+    return set(path.read_text(encoding="utf-8").splitlines()) if path.exists() else set()
+
+
+@contextmanager
+def _progress(already: int) -> Iterator[Any]:
+    """A bar where rich is installed and someone watches, else silence."""
+    try:
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    except ImportError:
+        yield lambda _: None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.completed} photos enqueued, {task.speed} a second"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("enqueue", total=None, completed=already)
+        yield lambda steps: bar.advance(task, steps)

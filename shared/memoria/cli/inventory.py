@@ -1,0 +1,142 @@
+"""What a bucket, a table or a file holds, as items to enqueue, in a stable order."""
+
+import argparse
+import csv
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from memoria.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from supabase import Client
+
+# The endings of what decode_image reads.
+PHOTOS = frozenset(
+    f".{ending}"
+    for ending in [
+        "jpg",
+        "jpeg",
+        "jfif",
+        "png",
+        "webp",
+        "heic",
+        "heif",
+        "avif",
+        "tif",
+        "tiff",
+        "bmp",
+        "gif",
+    ]
+)
+_PAGE = 1000
+_MAX_ID = 200
+_COLUMNS = ("media_id", "event_id", "bucket", "path")
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One photo to enqueue."""
+
+    media_id: str
+    event_id: str
+    bucket: str  # of Storage, or gs://name
+    path: str
+
+
+def items_of(args: argparse.Namespace, client: "Client") -> Iterator[Item]:
+    """The items of ``args.source``. Raises InvalidRequest where something they need is missing."""
+    scheme, _, rest = args.source.partition(":")
+    if scheme in ("storage", "gs"):
+        bucket, _, prefix = rest.lstrip("/").partition("/")
+        listed = _storage(client, bucket, prefix) if scheme == "storage" else _gcs(bucket, prefix)
+        name = bucket if scheme == "storage" else f"gs://{bucket}"
+        return _objects(args, name, prefix, listed)
+    if scheme == "table":
+        return _rows(args, _table(client, rest, _columns(args)["media_id"]))
+    return _rows(args, _csv(Path(args.source)))
+
+
+def media_id_of(bucket: str, path: str) -> str:
+    """The same id for the same object every time, at most 200 characters."""
+    name = f"{bucket.removeprefix('gs://')}/{path}"
+    return name if len(name) <= _MAX_ID else hashlib.sha256(name.encode()).hexdigest()
+
+
+def _objects(
+    args: argparse.Namespace, bucket: str, prefix: str, paths: Iterator[str]
+) -> Iterator[Item]:
+    if not args.event and not args.event_from_folder:
+        raise InvalidRequest("a bucket needs --event ID or --event-from-folder")
+    for path in paths:
+        if PurePosixPath(path).suffix.lower() not in PHOTOS:
+            continue
+        event, below, _ = path.removeprefix(prefix).strip("/").partition("/")
+        if args.event or below:  # a photo outside every folder belongs to no event
+            yield Item(media_id_of(bucket, path), args.event or event, bucket, path)
+
+
+def _storage(client: "Client", bucket: str, folder: str) -> Iterator[str]:
+    """Storage lists folder by folder; a folder is an entry without an id."""
+    folder, start = folder.strip("/"), 0
+    while True:
+        order: Any = {"limit": _PAGE, "offset": start, "sortBy": {"column": "name", "order": "asc"}}
+        page: list[dict[str, Any]] = client.storage.from_(bucket).list(folder, order)
+        for entry in page:
+            path = f"{folder}/{entry['name']}".lstrip("/")
+            if entry.get("id") is None:
+                yield from _storage(client, bucket, path)
+            else:
+                yield path
+        if len(page) < _PAGE:
+            return
+        start += _PAGE
+
+
+def _gcs(bucket: str, prefix: str) -> Iterator[str]:
+    from google.cloud import storage
+
+    for blob in storage.Client().list_blobs(
+        bucket, prefix=prefix, fields="items(name),nextPageToken"
+    ):
+        yield str(blob.name)
+
+
+def _table(client: "Client", name: str, key: str) -> Iterator[Mapping[str, Any]]:
+    start = 0
+    while True:
+        rows = client.table(name).select("*").order(key)
+        page: Any = rows.range(start, start + _PAGE - 1).execute().data
+        yield from page
+        if not page:
+            return
+        start += len(page)  # the server may hand out less than was asked for
+
+
+def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
+    if not path.is_file():
+        raise InvalidRequest(f"{path.name} is neither a file nor storage://, gs:// or table:")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        yield from csv.DictReader(file)
+
+
+def _rows(args: argparse.Namespace, rows: Iterator[Mapping[str, Any]]) -> Iterator[Item]:
+    columns = _columns(args)
+    for number, row in enumerate(rows, start=1):
+        media_id, event_id, bucket, path = (str(row.get(columns[ours]) or "") for ours in _COLUMNS)
+        event_id, bucket = event_id or args.event, bucket or args.bucket
+        needed = {"event_id": event_id, "bucket": bucket, "path": path}
+        missing = [ours for ours, value in needed.items() if not value]
+        if missing:
+            raise InvalidRequest(f"row {number} has no {', '.join(missing)}")
+        yield Item(media_id or media_id_of(bucket, path), event_id, bucket, path)
+
+
+def _columns(args: argparse.Namespace) -> dict[str, str]:
+    """Our names -> theirs."""
+    named = dict(pair.partition("=")[::2] for pair in args.column)
+    if unknown := named.keys() - set(_COLUMNS):
+        raise InvalidRequest(f"--column: {', '.join(unknown)} is none of {', '.join(_COLUMNS)}")
+    return {ours: named.get(ours, ours) for ours in _COLUMNS}
