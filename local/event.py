@@ -71,7 +71,10 @@ def _about(client: Client, function: str, event_id: str) -> Json:
 
 def _photo(item: Json) -> Json:
     keys = ("face_id", "bbox", "quality_score", "person_id")
-    faces = [{key: face[key] for key in keys} for face in item["faces"]]
+    faces = [
+        {key: face[key] for key in keys} | {"bbox": {side: face["bbox"][side] for side in "xywh"}}
+        for face in item["faces"]
+    ]
     error = {"error": item["error"]} if item["error"] else {}
     return {"status": item["status"], "faces": faces} | error
 

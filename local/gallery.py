@@ -18,9 +18,9 @@ from memoria.media import decode_image
 Json = dict[str, Any]
 Pixels = NDArray[np.uint8]
 
-PAGE_BYTES = 12_000_000  # what a page may weigh, about: photos are made smaller to keep to it
+PAGE_BYTES = 12_000_000  # what the photos of a page may weigh: they are made smaller to keep to it
 SIDES_PX = (1200, 960, 720, 480, 320)  # of an embedded photo, largest first
-BYTES_PER_PIXEL = 0.14  # of WebP at this quality, base64 included; measured on photos of people
+BYTES_PER_PIXEL = 0.1  # a guess of what WebP needs, to start with a side that is likely to fit
 QUALITY = 78
 CROP_PX = 192
 CROP_MARGIN = 0.35  # of the box, on every side
@@ -62,10 +62,16 @@ class Picture:
 
 
 def write_gallery(
-    answer: Json, photos: Mapping[str, Path], page: Path, *, seconds: float | None = None
+    answer: Json,
+    photos: Mapping[str, Path],
+    page: Path,
+    *,
+    seconds: float | None = None,
+    page_bytes: int = PAGE_BYTES,
 ) -> None:
     """Write ``index.html`` for the contents of ``people.json`` and the files that it names."""
-    pictures, crops = _read_photos(answer, photos)
+    budget = page_bytes // max(1, len(answer["photos"]))
+    pictures, crops = _read_photos(answer, photos, budget)
     people = [
         Portrait(
             number=number,
@@ -95,12 +101,13 @@ def write_gallery(
     page.write_text(text)
 
 
-def _read_photos(answer: Json, photos: Mapping[str, Path]) -> tuple[list[Picture], dict[str, str]]:
+def _read_photos(
+    answer: Json, photos: Mapping[str, Path], budget: int
+) -> tuple[list[Picture], dict[str, str]]:
     """Every photo that can be read, and the crop of each person's best face by its id."""
     best = {person["representative_face_id"] for person in answer["people"]}
     pictures: list[Picture] = []
     crops: dict[str, str] = {}
-    side = _side(len(answer["photos"]))
     for name, photo in answer["photos"].items():
         for image in _decoded(photos[name]):
             faces = photo["faces"]
@@ -109,10 +116,8 @@ def _read_photos(answer: Json, photos: Mapping[str, Path]) -> tuple[list[Picture
                 for face in faces
                 if face["face_id"] in best
             }
-            small = Image.fromarray(image)
-            small.thumbnail((side, side))
             boxes = [(face["bbox"], face["person_id"]) for face in faces]
-            pictures.append(Picture(name, _uri(small), small.size, boxes))
+            pictures.append(Picture(name, *_embedded(image, budget), boxes))
     return pictures, crops
 
 
@@ -123,10 +128,17 @@ def _decoded(path: Path) -> Iterator[Pixels]:
         return
 
 
-def _side(count: int) -> int:
-    """The largest side that keeps the page within its budget."""
-    fits = [s for s in SIDES_PX if count * s * s * 0.75 * BYTES_PER_PIXEL <= PAGE_BYTES]
-    return fits[0] if fits else SIDES_PX[-1]
+def _embedded(image: Pixels, budget: int) -> tuple[str, tuple[int, int]]:
+    """A photo as a data URI of at most so many bytes, or of the smallest side; and its size."""
+    small = Image.fromarray(image)
+    for side in SIDES_PX:
+        if 0.75 * side**2 * BYTES_PER_PIXEL > budget and side != SIDES_PX[-1]:
+            continue
+        small.thumbnail((side, side))
+        uri = _uri(small)
+        if len(uri) <= budget:
+            break
+    return uri, small.size
 
 
 def _crop(image: Pixels, bbox: Mapping[str, float]) -> Image.Image:

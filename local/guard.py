@@ -14,8 +14,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-PATIENCE_SECONDS = 5.0  # between asking and killing
-
 
 def follow(lines: Iterable[str]) -> tuple[list[int], list[Path]]:
     """Read ``watch PID``, ``forget PID`` and ``remove FOLDER`` until the input ends."""
@@ -32,10 +30,10 @@ def follow(lines: Iterable[str]) -> tuple[list[int], list[Path]]:
     return watched, folders
 
 
-def end_groups(leaders: Iterable[int], first: int = signal.SIGTERM) -> None:
-    """Ask every process group to end, and kill what is left of it after a while."""
+def end_groups(leaders: Iterable[int], first: int, patience_seconds: float) -> None:
+    """Send every leader a first signal, and kill what is left of its group after a while."""
     alive = [pid for pid in leaders if _signal_leader(pid, first)]
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while alive and time.monotonic() < deadline:
         time.sleep(0.02)
         alive = [pid for pid in alive if _signal_leader(pid, 0)]
@@ -65,9 +63,11 @@ def postmasters(folders: Iterable[Path]) -> list[int]:
 
 def main() -> None:
     """Wait for the end of standard input, then end everything and remove the folders."""
+    patience_seconds = float(sys.argv[1])
     watched, folders = follow(sys.stdin)
-    end_groups(watched)
-    end_groups(postmasters(folders), signal.SIGQUIT)  # the data goes anyway
+    end_groups(watched, signal.SIGTERM, patience_seconds)
+    # at once, without a last checkpoint: the data goes anyway
+    end_groups(postmasters(folders), signal.SIGQUIT, patience_seconds)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 

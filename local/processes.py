@@ -20,25 +20,31 @@ class ServiceError(Exception):
 class Guard:
     """Our side of ``local/guard.py``."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience_seconds: float = 5) -> None:
+        """Give services this long between being asked to end and being killed."""
         script = Path(__file__).with_name("guard.py")
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(script)],
+            [sys.executable, "-I", "-S", str(script), str(patience_seconds)],
             stdin=subprocess.PIPE,
-            text=True,
             start_new_session=True,  # Ctrl-C reaches only us
         )
+        assert self._process.stdin is not None
+        self._pipe = self._process.stdin
 
     def tell(self, word: str, what: int | Path) -> None:
         """``watch`` or ``forget`` a process group, ``remove`` a folder in the end."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{word} {what}\n")
-        self._process.stdin.flush()
+        os.write(self._pipe.fileno(), f"{word} {what}\n".encode())
+
+    def watch_me(self) -> None:
+        """For a child between fork and exec, so that at no moment it is one that nobody knows of.
+
+        Until it has told, it holds the pipe open: the guard cannot see the end before.
+        """
+        self.tell("watch", os.getpid())
 
     def let_go(self) -> None:
         """Have everything ended; returns at once."""
-        if self._process.stdin is not None and not self._process.stdin.closed:
-            self._process.stdin.close()
+        self._pipe.close()
 
     def wait(self) -> None:
         """Until everything has ended and every folder is gone."""
@@ -77,15 +83,15 @@ class Service:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                preexec_fn=self.guard.watch_me,  # noqa: PLW1509 - it takes no lock
             )
-        self.guard.tell("watch", self._process.pid)
 
     def wait_ready(self, seconds: float = 60) -> None:
         """Poll ``ready_url``. Raises ServiceError where it ends or does not answer in time."""
         deadline = time.monotonic() + seconds
-        while self.ready_url and not _answers(self.ready_url):
+        while self.ready_url and (trouble := _trouble(self.ready_url)):
             if not self.running or time.monotonic() > deadline:
-                what = "did not answer in time" if self.running else "ended"
+                what = f"is not ready ({trouble})" if self.running else "ended"
                 raise ServiceError(f"{self.name} {what}:\n{self.log_tail()}")
             time.sleep(0.05)
 
@@ -118,8 +124,10 @@ class Service:
             self._process = None
 
 
-def _answers(url: str) -> bool:
+def _trouble(url: str) -> str:
+    """Why a URL does not answer with 200; empty where it does."""
     try:
-        return httpx.get(url, timeout=30, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
+        answer = httpx.get(url, timeout=30, trust_env=False)
+    except httpx.TransportError as exc:
+        return str(exc)
+    return "" if answer.is_success else answer.text

@@ -28,6 +28,7 @@ from local.processes import Guard, Service
 from supabase import Client, ClientOptions
 
 ROOT = Path(__file__).parents[1]
+GATEWAY = "local.gateway:create_app()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +166,7 @@ class Stack:
         database = {"LOCAL_DATABASE_URL": self.postgres.url_of("postgres", "supabase_admin")}
         sweep = {"LOCAL_SWEEP_SECONDS": str(self.options.sweep_seconds)}
         return [
-            self._web("gateway", "local.gateway:create_app()", gateway, threads=32, path="/ready"),
+            self._web("gateway", GATEWAY, gateway, threads=32, grace_seconds=1),
             self._worker("pg_net", database),
             self._worker("cron", database | sweep),
             self._function("process", self.options.process_source),
@@ -181,16 +182,17 @@ class Stack:
             "WEBHOOK_SECRET": self.webhook_secret,
         } | dict(self.options.environ)
         app = f"functions_framework:create_app({target!r}, {str(source)!r})"
-        return self._web(target, app, environ, threads=self.options.threads, path="/ready")
+        return self._web(target, app, environ, threads=self.options.threads, grace_seconds=3)
 
     def _web(
-        self, name: str, app: str, environ: Mapping[str, str], *, threads: int, path: str
+        self, name: str, app: str, environ: Mapping[str, str], *, threads: int, grace_seconds: int
     ) -> Service:
         address = f"127.0.0.1:{self.ports[name]}"
         argv = [sys.executable, "-m", "gunicorn", "--bind", address, "--workers", "1"]
-        argv += ["--threads", str(threads), "--timeout", "0", "--graceful-timeout", "3"]
-        argv += ["--no-control-socket", "--log-level", "warning", app]
-        return self._service(name, argv, environ, f"http://{address}{path}")
+        argv += ["--threads", str(threads), "--timeout", "0"]
+        argv += ["--graceful-timeout", str(grace_seconds), "--no-control-socket"]
+        argv += ["--log-level", "warning", app]
+        return self._service(name, argv, environ, f"http://{address}/ready")
 
     def _worker(self, name: str, environ: Mapping[str, str]) -> Service:
         return self._service(name, [sys.executable, "-m", f"local.{name}"], environ, None)

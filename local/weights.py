@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from memoria.faces.weights import WeightsUnavailable, find_or_fetch
+from memoria.faces.weights import WeightsUnavailable, find_or_fetch, locate
 
 ROOT = Path(__file__).parents[1]
 DEFAULT_PACK = "buffalo_l"
@@ -25,10 +25,15 @@ class EngineChoice:
 
 
 def choose_engine(environ: Mapping[str, str], console: Console) -> EngineChoice:
-    """MODEL_DIR where it is set; else MODEL_PACK, fetched once; else the dlib engine."""
+    """MODEL_DIR where it is set; else MODEL_PACK, fetched once; else the dlib engine.
+
+    Raises WeightsUnavailable where MODEL_DIR holds no pack.
+    """
     pack = environ.get("MODEL_PACK") or DEFAULT_PACK
     if environ.get("MODEL_DIR"):
-        return EngineChoice({"MODEL_DIR": str(Path(environ["MODEL_DIR"]).resolve())})
+        folder = Path(environ["MODEL_DIR"]).resolve()
+        locate(folder, folder.name)
+        return EngineChoice({"MODEL_DIR": str(folder)})
     try:
         folder = _fetched(pack, _cache() / pack, console)
     except WeightsUnavailable as exc:

@@ -1,0 +1,100 @@
+"""``make demo``, end to end: real functions over HTTP, real migrations, the same webhooks."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def demo(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "local.demo", *arguments],
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}", "COLUMNS": "100"} | environ,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def by_centre(faces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(faces, key=lambda face: face["bbox"]["x"] + face["bbox"]["w"] / 2)
+
+
+@pytest.mark.slow
+def test_the_sitcom_event_gives_its_eight_people(sitcom: Path, pack: Path, tmp_path: Path):
+    done = demo("--photos", str(sitcom), "--out", str(tmp_path), MODEL_DIR=str(pack))
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer = json.loads((tmp_path / "people.json").read_text())
+    labels = json.loads((sitcom / "labels.json").read_text())["photos"]
+
+    assert answer["model"] == pack.name
+    assert answer["photos"].keys() == labels.keys()
+    assert {photo["status"] for photo in answer["photos"].values()} == {"completed"}
+    assert len(answer["people"]) == 8
+
+    names_of_person, persons_of_name = defaultdict(set), defaultdict(set)
+    for name, photo in answer["photos"].items():
+        if len(photo["faces"]) != len(labels[name]):
+            continue  # a missed face: nobody can say which
+        for face, label in zip(by_centre(photo["faces"]), labels[name], strict=True):
+            if face["person_id"] and not label.startswith("stranger"):
+                names_of_person[face["person_id"]].add(label)
+                persons_of_name[label].add(face["person_id"])
+    assert all(len(names) == 1 for names in names_of_person.values()), names_of_person
+    assert all(len(persons) == 1 for persons in persons_of_name.values()), persons_of_name
+    assert len(persons_of_name) == 8
+
+    for person in answer["people"]:
+        faces = [
+            face
+            for photo in answer["photos"].values()
+            for face in photo["faces"]
+            if face["person_id"] == person["person_id"]
+        ]
+        assert person["face_count"] == len(faces)
+        assert person["representative_face_id"] in {face["face_id"] for face in faces}
+        assert 0 < person["avg_quality"] <= 1
+        assert person["photos"] == sorted(person["photos"])
+    assert [person["cluster_label"] for person in answer["people"]] == list(range(8))
+    assert "8 people" in done.stdout
+
+
+@pytest.mark.slow
+def test_without_arguments_and_without_a_network_six_people_are_found(tmp_path: Path):
+    empty_cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "MODEL_DIR": ""}
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
+    done = demo("--out", str(tmp_path / "out"), **empty_cache, **nowhere)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = " ".join(done.stdout.split())
+    assert "buffalo_l cannot be had" in told
+    assert "dlib's weights are used instead." in told
+    answer = json.loads((tmp_path / "out" / "people.json").read_text())
+    assert answer["model"] == "dlib"
+    assert len(answer["people"]) == 6
+    assert all(person["face_count"] >= 3 for person in answer["people"])
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert len(re.findall(r"<figure ", page)) == len(answer["photos"])
+
+
+def test_a_folder_without_photos_is_told_in_one_sentence(tmp_path: Path):
+    (tmp_path / "notes.txt").write_text("no photo")
+    done = demo("--photos", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert done.returncode == 1
+    assert "There are no photos in" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_pack_that_is_none_ends_with_a_reason(tmp_path: Path, sitcom: Path):
+    done = demo("--photos", str(sitcom), "--out", str(tmp_path / "out"), MODEL_DIR=str(tmp_path))
+    assert done.returncode == 1
+    assert "no detector and recogniser" in " ".join(done.stdout.split())

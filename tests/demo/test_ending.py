@@ -1,0 +1,83 @@
+"""However the demo ends, nothing of it is left: no process, no file."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc"),
+]
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A temporary directory that the user nobody can enter too, as PostgreSQL does."""
+    folder = Path(tempfile.mkdtemp(prefix="ending-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def processes_of(folder: Path) -> list[str]:
+    """The command lines of the processes that inherited the folder as their TMPDIR."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environ = (process / "environ").read_bytes().split(b"\0")
+            command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if f"TMPDIR={folder}".encode() in environ and command:  # a zombie has none
+            found.append(command)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("sig", "moment"),
+    [
+        (signal.SIGINT, "postgres"),
+        (signal.SIGINT, "functions_framework"),
+        (signal.SIGINT, "photos"),
+        (signal.SIGTERM, "photos"),
+        (signal.SIGKILL, "functions_framework"),
+        (signal.SIGKILL, "photos"),
+    ],
+)
+def test_nothing_is_left(folder: Path, sitcom: Path, pack: Path, sig: signal.Signals, moment: str):
+    environ = {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}", "MODEL_DIR": str(pack)}
+    arguments = ["-m", "local.demo", "--photos", str(sitcom), "--out", str(folder / "out")]
+    with subprocess.Popen(
+        [sys.executable, *arguments],
+        env=os.environ | environ | {"TMPDIR": str(folder)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        wait_until_seen(folder, moment)
+        running.send_signal(sig)
+    assert running.returncode == (-sig if sig == signal.SIGKILL else 130)
+    deadline = time.monotonic() + 15
+    while processes_of(folder) or list(folder.glob("memoria-[!s]*")):
+        assert time.monotonic() < deadline, processes_of(folder)
+        time.sleep(0.05)
+
+
+def wait_until_seen(folder: Path, moment: str, seconds: float = 60) -> None:
+    """Until a process of that name runs; "photos": until some have arrived."""
+    deadline = time.monotonic() + seconds
+    while not (
+        any(moment in command for command in processes_of(folder))
+        or list(folder.glob(f"memoria-*/storage/{moment}/*"))
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
