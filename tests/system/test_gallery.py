@@ -16,8 +16,6 @@ from local.sample_event import SHOTS, write_sample_event
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)
-    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-)
 
 pytestmark = [
     pytest.mark.system,
