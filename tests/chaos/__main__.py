@@ -24,8 +24,8 @@ def main(argv: list[str] | None = None) -> int:
     asked = parser.parse_args(argv)
     photos = plan(asked.photos, asked.events, asked.seed)
     chaos = Chaos(
-        kills=asked.kills, kill_every=len(photos) // asked.kills, cluster_kills=5,
-        crashes=(0.3, 0.7),
+        kills=asked.kills, kill_every=len(photos) // asked.kills, freezes=4,
+        cluster_kills=5, crashes=(0.3, 0.7),
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="memoria-chaos-") as folder:
         pack = make_pack(Path(folder) / "tiny")

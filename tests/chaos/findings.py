@@ -145,6 +145,8 @@ def _in_place(faces: list[StoredFace]) -> list[StoredFace]:
 
 def _untold(found: Snapshot) -> Iterator[str]:
     callbacks = {job.source_job_id: job for job in found.jobs if job.kind == "callback"}
+    owed = Counter(job.source_job_id for job in found.jobs if job.kind == "callback")
+    yield from (f"{source}: owed {count} times" for source, count in owed.items() if count > 1)
     for job in (*found.ended("process"), *found.ended("cluster")):
         callback = callbacks.get(job.id)
         if callback is None:

@@ -1,6 +1,8 @@
 """What goes away and comes back: function processes, the database, the callback's receiver."""
 
+import os
 import random
+import signal
 import threading
 import time
 from collections import Counter
@@ -22,19 +24,28 @@ class Target:
     service: Service
     proxy: Proxy
     kills: int  # how often
-    every: int  # forwarded requests between two kills
+    every: int  # forwarded requests between two strikes
+    freezes: int = 0  # how often it is stopped for longer than its leases instead
+    freeze_seconds: float = 0
     killed: int = 0
+    frozen: int = 0
     mark: int = 0
 
     @property
     def due(self) -> bool:
         """Whether enough requests have passed, and one is under way."""
         passed = self.proxy.forwarded - self.mark
-        return self.killed < self.kills and passed >= self.every and self.proxy.in_flight > 0
+        left = self.killed + self.frozen < self.kills + self.freezes
+        return left and passed >= self.every and self.proxy.in_flight > 0
+
+    @property
+    def next_is_freeze(self) -> bool:
+        """Freezes are spread evenly among the kills, the first one after a first kill."""
+        return self.frozen * self.kills < self.killed * self.freezes
 
 
 class Killer(threading.Thread):
-    """SIGKILL in the middle of a request, then a new process; one function at a time."""
+    """SIGKILL in the middle of a request, then a new process; now and then a freeze instead."""
 
     def __init__(self, targets: list[Target], rng: random.Random) -> None:
         super().__init__(daemon=True)
@@ -48,24 +59,40 @@ class Killer(threading.Thread):
         while not self._done.wait(0.02):
             for target in self.targets:
                 if target.due:
-                    self._kill(target)
+                    self._strike(target)
 
     def stop(self) -> None:
         """Returns when everything that was killed is up again."""
         self._done.set()
         self.join()
 
-    def _kill(self, target: Target) -> None:
+    def _strike(self, target: Target) -> None:
         time.sleep(self._rng.uniform(0, 0.1))
         if not target.proxy.in_flight:
             return
+        if target.next_is_freeze:
+            _freeze(target)
+        else:
+            self._kill(target)
+        target.mark = target.proxy.forwarded
+
+    def _kill(self, target: Target) -> None:
         before = target.proxy.cut_off
         target.service.kill()
         target.killed += 1
         target.service.start()
         target.service.wait_ready()
         self.mid_request[target.service.name] += target.proxy.cut_off > before
-        target.mark = target.proxy.forwarded
+
+
+def _freeze(target: Target) -> None:
+    """As a container without CPU: it wakes up believing that it still holds its jobs."""
+    group = target.service.pid
+    assert group is not None
+    os.killpg(group, signal.SIGSTOP)
+    time.sleep(target.freeze_seconds)
+    os.killpg(group, signal.SIGCONT)
+    target.frozen += 1
 
 
 def crash_database(stack: Stack, seconds: float) -> int:

@@ -15,6 +15,7 @@ def budget(injected: Counter[str], chaos: Chaos) -> list[str]:
     wanted = {
         "process: SIGKILL": chaos.kills,
         "process: SIGKILL in mid-request": 0.75 * chaos.kills,
+        "process: frozen beyond its leases": chaos.freezes,
         "cluster: SIGKILL": 1,
         "database: crashed and recovered": len(chaos.crashes),
         "webhooks to process: dropped": 0.15 * webhooks,

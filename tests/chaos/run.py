@@ -20,11 +20,12 @@ from tests.chaos.snapshot import Snapshot, take_snapshot
 from tests.chaos.uploads import Uploads
 
 MAX_IN_FLIGHT = {"process": 32, "cluster": 2, "callback": 8}
+RUN_LEASE_SECONDS = 4
 # short, so that what goes wrong is repaired within seconds; more attempts than any bad luck takes
 SETTINGS = {
     "max_in_flight": MAX_IN_FLIGHT,
     "max_attempts": {"process": 30, "cluster": 30, "callback": 60},
-    "run_lease_seconds": {"process": 4, "cluster": 4, "callback": 4},
+    "run_lease_seconds": dict.fromkeys(MAX_IN_FLIGHT, RUN_LEASE_SECONDS),
     "dispatch_lease_seconds": 3,
     "backoff_first_seconds": 0.3,
     "backoff_most_seconds": 3,
@@ -43,6 +44,7 @@ class Chaos:
 
     kills: int  # of process
     kill_every: int  # forwarded requests
+    freezes: int  # of process, for longer than its leases
     cluster_kills: int
     crashes: tuple[float, ...]  # at which share of the photos the database crashes
 
@@ -130,7 +132,10 @@ class Outages:
 
     def __init__(self, place: Scene, chaos: Chaos, rng: random.Random) -> None:
         services, nudges = place.stack.services, place.nudges
-        process = Target(services["process"], nudges["process"], chaos.kills, chaos.kill_every)
+        process = Target(
+            services["process"], nudges["process"], chaos.kills, chaos.kill_every,
+            chaos.freezes, freeze_seconds=RUN_LEASE_SECONDS + 2,
+        )  # fmt: skip
         cluster = Target(services["cluster"], nudges["cluster"], chaos.cluster_kills, 3)
         self._place = place
         self._killer = Killer([process, cluster], rng)
@@ -166,6 +171,7 @@ class Outages:
         for target in self._killer.targets:
             name = target.service.name
             counts[f"{name}: SIGKILL"] = target.killed
+            counts[f"{name}: frozen beyond its leases"] = target.frozen
             counts[f"{name}: SIGKILL in mid-request"] = self._killer.mid_request[name]
         for name, count in self._place.supabase.faults.items():
             counts[f"storage and database API: {name}"] += count

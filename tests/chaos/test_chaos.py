@@ -13,7 +13,7 @@ from tests.chaos.run import Chaos, run_in_chaos, run_quietly
 @pytest.mark.slow
 def test_a_small_season_through_every_fault_breaks_no_promise(tmp_path: Path) -> None:
     photos = plan(60, 3, seed=7)
-    chaos = Chaos(kills=3, kill_every=12, cluster_kills=1, crashes=(0.4,))
+    chaos = Chaos(kills=3, kill_every=12, freezes=1, cluster_kills=1, crashes=(0.4,))
     pack = make_pack(tmp_path / "tiny")
     with ThreadPoolExecutor(1) as beside:  # the two share nothing but the machine
         quietly = beside.submit(run_quietly, photos, pack, seconds=300)
