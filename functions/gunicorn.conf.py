@@ -1,7 +1,10 @@
 """How both functions are served: one worker, so one model in memory; threads for what waits."""
 
 import os
+import sys
 from pathlib import Path
+
+from memoria.config import BadConfiguration, Settings
 
 bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"
 workers = 1
@@ -12,3 +15,11 @@ keepalive = 75  # longer than the front end keeps its idle connections
 control_socket_disable = True  # would be written to a read-only root filesystem
 # The worker's heartbeat file; where there is no memory-backed folder, the default is one already.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+
+def on_starting(_: object) -> None:
+    """Stop at once where the environment makes no service: a worker would be restarted for ever."""
+    try:
+        Settings.from_env(os.environ)
+    except BadConfiguration as problem:
+        sys.exit(str(problem))

@@ -1,0 +1,114 @@
+"""Clients that take their time, against a function as it is served: gunicorn, real sockets."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from local.postgres import free_port
+from memoria.http import BODY_SECONDS
+from tests.deploy.project import ROOT
+
+SECRET = "a-secret-between-friends"
+THREADS = 4
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    port = free_port()
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT / "shared"),
+        "PORT": str(port),
+        "THREADS": str(THREADS),
+        "SUPABASE_URL": "http://127.0.0.1:9",
+        "SUPABASE_SERVICE_ROLE_KEY": "key",
+        "CALLBACK_URL": "off",
+        "WEBHOOK_SECRET": SECRET,
+    }
+    app = f"functions_framework:create_app('cluster', '{ROOT}/functions/cluster/main.py')"
+    config = str(ROOT / "functions" / "gunicorn.conf.py")
+    command = [sys.executable, "-m", "gunicorn", "--config", config, "--log-level", "error", app]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as server:
+        try:
+            wait_healthy(port)
+            yield port
+        finally:
+            server.terminate()
+            server.wait()
+
+
+def healthy(port: int) -> bool:
+    try:
+        url = f"http://127.0.0.1:{port}/health"
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def wait_healthy(port: int, seconds: float = 20) -> float:
+    """Seconds until /health answered."""
+    start = time.monotonic()
+    while not healthy(port):
+        assert time.monotonic() - start < seconds
+        time.sleep(0.1)
+    return time.monotonic() - start
+
+
+def request(headers: str, *, length: int = 1000) -> bytes:
+    lines = ["POST /cluster HTTP/1.1", "Host: x", f"Content-Length: {length}", headers]
+    return "\r\n".join(lines).rstrip().encode() + b"\r\n\r\n"
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+BEARER = f"Authorization: Bearer {SECRET}"
+SIGNATURE = f"webhook-id: 1\r\nwebhook-timestamp: {int(time.time())}\r\nwebhook-signature: v1,AAAA"
+
+
+@pytest.mark.parametrize("headers", ["", "Authorization: Bearer guess", "apikey: x"])
+def test_a_stranger_is_answered_before_the_body(port: int, headers: str) -> None:
+    with connect(port) as client:
+        client.sendall(request(headers))
+        start = time.monotonic()
+        assert client.recv(100).startswith(b"HTTP/1.1 401")
+        assert time.monotonic() - start < 5
+
+
+def test_a_declared_body_over_the_limit_is_refused_before_it_comes(port: int) -> None:
+    with connect(port) as client:
+        client.sendall(request(BEARER, length=10**12))
+        assert client.recv(100).startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.slow
+def test_a_body_of_one_byte_at_a_time_is_given_up(port: int) -> None:
+    """Also one from a stranger whose signature can only be checked once the body is there."""
+    start = time.monotonic()
+    with connect(port) as known, connect(port) as pretending:
+        known.sendall(request(BEARER))
+        pretending.sendall(request(SIGNATURE))
+        waiting = [known, pretending]
+        while waiting and time.monotonic() - start < 40:
+            waiting = [client for client in waiting if not answered(client)]
+            time.sleep(0.5)
+    assert time.monotonic() - start < BODY_SECONDS + 10
+
+
+def answered(client: socket.socket) -> bool:
+    """Send one more byte; whether there was an answer, or an end."""
+    client.settimeout(0.1)
+    try:
+        client.sendall(b" ")
+        return client.recv(100) is not None
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
