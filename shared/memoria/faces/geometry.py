@@ -38,10 +38,10 @@ class Detections:
         """These rows, in this order."""
         return Detections(self.boxes[rows], self.scores[rows], self.landmarks[rows])
 
-    def scaled(self, factor: float) -> "Detections":
-        """The same faces in a frame ``factor`` times as large."""
-        f = np.float32(factor)
-        return Detections(self.boxes * f, self.scores, self.landmarks * f)
+    def scaled(self, x: float, y: float | None = None) -> "Detections":
+        """The same faces in a frame ``x`` times as wide and ``y`` (or ``x``) times as high."""
+        factor = np.array([x, x if y is None else y], np.float32)
+        return Detections(self.boxes * np.tile(factor, 2), self.scores, self.landmarks * factor)
 
     def moved(self, x: float, y: float) -> "Detections":
         """The same faces in a frame in which this one's corner lies at (x, y)."""

@@ -1,6 +1,11 @@
-"""Which looks at a photo find all its faces: one at its own aspect ratio, more when they pay."""
+"""Which looks at a photo find all its faces: two at its own aspect ratio, more when they can pay.
 
-from dataclasses import dataclass
+The figures behind each rule are printed by ``python -m benchmarks.find_faces``; the rules are
+argued in docs/faces.md.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -9,7 +14,11 @@ from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, joined, suppressed, turned_back
 from memoria.faces.types import Image
 
-_SMALL_PX = 128  # long side of the pass that sees close-ups
+CLOSE_UP_PX = 128  # long side of the pass that sees faces which fill the photo
+_SURE = 0.8  # a photo whose best face scores less may lie on its side: turned faces score 0.5..0.78
+_TINY_PX = 24  # faces this small on the main canvas, and so many of them, announce a crowd
+_CROWD = 3
+_OVERLAP_PX = 64  # of the tiles of the crowd pass: twice as large as the faces it is for
 _TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 
 
@@ -23,36 +32,68 @@ class Search:
 
     def __call__(self, image: Image) -> Detections:
         """Faces at or over the threshold, best first, in the image's pixels."""
-        found = suppressed(joined([self._look(image, self.det_size), self._look(image, _SMALL_PX)]))
-        if not len(found):
-            found = self._turned(image)
+        found = self._plain(image)
+        if found.scores.max(initial=0) < _SURE:
+            found = self._best_turned(image, found)
+        if self._is_crowd(image, found):
+            found = suppressed(joined([found, *self._tiles(image)]))
         return found
 
-    def _turned(self, image: Image) -> Detections:
-        small, scale = _resized(image, self.det_size)
-        parts = []
-        for quarters, code in enumerate(_TURNS, start=1):
-            part = self.detector.detect(
-                self._canvas(np.asarray(cv2.rotate(small, code), np.uint8)), self.threshold
-            )
-            turned = turned_back(part, quarters, small.shape[1], small.shape[0])
-            parts.append(turned.scaled(1 / scale))
-        return suppressed(joined(parts))
+    def _plain(self, image: Image) -> Detections:
+        """The main pass, and the small one for close-ups."""
+        sides = (self.det_size, CLOSE_UP_PX)
+        return suppressed(joined([self._look(image, side) for side in sides]))
+
+    def _best_turned(self, image: Image, upright: Detections) -> Detections:
+        """The faces at the orientation that explains the photo best.
+
+        Detectors see faces that lie on their side, but with low scores, and give upside-down
+        ones the landmarks of upright ones. Three quick looks decide, a whole one follows.
+        """
+        quick = replace(self, det_size=self.det_size // 2)
+        small = _resized(image, self.det_size)
+        evidence = [upright.scores.sum()]
+        evidence += [quick._plain(_turned(small, turns)).scores.sum() for turns in (1, 2, 3)]  # noqa: SLF001
+        turns = int(np.argmax(evidence))
+        if turns == 0:
+            return upright
+        height, width = image.shape[:2]
+        return turned_back(self._plain(_turned(image, turns)), turns, width, height)
+
+    def _is_crowd(self, image: Image, found: Detections) -> bool:
+        """Many tiny faces, and pixels left that the main pass did not see."""
+        unseen = max(image.shape[:2]) / self.det_size
+        return unseen > 1.25 and (found.sizes < _TINY_PX * unseen).sum() >= _CROWD
+
+    def _tiles(self, image: Image) -> Iterator[Detections]:
+        """Four overlapping quarters at twice the main pass's scale: memory stays that of one."""
+        large = _resized(image, min(2 * self.det_size, max(image.shape[:2])))
+        scale = large.shape[1] / image.shape[1], large.shape[0] / image.shape[0]
+        height, width = (-(-side // 2) + _OVERLAP_PX // 2 for side in large.shape[:2])
+        for y in (0, max(0, large.shape[0] - height)):
+            for x in (0, max(0, large.shape[1] - width)):
+                tile = large[y : y + height, x : x + width]
+                yield self._detect(tile).moved(x, y).scaled(*(1 / s for s in scale))
 
     def _look(self, image: Image, long_side: int) -> Detections:
-        small, scale = _resized(image, long_side)
-        return self.detector.detect(self._canvas(small), self.threshold).scaled(1 / scale)
+        small = _resized(image, long_side)
+        back = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
+        return self._detect(small).scaled(*back)
 
-    def _canvas(self, image: Image) -> Image:
-        """The image at the top left of a black canvas as large as the detector takes."""
+    def _detect(self, image: Image) -> Detections:
+        """The image at the top left of a black canvas of a size that the detector takes."""
         multiple = self.detector.multiple
         height, width = (-(-side // multiple) * multiple for side in image.shape[:2])
         canvas = np.zeros((height, width, 3), np.uint8)
         canvas[: image.shape[0], : image.shape[1]] = image
-        return canvas
+        return self.detector.detect(canvas, self.threshold)
 
 
-def _resized(image: Image, long_side: int) -> tuple[Image, float]:
+def _resized(image: Image, long_side: int) -> Image:
     scale = long_side / max(image.shape[:2])
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
-    return cv2.resize(image, (width, height)), scale  # type: ignore[return-value]
+    return cv2.resize(image, (width, height))  # type: ignore[return-value]
+
+
+def _turned(image: Image, quarters: int) -> Image:
+    return cv2.rotate(image, _TURNS[quarters - 1])  # type: ignore[return-value]
