@@ -7,10 +7,13 @@ export PYTHONWARNINGS ?= default
 PHOTOS ?=
 OUT    ?= out
 
-.PHONY: demo test lint types fmt chaos pacing bench bench-cluster bench-grouping bench-faces lock clean
+.PHONY: demo serve test lint types fmt chaos pacing bench bench-cluster bench-grouping bench-faces lock clean
 
 demo: .venv/demo            ## find the people in PHOTOS (or in a sample event), write OUT/index.html
 	@$(BIN)/python -m local.demo $(if $(PHOTOS),--photos "$(PHOTOS)") --out "$(OUT)"
+
+serve: .venv/demo           ## the whole system on this machine, until Ctrl-C
+	@$(BIN)/python -m local.serve
 
 test: .venv/test lint types ## every test
 	$(BIN)/python -m pytest

@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--dlib", action="store_true", help="use dlib's weights")
     args = parser.parse_args(argv)
     console = Console(highlight=False)
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, end)
     try:
         with tempfile.TemporaryDirectory(prefix="memoria-sample-") as sample:
             photos = _photos(args.photos, Path(sample))
@@ -143,7 +143,8 @@ def _photos(folder: str, sample: Path) -> dict[str, Path]:
     return photos
 
 
-def _end(*_: object) -> NoReturn:
+def end(*_: object) -> NoReturn:
+    """Have SIGTERM end us as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

@@ -18,6 +18,8 @@ from flask import Blueprint, Response, request, send_file
 
 from local.keys import IdentityError, Keys, identify
 
+PUBLIC = "public"  # the file that marks a public bucket; objects are named by hashes
+
 
 class StorageError(Exception):
     """``{"statusCode", "error", "code", "message"}``."""
@@ -45,7 +47,7 @@ class Shelf:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def create_bucket(self, bucket: str) -> None:
+    def create_bucket(self, bucket: str, *, public: bool = False) -> None:
         """Raises StorageError where it exists or the name could not be a folder's."""
         if not bucket or bucket.startswith(".") or "/" in bucket:
             raise StorageError(400, "Invalid Input", "Bucket name invalid", "InvalidBucketName")
@@ -53,6 +55,12 @@ class Shelf:
             (self._root / bucket).mkdir(parents=True)
         except FileExistsError:
             raise _duplicate("BucketAlreadyExists") from None
+        if public:
+            (self._root / bucket / PUBLIC).touch()
+
+    def is_public(self, bucket: str) -> bool:
+        """Whether anybody may download from it."""
+        return not bucket.startswith(".") and (self._root / bucket / PUBLIC).exists()
 
     def _files(self, bucket: str, name: str) -> tuple[Path, Path]:
         folder = self._root / bucket
@@ -112,7 +120,7 @@ def storage_blueprint(shelf: Shelf, keys: Keys) -> Blueprint:
     def create_bucket() -> dict[str, str]:
         only_service_role()
         body = request.get_json()
-        shelf.create_bucket(str(body["id"]))
+        shelf.create_bucket(str(body["id"]), public=bool(body.get("public")))
         return {"name": str(body["id"])}
 
     @storage.route("/object/<bucket>/<path:name>", methods=["POST", "PUT"])
@@ -129,6 +137,12 @@ def storage_blueprint(shelf: Shelf, keys: Keys) -> Blueprint:
     @storage.get("/object/authenticated/<bucket>/<path:name>")
     def download(bucket: str, name: str) -> Response:
         only_service_role()
+        return _send(*shelf.find(bucket, name))
+
+    @storage.get("/object/public/<bucket>/<path:name>")
+    def download_public(bucket: str, name: str) -> Response:
+        if not shelf.is_public(bucket):
+            raise StorageError(404, "Bucket not found", "Bucket not found", "NoSuchBucket")
         return _send(*shelf.find(bucket, name))
 
     @storage.get("/object/info/<bucket>/<path:name>")
