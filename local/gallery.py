@@ -25,6 +25,14 @@ QUALITY = 78
 CROP_PX = 192
 CROP_MARGIN = 0.35  # of the box, on every side
 
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Portrait:
@@ -81,14 +89,7 @@ def write_gallery(
         )
         for number, person in enumerate(answer["people"], start=1)
     ]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    text = environment.get_template("gallery.html.j2").render(
+    text = _TEMPLATES.get_template("gallery.html.j2").render(
         people={person.person_id: person for person in people},
         pictures=sorted(pictures, key=lambda picture: (-len(picture.people), picture.name)),
         photo_total=len(answer["photos"]),

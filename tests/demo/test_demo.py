@@ -46,7 +46,9 @@ def test_the_sitcom_event_gives_its_eight_people(sitcom: Path, pack: Path, tmp_p
         if len(photo["faces"]) != len(labels[name]):
             continue  # a missed face: nobody can say which
         for face, label in zip(by_centre(photo["faces"]), labels[name], strict=True):
-            if face["person_id"] and not label.startswith("stranger"):
+            if label.startswith("stranger"):
+                assert face["person_id"] is None  # a bystander, seen once
+            elif face["person_id"]:
                 names_of_person[face["person_id"]].add(label)
                 persons_of_name[label].add(face["person_id"])
     assert all(len(names) == 1 for names in names_of_person.values()), names_of_person
