@@ -126,7 +126,11 @@ create function memoria.why_lost(p_job_id uuid) returns jsonb
 language sql stable set search_path = '' as $$
   select memoria.skipped(coalesce(
     (
-      select case when events.status = 'archived' then 'archived' else 'lease_lost' end
+      select case
+        when events.status = 'archived' then 'archived'
+        when jobs.status = 'completed' then 'done'
+        else 'lease_lost'
+      end
       from memoria.jobs join memoria.events on events.id = jobs.event_id where jobs.id = p_job_id
     ),
     'gone'

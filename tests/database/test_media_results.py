@@ -47,7 +47,7 @@ def test_the_same_result_twice_changes_nothing_and_says_so(db: Database) -> None
     claim = db.service.claim(db.service.enqueue("m1"))
     first = db.service.complete(claim, [ANN])
     before = db.rows("select * from memoria.faces")
-    assert db.service.complete(claim, [ANN, BOB])["outcome"] == "skipped"
+    assert db.service.complete(claim, [ANN, BOB]) == {"outcome": "skipped", "reason": "done"}
     assert db.rows("select * from memoria.faces") == before
     assert first["face_ids"] == [str(row[0]) for row in before]
 
