@@ -1,0 +1,126 @@
+"""What is wrong with an installation, read off what its database tells (``memoria_doctor``)."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Json = dict[str, Any]
+WANTED_EXTENSIONS = {
+    "vector": "vectors cannot be stored: enable the extension vector, then apply the migrations",
+    "pg_net": "no webhook leaves the database: enable the extension pg_net",
+}
+MISSED_NUDGES = 3  # single ones are lost in any healthy system, and found again by the sweeper
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; ``mend`` says what to do about it."""
+
+    state: Literal["ok", "note", "wrong"]
+    about: str
+    detail: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        """The line."""
+        line = f"{self.state:<5}  {self.about}: {self.detail}"
+        return f"{line}; {self.mend}" if self.mend else line
+
+
+def ok(about: str, detail: str) -> Finding:
+    """All is well."""
+    return Finding("ok", about, detail)
+
+
+def note(about: str, detail: str, mend: str = "") -> Finding:
+    """It works, and you may want to know."""
+    return Finding("note", about, detail, mend)
+
+
+def wrong(about: str, detail: str, mend: str) -> Finding:
+    """It does not work."""
+    return Finding("wrong", about, detail, mend)
+
+
+def diagnose(told: Json) -> Iterator[Finding]:
+    """Every finding that needs nothing but ``memoria_doctor``'s answer."""
+    yield _migrations(told["migrations"])
+    yield from _extensions(told)
+    yield _cron(told["cron"])
+    yield _vault(told["vault"])
+    yield from _addresses(told["settings"])
+    yield _nudges(told["last_nudges"])
+
+
+def _migrations(versions: list[str]) -> Finding:
+    if versions:
+        return ok("migrations", f"{len(versions)} applied, the last is {versions[-1]}")
+    return note("migrations", "not applied by the Supabase CLI, so nobody knows which", "db push")
+
+
+def _extensions(told: Json) -> Iterator[Finding]:
+    known = dict(told["extensions"])
+    if told["pg_net"]:
+        known.setdefault("pg_net", "present")
+    for name, mend in WANTED_EXTENSIONS.items():
+        if name in known:
+            yield ok(name, str(known[name]))
+        else:
+            yield wrong(name, "not installed", mend)
+
+
+def _cron(schedule: Json | None) -> Finding:
+    mend = "enable the extension pg_cron, then run select public.memoria_configure('{}')"
+    if schedule is None:
+        return wrong("cron", "nothing runs memoria_sweep: a lost webhook is never repeated", mend)
+    if not schedule["active"]:
+        return wrong("cron", "the job memoria-sweep is switched off", mend)
+    last = schedule.get("last_run") or {}
+    if last.get("status") == "failed":
+        return wrong(
+            "cron", f"the last sweep failed: {last.get('message')}", "see cron.job_run_details"
+        )
+    return ok("cron", f"memoria-sweep runs every {schedule['schedule']}")
+
+
+def _vault(present: bool) -> Finding:
+    if present:
+        return ok("vault", "keeps the functions' URLs and the secret")
+    return note(
+        "vault", "there is none: the secret lies in memoria.settings", "enable supabase_vault"
+    )
+
+
+def _addresses(settings: Json) -> Iterator[Finding]:
+    mend = "./deploy.sh connect, or select public.memoria_configure('{…}')"
+    for name in ("process_url", "cluster_url"):
+        if settings.get(name):
+            yield ok(name, str(settings[name]))
+        else:
+            yield wrong(name, "not set: no webhook can be sent", mend)
+    if settings.get("webhook_secret") == "set":
+        yield ok("webhook_secret", "set in the database")
+    else:
+        yield wrong("webhook_secret", "not set in the database", mend)
+
+
+def _nudges(nudges: list[Json]) -> Finding:
+    """What became of the last webhooks, as far as pg_net still knows."""
+    fates = Counter(_fate(nudge) for nudge in nudges if _fate(nudge))
+    if not fates:
+        return note("webhooks", "none was answered in the last hours")
+    told = ", ".join(f"{count} × {fate}" for fate, count in fates.most_common())
+    if fates["401"]:
+        mend = "the database holds another secret than the functions: ./deploy.sh connect"
+        return wrong("webhooks", told, mend)
+    missed = sum(count for fate, count in fates.items() if not fate.startswith("2"))
+    if missed >= MISSED_NUDGES and missed * 2 > fates.total():
+        return wrong("webhooks", told, "do the functions answer at these URLs? see their logs")
+    return ok("webhooks", told)
+
+
+def _fate(nudge: Json) -> str:
+    if nudge.get("timed_out"):
+        return "2xx later"  # pg_net did not wait for the end of the work: nothing is lost by that
+    return str(nudge.get("status_code") or nudge.get("error_msg") or "")

@@ -1,0 +1,171 @@
+"""memoria doctor on a whole system, in health and with one thing broken at a time."""
+
+import argparse
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from local.stack import Stack, StackOptions
+from memoria.cli import doctor
+from memoria.cli.diagnosis import Finding, diagnose
+from tests.deploy.project import ROOT
+
+PACK = ROOT.parent / "shared" / "models" / "scrfd2.5g_mobilefacenet"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    if not PACK.is_dir():
+        pytest.skip(f"{PACK.name}/ is not beside the repository")
+    options = StackOptions(
+        environ={"MODEL_DIR": str(PACK)}, settings={"quiet_period_seconds": 1}, sweep_seconds=1
+    )
+    with Stack(options) as running:
+        yield running
+
+
+@pytest.fixture
+def environ(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    known = {
+        "SUPABASE_URL": stack.supabase_url,
+        "SUPABASE_SERVICE_ROLE_KEY": stack.keys.secret,
+        "CALLBACK_URL": stack.callback_url,
+        "CALLBACK_SECRET": stack.callback_secret,
+        "WEBHOOK_SECRET": stack.webhook_secret,
+        "NO_PROXY": "127.0.0.1",
+    }
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def examined(*, probe: bool = False) -> dict[str, Finding]:
+    return {found.about: found for found in doctor.examine(probe=probe, wait_seconds=30)}
+
+
+def wrong(findings: dict[str, Finding]) -> set[str]:
+    return {about for about, found in findings.items() if found.state == "wrong"}
+
+
+def configure(stack: Stack, settings: str) -> None:
+    with psycopg.connect(stack.database_url) as connection:
+        connection.execute("select public.memoria_configure(%s::jsonb)", (settings,))
+
+
+def test_a_healthy_system_lacks_only_what_the_stand_ins_lack(
+    stack: Stack, environ: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = doctor.run(argparse.Namespace(no_probe=False, wait=30))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.startswith("wrong")] == [
+        line for line in lines if "cron" in line
+    ]
+    assert status == 1
+    assert any("went all the way and back" in line for line in lines)
+    assert not any(secret in "".join(lines) for secret in (stack.webhook_secret, stack.keys.secret))
+
+
+def test_the_probe_leaves_nothing_behind(stack: Stack, environ: pytest.MonkeyPatch) -> None:
+    assert examined(probe=True)["probe"].state == "ok"
+    with psycopg.connect(stack.database_url) as connection:
+        found = connection.execute("select count(*) from memoria.events").fetchone()
+    assert found == (0,)
+
+
+def test_missing_settings_are_named(environ: pytest.MonkeyPatch) -> None:
+    environ.delenv("SUPABASE_URL")
+    (found,) = doctor.examine(probe=True, wait_seconds=1)
+    assert "SUPABASE_URL: is missing" in str(found)
+
+
+def test_a_project_that_does_not_answer(environ: pytest.MonkeyPatch) -> None:
+    environ.setenv("SUPABASE_URL", "http://127.0.0.1:9")
+    assert "paused" in str(examined()["database"])
+
+
+def test_a_key_that_may_not_call(stack: Stack, environ: pytest.MonkeyPatch) -> None:
+    environ.setenv("SUPABASE_SERVICE_ROLE_KEY", stack.keys.publishable)
+    assert wrong(examined()) == {"database"}
+
+
+def test_a_database_without_our_functions(stack: Stack, environ: pytest.MonkeyPatch) -> None:
+    rename = "alter function public.{} rename to {}"
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        connection.execute(rename.format("memoria_doctor()", "hidden"))
+        try:
+            assert "supabase db push" in str(examined()["database"])
+        finally:
+            connection.execute(rename.format("hidden()", "memoria_doctor"))
+
+
+def test_another_secret_here_than_there(environ: pytest.MonkeyPatch) -> None:
+    environ.setenv("WEBHOOK_SECRET", "another")
+    assert wrong(examined()) >= {"process secret", "cluster secret"}
+
+
+def test_functions_that_are_not_where_the_database_thinks(
+    stack: Stack, environ: pytest.MonkeyPatch
+) -> None:
+    configure(stack, '{"process_url": "http://127.0.0.1:9"}')
+    try:
+        assert "process" in wrong(examined())
+    finally:
+        configure(stack, f'{{"process_url": "{stack.process_url}"}}')
+
+
+def test_a_callback_that_is_not_there(stack: Stack, environ: pytest.MonkeyPatch) -> None:
+    environ.setenv("CALLBACK_URL", f"{stack.supabase_url}/nowhere")
+    assert "callback" in wrong(examined())
+
+
+def told(**changes: object) -> dict[str, object]:
+    healthy: dict[str, object] = {
+        "postgres": "17.4",
+        "migrations": ["20261123000100"],
+        "extensions": {"vector": "0.8.0", "pg_net": "0.14.0"},
+        "pg_net": True,
+        "vault": True,
+        "cron": {"schedule": "30 seconds", "active": True, "last_run": {"status": "succeeded"}},
+        "settings": {
+            "process_url": "https://p.example",
+            "cluster_url": "https://c.example",
+            "webhook_secret": "set",
+        },
+        "last_nudges": [{"status_code": 200}],
+    }
+    return healthy | changes
+
+
+def test_a_healthy_database_has_nothing_wrong() -> None:
+    assert {found.state for found in diagnose(told())} == {"ok"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "about"),
+    [
+        ({"extensions": {}}, "vector"),
+        ({"extensions": {"vector": "0.8.0"}, "pg_net": False}, "pg_net"),
+        ({"cron": None}, "cron"),
+        ({"cron": {"schedule": "30 seconds", "active": False}}, "cron"),
+        (
+            {"cron": {"schedule": "x", "active": True, "last_run": {"status": "failed"}}},
+            "cron",
+        ),
+        ({"settings": {"cluster_url": "https://c", "webhook_secret": "set"}}, "process_url"),
+        ({"settings": {"process_url": "x", "cluster_url": "y"}}, "webhook_secret"),
+        ({"last_nudges": [{"status_code": 200}, {"status_code": 401}]}, "webhooks"),
+        ({"last_nudges": [{"error_msg": "Couldn't resolve host name"}] * 5}, "webhooks"),
+    ],
+)
+def test_each_fault_is_found_and_comes_with_its_remedy(
+    changes: dict[str, object], about: str
+) -> None:
+    faults = [found for found in diagnose(told(**changes)) if found.state == "wrong"]
+    assert [fault.about for fault in faults] == [about]
+    assert faults[0].mend
+
+
+def test_a_webhook_that_pg_net_did_not_wait_for_is_no_fault() -> None:
+    nudges = [{"timed_out": True, "error_msg": "Timeout"}] * 20
+    assert not [found for found in diagnose(told(last_nudges=nudges)) if found.state == "wrong"]
