@@ -25,38 +25,55 @@ def shared_faces(groups: Index, people: Index) -> tuple[Index, Index, Index]:
     return pairs[:, 0], pairs[:, 1], counts.astype(np.intp)
 
 
-def claims(
-    groups: Index, prior: Index, pinned: Index, roster: Roster, min_faces: int
-) -> dict[int, list[int]]:
+def homes(groups: Index, prior: Index, people: int) -> Index:
+    """The group that holds most faces of each person. (n,), (n,) -> (people,), -1 for none."""
+    group, person, count = shared_faces(groups, prior)
+    first = _first(person, np.lexsort((group, -count, person)))
+    home = np.full(people, -1, dtype=np.intp)
+    home[person[first]] = group[first]
+    return home
+
+
+def claims(groups: Index, prior: Index, roster: Roster, min_faces: int) -> dict[int, list[int]]:
     """Group -> the people that own it; groups that nobody claims are left out.
 
-    A touched person claims the group that holds most of its faces, every group with a face
-    pinned to it and, once a user merged somebody into it, every group in which it prevails:
-    what a user united is not taken apart again.
+    A touched person claims its home. Once a user merged somebody into it, it also claims every
+    group in which it has enough faces, or in which it prevails and nobody else claims: what a user
+    united is not taken apart again. Where nobody with a name and enough faces claims a group, the
+    largest of the other people at home there joins in.
     """
+    home = homes(groups, prior, len(roster.ids))
     group, person, count = shared_faces(groups, prior)
-    homes = _first(person, np.lexsort((group, -count, person)))
-    prevailing = _first(group, np.lexsort((person, -count, group)))
-    known_faces = np.bincount(group, weights=count) if len(group) else np.zeros(0)
-    prevails = roster.united[person] & (2 * count >= known_faces[group])
-    pairs = {(group[i], person[i]) for i in homes if roster.touched[person[i]]}
-    pairs |= {(group[i], person[i]) for i in prevailing if prevails[i]}
-    pairs |= set(zip(*shared_faces(groups, pinned)[:2], strict=True))
-
+    at_home = home[person] == group
+    claiming = at_home & roster.touched[person] | roster.united[person] & (count >= min_faces)
+    claiming |= (
+        _prevails(group, person, count) & roster.united[person] & ~np.isin(group, group[claiming])
+    )
     owners: dict[int, list[int]] = defaultdict(list)
-    for owned, owner in sorted(pairs):
-        owners[int(owned)].append(int(owner))
-    shares = {(int(g), int(p)): int(c) for g, p, c in zip(group, person, count, strict=True)}
-    for i in homes[np.argsort(-count[homes], kind="stable")]:
-        if not roster.touched[person[i]] and (claimed := owners.get(int(group[i]))):
-            held = [shares.get((int(group[i]), owner), 0) for owner in claimed]
-            absorbs = any(
-                roster.named[owner] and faces >= min_faces
-                for owner, faces in zip(claimed, held, strict=True)
-            )
-            if not absorbs and count[i] > max(held):
-                claimed.append(int(person[i]))
+    held: dict[int, list[int]] = defaultdict(list)
+    for i in np.flatnonzero(claiming).tolist():
+        owners[int(group[i])].append(int(person[i]))
+        held[int(group[i])].append(int(count[i]))
+    strangers = np.flatnonzero(at_home & ~roster.touched[person])
+    for i in strangers[np.argsort(-count[strangers], kind="stable")].tolist():
+        claimed, faces = owners.get(int(group[i]), []), held[int(group[i])]
+        absorbs = any(
+            roster.named[owner] and number >= min_faces
+            for owner, number in zip(claimed, faces, strict=True)
+        )
+        if claimed and not absorbs and count[i] > max(faces):
+            claimed.append(int(person[i]))
+            faces.append(int(count[i]))
     return dict(owners)
+
+
+def _prevails(group: Index, person: Index, count: Index) -> NDArray[np.bool_]:
+    """Whether the person holds most of the known faces of the group: half of them at least."""
+    known_faces = np.bincount(group, weights=count, minlength=1)
+    prevails = np.zeros(len(group), dtype=bool)
+    prevails[_first(group, np.lexsort((person, -count, group)))] = True
+    found: NDArray[np.bool_] = prevails & (2 * count >= known_faces[group])
+    return found
 
 
 def _first(keys: Index, order: Index) -> Index:

@@ -21,7 +21,7 @@ from uuid import UUID, uuid5
 import numpy as np
 
 from memoria.clustering.changes import list_changes
-from memoria.clustering.claims import claims, divide
+from memoria.clustering.claims import claims, divide, homes
 from memoria.clustering.matching import match_by_faces, match_by_likeness
 from memoria.clustering.people import (
     F32,
@@ -77,9 +77,15 @@ class _Run:
     def place(self, rows: Index, groups: Index, model: int) -> None:
         """Decide the faces of one model."""
         roster, prior, min_faces = self.roster, self.roster.prior[rows], self.min_faces
-        owners = claims(groups, prior, roster.pinned[rows], roster, min_faces)
-        person = np.full(len(rows), -1, dtype=np.intp)
+        # a pin is about one face: outside its person's home, the rest of its group is not meant
+        home, pinned = homes(groups, prior, len(roster.ids)), roster.pinned[rows]
+        away = np.flatnonzero((pinned >= 0) & (groups >= 0))
+        away = away[home[pinned[away]] != groups[away]]
         parts = np.array(groups, dtype=np.intp)
+        parts[away] = -1
+        groups = parts.copy()
+        owners = claims(groups, prior, roster, min_faces)
+        person = np.full(len(rows), -1, dtype=np.intp)
         spare = int(parts.max(initial=-1)) + 1
         for group, people in owners.items():
             inside = np.flatnonzero(groups == group)
@@ -105,11 +111,10 @@ class _Run:
         for part in np.unique(parts[parts >= 0]):
             inside = np.flatnonzero(parts == part)
             who = found.get(int(part))
-            if who is None:
-                who = self._newcomer(rows[inside[0]])
-                person[inside] = who
-            else:
+            if who is not None:
                 person[inside] = np.where(roster.may_be(rows[inside], who), who, -1)
+            elif len(inside) > 1:
+                person[inside] = self._newcomer(rows[inside[0]])
 
     def _recognise(
         self, rows: Index, parts: Index, left: list[int], busy: set[int], model: int

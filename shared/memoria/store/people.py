@@ -13,7 +13,7 @@ from memoria.store.pages import DIMENSIONS, PageBuffer, unpack
 if TYPE_CHECKING:
     from supabase import Client
 
-PAGE_FACES = 2000
+PAGE_FACES = 1000  # 2.8 MB of base64: a response is garbage for a while before Python collects it
 TRIES = 3
 
 

@@ -1,0 +1,237 @@
+"""New groups onto known people: the rules, one by one, on made-up faces."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import numpy as np
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from memoria.clustering.identity import resolve_people
+from memoria.clustering.people import (
+    EventFaces,
+    KnownPeople,
+    KnownPerson,
+    PeopleResult,
+)
+
+NOBODY = UUID(int=0)
+ANN, BOB, EVE, KIM = (UUID(int=number << 64) for number in range(1, 5))
+LOOKS = np.linalg.qr(np.random.default_rng(0).standard_normal((64, 8)))[0].T.astype("f4")
+
+
+def face(row: int) -> UUID:
+    return UUID(int=(row + 1) << 8)
+
+
+def event(
+    before: Sequence[UUID], looks: Sequence[int] | None = None, models: int = 1
+) -> EventFaces:
+    """One face per entry of ``before``, who it was; ``looks`` are indices into LOOKS."""
+    count = len(before)
+    chosen = LOOKS[list(looks) if looks is not None else [0] * count]
+    noise = np.random.default_rng(1).standard_normal((count, 64)).astype("f4") * 0.02
+    vectors = chosen.reshape(count, 64) + noise
+    return EventFaces(
+        ids=np.frombuffer(b"".join(face(row).bytes for row in range(count)), "u1").reshape(-1, 16),
+        photos=np.arange(count),
+        identities=np.frombuffer(b"".join(who.bytes for who in before), "u1").reshape(-1, 16),
+        quality=np.linspace(0.5, 0.9, count, dtype=np.float32),
+        models=tuple(f"model {number}" for number in range(models)),
+        model_index=(np.arange(count) % models).astype("u1"),
+        vectors=vectors / np.linalg.norm(vectors, axis=1, keepdims=True),
+    )
+
+
+def resolve(labels: Sequence[int], faces: EventFaces, known: KnownPeople) -> PeopleResult:
+    return resolve_people(np.array(labels, dtype=np.intp), faces, known, event_id="party")
+
+
+def owners(result: PeopleResult) -> list[UUID]:
+    found = [NOBODY] * len(result.faces)
+    for group in result.groups:
+        for row in group.rows:
+            found[row] = group.person_id
+    return found
+
+
+def kinds(result: PeopleResult) -> list[str]:
+    return sorted(change.kind for change in result.changes)
+
+
+def people(*persons: KnownPerson, **said: tuple[tuple[UUID, UUID], ...]) -> KnownPeople:
+    return KnownPeople(persons, **said)
+
+
+def test_a_first_run_makes_new_people() -> None:
+    result = resolve([0, 0, 0, 1, 1, 1, -1], event([NOBODY] * 7), people())
+    first, _, _, second, *_, last = owners(result)
+    assert len({first, second, last}) == 3
+    assert last == NOBODY
+    assert result.nobody.tolist() == [6]
+    assert kinds(result) == ["new", "new"]
+    assert all(group.is_new for group in result.groups)
+
+
+def test_the_same_faces_get_the_same_ids() -> None:
+    faces = event([NOBODY] * 6)
+    assert owners(resolve([0, 0, 0, 1, 1, 1], faces, people())) == owners(
+        resolve([5, 5, 5, 2, 2, 2], faces, people())
+    )
+
+
+def test_no_faces_are_no_people() -> None:
+    result = resolve([], event([]), people(KnownPerson(ANN, name="Ann")))
+    assert (result.groups, result.changes, result.moved) == ((), (), 0)
+
+
+def test_a_split_keeps_the_person_on_the_larger_part() -> None:
+    result = resolve([0, 0, 0, 1, 1, 1, 1], event([ANN] * 7), people(KnownPerson(ANN, name="Ann")))
+    assert owners(result)[3:] == [ANN] * 4
+    assert kinds(result) == ["kept", "split"]
+    (split,) = (change for change in result.changes if change.kind == "split")
+    assert (split.other_person_id, split.faces) == (ANN, 3)
+
+
+def test_a_merge_keeps_the_larger_of_the_unnamed() -> None:
+    known = people(KnownPerson(ANN), KnownPerson(BOB))
+    result = resolve([0] * 7, event([ANN] * 3 + [BOB] * 4), known)
+    assert owners(result) == [BOB] * 7
+    assert kinds(result) == ["kept", "merged"]
+
+
+def test_a_merge_of_equals_keeps_the_older() -> None:
+    known = people(KnownPerson(BOB), KnownPerson(ANN))
+    assert owners(resolve([0] * 6, event([ANN] * 3 + [BOB] * 3), known)) == [BOB] * 6
+
+
+def test_a_merge_keeps_the_named() -> None:
+    known = people(KnownPerson(BOB), KnownPerson(ANN, name="Ann"))
+    assert owners(resolve([0] * 8, event([ANN] * 3 + [BOB] * 5), known)) == [ANN] * 8
+
+
+def test_a_single_face_does_not_carry_a_name_into_a_strangers_group() -> None:
+    known = people(KnownPerson(BOB), KnownPerson(ANN, name="Ann"))
+    before = [ANN] + [BOB] * 5 + [NOBODY] * 3
+    for _ in range(2):  # and not in the next run either
+        result = resolve([0] * 9, event(before), known)
+        before = owners(result)
+        assert before == [ANN] + [BOB] * 8
+
+
+def test_two_named_people_in_one_group_divide_it_by_who_is_near() -> None:
+    known = people(KnownPerson(ANN, name="Ann"), KnownPerson(BOB, name="Bob"))
+    faces = event([ANN] * 3 + [BOB] * 3 + [NOBODY] * 2, looks=[0, 0, 0, 1, 1, 1, 0, 1])
+    result = resolve([0] * 8, faces, known)
+    assert owners(result) == [ANN] * 3 + [BOB] * 3 + [ANN, BOB]
+
+
+def test_hidden_people_absorb_nobody() -> None:
+    known = people(KnownPerson(BOB), KnownPerson(EVE, hidden=True))
+    result = resolve([0] * 8, event([EVE] * 3 + [BOB] * 5), known)
+    assert owners(result) == [EVE] * 3 + [BOB] * 5
+
+
+def test_a_pinned_face_is_that_persons_even_among_others_or_alone() -> None:
+    known = people(KnownPerson(ANN), KnownPerson(BOB), pins=((face(0), ANN), (face(7), ANN)))
+    result = resolve([0, 0, 0, 0, 1, 1, 1, -1], event([BOB] * 4 + [ANN] * 3 + [NOBODY]), known)
+    assert owners(result) == [ANN] + [BOB] * 3 + [ANN] * 4
+
+
+def test_conflicting_pins_divide_a_group() -> None:
+    known = people(KnownPerson(ANN), KnownPerson(BOB), pins=((face(0), ANN), (face(1), BOB)))
+    faces = event([NOBODY] * 6, looks=[0, 1, 0, 0, 1, 1])
+    assert owners(resolve([0] * 6, faces, known)) == [ANN, BOB, ANN, ANN, BOB, BOB]
+
+
+def test_a_rejected_face_does_not_come_back_with_its_group() -> None:
+    known = people(KnownPerson(ANN, name="Ann"), rejections=((face(0), ANN),))
+    result = resolve([0] * 5, event([NOBODY] + [ANN] * 4), known)
+    assert owners(result) == [NOBODY] + [ANN] * 4
+
+
+def test_who_was_merged_by_a_user_stays_one_however_groups_fall() -> None:
+    known = people(KnownPerson(ANN), KnownPerson(BOB, merged_into=ANN))
+    before = [ANN] * 5 + [BOB] * 5
+    for labels in ([0] * 5 + [1] * 5, [0] * 10, [0, 1] * 5):
+        result = resolve(labels, event(before), known)
+        assert set(owners(result)) <= {ANN, BOB}
+        assert result.moved == 0
+        assert kinds(result) == ["kept"]
+
+
+def test_noise_leaves_a_stranger_but_not_somebody_with_a_name() -> None:
+    known = people(KnownPerson(ANN, name="Ann"), KnownPerson(BOB))
+    result = resolve([-1] * 6, event([ANN] * 3 + [BOB] * 3), known)
+    assert owners(result) == [ANN] * 3 + [NOBODY] * 3
+    assert kinds(result) == ["gone", "kept"]
+
+
+def test_whoever_has_no_faces_left_is_found_by_likeness() -> None:
+    known = people(
+        KnownPerson(ANN, name="Ann", model="model 0", centroid=LOOKS[3]),
+        KnownPerson(BOB, model="another model", centroid=LOOKS[4]),
+    )
+    result = resolve([0] * 3 + [1] * 3, event([NOBODY] * 6, looks=[3] * 3 + [4] * 3), known)
+    assert owners(result)[:3] == [ANN] * 3
+    assert BOB not in owners(result)
+    assert kinds(result) == ["new", "returned"]
+
+
+def test_two_models_meet_in_one_person() -> None:
+    faces = event([ANN] * 8, models=2)  # every other face is of the second model
+    result = resolve([0, 1] * 4, faces, people(KnownPerson(ANN, name="Ann")))
+    assert owners(result) == [ANN] * 8
+    (group,) = result.groups
+    assert group.model == "model 0"
+
+
+def test_the_representative_is_the_best_face_near_the_centre() -> None:
+    faces = event([NOBODY] * 5, looks=[0, 0, 0, 0, 1])  # the last one has the best quality
+    (group,) = resolve([0] * 5, faces, people()).groups
+    assert group.representative in (1, 2, 3)
+    assert np.linalg.norm(group.centroid) == pytest.approx(1, abs=1e-6)
+
+
+@settings(deadline=None, max_examples=200, phases=[Phase.generate, Phase.shrink])
+@given(data=st.data())
+def test_a_run_on_its_own_outcome_changes_nothing(data: st.DataObject) -> None:
+    each_face = st.tuples(
+        st.integers(-1, 3), st.sampled_from([NOBODY, ANN, BOB, EVE, KIM]), st.integers(0, 7)
+    )
+    drawn = data.draw(st.lists(each_face, min_size=1, max_size=20))
+    labels, before, looks = map(list, zip(*drawn, strict=True))
+    count = len(drawn)
+    known_ids = st.sampled_from([ANN, BOB, EVE, KIM])
+    said = st.lists(st.tuples(st.integers(0, count - 1).map(face), known_ids), max_size=4)
+    names = data.draw(st.lists(st.sampled_from([None, "Name"]), min_size=4, max_size=4))
+    into = data.draw(st.sampled_from([None, ANN]))
+    known = KnownPeople(
+        people=(
+            KnownPerson(ANN, name=names[0]),
+            KnownPerson(BOB, name=names[1], merged_into=into),
+            KnownPerson(EVE, name=names[2], hidden=data.draw(st.booleans())),
+            KnownPerson(KIM, name=names[3]),
+        ),
+        pins=tuple(dict(data.draw(said)).items()),
+        rejections=tuple(data.draw(said)),
+    )
+    first = resolve(labels, event(before, looks), known)
+    made = tuple(KnownPerson(group.person_id) for group in first.groups if group.is_new)
+    second = resolve(
+        labels, event(owners(first), looks), replace(known, people=known.people + made)
+    )
+    assert owners(second) == owners(first)
+    rows = [*first.nobody, *(row for group in first.groups for row in group.rows)]
+    assert sorted(rows) == list(range(count))
+    pinned = dict(known.pins)
+    root = {person.id: person.merged_into or person.id for person in known.people}
+    for row, owner in enumerate(owners(first)):
+        if face(row) in pinned:
+            assert root[owner] == root[pinned[face(row)]]
+    for rejected, person in known.rejections:
+        owner = owners(first)[rejected.int // 256 - 1]
+        pin = pinned.get(rejected)
+        assert root.get(owner, owner) != root[person] or (pin and root[pin] == root[person])
