@@ -35,14 +35,28 @@ def hdbscan_labels(
     """
     check_parameters(min_cluster_size, min_samples, epsilon)
     rows = unit_rows(embeddings)
-    labels = np.full(len(rows), -1, dtype=np.intp)
-    if len(rows) < 2 * min_cluster_size:
-        return labels  # no split has two sides that are large enough
     order = canonical_order(rows)
-    rows = rows[order]
-    found = selected(single_linkage(rows, min_samples), min_cluster_size, float(epsilon))
-    labels[order] = shared_by_copies(rows, found)
+    labels = np.full(len(rows), -1, dtype=np.intp)
+    if len(rows) > 1:
+        rows = rows[order]
+        lists = neighbour_lists(rows, min_samples)
+        labels[order] = labels_from_lists(rows, lists, min_cluster_size, min_samples, epsilon)
     return labels
+
+
+def neighbour_lists(rows: F32, min_samples: int) -> tuple[F32, Index]:
+    """The nearest neighbours that the tree needs. (n, d), n > 1 -> (n, k) distances, indices."""
+    return nearest_neighbours(rows, min(max(LIST_LENGTH, min_samples), len(rows) - 1))
+
+
+def labels_from_lists(
+    rows: F32, lists: tuple[F32, Index], min_cluster_size: int, min_samples: int, epsilon: float
+) -> Labels:
+    """HDBSCAN's labels of rows in canonical order whose nearest neighbours are known."""
+    if len(rows) < 2 * min_cluster_size:
+        return np.full(len(rows), -1, dtype=np.intp)  # no split has two sides that are large enough
+    tree = single_linkage(rows, lists, min_samples)
+    return shared_by_copies(rows, selected(tree, min_cluster_size, float(epsilon)))
 
 
 def check_parameters(min_cluster_size: int, min_samples: int, epsilon: float) -> None:
@@ -55,14 +69,13 @@ def check_parameters(min_cluster_size: int, min_samples: int, epsilon: float) ->
         raise ValueError(f"epsilon must be a distance of 0 or more, got {epsilon}")
 
 
-def single_linkage(rows: F32, min_samples: int) -> F64:
+def single_linkage(rows: F32, lists: tuple[F32, Index], min_samples: int) -> F64:
     """The minimum spanning tree of mutual reachability. (n, d), n > 1 -> (n - 1, 3) float64.
 
     One row per edge, shortest first: two row numbers and the distance, measured in float64.
     """
-    last = len(rows) - 1
-    rank = min(min_samples, last)
-    distances, index = nearest_neighbours(rows, min(max(LIST_LENGTH, rank), last))
+    distances, index = lists
+    rank = min(min_samples, len(rows) - 1)
     core = np.ascontiguousarray(distances[:, rank - 1])
     tree = spanning_tree(rows, core, distances, index)
     ties = tied_edges(core, distances[:, :rank], index[:, :rank])

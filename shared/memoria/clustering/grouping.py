@@ -1,8 +1,18 @@
 """The product's answer: HDBSCAN, refined."""
 
+import numpy as np
 from numpy.typing import ArrayLike
 
-from memoria.clustering.density import Labels, hdbscan_labels
+from memoria.clustering.density import (
+    Labels,
+    check_parameters,
+    labels_from_lists,
+    neighbour_lists,
+)
+from memoria.clustering.photos import Photos
+from memoria.clustering.refinement import refined
+from memoria.clustering.rows import F32, Index, canonical_order, unit_rows
+from memoria.clustering.thresholds import Thresholds, thresholds_for
 
 
 def group_faces(
@@ -14,9 +24,74 @@ def group_faces(
     photo_ids: ArrayLike | None = None,
     quality: ArrayLike | None = None,
     model: str | None = None,
+    thresholds: Thresholds | None = None,
 ) -> Labels:
-    """Faces into people. (n, d) float32 unit rows -> (n,) labels 0..k-1, -1 for nobody's group."""
-    del photo_ids, quality, model
-    return hdbscan_labels(
-        embeddings, min_cluster_size=min_cluster_size, min_samples=min_samples, epsilon=epsilon
+    """Faces into people. (n, d) float32 unit rows -> (n,) labels 0..k-1 by size, -1 for nobody's.
+
+    HDBSCAN first (`hdbscan_labels`), then a second pass by mean similarity (`refinement`), which
+    also finds what density cannot: one person alone, three faces. The same faces in any order give
+    the same groups.
+
+    ``photo_ids``: (n,) which photo each face is in; two faces of one photo must be more alike to be
+    one person. ``quality``: (n,) 0..1, how much each face counts in a group's mean.
+    ``model``: the pack whose thresholds apply, unless ``thresholds`` are given.
+
+    Raises ValueError for parameters out of range, lengths that differ, and vectors without a
+    direction.
+    """
+    check_parameters(min_cluster_size, min_samples, epsilon)
+    rows = unit_rows(embeddings)
+    labels = np.full(len(rows), -1, dtype=np.intp)
+    photo_of = _photo_numbers(photo_ids, len(rows))
+    weight = _weights(quality, len(rows))
+    if len(rows) < min_cluster_size:
+        return labels
+    order = canonical_order(rows)
+    rows, weight = rows[order], weight[order]
+    lists = neighbour_lists(rows, min_samples)
+    first = labels_from_lists(rows, lists, min_cluster_size, min_samples, epsilon)
+    limits = thresholds or thresholds_for(model)
+    labels[order] = refined(
+        rows,
+        first,
+        _near(lists, limits),
+        weight,
+        Photos(None if photo_of is None else photo_of[order]),
+        limits,
+        min_cluster_size,
     )
+    return _by_size(labels, order)
+
+
+def _near(lists: tuple[F32, Index], thresholds: Thresholds) -> tuple[Index, Index]:
+    one, rank = np.nonzero(lists[0] <= 1 - thresholds.link + thresholds.margin)
+    return one, lists[1][one, rank]
+
+
+def _photo_numbers(photo_ids: ArrayLike | None, faces: int) -> Index | None:
+    if photo_ids is None:
+        return None
+    ids = np.asarray(photo_ids)
+    if ids.shape != (faces,):
+        raise ValueError(f"photo_ids must have shape ({faces},), got {ids.shape}")
+    return np.unique(ids, return_inverse=True)[1]
+
+
+def _weights(quality: ArrayLike | None, faces: int) -> F32:
+    if quality is None:
+        return np.ones(faces, dtype=np.float32)
+    given = np.asarray(quality, dtype=np.float32)
+    if given.shape != (faces,) or not np.all(np.isfinite(given)):
+        raise ValueError(f"quality must be {faces} finite numbers")
+    weight: F32 = np.clip(given, 0.05, 1)
+    return weight
+
+
+def _by_size(labels: Labels, order: Index) -> Labels:
+    """Numbers groups by size, largest first; of equal ones the one with the first canonical row."""
+    numbers, first, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    ranked = np.lexsort((first, -counts))
+    ranked = ranked[numbers[ranked] >= 0]
+    rank = np.full(labels.max() + 2, -1, dtype=np.intp)
+    rank[numbers[ranked]] = np.arange(len(ranked))
+    return rank[labels]

@@ -1,0 +1,49 @@
+"""Which similarities mean the same person, per model, each with its source."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """Cosine similarities at which the second pass decides: vectors of another model need others."""
+
+    sure: (
+        float  # groups are one person from this mean similarity on: 1 of 20,000 pairs of strangers
+    )
+    link: float  # they may be, if no other group is near: 1 of 2,000 pairs of strangers
+    source: str  # where the two come from, or "unverified: …"
+    margin: float = 0.08  # how much less similar the next best group must be, for a group
+    face_margin: float = 0.15  # and for a single face that is in no group
+    same_photo: float = 0.2  # how much more similar faces of one photo must be to be one person
+
+
+UNVERIFIED = "unverified: run `memoria calibrate`"
+
+MEASURED = Thresholds(
+    sure=0.444,
+    link=0.366,
+    source="false accept rates 1/20,000 and 1/2,000 on LFW pairs: `python -m benchmarks.grouping`",
+)
+W600K_R50 = Thresholds(
+    sure=0.43,
+    link=0.35,
+    source="sure: PhotoPrism's link distance for w600k_r50, 1.07 L2; link: unverified",
+)
+UNKNOWN = Thresholds(sure=MEASURED.sure, link=MEASURED.link, source=UNVERIFIED)
+
+THRESHOLDS: dict[str, Thresholds] = {
+    "buffalo_l": W600K_R50,
+    "buffalo_m": W600K_R50,
+    "buffalo_s": UNKNOWN,
+    "buffalo_sc": UNKNOWN,
+    "antelopev2": UNKNOWN,
+    "scrfd2.5g_mobilefacenet": MEASURED,
+    "dlib": Thresholds(
+        sure=0.94, link=0.93, margin=0.01, face_margin=0.02, same_photo=0.02, source=UNVERIFIED
+    ),
+}
+
+
+def thresholds_for(model: str | None) -> Thresholds:
+    """The thresholds of a model pack; a model that is not in the table gets the measured ones."""
+    return THRESHOLDS.get(model or "", MEASURED)
