@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-PATH = "/functions/v1/memoria-callback"  # where the Edge Function of a real project answers
+PATH = "/functions/v1/ml-callback"  # where the Edge Function of a real project answers
 
 
 def receiver_blueprint() -> Blueprint:
