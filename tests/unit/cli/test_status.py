@@ -1,0 +1,81 @@
+import argparse
+import json
+
+import pytest
+
+from local.stack import Stack, StackOptions
+from memoria.cli import status
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    without = frozenset({"process", "cluster", "cron", "pg_net"})
+    with Stack(StackOptions(without=without)) as stack:
+        yield stack
+
+
+@pytest.fixture
+def environment(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    monkeypatch.setenv("SUPABASE_URL", stack.supabase_url)
+    monkeypatch.setenv("SUPABASE_SERVICE_ROLE_KEY", stack.keys.secret)
+    return stack
+
+
+def show(*arguments: str) -> int:
+    parser = argparse.ArgumentParser()
+    status.add_parser(parser.add_subparsers())
+    return status.run(parser.parse_args(["status", *arguments]))
+
+
+def test_it_shows_an_empty_queue_then_work_and_failures(
+    environment: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert show() == 0
+    shown = capsys.readouterr().out
+    assert "Nothing is waiting." in shown
+    assert "Nothing has failed." in shown
+
+    client = environment.client()
+    sent = {"p_media_id": "m1", "p_event_id": "party", "p_bucket": "photos", "p_path": "m1.jpg"}
+    job = client.rpc("memoria_enqueue", sent).execute().data["job_id"]
+    claim = (
+        client.rpc("memoria_claim", {"p_kind": "process", "p_job_id": job, "p_event_id": "party"})
+        .execute()
+        .data
+    )
+    failure = {
+        "p_job_id": job, "p_token": claim["token"], "p_code": "media_gone",
+        "p_message": "The photo is gone.", "p_terminal": True,
+    }  # fmt: skip
+    client.rpc("memoria_fail", failure).execute()
+
+    assert show() == 1
+    shown = capsys.readouterr().out
+    assert "media_gone" in shown
+    assert "The photo is gone." in shown
+
+    assert show("--json") == 1
+    assert json.loads(capsys.readouterr().out)["failures"][0]["code"] == "media_gone"
+
+
+def test_the_oldest_waiting_is_told_in_words() -> None:
+    waiting = {
+        "kind": "process", "seconds": 185, "event_id": "party", "media_id": "m1", "attempts": 2,
+    }  # fmt: skip
+    room = {kind: {"now": 1, "most": 32} for kind in ("process", "cluster", "callback")}
+    queue = [{"kind": "process", "status": "queued", "jobs": 7}]
+    lines = list(
+        status.report(
+            {"queue": queue, "in_flight": room, "oldest_waiting": [waiting], "failures": []}
+        )
+    )
+    assert lines[1].split() == ["process", "7", "0", "0", "0", "0", "0", "1", "of", "32"]
+    assert lines[6].split() == ["process", "3", "min", "5", "s", "party", "m1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (59.9, "59 s"), (60, "1 min 0 s"), (7200, "2 h 0 min"), (90_000, "1 d 1 h")],
+)
+def test_durations_are_said_in_one_or_two_units(seconds: float, words: str) -> None:
+    assert status.duration(seconds) == words
