@@ -77,14 +77,17 @@ class _Run:
     def place(self, rows: Index, groups: Index, model: int) -> None:
         """Decide the faces of one model."""
         roster, prior, min_faces = self.roster, self.roster.prior[rows], self.min_faces
-        # a pin is about one face: outside its person's home, the rest of its group is not meant
-        home, pinned = homes(groups, prior, len(roster.ids)), roster.pinned[rows]
-        away = np.flatnonzero((pinned >= 0) & (groups >= 0))
-        away = away[home[pinned[away]] != groups[away]]
         parts = np.array(groups, dtype=np.intp)
-        parts[away] = -1
+        # a pin is about one face: outside its person's home, the rest of its group is not meant
+        home, pinned = homes(parts, prior, len(roster.ids)), roster.pinned[rows]
+        away = np.flatnonzero((pinned >= 0) & (parts >= 0))
+        parts[away[home[pinned[away]] != parts[away]]] = -1
+        owners = claims(parts, prior, roster, min_faces)
+        # whom a user united keeps every face, also in a group of others
+        for row in np.flatnonzero(np.isin(prior, np.flatnonzero(roster.united))):
+            if prior[row] not in owners.get(int(parts[row]), ()):
+                parts[row] = -1
         groups = parts.copy()
-        owners = claims(groups, prior, roster, min_faces)
         person = np.full(len(rows), -1, dtype=np.intp)
         spare = int(parts.max(initial=-1)) + 1
         for group, people in owners.items():
