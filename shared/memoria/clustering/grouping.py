@@ -10,7 +10,7 @@ from memoria.clustering.density import (
     neighbour_lists,
 )
 from memoria.clustering.photos import Photos
-from memoria.clustering.refinement import refined
+from memoria.clustering.refinement import Faces, refined
 from memoria.clustering.rows import F32, Index, canonical_order, unit_rows
 from memoria.clustering.thresholds import Thresholds, thresholds_for
 
@@ -51,15 +51,9 @@ def group_faces(
     lists = neighbour_lists(rows, min_samples)
     first = labels_from_lists(rows, lists, min_cluster_size, min_samples, epsilon)
     limits = thresholds or thresholds_for(model)
-    labels[order] = refined(
-        rows,
-        first,
-        _near(lists, limits),
-        weight,
-        Photos(None if photo_of is None else photo_of[order]),
-        limits,
-        min_cluster_size,
-    )
+    photos = Photos(None if photo_of is None else photo_of[order])
+    faces = Faces(rows, weight, photos, _near(lists, limits))
+    labels[order] = refined(faces, first, limits, min_cluster_size)
     return _by_size(labels, order)
 
 

@@ -29,7 +29,8 @@ class Photos:
         if self.photo_of is None:
             return np.zeros((len(members), len(members)), dtype=bool)
         photo = self.photo_of[members]
-        return photo[:, None] == photo
+        pairs: NDArray[np.bool_] = photo[:, None] == photo
+        return pairs
 
     def repeats(self, group: Index, groups: int) -> NDArray[np.bool_]:
         """Which groups hold two faces of one photo. -> (groups,)."""

@@ -6,6 +6,8 @@ pairs is the product of the two means. The pass looks only where something can c
 with a face that does not fit, at groups that are linked by near neighbours, at faces left over.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,6 +17,16 @@ from memoria.clustering.thresholds import Thresholds
 
 LARGEST_SPLIT = 2000
 BLOCK = 2048
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """What the pass knows of the faces of an event."""
+
+    rows: F32  # (n, d) unit length
+    weight: F32  # (n,) how much each counts in a mean
+    photos: Photos
+    near: tuple[Index, Index]  # (m,), (m,) pairs of faces through which groups are compared at all
 
 
 def weighted_sums(rows: F32, weight: F32, group: Index, groups: int) -> tuple[F32, F32]:
@@ -39,18 +51,18 @@ def fit(rows: F32, weight: F32, group: Index, groups: int) -> F32:
     return fits
 
 
-def split(rows: F32, weight: F32, group: Index, photos: Photos, thresholds: Thresholds) -> Index:
+def split(faces: Faces, group: Index, thresholds: Thresholds) -> Index:
     """Parts groups that hang together by chaining; each face that fits nowhere stands alone."""
     groups = int(group.max()) + 1
-    misfit = fit(rows, weight, group, groups) < thresholds.sure
+    misfit = fit(faces.rows, faces.weight, group, groups) < thresholds.sure
     suspect = np.bincount(group, misfit, groups) > 0
-    suspect |= photos.repeats(group, groups)
+    suspect |= faces.photos.repeats(group, groups)
     parted = group.copy()
     by_group = np.argsort(group, kind="stable")
     begin = np.searchsorted(group[by_group], np.arange(groups + 1))
     for number in np.flatnonzero(suspect):
         members = by_group[begin[number] : begin[number + 1]]
-        parts = _parts(rows[members], photos.same(members), thresholds, misfit[members])
+        parts = _parts(faces.rows[members], faces.photos.same(members), thresholds, misfit[members])
         parted[members] = np.where(parts > 0, parted.max() + parts, number)
     return _compact(parted)
 
@@ -60,7 +72,7 @@ def _parts(
 ) -> Index:
     """Average linkage inside one group, cut at ``sure``. -> (m,) parts 0..k-1."""
     if len(rows) > LARGEST_SPLIT:
-        return np.cumsum(misfit) * misfit
+        return np.where(misfit, np.cumsum(misfit), 0)
     from scipy.cluster.hierarchy import fcluster, linkage
 
     one, other = np.triu_indices(len(rows), 1)
@@ -71,27 +83,19 @@ def _parts(
     return parts
 
 
-def merge(
-    rows: F32,
-    weight: F32,
-    group: Index,
-    near: tuple[Index, Index],
-    photos: Photos,
-    thresholds: Thresholds,
-) -> Index:
+def merge(faces: Faces, group: Index, thresholds: Thresholds) -> Index:
     """Joins groups that are each other's nearest by mean similarity, until none is near enough.
 
-    ``near``: pairs of faces (m,), (m,) through which groups are compared at all. Joining mutual
-    nearest groups gives what average linkage gives, in a few rounds over arrays; below ``sure``
-    it takes a margin over the next best as well.
+    Joining mutual nearest groups gives what average linkage gives, in a few rounds over arrays;
+    below ``sure`` it takes a margin over the next best as well.
     """
     while True:
         groups = int(group.max()) + 1
-        one, other = _pairs(group[near[0]], group[near[1]], groups)
-        sums, total = weighted_sums(rows, weight, group, groups)
+        one, other = _pairs(group[faces.near[0]], group[faces.near[1]], groups)
+        sums, total = weighted_sums(faces.rows, faces.weight, group, groups)
         means = sums / total[:, None]
         similarity = _dots(means, one, other)
-        similarity -= thresholds.same_photo * photos.shared(group, groups, one, other)
+        similarity -= thresholds.same_photo * faces.photos.shared(group, groups, one, other)
         chosen = _clear_pairs(one, other, similarity, groups, thresholds)
         if len(chosen) == 0:
             return group
@@ -133,27 +137,25 @@ def _dots(means: F32, one: Index, other: Index) -> NDArray[np.float64]:
     return similarity
 
 
-def absorb(
-    rows: F32, weight: F32, group: Index, photos: Photos, thresholds: Thresholds, least: int
-) -> Index:
+def absorb(faces: Faces, group: Index, thresholds: Thresholds, least: int) -> Index:
     """Takes faces that are in no group of ``least`` into the one where they clearly belong."""
     groups = int(group.max()) + 1
     large = np.flatnonzero(np.bincount(group) >= least)
     left = np.flatnonzero(~np.isin(group, large))
     if len(large) == 0 or len(left) == 0:
         return group
-    sums, total = weighted_sums(rows, weight, group, groups)
+    sums, total = weighted_sums(faces.rows, faces.weight, group, groups)
     means = sums[large] / total[large, None]
     taken = group.copy()
     for first in range(0, len(left), BLOCK):
         some = left[first : first + BLOCK]
-        similarity = rows[some] @ means.T
+        similarity = faces.rows[some] @ means.T
         best = similarity.argmax(axis=1)
         here = np.arange(len(some))
         top = similarity[here, best].copy()
         similarity[here, best] = -1
         clear = top - similarity.max(axis=1) >= thresholds.face_margin
-        photo = photos.shared(group, groups, group[some], large[best])
+        photo = faces.photos.shared(group, groups, group[some], large[best])
         fits = top - thresholds.same_photo * photo >= thresholds.link
         taken[some[clear & fits]] = large[best[clear & fits]]
     return _compact(taken)
@@ -163,21 +165,13 @@ def _compact(group: Index) -> Index:
     return np.unique(group, return_inverse=True)[1]
 
 
-def refined(
-    rows: F32,
-    labels: Index,
-    near: tuple[Index, Index],
-    weight: F32,
-    photos: Photos,
-    thresholds: Thresholds,
-    least: int,
-) -> Index:
+def refined(faces: Faces, labels: Index, thresholds: Thresholds, least: int) -> Index:
     """HDBSCAN's labels repaired. (n,) -> (n,), groups of at least ``least``, the rest -1."""
     noise = labels < 0
     group = labels.copy()
     group[noise] = labels.max() + 1 + np.arange(np.count_nonzero(noise))
-    group = split(rows, weight, group, photos, thresholds)
-    group = merge(rows, weight, group, near, photos, thresholds)
-    group = absorb(rows, weight, group, photos, thresholds, least)
+    group = split(faces, group, thresholds)
+    group = merge(faces, group, thresholds)
+    group = absorb(faces, group, thresholds, least)
     size = np.bincount(group)[group]
     return np.where(size >= least, group, -1)

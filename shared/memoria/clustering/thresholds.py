@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """Cosine similarities at which the second pass decides: vectors of another model need others."""
+    """Cosine similarities at which the second pass decides, for vectors of one model."""
 
     sure: (
         float  # groups are one person from this mean similarity on: 1 of 20,000 pairs of strangers
