@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from memoria.clustering.calibration import similarity_at, thresholds_from_pairs, true_accepts
+from memoria.clustering.thresholds import THRESHOLDS, thresholds_for
+
+
+def test_thresholds_lie_where_strangers_become_rare():
+    rng = np.random.default_rng(0)
+    different, same = rng.normal(0, 0.1, 400_000), rng.normal(0.7, 0.1, 10_000)
+    found = thresholds_from_pairs(same, different, source="made")
+    assert np.mean(different >= found.sure) == pytest.approx(1 / 20_000, rel=0.1)
+    assert np.mean(different >= found.link) == pytest.approx(1 / 2_000, rel=0.1)
+    assert found.source == "made"
+    assert true_accepts(same, found.sure) > 0.99
+
+
+def test_a_model_whose_similarities_are_crowded_gets_small_margins():
+    rng = np.random.default_rng(0)
+    found = thresholds_from_pairs(
+        rng.normal(0.96, 0.01, 1_000), rng.normal(0.89, 0.02, 50_000), source="made"
+    )
+    assert found.face_margin == pytest.approx(0.015, rel=0.1)
+
+
+def test_too_few_pairs_are_refused():
+    with pytest.raises(ValueError, match="calibration needs"):
+        thresholds_from_pairs([0.7], [0.1] * 999, source="made")
+
+
+def test_the_similarity_at_a_rate_is_reached_by_that_part():
+    assert similarity_at(np.linspace(0, 1, 101), 0.1) == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("model", THRESHOLDS)
+def test_every_threshold_names_its_source(model):
+    assert thresholds_for(model).source
+    assert thresholds_for(model).link <= thresholds_for(model).sure
+
+
+def test_an_unknown_model_still_gets_an_answer():
+    assert thresholds_for("somebody's own") == thresholds_for(None)
