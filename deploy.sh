@@ -36,6 +36,7 @@ options
   --gpu                process on an NVIDIA L4
   --no-invoker-iam     where the organisation forbids allUsers: switch the IAM check off instead
   --media-bucket NAME  let process read this Google Cloud Storage bucket (repeat for more)
+  --database-url URL   connect Supabase through psql; default: through its API
   --notify CHANNEL     notification channel of the alerts (projects/…/notificationChannels/…)
   --dry-run            print every command, run none
 

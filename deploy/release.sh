@@ -12,6 +12,7 @@ build_images() {
   step 'images'
   local substitutions="_REGION=$REGION,_TAG=$TAG,_WEIGHTS=$WEIGHTS,_MODEL_PACK=$MODEL_PACK"
   substitutions+=",_TARGET=$(target),_ONLY=$ONLY,_TEST=no,_DEPLOY=no"
+  substitutions+=",_ACCEPT_INSIGHTFACE_LICENSE=yes" # accept_licence saw to it
   [[ -z ${PYTHON_IMAGE:-} ]] || substitutions+=",_PYTHON_IMAGE=$PYTHON_IMAGE"
   run gcloud builds submit "$ROOT" --config="$ROOT/cloudbuild.yaml" --project="$PROJECT" \
     --region="$REGION" --substitutions="$substitutions" \

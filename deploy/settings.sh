@@ -38,6 +38,7 @@ parse_options() {
       --env-file) ENV_FILE=$(value_of "$@"); shift ;;
       --tag) TAG=$(value_of "$@"); shift ;;
       --media-bucket) MEDIA_BUCKETS+=("$(value_of "$@")"); shift ;;
+      --database-url) DATABASE_URL=$(value_of "$@"); shift ;;
       --notify) NOTIFY=$(value_of "$@"); shift ;;
       --no-build) BUILD=no ;;
       --gpu) GPU=yes ;;
@@ -97,9 +98,25 @@ set_defaults() {
   [[ $WEIGHTS == release || $WEIGHTS == gs://* ]] || die "WEIGHTS: release or gs://bucket/prefix"
 }
 
+# At a terminal, what is missing is asked for; secrets are not shown.
+ask_for_missing() {
+  [[ -t 0 && $DRY_RUN == no ]] || return 0
+  local name
+  for name in SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL CALLBACK_SECRET; do
+    [[ -z ${!name:-} ]] || continue
+    [[ $name != CALLBACK_SECRET || ${CALLBACK_URL:-} != off ]] || continue
+    case $name in
+      *_KEY | *_SECRET) read -rsp "$name (not shown): " "${name?}" && say '' ;;
+      CALLBACK_URL) read -rp "$name (or off): " "${name?}" ;;
+      *) read -rp "$name: " "${name?}" ;;
+    esac
+  done
+}
+
 # Everything wrong is named at once. The secret that callers present is made up where none is given.
 read_settings() {
   step 'settings'
+  ask_for_missing
   local name problems=''
   for name in SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL; do
     [[ -n ${!name:-} ]] || problems+=$'\n'"  $name: is missing"

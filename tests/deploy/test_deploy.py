@@ -192,7 +192,7 @@ def test_supabase_is_told_urls_secret_and_pace_in_valid_json(cloud: Cloud) -> No
 
 def test_a_database_url_is_used_where_given_and_never_printed(cloud: Cloud) -> None:
     url = "postgres://me:pass@db.example/postgres"
-    done = cloud.deploy("--project", "p-1", DATABASE_URL=url)
+    done = cloud.deploy("--project", "p-1", "--database-url", url)
     assert done.returncode == 0, done.stderr
     assert cloud.calls("psql")[0][0] == url
     assert "pass@" not in done.stderr
