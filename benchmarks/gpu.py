@@ -1,0 +1,68 @@
+"""Photos a second on a GPU, and where the time goes; says so and measures nothing without one.
+
+python -m benchmarks gpu              # 1, 3 and 20 faces a photo
+"""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import photos
+from benchmarks.measures import Row, seconds
+from memoria.faces import Engine, find_faces_in_photo, open_engine
+from memoria.faces.geometry import crop_transforms
+from memoria.faces.recogniser import aligned_crop
+from memoria.faces.session import gpu_available
+from memoria.media import open_photo
+
+PHOTOS = 200
+
+
+def gpu(pack: Path) -> list[Row]:
+    """Stage split of one photo, and throughput with decoding on every core."""
+    if not gpu_available():
+        return [Row("GPU: not measured, there is none here", 0, "")]
+    return measured(open_engine(pack, use_gpu=True), PHOTOS)
+
+
+def measured(engine: Engine, count: int) -> list[Row]:
+    """The rows for an engine; tested on CPU."""
+    rows = []
+    for faces, limit in ((1, None), (3, 150.0), (20, None)):
+        data = photos.jpeg(photos.photo(photos.MEGAPIXELS_12, faces))
+        stages = split(engine, data)
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            taken = seconds(
+                lambda pool=pool, data=data: list(  # type: ignore[misc]
+                    pool.map(lambda _: find_faces_in_photo(engine, data), range(count))
+                )
+            )
+        detail = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in stages.items())
+        rows.append(Row(f"GPU: photos a second, {faces} faces", count / taken, "a second",
+                        limit, at_most=False, detail=detail))  # fmt: skip
+    return rows
+
+
+def split(engine: Engine, data: bytes, rounds: int = 5) -> dict[str, float]:
+    """Median seconds of decode, detect, align and embed for one photo, warm."""
+    times = [_stages(engine, data) for _ in range(rounds + 2)][2:]
+    return {name: float(np.median([each[name] for each in times])) for name in times[0]}
+
+
+def _stages(engine: Engine, data: bytes) -> dict[str, float]:
+    marks = [time.perf_counter()]
+
+    def mark(value: Any) -> Any:
+        marks.append(time.perf_counter())
+        return value
+
+    photo = open_photo(data)
+    frame = mark(photo.frame(engine.frame_side(*photo.size)))
+    found = mark(engine.detect(frame))
+    crops = mark([aligned_crop(frame, each) for each in crop_transforms(found.landmarks)])
+    mark(engine.described(found, crops, (frame.shape[1], frame.shape[0])))
+    return dict(zip(("decode", "detect", "align", "embed"), np.diff(marks), strict=True))

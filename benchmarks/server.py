@@ -1,0 +1,163 @@
+"""The functions as they are served, in a process of their own, and the memory it takes."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+
+from local.postgres import free_port
+
+ROOT = Path(__file__).parents[1]
+PLAIN = ROOT / "benchmarks" / "plain_function" / "main.py"
+SECRET = "benchmark"
+
+
+@dataclass
+class SlowStorage:
+    """On loopback, in the place of Supabase: photos after ``delay_seconds``, jobs nobody knows."""
+
+    photos: dict[str, bytes]
+    delay_seconds: float = 0.0
+    server: ThreadingHTTPServer = field(init=False)
+
+    def __enter__(self) -> "SlowStorage":
+        storage = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                time.sleep(storage.delay_seconds)
+                self.answer(storage.photos[self.path.strip("/")], "image/jpeg")
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["content-length"]))
+                self.answer(b'{"outcome": "unknown"}', "application/json")
+
+            def answer(self, data: bytes, kind: str) -> None:
+                self.send_response(200)
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_: object) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}"
+
+
+@dataclass
+class Server:
+    """A served function: its address, its process, and how long it took to answer first."""
+
+    url: str
+    pid: int
+    ready_seconds: float
+
+    def process(self, media_url: str, name: str = "photo") -> dict[str, object]:
+        """One direct request. Raises for anything but a full answer."""
+        body = {"job_id": f"test-{name}", "media_id": name, "event_id": "e", "media_url": media_url}
+        answer = httpx.post(f"{self.url}/process", json=body, timeout=300, headers=authorised())
+        answer.raise_for_status()
+        return dict(json.loads(answer.text))
+
+    @property
+    def megabytes(self) -> float:
+        """Resident memory of the process and its children, MB."""
+        return sum(_resident(pid) for pid in _family(self.pid)) / 1e6
+
+
+def authorised() -> dict[str, str]:
+    return {"Authorization": f"Bearer {SECRET}"}
+
+
+@contextmanager
+def serve(
+    target: str, source: Path, environ: Mapping[str, str], *, path: str = "/ready"
+) -> Iterator[Server]:
+    """The function under gunicorn as its image starts it, until it answers 200 on ``path``."""
+    port = free_port()
+    config = ROOT / "functions" / "gunicorn.conf.py"
+    app = f"functions_framework:create_app({target!r}, {str(source)!r})"
+    argv = [sys.executable, "-m", "gunicorn", "--config", str(config), "--log-level", "error"]
+    argv += ["--bind", f"127.0.0.1:{port}", app]
+    known = {
+        "PYTHONPATH": str(ROOT / "shared"),
+        "SUPABASE_URL": "http://127.0.0.1:9",
+        "SUPABASE_SERVICE_ROLE_KEY": "key",
+        "CALLBACK_URL": "off",
+        "WEBHOOK_SECRET": SECRET,
+        "MALLOC_ARENA_MAX": "2",  # as in the image
+    }
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [*argv], env=dict(os.environ) | known | dict(environ), stdout=subprocess.DEVNULL
+    )
+    try:
+        wait_for(f"http://127.0.0.1:{port}{path}", process)
+        taken = time.perf_counter() - started
+        yield Server(f"http://127.0.0.1:{port}", process.pid, taken)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_for(url: str, process: "subprocess.Popen[bytes]", patience: float = 120) -> None:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            if httpx.get(url, timeout=patience).is_success:
+                return
+        except httpx.TransportError:
+            time.sleep(0.005)
+    raise RuntimeError(f"no answer from {url}")
+
+
+@contextmanager
+def peak_of(server: Server) -> Iterator[Callable[[], float]]:
+    """``with peak_of(server) as peak: …; peak()`` -> the most memory it took meanwhile, MB."""
+    seen, done = [server.megabytes], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.02):
+            seen.append(server.megabytes)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    yield lambda: max(seen)
+    done.set()
+    thread.join()
+
+
+def _family(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [pid, *(each for child in children for each in _family(int(child)))]
+
+
+def _resident(pid: int) -> int:
+    """Private memory and a share of what is shared (PSS), so that a fork counts once. Bytes."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)

@@ -1,0 +1,122 @@
+"""How long both functions take from exec to their first answer, and what they hold in memory."""
+
+import random
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks import photos
+from benchmarks.measures import Row, alternated, seconds
+from benchmarks.server import PLAIN, ROOT, Server, SlowStorage, serve
+
+FUNCTIONS = ROOT / "functions"
+
+
+def cold_start(pack: Path) -> list[Row]:
+    """From exec to /ready, against a plain function that builds FaceAnalysis."""
+    environ = {"MODEL_DIR": str(pack)}
+
+    def ours() -> None:
+        with serve("process", FUNCTIONS / "process" / "main.py", environ):
+            pass
+
+    ours_s, plain_s = [], []
+    for _ in range(6):  # the first round fills the page cache and compiles bytecode
+        with serve("process", FUNCTIONS / "process" / "main.py", environ) as server:
+            ours_s.append(server.ready_seconds)
+            started = server.megabytes
+        with serve("process", PLAIN, environ) as server:
+            plain_s.append(server.ready_seconds)
+            plain = server.megabytes
+    quick, slow = (statistics.median(sorted(times[1:])[:3]) for times in (ours_s, plain_s))
+    return [
+        Row("exec to /ready / a plain function that builds FaceAnalysis", quick / slow, limit=0.5,
+            detail=f"{quick:.2f} s against {slow:.2f} s"),
+        Row("memory after start, process", started, "MB", 700,
+            detail=f"the plain function: {plain:.0f} MB"),
+    ]  # fmt: skip
+
+
+def cluster_start(_: Path) -> list[Row]:
+    """The cluster function: exec to /health, what it has imported, and its whole import."""
+    main = FUNCTIONS / "cluster" / "main.py"
+    times = []
+    for _round in range(4):
+        with serve("cluster", main, {}, path="/health") as server:
+            times.append(server.ready_seconds)
+    loaded = _python(
+        "import functions_framework, sys;"
+        f"functions_framework.create_app('cluster', {str(main)!r});"
+        "print(*[m for m in ('hdbscan', 'onnxruntime', 'cv2', 'insightface') if m in sys.modules])"
+    )
+    whole = (
+        "import functions_framework, memoria.services, supabase;"
+        "from memoria.clustering import hdbscan_labels; import hdbscan"
+    )
+    ours, least = alternated(
+        [lambda: _python(whole), lambda: _python("import hdbscan, supabase")], 6
+    )
+    return [
+        Row("cluster: exec to /health", statistics.median(sorted(times)[:3]), "s"),
+        Row("cluster: of hdbscan, onnxruntime, cv2, insightface imported by then",
+            len(loaded.split()), "", 0, detail=loaded),
+        Row("cluster: whole import / import hdbscan, supabase", ours / least, limit=1.1,
+            detail=f"{ours:.2f} s against {least:.2f} s"),
+    ]  # fmt: skip
+
+
+def _python(code: str) -> str:
+    environ = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(ROOT / "shared"),
+        "SUPABASE_URL": "http://127.0.0.1:9",
+        "SUPABASE_SERVICE_ROLE_KEY": "key",
+        "CALLBACK_URL": "off",
+        "WEBHOOK_SECRET": "benchmark",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        env=environ, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def endurance(pack: Path) -> list[Row]:
+    """500 mixed photos, one after the other: does memory grow?"""
+    mixed = _mixture()
+    order = random.Random(0).choices([*mixed], [*_SHARES.values()], k=500)
+    with SlowStorage(mixed) as storage:
+        environ = {"SUPABASE_URL": storage.url, "MODEL_DIR": str(pack)}
+        with serve("process", FUNCTIONS / "process" / "main.py", environ) as server:
+            start = server.megabytes
+            taken, half = _run(server, storage, order[:250])
+            more, end = _run(server, storage, order[250:])
+    detail = f"{start:.0f} MB after start, {half:.0f} MB after 250, {end:.0f} MB after 500 photos"
+    return [
+        Row("memory after 500 mixed photos", end, "MB", 700, detail=f"in {taken + more:.0f} s"),
+        Row("growth over the second half", 100 * (end / half - 1), "%", 10, detail=detail),
+    ]
+
+
+def _run(server: Server, storage: SlowStorage, names: list[str]) -> tuple[float, float]:
+    """Seconds, and the megabytes held afterwards."""
+    urls = [f"{storage.url}/{name}" for name in names]
+    return seconds(lambda: [server.process(url) for url in urls]), server.megabytes
+
+
+_SHARES = {"large": 2, "crowd": 2, "cut": 4, "noise": 2, "wide": 20, "tall": 20, "small": 50}
+
+
+def _mixture() -> dict[str, bytes]:
+    twelve = photos.jpeg(photos.photo(photos.MEGAPIXELS_12, 3))
+    made = {
+        "large": photos.jpeg(photos.photo(photos.MEGAPIXELS_48, 3)),
+        "crowd": photos.jpeg(photos.photo(photos.MEGAPIXELS_12, 60, square_px=44)),
+        "cut": twelve[: len(twelve) // 3],
+        "noise": random.Random(1).randbytes(200_000),
+        "wide": photos.jpeg(photos.photo((1920, 1080), 1)),
+        "tall": photos.jpeg(photos.photo((1080, 1350), 2)),
+        "small": photos.jpeg(photos.photo((1024, 768), 0)),
+    }
+    return {name: made[name] for name in _SHARES}
