@@ -5,6 +5,12 @@
 create function memoria.apply_corrections(p_event_id text) returns void
 language plpgsql set search_path = '' as $$
 begin
+  -- a correction keeps the place of its face, to know it again if a model misses it once
+  update memoria.corrections as said
+  set x = faces.x, y = faces.y, w = faces.w, h = faces.h
+  from memoria.faces
+  where said.event_id = p_event_id and faces.id = said.face_id
+    and (said.x, said.y, said.w, said.h) <> (faces.x, faces.y, faces.w, faces.h);
   update memoria.faces
   set identity_id = null
   from memoria.corrections as said

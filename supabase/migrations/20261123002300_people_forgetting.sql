@@ -22,6 +22,10 @@ begin
   v_faces := array(
     select id from memoria.faces
     where person_id = any (v_people) or identity_id = any (v_people)
+      -- found again by a later model, and not looked at by a run since
+      or id in (
+        select face_id from memoria.corrections where kind = 'pin' and person_id = any (v_people)
+      )
   );
 
   insert into memoria.forgotten_faces (event_id, media_id, x, y, w, h)
