@@ -42,7 +42,7 @@ ACTIONS = (
     "a_person_is_split",
     "a_person_is_forgotten",
 )
-EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("LIFE_EXAMPLES", "8"))
 picks = st.integers(0, 10**6)
 corrections = st.lists(st.tuples(st.sampled_from(ACTIONS), picks, picks), min_size=1, max_size=5)
 

@@ -339,3 +339,18 @@ def test_two_named_people_in_one_group_both_keep_their_faces(party: Party) -> No
     # so far apart is nobody that everybody is one group
     party.project.cluster(party.event, epsilon=2.0, min_cluster_size=9)
     assert [party.person(ann), party.person(bob)] == people
+
+
+def test_a_face_that_was_missed_once_is_forgotten_with_its_person(
+    project: Project, party: Party
+) -> None:
+    ann = party.shows("Ann", 4)
+    party.cluster()
+    person = party.person(ann)
+    project.call("assign_face", face_id=ann[0], person_id=person)
+    photo = party.photo[ann[0]]
+    project.process(party.event, photo, [])
+    again = party.upload(photo, "Ann")
+    assert party.people([again]) == {None}  # until the next run
+    assert project.call("forget_person", person_id=person)["faces_forgotten"] == 4
+    assert again not in project.person_of(party.event)
