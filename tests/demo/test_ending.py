@@ -48,10 +48,10 @@ def processes_of(folder: Path) -> list[str]:
     [
         (signal.SIGINT, "postgres"),
         (signal.SIGINT, "functions_framework"),
-        (signal.SIGINT, "photos"),
-        (signal.SIGTERM, "photos"),
+        (signal.SIGINT, "uploaded"),
+        (signal.SIGTERM, "uploaded"),
         (signal.SIGKILL, "functions_framework"),
-        (signal.SIGKILL, "photos"),
+        (signal.SIGKILL, "uploaded"),
     ],
 )
 def test_nothing_is_left(folder: Path, sitcom: Path, pack: Path, sig: signal.Signals, moment: str):
@@ -73,11 +73,11 @@ def test_nothing_is_left(folder: Path, sitcom: Path, pack: Path, sig: signal.Sig
 
 
 def wait_until_seen(folder: Path, moment: str, seconds: float = 60) -> None:
-    """Until a process of that name runs; "photos": until some have arrived."""
+    """Until a process of that name runs; "uploaded": until photos have arrived."""
     deadline = time.monotonic() + seconds
     while not (
         any(moment in command for command in processes_of(folder))
-        or list(folder.glob(f"memoria-*/storage/{moment}/*"))
+        or (moment == "uploaded" and list(folder.glob("memoria-*/storage/*/*")))
     ):
         assert time.monotonic() < deadline
         time.sleep(0.02)
