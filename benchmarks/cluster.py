@@ -63,7 +63,7 @@ def product(rows: F32) -> None:
 def package(rows: F32) -> None:
     from hdbscan import HDBSCAN
 
-    HDBSCAN(min_cluster_size=3, min_samples=2, copy=True).fit(rows)
+    HDBSCAN(min_cluster_size=3, min_samples=2).fit(rows)
 
 
 def scikit_learn(rows: F32) -> None:
