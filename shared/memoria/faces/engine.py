@@ -55,8 +55,9 @@ class Engine:
             return []
         with self._one_at_a_time:
             raw = self.recogniser.embed(np.stack(crops))
-        embeddings = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), 1e-12)
-        values = quality(found.scores, found.sizes)
+        norms = np.linalg.norm(raw, axis=1)
+        embeddings = raw / np.maximum(norms, 1e-12)[:, None]
+        values = quality(found, crops, norms, self.model)
         extent = np.array(size, np.float32)
         boxes = np.clip(found.boxes.reshape(-1, 2, 2) / extent, 0, 1)
         landmarks = np.clip(found.landmarks / extent, 0, 1)

@@ -15,7 +15,9 @@ from memoria.faces.geometry import Detections, joined, suppressed, turned_back
 from memoria.faces.types import Image
 
 CLOSE_UP_PX = 128  # long side of the pass that sees faces which fill the photo
+MAX_ENLARGEMENT = 2  # of photos smaller than a pass: more shows nothing new
 _SURE = 0.8  # a photo whose best face scores less may lie on its side: turned faces score 0.5..0.78
+_QUICK = 0.4  # of the main pass's sides, for the looks that only tell how the photo lies
 _TINY_PX = 24  # faces this small on the main canvas, and so many of them, announce a crowd
 _CROWD = 3
 _OVERLAP_PX = 64  # of the tiles of the crowd pass: twice as large as the faces it is for
@@ -50,8 +52,8 @@ class Search:
         Detectors see faces that lie on their side, but with low scores, and give upside-down
         ones the landmarks of upright ones. Three quick looks decide, a whole one follows.
         """
-        quick = replace(self, det_size=self.det_size // 2)
-        small = _resized(image, self.det_size)
+        quick = replace(self, det_size=round(self.det_size * _QUICK))
+        small = _resized(image, min(self.det_size, max(image.shape[:2])))
         evidence = [upright.scores.sum()]
         evidence += [quick._plain(_turned(small, turns)).scores.sum() for turns in (1, 2, 3)]  # noqa: SLF001
         turns = int(np.argmax(evidence))
@@ -76,7 +78,7 @@ class Search:
                 yield self._detect(tile).moved(x, y).scaled(*(1 / s for s in scale))
 
     def _look(self, image: Image, long_side: int) -> Detections:
-        small = _resized(image, long_side)
+        small = _resized(image, min(long_side, MAX_ENLARGEMENT * max(image.shape[:2])))
         back = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
         return self._detect(small).scaled(*back)
 

@@ -1,0 +1,119 @@
+"""Fit and judge quality_score: ``python -m benchmarks.quality [PHOTOS_DIR MODEL_DIR]``.
+
+Half of the people fit the model, clean and damaged; every figure is of the other half.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from memoria.faces import Engine, open_engine
+from memoria.faces.geometry import Detections, crop_transforms
+from memoria.faces.quality import BIAS, FEATURES, WEIGHTS, features
+from memoria.faces.recogniser import aligned_crop
+from memoria.faces.types import F32, Image
+from memoria.media import decode_image
+
+SHARED = Path(__file__).parents[2] / "shared"
+SAME = 0.4  # cosine to one's own person's mean from which a face counts as recognised
+
+
+def damaged(image: Image, rng: np.random.Generator) -> Image:
+    """Smaller, blurred, noisy or compressed, as a guest's messenger would."""
+    kind, strength = rng.integers(4), rng.uniform(0.2, 1)
+    result = image.astype(np.float32)
+    if kind == 0:
+        scale = 0.5 * (1 - strength) + 0.08 * strength
+        return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+    if kind == 1:
+        result = cv2.GaussianBlur(result, (0, 0), 0.5 + 5 * strength)
+    if kind == 2:
+        result = result * (1 - 0.7 * strength) + rng.normal(0, 35 * strength, image.shape)
+    if kind == 3:
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(30 - 27 * strength)])
+        result = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.float32)
+    return np.clip(result, 0, 255).astype(np.uint8)
+
+
+def central(engine: Engine, image: Image) -> tuple[F32, F32] | None:
+    """The features and the unit vector of the face nearest the centre."""
+    found: Detections = engine.detect(image)
+    if not len(found):
+        return None
+    middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2 - np.array(image.shape[1::-1]) / 2
+    found = found.take(np.array([np.linalg.norm(middle, axis=1).argmin()]))
+    crops = [aligned_crop(image, crop_transforms(found.landmarks)[0])]
+    raw = engine.recogniser.embed(np.stack(crops))
+    norms = np.linalg.norm(raw, axis=1)
+    return features(found, crops, norms, engine.model)[0], raw[0] / norms[0]
+
+
+def collected(engine: Engine, folder: Path, copies: int) -> tuple[F32, F32, NDArray[np.str_], F32]:
+    """Features, similarity to one's own person, person and whether damaged, of every face."""
+    labels: dict[str, str] = json.loads((folder / "labels.json").read_text())["photos"]
+    names = [n for n in labels if sum(p == labels[n] for p in labels.values()) > 1]
+    rng = np.random.default_rng(0)
+    rows: list[tuple[F32, F32, str, str, bool]] = []
+    for name in names:
+        image = decode_image((folder / name).read_bytes())
+        for version in [image] + [damaged(image, rng) for _ in range(copies)]:
+            seen = central(engine, version)
+            if seen:
+                rows.append((*seen, labels[name], name, version is not image))
+    clean = {(row[2], row[3]): row[1] for row in rows if not row[4]}
+    kept, similar = [], []
+    for row in rows:
+        others = [v for (person, photo), v in clean.items() if person == row[2] and photo != row[3]]
+        if others:
+            mean = np.mean(others, axis=0)
+            kept.append(row)
+            similar.append(float(row[1] @ mean / np.linalg.norm(mean)))
+    return (
+        np.stack([row[0] for row in kept]),
+        np.array(similar, np.float32),
+        np.array([row[2] for row in kept]),
+        np.array([row[4] for row in kept], np.float32),
+    )
+
+
+def report(name: str, values: F32, similar: F32) -> None:
+    """Similarity by quintile, and what rejecting the worst tenth removes of the failures."""
+    order = np.argsort(values, kind="stable")
+    bins = [float(similar[part].mean()) for part in np.array_split(order, 5)]
+    rejected = order[: len(order) // 10]
+    failed = similar < SAME
+    rest = np.setdiff1d(np.arange(len(order)), rejected)
+    print(
+        f"{name:26} by quintile {' '.join(f'{b:.3f}' for b in bins)}"
+        f"   failures: {failed.mean():.3f} before, {failed[rest].mean():.3f} without the worst 10 %"
+    )
+
+
+def main(folder: Path, model_dir: Path) -> None:
+    """Print the fit and the figures."""
+    engine = open_engine(model_dir)
+    x, similar, person, is_damaged = collected(engine, folder, copies=3)
+    people = np.unique(person)
+    fit = np.isin(person, people[::2])
+    model = LogisticRegression(C=10, max_iter=1000).fit(x[fit], similar[fit] >= SAME)
+    print("usual length × exp(median) of clean:", np.exp(np.median(x[is_damaged == 0, 5])))
+    for name, weight in zip(FEATURES, model.coef_[0], strict=True):
+        print(f"  {name:20} {weight:8.3f}")
+    print(f"  bias                 {model.intercept_[0]:8.3f}")
+    shipped = x @ WEIGHTS + BIAS
+    for title, of in (("clean", ~fit & (is_damaged == 0)), ("clean and damaged", ~fit)):
+        print(f"{title}: {of.sum()} faces of {len(people[1::2])} people")
+        report("  quality as shipped", shipped[of], similar[of])
+        report("  quality as fitted now", model.decision_function(x[of]), similar[of])
+        report("  detector score alone", x[of, 0], similar[of])
+
+
+if __name__ == "__main__":
+    given = [Path(argument) for argument in sys.argv[1:]]
+    defaults = [SHARED / "events/portraits", SHARED / "models/scrfd2.5g_mobilefacenet"]
+    main(*(given or defaults))

@@ -1,0 +1,190 @@
+"""Every format and orientation comes out as one upright frame."""
+
+import io
+
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image
+
+from memoria.errors import MediaTooLarge, UnreadableMedia, UnsupportedMedia
+from memoria.media import decode_image, open_photo
+
+pillow_heif.register_heif_opener()
+
+WIDTH, HEIGHT = 96, 64
+LOSSY = 24  # grey levels that a lossy format may move a flat patch
+
+
+def scene() -> Image.Image:
+    """Red, with a blue top left quarter: every turn of it looks different."""
+    image = Image.new("RGB", (WIDTH, HEIGHT), (204, 0, 0))
+    image.paste((0, 0, 204), (0, 0, WIDTH // 2, HEIGHT // 2))
+    return image
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def exif(orientation: int) -> bytes:
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    return tags.tobytes()
+
+
+def is_scene(image: np.ndarray) -> bool:
+    """Whether a frame is the scene, upright."""
+    blue, red = image[8, 8].astype(int), image[-8, -8].astype(int)
+    right = image[8, -8].astype(int)
+    close = [abs(blue - (0, 0, 204)), abs(red - (204, 0, 0)), abs(right - (204, 0, 0))]
+    return image.dtype == np.uint8 and image.shape[2] == 3 and max(map(max, close)) <= LOSSY
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP"])
+def test_every_format_gives_the_same_frame(kind: str) -> None:
+    image = decode_image(saved(scene(), kind))
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    assert is_scene(image)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "options"),
+    [
+        ("RGB", "JPEG", {"progressive": True}),
+        ("CMYK", "JPEG", {}),
+        ("CMYK", "TIFF", {}),
+        ("RGBA", "PNG", {}),
+        ("P", "PNG", {}),
+        ("P", "GIF", {}),
+        ("RGB", "TIFF", {"compression": "tiff_lzw"}),
+    ],
+)
+def test_every_layout_of_pixels_becomes_rgb(
+    mode: str, kind: str, options: dict[str, object]
+) -> None:
+    assert is_scene(decode_image(saved(scene().convert(mode), kind, **options)))
+
+
+def test_grey_and_sixteen_bit_photos_keep_their_brightness() -> None:
+    deep = Image.fromarray(np.full((HEIGHT, WIDTH), 200 * 256 + 7, np.uint16))
+    for data in (saved(deep, "PNG"), saved(Image.new("L", (WIDTH, HEIGHT), 200), "JPEG")):
+        assert abs(int(decode_image(data)[5, 5, 1]) - 200) <= 1
+
+
+def test_what_is_transparent_is_white() -> None:
+    assert decode_image(saved(Image.new("RGBA", (9, 9), (0, 0, 0, 0)), "PNG")).min() == 255
+
+
+STORED = {  # EXIF orientation -> how the pixels lie in the file
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "AVIF", "TIFF"])
+@pytest.mark.parametrize("orientation", STORED)
+def test_all_eight_orientations_come_out_upright(kind: str, orientation: int) -> None:
+    turn = STORED[orientation]
+    stored = scene() if turn is None else scene().transpose(turn)
+    data = saved(stored, kind, exif=exif(orientation))
+    assert open_photo(data).size == (WIDTH, HEIGHT)
+    assert is_scene(decode_image(data))
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_heif_turns_by_its_own_box_and_only_once(orientation: int) -> None:
+    turn = STORED[orientation]
+    stored = scene() if turn is None else scene().transpose(turn)
+    assert is_scene(decode_image(saved(stored, "HEIF", exif=exif(orientation))))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
+def test_absurd_exif_spoils_no_photo() -> None:
+    for junk in (b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0" + b"\xff" * 500, exif(99)):
+        assert is_scene(decode_image(saved(scene(), "JPEG", exif=junk)))
+
+
+@pytest.mark.parametrize(
+    ("min_side", "shape"),
+    [(501, (1000, 1500)), (500, (500, 750)), (250, (250, 375)), (60, (125, 188))],
+)
+def test_a_reduced_frame_is_a_half_a_quarter_or_an_eighth(
+    min_side: int, shape: tuple[int, int]
+) -> None:
+    data = saved(scene().resize((1500, 1000)), "JPEG", exif=exif(1))
+    reduced = decode_image(data, min_side=min_side)
+    assert reduced.shape[:2] == shape
+    assert is_scene(reduced)
+
+
+def noisy_jpeg(**options: object) -> bytes:
+    noise = np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8)
+    return saved(Image.fromarray(noise), "JPEG", **options)
+
+
+def test_a_truncated_photo_gives_what_can_be_read() -> None:
+    data = noisy_jpeg()
+    image = decode_image(data[: len(data) * 4 // 5])
+    assert image.shape == (200, 300, 3)
+    assert image[:120].std() > 30
+
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.4])
+def test_of_a_photo_cut_off_early_nothing_is_made_up(share: float) -> None:
+    data = noisy_jpeg()
+    with pytest.raises(UnreadableMedia):
+        decode_image(data[: int(len(data) * share)])
+
+
+def test_a_progressive_photo_needs_more_than_its_coarsest_scan() -> None:
+    data = noisy_jpeg(progressive=True)
+    second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
+    with pytest.raises(UnreadableMedia):
+        decode_image(data[: second - 10])
+    assert decode_image(data[: len(data) * 4 // 5]).shape == (200, 300, 3)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"%PDF-1.7 ...",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"<?xml version='1.0'?><svg/>",
+        b"<!DOCTYPE html><html></html>",
+        b"PK\x03\x04" + b"\0" * 50,
+        b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
+        b"\0\0\0\x14ftypqt  \0\0\0\0qt  ",
+        b"\0\0\0\x18ftypcrx \0\0\0\x01crx isom",
+        b"II*\0\x10\0\0\0CR\x02\0" + b"\0" * 50,
+        b"RIFF\x24\0\0\0AVI LIST",
+        b"\x1aE\xdf\xa3" + b"\0" * 40,
+    ],
+)
+def test_what_is_no_photo_is_named_as_such(data: bytes) -> None:
+    with pytest.raises(UnsupportedMedia, match="not a photo"):
+        decode_image(data)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\0" * 1000, b"hello", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"]
+)
+def test_what_is_nothing_is_unreadable(data: bytes) -> None:
+    with pytest.raises(UnreadableMedia):
+        decode_image(data)
+
+
+def test_a_bomb_is_refused_from_its_header() -> None:
+    data = saved(Image.new("1", (20_000, 20_000)), "PNG")
+    with pytest.raises(MediaTooLarge, match="20000 × 20000"):
+        decode_image(data)
+    with pytest.raises(MediaTooLarge):
+        decode_image(saved(scene(), "JPEG"), max_pixels=WIDTH * HEIGHT - 1)
