@@ -17,13 +17,13 @@ import httpx
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
+from supabase import Client, ClientOptions
 
 from local.stack import Stack, StackOptions
 from memoria.clustering import group_faces
 from memoria.clustering.identity import resolve_people
 from memoria.clustering.people import KnownPeople
 from memoria.store.people import load_faces, load_people
-from supabase import Client, ClientOptions
 
 EVENT = "benchmark"
 FACES_PER_PERSON = 20

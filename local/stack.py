@@ -19,13 +19,13 @@ from typing import Any, Self
 
 import httpx
 import psycopg
+from supabase import Client, ClientOptions
 
 from local import receiver
 from local.keys import Keys
 from local.migrations import apply_migrations
 from local.postgres import Postgres, free_port
 from local.processes import Guard, Service
-from supabase import Client, ClientOptions
 
 ROOT = Path(__file__).parents[1]
 GATEWAY = "local.gateway:create_app()"

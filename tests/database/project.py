@@ -11,6 +11,7 @@ import psycopg
 from flask import Flask
 from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
+from supabase import Client, ClientOptions
 
 from local.keys import Keys
 from local.rest import rest_blueprint
@@ -19,7 +20,6 @@ from memoria.clustering.regroup import regroup
 from memoria.store.client import rpc
 from memoria.store.jobs import Claim, JobStore, vector_text
 from memoria.store.people import load_event, save_people
-from supabase import Client, ClientOptions
 
 KEYS = Keys("sb_secret_test", "sb_publishable_test", "a-secret-of-at-least-32-characters-")
 URL = "http://project.test"

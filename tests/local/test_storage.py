@@ -6,9 +6,9 @@ import uuid
 import httpx
 import pytest
 from storage3.exceptions import StorageApiError
+from supabase import Client
 
 from local.stack import Stack
-from supabase import Client
 
 PHOTO = b"\xff\xd8\xff\xe0 not quite a photo" * 100
 
@@ -111,3 +111,14 @@ def test_only_the_secret_key_gets_in(stack: Stack, client: Client, bucket: str):
     assert str(caught.value.status) == "403"
     answer = httpx.get(f"{stack.supabase_url}/storage/v1/object/{bucket}/a.jpg")
     assert answer.status_code == 401
+
+
+def test_only_a_public_bucket_is_open_to_everybody(stack: Stack, client: Client, bucket: str):
+    public = f"{bucket}-public"
+    client.storage.create_bucket(public, options={"public": True})
+    for name in (bucket, public):
+        client.storage.from_(name).upload("a.jpg", PHOTO)
+    base = f"{stack.supabase_url}/storage/v1/object/public"
+    assert httpx.get(f"{base}/{public}/a.jpg").content == PHOTO
+    closed = httpx.get(f"{base}/{bucket}/a.jpg")
+    assert (closed.status_code, closed.json()["statusCode"]) == (400, "404")

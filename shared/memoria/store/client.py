@@ -8,8 +8,9 @@ import httpx
 from memoria.errors import InvalidRequest, StoreUnavailable
 
 if TYPE_CHECKING:
-    from memoria.config import Settings
     from supabase import Client
+
+    from memoria.config import Settings
 
 _PAUSES_SECONDS = (0.2, 1.0, 3.0)
 # what the caller's arguments caused, and no later try can mend

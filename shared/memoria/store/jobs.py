@@ -12,8 +12,9 @@ from memoria.errors import Conflict, MemoriaError
 from memoria.store.client import rpc
 
 if TYPE_CHECKING:
-    from memoria.faces.types import F32, Face
     from supabase import Client
+
+    from memoria.faces.types import F32, Face
 
 Kind = Literal["process", "cluster", "callback"]
 
