@@ -1,0 +1,39 @@
+"""Answer the whole corpus under a memory ceiling that the operating system enforces.
+
+``python -m tests.corpus.serve MODEL_DIR CEILING_BYTES`` prints one JSON object: outcomes by
+code, and the files whose outcome is no result and no Terminal error.
+"""
+
+import collections
+import json
+import resource
+import sys
+import warnings
+
+from memoria.errors import Terminal
+from memoria.faces import find_faces_in_photo, open_engine
+from tests.corpus.damage import corpus
+
+
+def main(model_dir: str, ceiling: int) -> None:
+    """Everything in one process: what one file does to it, the next ones feel."""
+    warnings.simplefilter("ignore")  # Pillow warns of the damage that this is about
+    files = list(corpus())
+    engine = open_engine(model_dir, threads=1)
+    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+    outcomes: collections.Counter[str] = collections.Counter()
+    crashes = {}
+    for name, data in files:
+        try:
+            faces, _, _ = find_faces_in_photo(engine, data)
+            outcomes["result"] += 1
+        except Terminal as error:
+            outcomes[error.code] += bool(error.message)
+        except Exception as error:
+            crashes[name] = repr(error)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"files": len(files), "outcomes": outcomes, "crashes": crashes, "peak": peak}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

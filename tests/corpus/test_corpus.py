@@ -1,0 +1,37 @@
+"""Bad input: a result or a terminal error for every file, within memory, and the process lives."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACK = ROOT.parent / "shared/models/scrfd2.5g_mobilefacenet"
+CEILING = 3 << 30  # of address space, of which a process of 2 GiB maps a good part without using it
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces RLIMIT_AS")
+def test_every_bad_file_ends_in_a_result_or_a_terminal_error() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.corpus.serve", str(PACK), str(CEILING)],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout)
+    assert report["crashes"] == {}
+    assert report["files"] >= 500
+    assert sum(report["outcomes"].values()) == report["files"]
+    assert {"result", "unreadable_media", "unsupported_media_type", "media_too_large"} <= set(
+        report["outcomes"]
+    )
+    assert report["peak"] < 1 << 30
