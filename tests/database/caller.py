@@ -138,7 +138,8 @@ class Database:
             "select d.job_id, d.event_id, d.media_id from memoria.dispatches d"
             " join memoria.jobs j on j.id = d.job_id"
             " where d.kind = %s and j.status = 'dispatched'"
-            " and d.id = (select max(id) from memoria.dispatches where job_id = j.id) order by d.id",
+            " and d.id = (select max(id) from memoria.dispatches where job_id = j.id)"
+            " order by d.id",
             kind,
         )
         return [dict(zip(names, row, strict=True)) for row in found]

@@ -2,21 +2,21 @@
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
+import psycopg
 import pytest
 
-import psycopg
 from tests.database.caller import Caller, Database, Json
 
 CONNECTIONS = 30
 
 
 @pytest.fixture
-def callers(db: Database) -> Iterator[list[Caller]]:
-    yield [db.caller("service_role") for _ in range(CONNECTIONS)]
+def callers(db: Database) -> list[Caller]:
+    return [db.caller("service_role") for _ in range(CONNECTIONS)]
 
 
 def at_once(callers: list[Caller], work: Callable[[int, Caller], Json]) -> list[Json]:
@@ -32,16 +32,16 @@ def at_once(callers: list[Caller], work: Callable[[int, Caller], Json]) -> list[
 
 
 def watch_in_flight(db: Database) -> None:
-    """Records how many are in flight right after every hand-out, before anyone else can change it."""
+    """Records how many are in flight right after each hand-out, under the dispatcher's lock."""
     db.do("create table public.peaks (kind text, in_flight bigint)")
     db.do(
-        "create function public.watch() returns trigger language plpgsql security definer as $$ begin"
-        " insert into public.peaks select kind, memoria.in_flight(kind) from handed_out group by kind;"
-        " return null; end $$"
+        "create function public.watch() returns trigger language plpgsql security definer as $$"
+        " begin insert into public.peaks"
+        " select kind, memoria.in_flight(kind) from handed_out group by kind; return null; end $$"
     )
     db.do(
-        "create trigger watch after insert on memoria.dispatches referencing new table as handed_out"
-        " for each statement execute function public.watch()"
+        "create trigger watch after insert on memoria.dispatches"
+        " referencing new table as handed_out for each statement execute function public.watch()"
     )
 
 
@@ -109,7 +109,8 @@ def test_bulk_inserts_and_completions_from_everywhere_do_not_overshoot(
         with psycopg.connect(db.url, autocommit=True) as looker:
             found = looker.execute(
                 "select id, event_id, media_id from memoria.jobs"
-                " where kind = 'process' and status in ('queued', 'dispatched') order by id limit 50"
+                " where kind = 'process' and status in ('queued', 'dispatched')"
+                " order by id limit 50"
             ).fetchall()
         found = found or [("none", "none", "none")]
         return [{"job_id": str(j), "event_id": e, "media_id": m} for j, e, m in found]

@@ -1,6 +1,6 @@
+import psycopg
 import pytest
 
-import psycopg
 from tests.database.caller import Database
 
 ANN, BOB = (0.25, 0.125, 0.25, 0.25), (0.5, 0.5, 0.25, 0.25)

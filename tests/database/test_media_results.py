@@ -145,7 +145,8 @@ def test_a_correction_follows_the_box_to_the_new_row(db: Database) -> None:
     (ann,) = db.service.process("m1", [ANN])["face_ids"]
     db.do(
         "with p as (insert into memoria.persons (event_id) values ('party') returning id)"
-        " insert into memoria.corrections (event_id, kind, face_id, media_id, x, y, w, h, person_id)"
+        " insert into memoria.corrections"
+        " (event_id, kind, face_id, media_id, x, y, w, h, person_id)"
         " select 'party', 'pin', %s, 'm1', 0.1, 0.1, 0.2, 0.2, id from p",
         ann,
     )

@@ -1,6 +1,6 @@
+import psycopg
 import pytest
 
-import psycopg
 from tests.database.caller import Database
 
 

@@ -21,7 +21,8 @@ def people(db: Database) -> Database:
     second = db.service.process("m2", [ANN])["face_ids"]
     for name, faces in (("Ann", [first[0], *second]), (None, [first[1]])):
         db.do(
-            "with new as (insert into memoria.persons (event_id, name, centroid, representative_face_id)"
+            "with new as (insert into memoria.persons"
+            " (event_id, name, centroid, representative_face_id)"
             " select 'party', %s, embedding, id from memoria.faces where id = %s returning id)"
             " update memoria.faces set identity_id = new.id, person_id = new.id"
             " from new where faces.id = any (%s)",

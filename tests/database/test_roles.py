@@ -86,8 +86,8 @@ def test_merging_asks_for_both_people(db: Database, party: Party) -> None:
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
 @pytest.mark.parametrize("table", ["faces", "persons", "media", "jobs", "settings", "dispatches"])
 def test_no_user_reads_a_table(db: Database, role: str, table: str) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege), db.admin.transaction():
-        db.do(f"set local role {role}")
+    db.do(f"set role {role}")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
         db.rows(f"select * from memoria.{table}")
 
 

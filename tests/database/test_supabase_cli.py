@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
-import psycopg
 from local.migrations import MIGRATIONS, apply_migrations
 from local.postgres import Postgres
 
