@@ -12,11 +12,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from memoria import errors
+from memoria.config import Settings
 from tests.deploy.project import ROOT, Cloud
 
 MONITORING = ROOT / "deploy" / "monitoring"
 DOCKERFILES = sorted((ROOT / "functions").glob("*/Dockerfile"))
 ALERTS = sorted((MONITORING / "alerts").glob("*.json"))
+REQUIRED = {"SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "CALLBACK_URL", "CALLBACK_SECRET"}
 OURS = "logging.googleapis.com/user/"
 
 
@@ -61,6 +63,47 @@ def test_every_package_of_an_image_is_pinned_by_hash(file: Path) -> None:
         if entry.strip() and not entry.startswith("#"):
             assert "==" in entry
             assert "--hash=sha256:" in entry
+
+
+def services() -> list[str]:
+    return [file.parent.name for file in DOCKERFILES]
+
+
+def test_render_builds_both_services_and_asks_for_the_four_variables() -> None:
+    blueprint = YAML(typ="safe").load((ROOT / "render.yaml").read_text())
+    assert [service["name"] for service in blueprint["services"]] == [
+        f"memoria-{name}" for name in reversed(services())
+    ]
+    for service in blueprint["services"]:
+        assert (ROOT / service["dockerfilePath"]).is_file()
+        asked = {entry.get("key") for entry in service["envVars"] if entry.get("sync") is False}
+        assert asked >= REQUIRED
+
+
+@pytest.mark.parametrize("service", services())
+def test_railway_builds_from_the_same_dockerfile(service: str) -> None:
+    config = json.loads((ROOT / "functions" / service / "railway.json").read_text())
+    assert config["build"]["dockerfilePath"] == f"functions/{service}/Dockerfile"
+    assert config["deploy"]["healthcheckPath"] == "/ready"
+
+
+def variables(text: str) -> set[str]:
+    return set(re.findall(r"^#?([A-Z][A-Z_]+)=", text, re.MULTILINE))
+
+
+def test_the_example_environment_names_every_setting() -> None:
+    named = variables((ROOT / ".env.example").read_text())
+    assert {name.upper() for name in Settings.model_fields} <= named
+
+
+def test_deploy_passes_every_setting_on() -> None:
+    script = (ROOT / "deploy" / "settings.sh").read_text()
+    passed = set(re.findall(r"[A-Z][A-Z_]+", script[: script.index("DEPLOY_SETTINGS=")]))
+    assert {name.upper() for name in Settings.model_fields} - {"USE_GPU"} <= passed
+
+
+def test_four_variables_are_enough_to_start() -> None:
+    assert Settings.from_env(dict.fromkeys(REQUIRED, "https://a.example"))
 
 
 def metric_types(text: str) -> set[str]:

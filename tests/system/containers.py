@@ -69,9 +69,9 @@ def make_base() -> None:
     run("buildah", "commit", "--quiet", "--rm", container, BASE)
 
 
-def build(service: str, *options: str) -> str:
+def build(service: str, *options: str, tag: str = "test") -> str:
     """Build the image of a service from its Dockerfile. Returns its name."""
-    image = f"localhost/memoria-{service}:test"
+    image = f"localhost/memoria-{service}:{tag}"
     file = str(ROOT / "functions" / service / "Dockerfile")
     base = ("--build-arg", f"PYTHON_IMAGE={BASE}", "--pull=never", "--isolation", "chroot")
     run("buildah", "bud", "--layers", *base, *options, "--file", file, "--tag", image, str(ROOT))

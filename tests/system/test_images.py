@@ -112,6 +112,13 @@ def test_without_its_settings_it_stops_and_names_them_all(
             assert name in container.logs()
 
 
+def test_the_weights_are_not_baked_in_before_their_licence_is_accepted(
+    images: dict[str, str],
+) -> None:
+    with pytest.raises(AssertionError, match="non-commercial research only"):
+        build("process", "--target", "weights", "--build-arg", "WEIGHTS=release", tag="refused")
+
+
 def test_the_sizes_are_what_the_readme_says(images: dict[str, str]) -> None:
     sizes = {service: megabytes(image) for service, image in images.items()}
     assert sizes["cluster"] < 400
