@@ -1,6 +1,7 @@
 """Composition: settings in, a service that answers requests out. The only place that wires."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from memoria import log
@@ -80,6 +81,8 @@ def _open_pack(settings: Settings) -> "FaceEngine":
 
 
 def _process_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "ProcessPipeline":
+    # Weights load without the interpreter's lock: what is imported meanwhile costs no time.
+    loading = ThreadPoolExecutor(1).submit(engine)
     from memoria.media.gcs import fetch_object as fetch_from_gcs
     from memoria.media.hosts import AllowedHosts
     from memoria.media.source import MediaSource
@@ -106,7 +109,7 @@ def _process_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "Proces
         callback=Callback(jobs, settings),
         fetch_url=source.fetch,
         fetch_object=fetch_object,
-        find_faces=_find_faces(settings, engine()),
+        find_faces=_find_faces(settings, loading.result()),
     )
 
 
