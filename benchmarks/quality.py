@@ -6,6 +6,7 @@ Half of the people fit the model, clean and damaged; every figure is of the othe
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,10 +27,11 @@ SAME = 0.4  # cosine to one's own person's mean from which a face counts as reco
 def damaged(image: Image, rng: np.random.Generator) -> Image:
     """Smaller, blurred, noisy or compressed, as a guest's messenger would."""
     kind, strength = rng.integers(4), rng.uniform(0.2, 1)
-    result = image.astype(np.float32)
+    result: NDArray[Any] = image.astype(np.float32)
     if kind == 0:
         scale = 0.5 * (1 - strength) + 0.08 * strength
-        return np.asarray(cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
+        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.uint8)
     if kind == 1:
         result = cv2.GaussianBlur(result, (0, 0), 0.5 + 5 * strength)
     if kind == 2:
@@ -97,7 +99,7 @@ def report(name: str, values: F32, similar: F32) -> None:
 def main(folder: Path, model_dir: Path) -> None:
     """Print the fit and the figures."""
     engine = open_engine(model_dir)
-    x, similar, person, is_damaged = collected(engine, folder, copies=3)
+    x, similar, person, is_damaged = collected(engine, folder, copies=1)
     people = np.unique(person)
     fit = np.isin(person, people[::2])
     model = LogisticRegression(C=10, max_iter=1000).fit(x[fit], similar[fit] >= SAME)

@@ -25,14 +25,16 @@ def main(model_dir: str, ceiling: int) -> None:
     crashes = {}
     for name, data in files:
         try:
-            faces, _, _ = find_faces_in_photo(engine, data)
+            find_faces_in_photo(engine, data)
             outcomes["result"] += 1
         except Terminal as error:
             outcomes[error.code] += bool(error.message)
         except Exception as error:
             crashes[name] = repr(error)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"files": len(files), "outcomes": outcomes, "crashes": crashes, "peak": peak}))
+    sys.stdout.write(
+        json.dumps({"files": len(files), "outcomes": outcomes, "crashes": crashes, "peak": peak})
+    )
 
 
 if __name__ == "__main__":

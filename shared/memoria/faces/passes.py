@@ -65,7 +65,7 @@ class Search:
     def _is_crowd(self, image: Image, found: Detections) -> bool:
         """Many tiny faces, and pixels left that the main pass did not see."""
         unseen = max(image.shape[:2]) / self.det_size
-        return unseen > 1.25 and (found.sizes < _TINY_PX * unseen).sum() >= _CROWD
+        return unseen > 1.25 and int((found.sizes < _TINY_PX * unseen).sum()) >= _CROWD
 
     def _tiles(self, image: Image) -> Iterator[Detections]:
         """Four overlapping quarters at twice the main pass's scale: memory stays that of one."""

@@ -8,7 +8,6 @@ clean and damaged, and measured on the other half.
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from memoria.faces.geometry import Detections, crop_transforms, magnifications
 from memoria.faces.types import F32, Image
@@ -38,7 +37,7 @@ def features(found: Detections, crops: list[Image], norms: F32, model: str) -> F
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-def _pose(landmarks: F32) -> NDArray[np.float32]:
+def _pose(landmarks: F32) -> F32:
     """(2, n) how far a face looks aside, and up or down: 0 frontal, about 1 in profile."""
     eyes, mouth = landmarks[:, :2], landmarks[:, 3:]
     middle_of_eyes, middle_of_mouth = eyes.mean(axis=1), mouth.mean(axis=1)
@@ -48,7 +47,8 @@ def _pose(landmarks: F32) -> NDArray[np.float32]:
     nose = landmarks[:, 2] - middle_of_eyes
     across = np.abs(nose[:, 0] * down[:, 1] - nose[:, 1] * down[:, 0]) / height
     along = np.abs((nose * down).sum(axis=1) / height - 0.5)
-    return np.clip(np.stack([across, along]), 0, 1)
+    pose: F32 = np.clip(np.stack([across, along]), 0, 1)
+    return pose
 
 
 def _sharpness(crop: Image) -> float:
