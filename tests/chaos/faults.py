@@ -8,7 +8,7 @@ from tests.chaos.proxy import PASS, Decide, Fault
 
 FETCH_TIMEOUT_SECONDS = 3.0  # what the functions are told; a slower body must be tried again
 
-# share -> fault; what is left passes, a third of it late
+# share of the requests, fault; what is left passes
 NUDGE_FAULTS = (
     (0.20, "dropped"),
     (0.20, "sent twice"),
