@@ -74,7 +74,19 @@ def build(service: str, *options: str, tag: str = "test") -> str:
     image = f"localhost/memoria-{service}:{tag}"
     file = str(ROOT / "functions" / service / "Dockerfile")
     base = ("--build-arg", f"PYTHON_IMAGE={BASE}", "--pull=never", "--isolation", "chroot")
-    run("buildah", "bud", "--layers", *base, *options, "--file", file, "--tag", image, str(ROOT))
+    run(
+        "buildah",
+        "bud",
+        "--layers",
+        "--force-rm",
+        *base,
+        *options,
+        "--file",
+        file,
+        "--tag",
+        image,
+        str(ROOT),
+    )
     return image
 
 
