@@ -1,5 +1,6 @@
 """Composition: settings in, a service that answers requests out. The only place that wires."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -32,8 +33,10 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
         return {"model_loaded": engine.built, "gpu_available": _gpu_available(settings)}
 
     def ready() -> Json:
-        pipeline()
-        return {"model": engine().model, "model_loaded": True}
+        model = engine().model
+        # What else a request needs is imported right after the answer, not before it.
+        threading.Thread(target=pipeline, daemon=True).start()
+        return {"model": model, "model_loaded": True}
 
     return Service(
         name="process",

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from benchmarks import report
+from benchmarks.measures import Row, alternated
+
+
+@pytest.fixture
+def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "benchmarks.md").write_text(f"before\n{report.START}\n{report.END}\nafter\n")
+    monkeypatch.setattr(report, "DOCS", tmp_path)
+    return tmp_path
+
+
+def test_a_run_of_one_section_keeps_the_other_sections_rows(docs: Path) -> None:
+    report.write({"speed": [Row("fast", 1.3, limit=1.2, at_most=False)]}, "twins")
+    report.write({"memory": [Row("small", 300, "MB", 700)]}, "twins")
+    page = (docs / "benchmarks.md").read_text()
+    assert "| fast | 1.3 × | ≥ 1.2 × | yes |" in page
+    assert "| small | 300 MB | ≤ 700 MB | yes |" in page
+    assert page.startswith("before\n")
+    assert page.endswith("after\n")
+
+
+@pytest.mark.parametrize(
+    ("row", "verdict"),
+    [
+        (Row("a", 1.0), ""),
+        (Row("a", 1.2, limit=1.1), "no"),
+        (Row("a", 1.2, limit=1.1, at_most=False), "yes"),
+    ],
+)
+def test_the_verdict_follows_the_limit(row: Row, verdict: str) -> None:
+    assert row.verdict == verdict
+
+
+def test_calls_are_timed_in_turns() -> None:
+    order: list[str] = []
+    times = alternated([lambda: order.append("a"), lambda: order.append("b")], 3)
+    assert "".join(order) == "abababab"
+    assert len(times) == 2
