@@ -56,6 +56,7 @@ bench-faces: .venv/bench    ## recall, invariance and cost of finding faces
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing what $(@F) needs into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
 # insightface asks for opencv-python beside opencv-python-headless; they overwrite each other.
@@ -64,6 +65,9 @@ lock:                       ## pin what the requirements.in ask for (needs uv)
 	  uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	    --python-version 3.11 $$folder/requirements.in -o $$folder/requirements.txt || exit 1; \
 	done
+	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
+	  --python-version 3.11 --overrides functions/process/overrides-gpu.txt \
+	  functions/process/requirements-gpu.in -o functions/process/requirements-gpu.txt
 
 clean:
 	rm -rf .venv .cache out
