@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import lsq_linear
 from sklearn.linear_model import LogisticRegression
 
 from memoria.faces import Engine, open_engine
@@ -39,7 +40,7 @@ def damaged(image: Image, rng: np.random.Generator) -> Image:
     if kind == 3:
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(30 - 27 * strength)])
         result = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.float32)
-    return np.clip(result, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(result, 0, 255), np.uint8)
 
 
 def central(engine: Engine, image: Image) -> tuple[F32, F32] | None:
@@ -83,7 +84,7 @@ def collected(engine: Engine, folder: Path, copies: int) -> tuple[F32, F32, NDAr
     )
 
 
-def report(name: str, values: F32, similar: F32) -> None:
+def report(name: str, values: NDArray[Any], similar: F32) -> None:
     """Similarity by quintile, and what rejecting the worst tenth removes of the failures."""
     order = np.argsort(values, kind="stable")
     bins = [float(similar[part].mean()) for part in np.array_split(order, 5)]
@@ -96,22 +97,43 @@ def report(name: str, values: F32, similar: F32) -> None:
     )
 
 
+def _fitted(x: F32, similar: F32, columns: int) -> NDArray[np.float64]:
+    """Weights of the first columns, and the bias, of the logit of being recognised.
+
+    The similarity is fitted by least squares, better scores never lowering it and worse poses
+    never raising it; one logistic curve turns it into a chance.
+    """
+    never, any_sign = 0.0, np.inf
+    low = [never, -any_sign, -any_sign, -any_sign, never, never, -any_sign]
+    high = [any_sign, never, never, never, any_sign, any_sign, any_sign]
+    table = np.hstack([x * (np.arange(x.shape[1]) < columns), np.ones((len(x), 1))])
+    line = lsq_linear(table, similar, (low, high)).x
+    curve = LogisticRegression(C=100).fit((table @ line)[:, None], similar >= SAME)
+    weights: NDArray[np.float64] = line * curve.coef_[0, 0]
+    weights[columns:-1] = 0
+    weights[-1] += curve.intercept_[0]
+    return weights
+
+
 def main(folder: Path, model_dir: Path) -> None:
     """Print the fit and the figures."""
     engine = open_engine(model_dir)
-    x, similar, person, is_damaged = collected(engine, folder, copies=1)
+    x, similar, person, is_damaged = collected(engine, folder, copies=2)
     people = np.unique(person)
     fit = np.isin(person, people[::2])
-    model = LogisticRegression(C=10, max_iter=1000).fit(x[fit], similar[fit] >= SAME)
-    print("usual length × exp(median) of clean:", np.exp(np.median(x[is_damaged == 0, 5])))
-    for name, weight in zip(FEATURES, model.coef_[0], strict=True):
-        print(f"  {name:20} {weight:8.3f}")
-    print(f"  bias                 {model.intercept_[0]:8.3f}")
+    print("usual length, relative to the one in use:", np.exp(np.median(x[is_damaged == 0, 5])))
+    fitted = {}
+    for kind, columns in (("all", 6), ("without length", 5)):
+        fitted[kind] = weights = _fitted(x[fit], similar[fit], columns)
+        print(f"{kind}: bias {weights[-1]:.2f}")
+        for name, weight in zip(FEATURES, weights, strict=False):
+            print(f"  {name:20} {weight:8.2f}")
     shipped = x @ WEIGHTS + BIAS
     for title, of in (("clean", ~fit & (is_damaged == 0)), ("clean and damaged", ~fit)):
         print(f"{title}: {of.sum()} faces of {len(people[1::2])} people")
         report("  quality as shipped", shipped[of], similar[of])
-        report("  quality as fitted now", model.decision_function(x[of]), similar[of])
+        report("  quality as fitted now", x[of] @ fitted["all"][:-1], similar[of])
+        report("  … without length", x[of] @ fitted["without length"][:-1], similar[of])
         report("  detector score alone", x[of, 0], similar[of])
 
 

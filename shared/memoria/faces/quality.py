@@ -1,6 +1,6 @@
 """How well a face can be recognised: the chance, 0..1, that it matches its own person.
 
-A logistic model of what the detector and recogniser say anyway and of the crop's sharpness, in
+A linear model of what the detector and recogniser say anyway and of the crop's sharpness, in
 the spirit of SER-FIQ (arXiv:2003.09373) and MagFace (arXiv:2103.06627: a vector's length grows
 with quality). Fitted by ``python -m benchmarks.quality`` on half of the people of a labelled set,
 clean and damaged, and measured on the other half.
@@ -12,17 +12,24 @@ import numpy as np
 from memoria.faces.geometry import Detections, crop_transforms, magnifications
 from memoria.faces.types import F32, Image
 
-# The usual length of a raw vector of a sharp frontal face; a model that is not here says nothing.
-USUAL_NORMS = {"scrfd2.5g_mobilefacenet": 1.0}
+# The usual length of a raw vector of a clean portrait, as the fit measures it.
+USUAL_NORMS = {"scrfd2.5g_mobilefacenet": 11.3}
 
 FEATURES = ("score", "small", "turned away", "tilted up or down", "sharpness", "length")
-WEIGHTS: F32 = np.array([1.0, -1.0, 0.0, 0.0, 0.0, 0.0], np.float32)
-BIAS = 0.0
+WEIGHTS: F32 = np.array([0.74, -0.42, 0, -1.07, 0.58, 11.95], np.float32)
+BIAS = 5.10
+# For models whose usual length nobody has measured: the vector's length says nothing.
+WEIGHTS_WITHOUT_LENGTH: F32 = np.array([30.6, 0, 0, -1.14, 0.67, 0], np.float32)
+BIAS_WITHOUT_LENGTH = -23.84
 
 
 def quality(found: Detections, crops: list[Image], norms: F32, model: str) -> F32:
     """(n,) 0..1 for n faces, their crops and the lengths of their raw vectors."""
-    logits = features(found, crops, norms, model) @ WEIGHTS + np.float32(BIAS)
+    columns = features(found, crops, norms, model)
+    if model in USUAL_NORMS:
+        logits = columns @ WEIGHTS + np.float32(BIAS)
+    else:
+        logits = columns @ WEIGHTS_WITHOUT_LENGTH + np.float32(BIAS_WITHOUT_LENGTH)
     chances: F32 = 1 / (1 + np.exp(-logits))
     return chances
 
