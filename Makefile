@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BIN    := .venv/bin
 export PYTHONPATH := shared:.
-export PYTHONWARNINGS ?= default
 
 PHOTOS ?=
 OUT    ?= out
