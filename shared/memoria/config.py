@@ -3,6 +3,7 @@
 A wrong or missing variable stops the start with one message that names every problem at once.
 """
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,6 +20,7 @@ from pydantic import (
 )
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+PRIVATE_SUFFIXES = (".internal", ".local", ".localhost", ".test")
 OFF = "off"
 
 
@@ -30,9 +32,17 @@ def _http_url(value: str) -> str:
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be a full URL, such as https://project.supabase.co")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise ValueError("must use https, except on loopback")
+    if parts.scheme == "http" and not _is_private(parts.hostname):
+        raise ValueError("must use https, except on loopback and in private networks")
     return value.rstrip("/")
+
+
+def _is_private(host: str) -> bool:
+    """Loopback, a container's bare name, a reserved suffix or a private address."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host or host.endswith(PRIVATE_SUFFIXES)
 
 
 def _hosts(value: object) -> object:

@@ -68,9 +68,17 @@ def test_two_secrets_are_accepted_while_one_is_rotated() -> None:
     assert settings.webhook_secrets == ("new", "old")
 
 
-def test_plain_http_is_allowed_on_loopback_alone() -> None:
-    assert "https" in problems(SUPABASE_URL="http://project.supabase.co")
-    assert "https" in problems(CALLBACK_URL="http://app.example/hook")
+@pytest.mark.parametrize("host", ["project.supabase.co", "8.8.8.8", "kong.example"])
+def test_plain_http_is_refused_where_it_would_cross_the_internet(host: str) -> None:
+    assert "https" in problems(SUPABASE_URL=f"http://{host}")
+    assert "https" in problems(CALLBACK_URL=f"http://{host}/hook")
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1:54321", "[::1]", "kong:8000", "host.docker.internal:54321", "10.0.0.7"]
+)
+def test_plain_http_is_allowed_within_a_machine_or_a_private_network(host: str) -> None:
+    assert Settings.from_env(ENOUGH | {"SUPABASE_URL": f"http://{host}"}).supabase_url
 
 
 @pytest.mark.parametrize(
