@@ -7,10 +7,11 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.findings import find
+from tests.chaos.outages import Chaos
 from tests.chaos.pack import make_pack
 from tests.chaos.photos import plan
 from tests.chaos.report import budget, tables
-from tests.chaos.run import Chaos, run_in_chaos, run_quietly
+from tests.chaos.run import run_in_chaos, run_quietly
 
 
 def main(argv: list[str] | None = None) -> int:

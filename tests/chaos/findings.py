@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from tests.chaos.photos import Photo
-from tests.chaos.run import MAX_IN_FLIGHT, Report
+from tests.chaos.run import Report
+from tests.chaos.scene import MAX_IN_FLIGHT
 from tests.chaos.snapshot import Snapshot, StoredFace
 
 SAME_FACE_IOU = 0.5

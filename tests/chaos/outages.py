@@ -11,10 +11,22 @@ from dataclasses import dataclass
 
 import psycopg
 
-from local.processes import Service
+from local.processes import Service, ServiceError
 from local.stack import Stack
 from tests.chaos.proxy import Proxy
 from tests.chaos.receiver import CallbackReceiver
+from tests.chaos.scene import RUN_LEASE_SECONDS, Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Chaos:
+    """How much of it."""
+
+    kills: int  # of process
+    kill_every: int  # forwarded requests
+    freezes: int  # of process, for longer than its leases
+    cluster_kills: int
+    crashes: tuple[float, ...]  # at which share of the photos the database crashes
 
 
 @dataclass(slots=True)
@@ -51,15 +63,19 @@ class Killer(threading.Thread):
         super().__init__(daemon=True)
         self.targets = targets
         self.mid_request: Counter[str] = Counter()  # kills that cut off at least one request
+        self.trouble: ServiceError | None = None
         self._rng = rng
         self._done = threading.Event()
 
     def run(self) -> None:
-        """Until told to stop."""
-        while not self._done.wait(0.02):
-            for target in self.targets:
-                if target.due:
-                    self._strike(target)
+        """Until told to stop, or a function does not come back."""
+        try:
+            while not self._done.wait(0.02):
+                for target in self.targets:
+                    if target.due:
+                        self._strike(target)
+        except ServiceError as error:
+            self.trouble = error
 
     def stop(self) -> None:
         """Returns when everything that was killed is up again."""
@@ -129,3 +145,57 @@ class ReceiverOutage:
 
     def _mend(self) -> None:
         self._receiver.failing = False
+
+
+class Outages:
+    """Everything that goes away in a run."""
+
+    def __init__(self, place: Scene, chaos: Chaos, rng: random.Random) -> None:
+        services, nudges = place.stack.services, place.nudges
+        process = Target(
+            services["process"], nudges["process"], chaos.kills, chaos.kill_every,
+            chaos.freezes, freeze_seconds=RUN_LEASE_SECONDS + 2,
+        )  # fmt: skip
+        cluster = Target(services["cluster"], nudges["cluster"], chaos.cluster_kills, 3)
+        self._place = place
+        self._killer = Killer([process, cluster], rng)
+        self._receiver = ReceiverOutage(place.receiver)
+        self._crashes = list(chaos.crashes)
+        self._counts: Counter[str] = Counter()
+
+    def start(self) -> None:
+        """From here on processes die."""
+        self._killer.start()
+
+    def follow(self, share: float) -> None:
+        """``share`` of the photos are done. Raises what kept a function from coming back."""
+        if self._killer.trouble:
+            raise self._killer.trouble
+        self._receiver.follow(share)
+        if self._crashes and share >= self._crashes[0]:
+            self._crashes.pop(0)
+            lost = crash_database(self._place.stack, seconds=1)
+            self._counts["database: crashed and recovered"] += 1
+            self._counts["database: webhooks that went with it"] += lost
+
+    def stop(self) -> None:
+        """Nothing dies any more."""
+        self._killer.stop()
+
+    def injected(self) -> Counter[str]:
+        """Every fault by its name."""
+        counts = Counter(self._counts)
+        for service, proxy in self._place.nudges.items():
+            counts[f"webhooks to {service}: in all"] = sum(proxy.faults.values())
+            for name, count in proxy.faults.items():
+                counts[f"webhooks to {service}: {name}"] += count
+            counts[f"{service}: requests cut off"] = proxy.cut_off
+        for target in self._killer.targets:
+            name = target.service.name
+            counts[f"{name}: SIGKILL"] = target.killed
+            counts[f"{name}: frozen beyond its leases"] = target.frozen
+            counts[f"{name}: SIGKILL in mid-request"] = self._killer.mid_request[name]
+        for name, count in self._place.supabase.faults.items():
+            counts[f"storage and database API: {name}"] += count
+        counts["callbacks: answered 500"] = self._place.receiver.refused["failing"]
+        return counts

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from tests.chaos.findings import Finding
-from tests.chaos.run import Chaos, Report
+from tests.chaos.outages import Chaos
+from tests.chaos.run import Report
 
 _EXAMPLES = 5
 

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.findings import find
+from tests.chaos.outages import Chaos
 from tests.chaos.pack import make_pack
 from tests.chaos.photos import plan
 from tests.chaos.report import budget, tables
-from tests.chaos.run import Chaos, run_in_chaos, run_quietly
+from tests.chaos.run import run_in_chaos, run_quietly
 
 
 @pytest.mark.slow

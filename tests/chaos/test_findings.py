@@ -9,7 +9,8 @@ import pytest
 
 from tests.chaos.findings import find
 from tests.chaos.photos import Photo
-from tests.chaos.run import MAX_IN_FLIGHT, Report
+from tests.chaos.run import Report
+from tests.chaos.scene import MAX_IN_FLIGHT
 from tests.chaos.snapshot import Job, Media, Snapshot, StoredFace
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
