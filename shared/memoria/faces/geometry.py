@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from memoria.faces.types import F32
 
 CROP_PX = 112
+_MARGIN_PX = 2  # around what a crop reads, for interpolation
 
 # Where InsightFace's recognisers expect the landmarks in a crop (``face_align.arcface_dst``).
 CROP_LANDMARKS: F32 = np.array(
@@ -132,6 +133,27 @@ def magnifications(transforms: F32) -> F32:
     """(n,) how much each crop enlarges the face: over 1 means that the face is smaller than it."""
     scale: F32 = np.hypot(transforms[:, 0, 0], transforms[:, 1, 0])
     return scale
+
+
+def crop_region(transform: F32, width: int, height: int) -> tuple[int, int, int, int]:
+    """The part of a (width, height) frame that a crop reads: left, top, right, bottom, pixels.
+
+    At least one pixel, and within the frame also for a crop that lies outside.
+    """
+    turn = np.linalg.inv(transform[:, :2].astype(np.float64))
+    corners = np.array([[0, 0], [CROP_PX, 0], [0, CROP_PX], [CROP_PX, CROP_PX]])
+    points = (corners - transform[:, 2]) @ turn.T
+    limit = np.array([width, height])
+    low = np.clip(np.floor(points.min(axis=0)) - _MARGIN_PX, 0, limit - 1).astype(int)
+    high = np.clip(np.ceil(points.max(axis=0)) + _MARGIN_PX, low + 1, limit).astype(int)
+    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+
+def within(box: tuple[int, int, int, int], transform: F32) -> F32:
+    """The same crop's transform from a part of the frame instead of the whole."""
+    moved = transform.copy()
+    moved[:, 2] += transform[:, :2] @ np.array(box[:2], np.float32)
+    return moved
 
 
 def _complex(points: F32) -> NDArray[np.complex128]:

@@ -1,12 +1,14 @@
-"""From a photo's bytes to its faces: decoded no larger than needed, cropped from the full frame."""
+"""From a photo's bytes to its faces: detected in a reduced frame, cropped from the full photo."""
+
+from contextlib import ExitStack
 
 import numpy as np
 
 from memoria.faces.engine import Engine
-from memoria.faces.geometry import Detections, crop_transforms, magnifications
+from memoria.faces.geometry import Detections, crop_region, crop_transforms, magnifications, within
 from memoria.faces.recogniser import aligned_crop
 from memoria.faces.types import Face, FaceEngine, Image
-from memoria.media import DEFAULT_MAX_PIXELS, Photo, decode_image, open_photo
+from memoria.media import DEFAULT_MAX_PIXELS, LoadedPhoto, decode_image, open_photo
 
 
 def find_faces_in_photo(
@@ -14,30 +16,37 @@ def find_faces_in_photo(
 ) -> tuple[list[Face], int, int]:
     """The faces, best first, and the upright photo's full width and height in pixels.
 
-    A large JPEG is decoded at the scale that detection needs; faces that are smaller than a crop
-    in that frame are cropped from the full one. Raises as decode_image does.
+    Detection sees a frame reduced as far as it allows; faces that are smaller than a crop there
+    are cropped from the full photo. Raises as decode_image does.
     """
     if not isinstance(engine, Engine):
         image = decode_image(data, max_pixels=max_pixels)
         return engine.find_faces(image), image.shape[1], image.shape[0]
+    from memoria.metrics import stage
+
     photo = open_photo(data, max_pixels=max_pixels)
-    frame = photo.frame(engine.frame_side(*photo.size))
-    reduction = round(photo.size[0] / frame.shape[1]) if photo.format == "JPEG" else 1
-    found = engine.detect(frame)
-    crops = _crops(photo, frame, found, reduction)
-    size = photo.size if reduction > 1 else (frame.shape[1], frame.shape[0])
-    return engine.described(found.scaled(reduction), crops, size), *size
+    with ExitStack() as open_for_crops:
+        with stage("decode"):
+            loaded = open_for_crops.enter_context(photo.loaded(engine.frame_side(*photo.size)))
+        with stage("detect"):
+            found = engine.detect(loaded.frame)
+        with stage("align"):
+            crops = _crops(loaded, found)
+    with stage("embed"):
+        faces = engine.described(found.scaled(loaded.reduction), crops, photo.size)
+    return faces, *photo.size
 
 
-def _crops(photo: Photo, frame: Image, found: Detections, reduction: int) -> list[Image]:
+def _crops(loaded: LoadedPhoto, found: Detections) -> list[Image]:
     """Aligned crops from the frame, those of faces smaller than a crop from the full photo."""
     transforms = crop_transforms(found.landmarks)
-    crops = [aligned_crop(frame, transform) for transform in transforms]
+    crops = [aligned_crop(loaded.frame, transform) for transform in transforms]
     small = np.flatnonzero(magnifications(transforms) > 1)
-    if reduction > 1 and len(small):
-        full = photo.frame()
-        for i, again in zip(
-            small, crop_transforms(found.landmarks[small] * reduction), strict=True
+    if loaded.reduction > 1 and len(small):
+        again = crop_transforms(found.landmarks[small] * loaded.reduction)
+        boxes = [crop_region(transform, *loaded.photo.size) for transform in again]
+        for i, transform, box, region in zip(
+            small, again, boxes, loaded.regions(boxes), strict=True
         ):
-            crops[i] = aligned_crop(full, again)
+            crops[i] = aligned_crop(region, within(box, transform))
     return crops

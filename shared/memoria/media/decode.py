@@ -1,39 +1,32 @@
-"""Bytes -> one upright RGB frame, with its limits checked before anything is decoded.
+"""Bytes -> upright RGB, with its limits checked before anything is decoded.
 
 Colour profiles are left alone: detectors and recognisers were trained on pixels as stored.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from memoria.errors import MediaTooLarge, UnreadableMedia
+from memoria.media.budget import BUDGET
 from memoria.media.formats import photo_format
-from memoria.media.jpeg import decode_jpeg
-from memoria.media.pillow import opened, orientation, refuse_raw, rgb
+from memoria.media.jpeg import coefficient_bytes, decode_jpeg, reduction
+from memoria.media.orientation import Box, stored_box, upright
+from memoria.media.stored import BYTES_PER_PIXEL, ArrayPixels, Pixels, stored_pixels
 
 Image = NDArray[np.uint8]
 
 DEFAULT_MAX_PIXELS = 120_000_000  # phones reach 108 megapixels; twice the width of a page of film
 _MAX_SIDE = 65_500  # what JPEG can say
-
-_TURNS: dict[int, tuple[int | None, int | None]] = {  # orientation -> quarter turn, then flip
-    2: (None, 1),
-    3: (cv2.ROTATE_180, None),
-    4: (None, 0),
-    5: (cv2.ROTATE_90_CLOCKWISE, 1),
-    6: (cv2.ROTATE_90_CLOCKWISE, None),
-    7: (cv2.ROTATE_90_CLOCKWISE, 0),
-    8: (cv2.ROTATE_90_COUNTERCLOCKWISE, None),
-}
+_KEPT_WHOLE = 16_000_000  # pixels of a JPEG up to which it is decoded once, for frame and faces
 
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A photo whose header was read and is within limits; ``frame`` decodes it, again and again."""
+    """A photo whose header was read and is within limits; each decode is a new one."""
 
     data: bytes = field(repr=False)
     format: str
@@ -50,16 +43,78 @@ class Photo:
     def frame(self, min_side: int | None = None) -> Image:
         """(h, w, 3) uint8 RGB, upright, contiguous.
 
-        ``min_side`` allows a reduced frame whose shorter side is at least so long (JPEG only:
-        a half, a quarter or an eighth). Raises UnreadableMedia, MediaTooLarge.
+        ``min_side`` allows a frame reduced to a half, a quarter or an eighth whose shorter side
+        is at least so long. Raises UnreadableMedia, MediaTooLarge.
         """
-        if self.format == "JPEG" and self.mode in {"L", "RGB"}:
-            image = decode_jpeg(self.data, *self.stored_size, min_side)
-        else:
-            with opened(self.data, self.format) as stored:
-                stored.load()
-                image = rgb(stored)
-        return _upright(image, self.orientation)
+        scale = reduction(min(self.stored_size), min_side)
+        with BUDGET.hold(self._bytes_needed(scale)):
+            pixels = self._stored(scale)
+            stored = pixels.frame(scale // pixels.reduction)
+            del pixels  # before a turned copy is made
+            return upright(stored, self.orientation)
+
+    @contextmanager
+    def loaded(self, min_side: int) -> Iterator["LoadedPhoto"]:
+        """The photo for as long as the block lasts: a reduced frame, and regions at full size.
+
+        Decoded once, but large JPEGs, whose regions cost a second decode. Raises as ``frame``.
+        """
+        scale = reduction(min(self.stored_size), min_side)
+        if self.format == "JPEG" and self._pixels > _KEPT_WHOLE:
+            yield LoadedPhoto(self, scale, self.frame(min_side), None)
+            return
+        with BUDGET.hold(self._bytes_needed(1)):
+            pixels = self._stored(1)
+            frame = upright(pixels.frame(scale), self.orientation)
+            yield LoadedPhoto(self, scale, frame, pixels)
+
+    @contextmanager
+    def finest(self) -> Iterator[Pixels]:
+        """The stored pixels of a large JPEG, in the least reduction that memory allows."""
+        scale = next(s for s in (1, 2, 4, 8) if self._bytes_needed(s) <= BUDGET.limit_bytes)
+        with BUDGET.hold(self._bytes_needed(scale)):
+            yield self._stored(scale)
+
+    def _stored(self, scale: int) -> Pixels:
+        """The pixels, not turned; only JPEGs come reduced."""
+        if self._is_plain_jpeg:
+            return ArrayPixels(decode_jpeg(self.data, *self.stored_size, scale), scale)
+        return stored_pixels(self.data, self.format, scale if self.format == "JPEG" else 1)
+
+    @property
+    def _pixels(self) -> int:
+        return self.stored_size[0] * self.stored_size[1]
+
+    @property
+    def _is_plain_jpeg(self) -> bool:
+        return self.format == "JPEG" and self.mode in {"L", "RGB"}
+
+    def _bytes_needed(self, scale: int) -> int:
+        """At most, while decoding at this reduction."""
+        if self.format != "JPEG":
+            return self._pixels * BYTES_PER_PIXEL[self.format]
+        output = 3 if self._is_plain_jpeg else 7
+        turned = 3 if self.orientation != 1 else 0
+        held = coefficient_bytes(self.data)
+        return round(self._pixels * max(held + output / scale**2, (output + turned) / scale**2))
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPhoto:
+    """What a photo's faces are found in, and cropped from."""
+
+    photo: Photo
+    reduction: int
+    frame: Image  # upright, 1 / reduction of the photo
+    pixels: Pixels | None  # None: decode again for regions
+
+    def regions(self, boxes: list[Box]) -> Iterator[Image]:
+        """(h, w, 3) uint8 RGB of each box of the upright photo, pixels; boxes lie within it."""
+        again = self.photo.finest() if self.pixels is None else nullcontext(self.pixels)
+        with again as pixels:
+            for box in boxes:
+                at = stored_box(box, self.photo.orientation, *self.photo.stored_size)
+                yield upright(pixels.region(at), self.photo.orientation)
 
 
 def decode_image(
@@ -69,13 +124,15 @@ def decode_image(
 
     JPEG, PNG, WebP, HEIC/HEIF, AVIF, TIFF, BMP and GIF (the first frame). ``min_side`` allows a
     reduced frame, see Photo.frame. Raises UnsupportedMedia (no photo), UnreadableMedia (damaged),
-    MediaTooLarge (more than ``max_pixels``).
+    MediaTooLarge (more than ``max_pixels``, or than ``budget.LIMIT_BYTES`` to decode).
     """
     return open_photo(data, max_pixels=max_pixels).frame(min_side)
 
 
 def open_photo(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
     """Read a photo's header, decode nothing. Raises as decode_image does."""
+    from memoria.media.pillow import opened, orientation, refuse_raw
+
     kind = photo_format(data)
     with opened(data, kind) as image:
         refuse_raw(image)
@@ -88,13 +145,3 @@ def open_photo(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
             f"the photo has {width} × {height} pixels, the limit is {max_pixels // 10**6} million"
         )
     return photo
-
-
-def _upright(image: Image, stored: int) -> Image:
-    turn, flip = _TURNS.get(stored, (None, None))
-    turned: Any = image
-    if turn is not None:
-        turned = cv2.rotate(turned, turn)
-    if flip is not None:
-        turned = cv2.flip(turned, flip)
-    return np.ascontiguousarray(turned)

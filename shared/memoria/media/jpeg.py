@@ -12,17 +12,18 @@ from memoria.errors import UnreadableMedia
 Image = NDArray[np.uint8]
 
 _SCALES = (8, 4, 2)  # the reductions for which libjpeg-turbo has fast inverse transforms
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, of any process
+_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _READABLE_SHARE = 0.5  # of the rows, below which a cut-off photo is not worth its faces
 _READABLE_SCANS = 2  # of a progressive file: the averages, and the first details
 
 
-def decode_jpeg(data: bytes, width: int, height: int, min_side: int | None = None) -> Image:
+def decode_jpeg(data: bytes, width: int, height: int, scale: int = 1) -> Image:
     """Grey or colour JPEG as stored, not turned. -> (h, w, 3) uint8 RGB.
 
-    With ``min_side`` the largest reduction (8, 4 or 2) that leaves the shorter side at least so
-    long. Raises UnreadableMedia when less than half of the photo is there.
+    At 1 / scale of its size: 1, 2, 4 or 8. Raises UnreadableMedia when less than half of the
+    photo is there.
     """
-    scale = reduction(min(width, height), min_side)
     smallest = {"min_width": -(-width // scale), "min_height": -(-height // scale)}
     try:
         return simplejpeg.decode_jpeg(data, "RGB", **smallest)  # type: ignore[no-any-return]
@@ -35,6 +36,27 @@ def reduction(side: int, min_side: int | None) -> int:
     if min_side is None:
         return 1
     return next((scale for scale in _SCALES if side // scale >= min_side), 1)
+
+
+def coefficient_bytes(data: bytes) -> float:
+    """What libjpeg keeps of every pixel until the last scan: 0 when the first scan has it all."""
+    at, kept, components = 2, 0.0, 0
+    while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        body = data[at + 4 : at + 2 + length]
+        if marker == 0xFF:  # fill bytes
+            at += 1
+            continue
+        if marker in _FRAMES and len(body) > 5:
+            progressive, components = marker in _PROGRESSIVE, body[5]
+            samples = [(v >> 4) * (v & 15) for v in body[7 : 7 + 3 * components : 3]]
+            kept = 2.0 * sum(samples) / max(samples, default=1)
+            if progressive:
+                return kept
+        if marker == 0xDA:
+            return kept if body[:1] != bytes([components]) else 0.0
+        at += 2 + length
+    return kept
 
 
 def _salvage(data: bytes, smallest: dict[str, int]) -> Image:

@@ -19,19 +19,34 @@ Image.MAX_IMAGE_PIXELS = None  # the limit is ours (decode.open_photo), checked 
 
 
 @contextmanager
-def opened(data: bytes, kind: str) -> Iterator[Image.Image]:
-    """The photo with its header read. What the decoders raise comes out as our Terminal errors."""
-    if kind == "HEIF":
-        _register_heif()
+def reading(kind: str) -> Iterator[None]:
+    """What the decoders raise comes out as our Terminal errors."""
     try:
-        with Image.open(io.BytesIO(data), formats=_plugins(kind)) as image:
-            yield image
+        yield
     except MemoriaError:
         raise
     except MemoryError as exc:
         raise MediaTooLarge("the photo needs more memory than there is") from exc
     except Exception as exc:  # Pillow's plugins raise a dozen kinds, struct.error among them
         raise UnreadableMedia(f"the {kind} is damaged") from exc
+
+
+@contextmanager
+def opened(data: bytes, kind: str) -> Iterator[Image.Image]:
+    """The photo with its header read. Raises UnreadableMedia, MediaTooLarge."""
+    if kind == "HEIF":
+        _register_heif()
+    with reading(kind), Image.open(io.BytesIO(data), formats=_plugins(kind)) as image:
+        yield image
+
+
+def loaded(data: bytes, kind: str, scale: int = 1) -> Image.Image:
+    """The photo decoded, a JPEG at 1 / scale of its size. Raises as ``opened`` does."""
+    with opened(data, kind) as image:
+        if scale > 1:
+            image.draft(image.mode, (image.width // scale, image.height // scale))
+        image.load()
+        return image
 
 
 def orientation(image: Image.Image, kind: str) -> int:
@@ -54,13 +69,16 @@ def refuse_raw(image: Image.Image) -> None:
         raise UnsupportedMedia("the file is a camera's RAW file, not a photo")
 
 
-def rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8: sixteen bits cut to eight; transparent becomes white, as it is shown."""
+def rgb(image: Image.Image, brightest: float = 255) -> NDArray[np.uint8]:
+    """(h, w, 3) uint8: sixteen bits cut to eight; transparent becomes white, as it is shown.
+
+    ``brightest`` is the largest value of the whole photo: floats reach 1 or 255.
+    """
     if image.mode == "I" or image.mode.startswith("I;16"):
         return _grey(np.asarray(image).astype(np.int64) >> 8)
     if image.mode == "F":
         values = np.nan_to_num(np.asarray(image))
-        return _grey(values * 255 if values.max(initial=0) <= 1 else values)
+        return _grey(values * 255 if brightest <= 1 else values)
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

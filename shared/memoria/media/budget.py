@@ -1,0 +1,49 @@
+"""How many bytes of decoded photos one process may hold at once.
+
+Several photos are answered at a time in a container of 2 GiB: large ones wait for each other
+here, small ones never wait.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from memoria.errors import MediaTooLarge
+
+MIB = 1 << 20
+LIMIT_BYTES = 800 * MIB  # of 2 GiB, of which models and libraries take up to 600 MiB
+FREE_BYTES = 48 * MIB  # a photo of 16 megapixels in RGB; what needs less is not counted
+
+
+class MemoryBudget:
+    """Bytes to lend; safe to use from several threads."""
+
+    def __init__(self, limit_bytes: int = LIMIT_BYTES, free_bytes: int = FREE_BYTES) -> None:
+        self.limit_bytes = limit_bytes
+        self._free_bytes = free_bytes
+        self._held = 0
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        """Wait until so many bytes are left, and hold them; never two of these in one thread.
+
+        Raises MediaTooLarge for more than there will ever be.
+        """
+        if size > self.limit_bytes:
+            raise MediaTooLarge(
+                f"decoding the photo takes {size // MIB} MiB, {self.limit_bytes // MIB} are allowed"
+            )
+        counted = size if size > self._free_bytes else 0
+        with self._changed:
+            self._changed.wait_for(lambda: counted == 0 or self._held + counted <= self.limit_bytes)
+            self._held += counted
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._held -= counted
+                self._changed.notify_all()
+
+
+BUDGET = MemoryBudget()
