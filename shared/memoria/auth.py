@@ -5,7 +5,6 @@ The signature scheme is that of https://www.standardwebhooks.com (v1, HMAC-SHA-2
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 import time
@@ -78,14 +77,17 @@ def _is_fresh(timestamp: str) -> bool:
 
 def _signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str:
     signed = b".".join((message_id.encode("utf-8", "surrogateescape"), timestamp.encode(), body))
-    return base64.b64encode(hmac.digest(_key(secret), signed, hashlib.sha256)).decode()
+    return base64.b64encode(hmac.digest(signing_key(secret), signed, hashlib.sha256)).decode()
 
 
-def _key(secret: str) -> bytes:
-    """``whsec_…`` secrets are base64, as the standard has it; any other is taken as it is."""
-    if secret.startswith(_PREFIX):
-        try:
-            return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-        except binascii.Error:
-            pass
-    return secret.encode()
+def signing_key(secret: str) -> bytes:
+    """The HMAC key: ``whsec_…`` is base64, as the standard has it; any other is taken as it is.
+
+    Raises ValueError where what follows ``whsec_`` is no base64, or nothing.
+    """
+    if not secret.startswith(_PREFIX):
+        return secret.encode()
+    key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    if not key:
+        raise ValueError("there is nothing after whsec_")
+    return key

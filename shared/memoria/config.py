@@ -19,6 +19,8 @@ from pydantic import (
     model_validator,
 )
 
+from memoria.auth import signing_key
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 PRIVATE_SUFFIXES = (".internal", ".local", ".localhost", ".test")
 OFF = "off"
@@ -43,6 +45,13 @@ def _is_private(host: str) -> bool:
         return ipaddress.ip_address(host).is_private
     except ValueError:
         return "." not in host or host.endswith(PRIVATE_SUFFIXES)
+
+
+def _check_signing_key(name: str, secret: SecretStr | None) -> None:
+    try:
+        signing_key(secret.get_secret_value() if secret else "")
+    except ValueError:
+        raise ValueError(f"{name.upper()}: must be base64 after whsec_") from None
 
 
 def _hosts(value: object) -> object:
@@ -110,6 +119,8 @@ class Settings(BaseModel):
         for name in ("supabase_service_role_key", "callback_secret", "webhook_secret"):
             if not getattr(self, name).get_secret_value():
                 raise ValueError(f"{name.upper()}: must not be empty")
+        for name in ("callback_secret", "webhook_secret", "webhook_secret_previous"):
+            _check_signing_key(name, getattr(self, name))
         return self
 
     @property

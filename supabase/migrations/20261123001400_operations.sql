@@ -42,6 +42,9 @@ begin
     return format('There is no setting %s.', p_key);
   elsif p_key like '%\_url' and not (p_value = 'null' or (p_value #>> '{}') ~ '^https?://') then
     return format('%s must be an http or https URL.', p_key);
+  elsif p_key = 'webhook_secret' and (p_value #>> '{}') like 'whsec\_%'
+    and (p_value #>> '{}') !~ '^whsec_([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[A-Za-z0-9+/=]=|[A-Za-z0-9+/]{4})$' then
+    return 'webhook_secret must be base64 after whsec_.';
   elsif p_key in ('process_url', 'cluster_url', 'webhook_secret') then
     return case when jsonb_typeof(p_value) not in ('string', 'null') then p_key || ' must be text.' end;
   elsif jsonb_typeof(p_value) <> jsonb_typeof(v_known) then

@@ -32,6 +32,18 @@ def test_every_problem_is_named_at_once_and_nothing_is_changed(db: Database) -> 
     assert db.service("configure", settings={}) == before
 
 
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_not*base64", "whsec_YWJj=", "whsec_YWJ"])
+def test_a_secret_that_could_sign_nothing_is_refused(db: Database, secret: str) -> None:
+    with pytest.raises(psycopg.Error, match="must be base64"):
+        db.service("configure", settings={"webhook_secret": secret})
+
+
+@pytest.mark.parametrize("secret", ["plain", "whsec_YWJj", "whsec_YWI=", "whsec_YQ=="])
+def test_both_forms_of_secret_are_kept(db: Database, secret: str) -> None:
+    db.service("configure", settings={"webhook_secret": secret})
+    assert db.value("select memoria.secret('webhook_secret')") == secret
+
+
 def test_secrets_go_to_vault_where_there_is_one(db: Database) -> None:
     db.do(
         "create schema vault; create table vault.secrets (id uuid default gen_random_uuid(),"

@@ -25,6 +25,12 @@ def test_four_variables_are_enough() -> None:
     assert str(settings.model_dir) == "/models/buffalo_l"
 
 
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_not*base64", "whsec_abc"])
+def test_a_secret_of_the_standard_form_must_be_base64(secret: str) -> None:
+    assert "WEBHOOK_SECRET: must be base64" in problems(WEBHOOK_SECRET=secret)
+    assert "CALLBACK_SECRET: must be base64" in problems(CALLBACK_SECRET=secret)
+
+
 def test_every_problem_is_named_at_once() -> None:
     text = problems(SUPABASE_URL="project", CALLBACK_SECRET="", DET_SIZE="many", USE_GPU="perhaps")
     lines = text.splitlines()[1:]
