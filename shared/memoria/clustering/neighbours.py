@@ -1,16 +1,15 @@
 """Each face's nearest faces, exactly, from half a matrix product in bounded memory."""
 
-from collections.abc import Iterator
+import threading
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.clustering.progress import Progress
 from memoria.clustering.rows import F32, Index
+from memoria.clustering.tiles import visit_tiles
 
 U64 = NDArray[np.uint64]
 
-TILE = 1024
 ROW_SHIFT = np.uint64(32)
 DISTANCE_BITS = np.uint64(0xFFFFFFFF)
 SLACK = 1e-6  # more than a float32 product of unit rows is ever off
@@ -22,36 +21,11 @@ def nearest_neighbours(rows: F32, count: int) -> tuple[F32, Index]:
     (n, d) float32 unit rows, 0 < count < n -> cosine distances (n, count) float32, 0..2, and row
     numbers (n, count). Each pair's product is computed once and serves both rows; what a tile
     holds that is no nearer than a row's ``count``-th best so far is passed over by one comparison.
-    Memory: two tiles and about 60 * n * count bytes.
+    Memory: the tiles and about 60 * n * count bytes.
     """
     nearest = _Nearest(len(rows), count)
-    progress = Progress("nearest_neighbours", len(rows))
-    for start, first, tile in tiles(rows, rows):
-        if first == start:
-            np.fill_diagonal(tile, -np.inf)
-            progress.report(start)
-        if start == 0:
-            nearest.expect(first, tile)
-        nearest.offer(start, first, tile)
-        if first != start:
-            nearest.offer(first, start, tile.T)
+    visit_tiles(rows, nearest.take, step="nearest_neighbours")
     return nearest.lists()
-
-
-def tiles(left: F32, right: F32) -> Iterator[tuple[int, int, F32]]:
-    """Products of blocks of rows, from the diagonal to the right: (start, first, similarities).
-
-    The tile belongs to rows start.. of ``left`` and rows first.. of ``right``; it is overwritten
-    by the next one.
-    """
-    buffer = np.empty(TILE * TILE, dtype=np.float32)
-    for start in range(0, len(left), TILE):
-        block = left[start : start + TILE]
-        for first in range(start, len(right), TILE):
-            other = right[first : first + TILE]
-            tile = buffer[: len(block) * len(other)].reshape(len(block), len(other))
-            np.matmul(block, other.T, out=tile)
-            yield start, first, tile
 
 
 class _Nearest:
@@ -64,6 +38,17 @@ class _Nearest:
         self.keys: list[U64] = []
         self.columns: list[NDArray[np.int32]] = []
         self.pending = 0
+        self.lock = threading.Lock()
+
+    def take(self, start: int, first: int, tile: F32) -> None:
+        """Notes a tile's pairs for both of their rows. Threads may call it at once."""
+        if first == start:
+            np.fill_diagonal(tile, -np.inf)
+        if start == 0:
+            self.expect(first, tile)
+        self.offer(start, first, tile)
+        if first != start:
+            self.offer(first, start, tile.T)
 
     def expect(self, first: int, tile: F32) -> None:
         """Raises the floor of a tile's columns: ``count`` groups each hold one that reaches it."""
@@ -71,7 +56,9 @@ class _Nearest:
         if group:
             groups = tile[: group * self.count].reshape(self.count, group, -1)
             floor = groups.max(axis=1).min(axis=0) - SLACK
-            self.floor[first : first + tile.shape[1]] = floor
+            with self.lock:
+                known = self.floor[first : first + tile.shape[1]]
+                np.maximum(known, floor, out=known)
 
     def offer(self, start: int, first: int, tile: F32) -> None:
         """Notes what in a tile may be among the best of its rows, which begin at ``start``."""
@@ -82,11 +69,13 @@ class _Nearest:
             column, row = np.divmod(np.flatnonzero(above.T), tile.shape[0])
         distance = np.maximum(1 - tile[row, column], 0)
         bits = distance.view(np.uint32).astype(np.uint64)  # not negative: they sort as floats do
-        self.keys.append(((row + start).astype(np.uint64) << ROW_SHIFT) | bits)
-        self.columns.append((column + first).astype(np.int32))
-        self.pending += len(row)
-        if self.pending > self.rows * self.count:
-            self.settle()
+        keys = ((row + start).astype(np.uint64) << ROW_SHIFT) | bits
+        with self.lock:
+            self.keys.append(keys)
+            self.columns.append((column + first).astype(np.int32))
+            self.pending += len(row)
+            if self.pending > self.rows * self.count:
+                self.settle()
 
     def settle(self) -> None:
         """Raises the floors to each row's ``count``-th best, drops what is below."""

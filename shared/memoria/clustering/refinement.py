@@ -74,11 +74,11 @@ def _parts(
     if len(rows) > LARGEST_SPLIT:
         return np.where(misfit, np.cumsum(misfit), 0)
     from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import squareform
 
-    one, other = np.triu_indices(len(rows), 1)
-    distance = 1 - (rows @ rows.T)[one, other].astype(np.float64)
-    distance += thresholds.same_photo * same_photo[one, other]
-    tree = linkage(np.maximum(distance, 0), "average")
+    distance = 1 - rows @ rows.T + np.float32(thresholds.same_photo) * same_photo
+    pairs = squareform(np.maximum(distance, 0), checks=False)
+    tree = linkage(pairs.astype(np.float64), "average")
     parts: Index = fcluster(tree, 1 - thresholds.sure, "distance").astype(np.intp) - 1
     return parts
 

@@ -17,9 +17,9 @@ apart by d. Four steps, each exact:
 import numpy as np
 
 from memoria.clustering.edges import Edges, components, edges_between, joined, shortest_forest
-from memoria.clustering.neighbours import SLACK, TILE, nearest_neighbours, tiles
-from memoria.clustering.progress import Progress
+from memoria.clustering.neighbours import SLACK, nearest_neighbours
 from memoria.clustering.rows import F32, Index
+from memoria.clustering.tiles import visit_tiles
 
 LIST_LENGTH = 16
 GROUPS = 2048
@@ -81,19 +81,27 @@ def shortcuts(rows: F32, core: F32, radius: F32, part: Index, tree: Edges) -> li
     group, bound = path_bounds(tree, part)
     chosen = np.flatnonzero(radius < bound.max())
     chosen = chosen[np.argsort(group[chosen], kind="stable")]
-    some, floor = rows[chosen], 1 - SLACK - bound
-    progress = Progress("spanning_tree", len(chosen))
     found: list[Edges] = []
-    for start, first, tile in tiles(some, some):
-        left, right = chosen[start : start + TILE], chosen[first : first + TILE]
-        above = tile > floor[group[left]][:, group[right]]
+
+    def take(start: int, first: int, tile: F32) -> None:
+        left, right = chosen[start : start + len(tile)], chosen[first : first + tile.shape[1]]
+        above = tile > _floors(bound, group[left], group[right])[:, None]
         row, column = np.divmod(np.flatnonzero(above), tile.shape[1])
         one, other = left[row], right[column]
         edges = edges_between(one, other, np.clip(1 - tile[row, column], 0, 2), core)
         shorter = edges.reach <= bound[group[one], group[other]]
         found.append(edges.at(shorter & (part[one] != part[other])))
-        progress.report(start)
+
+    visit_tiles(rows[chosen], take, step="spanning_tree")
     return found
+
+
+def _floors(bound: F32, left: Index, right: Index) -> F32:
+    """The least similarity of each row to a tile that can matter. (m,), (k,) -> (m,)."""
+    some, where = np.unique(left, return_inverse=True)
+    longest = bound[np.ix_(some, np.unique(right))].max(axis=1)
+    floors: F32 = (1 - SLACK - longest)[where]
+    return floors
 
 
 def path_bounds(tree: Edges, part: Index) -> tuple[Index, F32]:
