@@ -15,7 +15,7 @@ from memoria.media.budget import BUDGET
 from memoria.media.formats import photo_format
 from memoria.media.jpeg import coefficient_bytes, decode_jpeg, reduction
 from memoria.media.orientation import Box, stored_box, upright
-from memoria.media.stored import BYTES_PER_PIXEL, ArrayPixels, Pixels, stored_pixels
+from memoria.media.stored import DECODED_BYTES, DECODING_BYTES, ArrayPixels, Pixels, stored_pixels
 
 Image = NDArray[np.uint8]
 
@@ -47,7 +47,7 @@ class Photo:
         is at least so long. Raises UnreadableMedia, MediaTooLarge.
         """
         scale = reduction(min(self.stored_size), min_side)
-        with BUDGET.hold(self._bytes_needed(scale)):
+        with BUDGET.hold(self.bytes_needed(scale if self.format == "JPEG" else 1, scale)):
             pixels = self._stored(scale)
             stored = pixels.frame(scale // pixels.reduction)
             del pixels  # before a turned copy is made
@@ -63,7 +63,7 @@ class Photo:
         if self.format == "JPEG" and self._pixels > _KEPT_WHOLE:
             yield LoadedPhoto(self, scale, self.frame(min_side), None)
             return
-        with BUDGET.hold(self._bytes_needed(1)):
+        with BUDGET.hold(self.bytes_needed(1, scale)):
             pixels = self._stored(1)
             frame = upright(pixels.frame(scale), self.orientation)
             yield LoadedPhoto(self, scale, frame, pixels)
@@ -71,8 +71,9 @@ class Photo:
     @contextmanager
     def finest(self) -> Iterator[Pixels]:
         """The stored pixels of a large JPEG, in the least reduction that memory allows."""
-        scale = next(s for s in (1, 2, 4, 8) if self._bytes_needed(s) <= BUDGET.limit_bytes)
-        with BUDGET.hold(self._bytes_needed(scale)):
+        needs = {scale: self.bytes_needed(scale, scale) for scale in (8, 4, 2, 1)}
+        scale = min((s for s in needs if needs[s] <= BUDGET.limit_bytes), default=8)
+        with BUDGET.hold(needs[scale]):
             yield self._stored(scale)
 
     def _stored(self, scale: int) -> Pixels:
@@ -89,14 +90,15 @@ class Photo:
     def _is_plain_jpeg(self) -> bool:
         return self.format == "JPEG" and self.mode in {"L", "RGB"}
 
-    def _bytes_needed(self, scale: int) -> int:
-        """At most, while decoding at this reduction."""
-        if self.format != "JPEG":
-            return self._pixels * BYTES_PER_PIXEL[self.format]
-        output = 3 if self._is_plain_jpeg else 7
-        turned = 3 if self.orientation != 1 else 0
-        held = coefficient_bytes(self.data)
-        return round(self._pixels * max(held + output / scale**2, (output + turned) / scale**2))
+    def bytes_needed(self, decoded_at: int, scale: int) -> int:
+        """At most, to decode at one reduction and make a frame at the same or a greater one."""
+        if self.format == "JPEG":
+            decoded = (3 if self._is_plain_jpeg else 7) / decoded_at**2
+            decoding = decoded + coefficient_bytes(self.data)
+        else:
+            decoded, decoding = DECODED_BYTES, DECODING_BYTES[self.format]
+        frame = 3 / scale**2
+        return round(self._pixels * max(decoding, decoded + frame, 2 * frame))
 
 
 @dataclass(frozen=True, slots=True)

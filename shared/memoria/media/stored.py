@@ -20,9 +20,10 @@ Image = NDArray[np.uint8]
 
 _BAND = 1_000_000  # pixels converted at a time
 
-# What decoding and a full RGB frame take at most, of every format but JPEG
-# (tests/unit/media/test_memory.py holds decoding to it).
-BYTES_PER_PIXEL = {"PNG": 8, "BMP": 8, "GIF": 8, "WEBP": 8, "TIFF": 12, "HEIF": 12, "AVIF": 12}
+# Bytes of memory for a pixel while a format's decoder runs, at most over its layouts; measured,
+# and held to by tests/unit/media/test_memory.py. JPEG's are told by its header.
+DECODING_BYTES = {"PNG": 4, "BMP": 4, "GIF": 4, "WEBP": 8.5, "TIFF": 12, "HEIF": 8.5, "AVIF": 12}
+DECODED_BYTES = 4  # and of what it leaves
 
 
 class Pixels(Protocol):
