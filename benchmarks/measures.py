@@ -1,8 +1,9 @@
 """Rows of results, and how times are taken on a machine that others use as well."""
 
+import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 
@@ -32,14 +33,27 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def alternated(calls: list[Callable[[], object]], rounds: int) -> list[float]:
-    """Seconds of each call, taken in turns so that a busy minute meets all of them.
+def cpu_of_children(call: Callable[[], object]) -> float:
+    """CPU seconds of the processes that a call starts and waits for: the same on a busy machine."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    call()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    The mean of the fastest third of the rounds: on a shared machine the slow ones tell about the
-    neighbours.
-    """
+
+def alternated(
+    calls: list[Callable[[], object]],
+    rounds: int,
+    clock: Callable[[Callable[[], object]], float] = seconds,
+) -> list[float]:
+    """What each call takes by the clock, in turns so that a busy minute meets all of them."""
     for call in calls:
         call()
-    times = [[seconds(call) for call in calls] for _ in range(rounds)]
-    keep = max(1, rounds // 3)
-    return [statistics.mean(sorted(column)[:keep]) for column in zip(*times, strict=True)]
+    times = [[clock(call) for call in calls] for _ in range(rounds)]
+    return [quickest(column) for column in zip(*times, strict=True)]
+
+
+def quickest(times: Iterable[float]) -> float:
+    """The mean of the fastest third: on a shared machine the slow ones tell about neighbours."""
+    ordered = sorted(times)
+    return statistics.mean(ordered[: max(1, len(ordered) // 3)])

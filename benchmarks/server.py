@@ -70,6 +70,7 @@ class Server:
     url: str
     pid: int
     ready_seconds: float
+    ready_cpu_seconds: float = 0.0
 
     def process(self, media_url: str, name: str = "photo") -> dict[str, object]:
         """One direct request. Raises for anything but a full answer."""
@@ -77,6 +78,11 @@ class Server:
         answer = httpx.post(f"{self.url}/process", json=body, timeout=300, headers=authorised())
         answer.raise_for_status()
         return dict(json.loads(answer.text))
+
+    @property
+    def cpu_seconds(self) -> float:
+        """CPU time that the process and its children have spent."""
+        return sum(_ticks(pid) for pid in _family(self.pid)) / os.sysconf("SC_CLK_TCK")
 
     @property
     def megabytes(self) -> float:
@@ -113,7 +119,9 @@ def serve(
     try:
         wait_for(f"http://127.0.0.1:{port}{path}", process)
         taken = time.perf_counter() - started
-        yield Server(f"http://127.0.0.1:{port}", process.pid, taken)
+        server = Server(f"http://127.0.0.1:{port}", process.pid, taken)
+        server.ready_cpu_seconds = server.cpu_seconds
+        yield server
     finally:
         process.terminate()
         process.wait(20)
@@ -152,6 +160,12 @@ def _family(pid: int) -> list[int]:
     except OSError:
         return []
     return [pid, *(each for child in children for each in _family(int(child)))]
+
+
+def _ticks(pid: int) -> int:
+    """User and system time, in clock ticks (proc_pid_stat(5), fields 14 and 15)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def _resident(pid: int) -> int:

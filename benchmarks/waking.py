@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import photos
-from benchmarks.measures import Row, alternated, seconds
+from benchmarks.measures import Row, alternated, cpu_of_children, quickest, seconds
 from benchmarks.server import PLAIN, ROOT, Server, SlowStorage, serve
 from memoria.faces.mapped import make_mapped
 
@@ -19,21 +19,27 @@ def cold_start(pack: Path) -> list[Row]:
     """From exec to /ready, against a plain function that builds FaceAnalysis."""
     plain_environ = {"MODEL_DIR": str(pack)}
     environ = {"MODEL_DIR": str(_as_in_the_image(pack))}
-    ours_s, plain_s = [], []
-    for _ in range(6):  # the first round fills the page cache and compiles bytecode
-        with serve("process", FUNCTIONS / "process" / "main.py", environ) as server:
-            ours_s.append(server.ready_seconds)
-            started = server.megabytes
-        with serve("process", PLAIN, plain_environ) as server:
-            plain_s.append(server.ready_seconds)
-            plain = server.megabytes
-    quick, slow = (statistics.median(sorted(times[1:])[:3]) for times in (ours_s, plain_s))
+    process = FUNCTIONS / "process" / "main.py"
+    starts = [
+        (_start(process, environ), _start(PLAIN, plain_environ))
+        for _ in range(9)  # the first round fills the page cache and compiles bytecode
+    ][1:]
+    ours, plain = ([quickest(values) for values in zip(*runs, strict=True)]
+                   for runs in zip(*starts, strict=True))  # fmt: skip
     return [
-        Row("exec to /ready / a plain function that builds FaceAnalysis", quick / slow, limit=0.5,
-            detail=f"{quick:.2f} s against {slow:.2f} s"),
-        Row("memory after start, process", started, "MB", 700,
-            detail=f"the plain function: {plain:.0f} MB"),
+        Row("exec to /ready / a plain function that builds FaceAnalysis", ours[0] / plain[0],
+            limit=0.5, detail=f"{ours[0]:.2f} s against {plain[0]:.2f} s"),
+        Row("the same in CPU time", ours[1] / plain[1],
+            detail=f"{ours[1]:.2f} s against {plain[1]:.2f} s"),
+        Row("memory after start, process", ours[2], "MB", 700,
+            detail=f"the plain function: {plain[2]:.0f} MB"),
     ]  # fmt: skip
+
+
+def _start(source: Path, environ: dict[str, str]) -> tuple[float, float, float]:
+    """Seconds and CPU seconds from exec to /ready, and megabytes then."""
+    with serve("process", source, environ) as server:
+        return server.ready_seconds, server.ready_cpu_seconds, server.megabytes
 
 
 def _as_in_the_image(pack: Path) -> Path:
@@ -57,18 +63,22 @@ def cluster_start(_: Path) -> list[Row]:
         "print(*[m for m in ('hdbscan', 'onnxruntime', 'cv2', 'insightface') if m in sys.modules])"
     )
     whole = (
-        "import functions_framework, memoria.services, supabase;"
-        "from memoria.clustering import hdbscan_labels; import hdbscan"
+        "import functions_framework, memoria.services, memoria.recluster, memoria.callback;"
+        "import memoria.store.jobs, memoria.clustering, supabase, hdbscan"
     )
-    ours, least = alternated(
-        [lambda: _python(whole), lambda: _python("import hdbscan, supabase")], 6
-    )
+    peer = "import hdbscan, supabase"
+    ours, least, framed = alternated(
+        [lambda: _python(whole), lambda: _python(peer),
+         lambda: _python(f"import functions_framework; {peer}")],
+        6, cpu_of_children,
+    )  # fmt: skip
     return [
         Row("cluster: exec to /health", statistics.median(sorted(times)[:3]), "s"),
         Row("cluster: of hdbscan, onnxruntime, cv2, insightface imported by then",
             len(loaded.split()), "", 0, detail=loaded),
-        Row("cluster: whole import / import hdbscan, supabase", ours / least, limit=1.1,
-            detail=f"{ours:.2f} s against {least:.2f} s"),
+        Row("cluster: whole import / import hdbscan, supabase, in CPU time", ours / least,
+            limit=1.1, detail=f"{ours:.2f} s against {least:.2f} s; {framed:.2f} s "
+            "with functions-framework on that side too"),
     ]  # fmt: skip
 
 

@@ -6,13 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from memoria import log
-from memoria.callback import Callback
 from memoria.config import Settings
 from memoria.contracts import ClusterRequest, Json, PhotoFaces, ProcessRequest
 from memoria.http import Service
 from memoria.lazy import Lazy
-from memoria.store.client import open_client
-from memoria.store.jobs import JobStore
 
 if TYPE_CHECKING:
     from memoria.faces.types import FaceEngine
@@ -86,10 +83,13 @@ def _open_pack(settings: Settings) -> "FaceEngine":
 def _process_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "ProcessPipeline":
     # Weights load without the interpreter's lock: what is imported meanwhile costs no time.
     loading = ThreadPoolExecutor(1).submit(engine)
+    from memoria.callback import Callback
     from memoria.media.gcs import fetch_object as fetch_from_gcs
     from memoria.media.hosts import AllowedHosts
     from memoria.media.source import MediaSource
     from memoria.pipeline import ProcessPipeline
+    from memoria.store.client import open_client
+    from memoria.store.jobs import JobStore
     from memoria.store.storage import sign_url
 
     client = open_client(settings)
@@ -129,7 +129,10 @@ def _find_faces(settings: Settings, engine: "FaceEngine") -> Callable[[bytes], P
 
 
 def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
+    from memoria.callback import Callback
     from memoria.recluster import ClusterPipeline
+    from memoria.store.client import open_client
+    from memoria.store.jobs import JobStore
 
     jobs = JobStore(open_client(settings))
     return ClusterPipeline(jobs=jobs, callback=Callback(jobs, settings), settings=settings)
