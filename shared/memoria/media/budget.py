@@ -4,6 +4,7 @@ Several photos are answered at a time in a container of 2 GiB: large ones wait f
 here, small ones never wait.
 """
 
+import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,9 +42,18 @@ class MemoryBudget:
         try:
             yield
         finally:
+            if counted:
+                give_back_memory()
             with self._changed:
                 self._held -= counted
                 self._changed.notify_all()
+
+
+def give_back_memory() -> None:
+    """What was freed, to the system: glibc keeps it for the thread that had it."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 BUDGET = MemoryBudget()

@@ -66,7 +66,12 @@ class Photo:
         with BUDGET.hold(self.bytes_needed(1, scale)):
             pixels = self._stored(1)
             frame = upright(pixels.frame(scale), self.orientation)
-            yield LoadedPhoto(self, scale, frame, pixels)
+            loaded = LoadedPhoto(self, scale, frame, pixels)
+            del pixels
+            try:
+                yield loaded
+            finally:
+                loaded.pixels = None  # before the next one may start
 
     @contextmanager
     def finest(self) -> Iterator[Pixels]:
@@ -101,7 +106,7 @@ class Photo:
         return round(self._pixels * max(decoding, decoded + frame, 2 * frame))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LoadedPhoto:
     """What a photo's faces are found in, and cropped from."""
 
@@ -139,7 +144,7 @@ def open_photo(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
     with opened(data, kind) as image:
         refuse_raw(image)
         width, height = image.size
-        photo = Photo(data, kind, image.mode, (width, height), orientation(image, kind))
+        photo = Photo(data, kind, image.mode, (width, height), orientation(image, data, kind))
     if width < 1 or height < 1:
         raise UnreadableMedia("the photo has no pixels")
     if width * height > max_pixels or max(width, height) > _MAX_SIDE:

@@ -49,15 +49,28 @@ def loaded(data: bytes, kind: str, scale: int = 1) -> Image.Image:
         return image
 
 
-def orientation(image: Image.Image, kind: str) -> int:
-    """The EXIF orientation, 1 to 8, that is still to be applied after loading."""
+def orientation(image: Image.Image, data: bytes, kind: str) -> int:
+    """The EXIF orientation, 1 to 8, that is still to be applied after loading; decodes nothing."""
     if kind in _TURNED_WHEN_LOADED:
         return 1
-    try:
-        value = image.getexif().get(_ORIENTATION, 1)
+    if kind == "PNG" and (found := _exif_chunk(data)):
+        image.info["exif"] = b"Exif\0\0" + found
+    try:  # the base's method: PNG's own decodes the whole photo to see what comes after the pixels
+        value = Image.Image.getexif(image).get(_ORIENTATION, 1)
     except Exception:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _exif_chunk(data: bytes) -> bytes:
+    """A PNG's eXIf, wherever it lies, or nothing."""
+    at = 8
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if kind == b"eXIf":
+            return data[at + 8 : at + 8 + length]
+        at += 12 + length
+    return b""
 
 
 def refuse_raw(image: Image.Image) -> None:

@@ -100,6 +100,20 @@ def test_all_eight_orientations_come_out_upright(kind: str, orientation: int) ->
     assert is_scene(decode_image(data))
 
 
+def test_a_png_may_tell_its_orientation_after_its_pixels() -> None:
+    data = saved(scene().transpose(Image.Transpose.ROTATE_90), "PNG", exif=exif(6))
+    start = data.index(b"eXIf") - 4
+    chunk = data[start : start + 12 + int.from_bytes(data[start : start + 4], "big")]
+    rest = data.replace(chunk, b"")
+    end = rest.rindex(b"IEND") - 4
+    assert is_scene(decode_image(rest[:end] + chunk + rest[end:]))
+
+
+def test_a_header_is_read_without_decoding() -> None:
+    whole = saved(scene(), "PNG")
+    assert open_photo(whole[: whole.index(b"IDAT") + 4]).size == (WIDTH, HEIGHT)
+
+
 @pytest.mark.parametrize("orientation", STORED)
 def test_heif_turns_by_its_own_box_and_only_once(orientation: int) -> None:
     turn = STORED[orientation]
