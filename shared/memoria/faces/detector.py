@@ -35,15 +35,18 @@ class Detector:
         height, width = self._session.get_inputs()[0].shape[2:]
         return (width, height) if isinstance(width, int) and isinstance(height, int) else None
 
-    @property
-    def multiple(self) -> int:
-        """Both sides of a canvas are multiples of this, pixels."""
-        return self._strides[-1]
+    def canvas_size(self, width: int, height: int) -> tuple[int, int]:
+        """The smallest canvas that the network takes for such an image, or the only one."""
+        multiple = self._strides[-1]
+        return self.fixed_size or (
+            -(-width // multiple) * multiple,
+            -(-height // multiple) * multiple,
+        )
 
     def detect(self, canvas: Image, threshold: float) -> Detections:
         """Candidates at or over the threshold, before suppression, in the canvas's pixels.
 
-        canvas (h, w, 3) uint8 RGB, both sides multiples of ``multiple``.
+        canvas (h, w, 3) uint8 RGB, of a ``canvas_size``.
         """
         height, width = canvas.shape[:2]
         blob = cv2.dnn.blobFromImage(canvas, 1 / _STD, (width, height), (_MEAN,) * 3)

@@ -13,7 +13,7 @@ from memoria.faces.normalisation import input_mean_and_std
 from memoria.faces.passes import Search
 from memoria.faces.quality import quality
 from memoria.faces.recogniser import Recogniser, aligned_crop
-from memoria.faces.session import open_session
+from memoria.faces.session import GPU, open_session
 from memoria.faces.types import F32, Face, Image
 from memoria.faces.weights import locate
 
@@ -92,9 +92,9 @@ def open_engine(
     name = folder.resolve().name
     files = locate(folder, name)
     detector = Detector(open_session(files.detector, threads=threads, use_gpu=use_gpu))
+    session = open_session(files.recogniser, threads=threads, use_gpu=use_gpu)
     recogniser = Recogniser(
-        open_session(files.recogniser, threads=threads, use_gpu=use_gpu),
-        *input_mean_and_std(files.recogniser),
+        session, *input_mean_and_std(files.recogniser), on_gpu=GPU in session.get_providers()
     )
     return Engine(name, Search(detector, det_size, threshold), recogniser, max_faces)
 

@@ -84,10 +84,14 @@ class Search:
 
     def _detect(self, image: Image) -> Detections:
         """The image at the top left of a black canvas of a size that the detector takes."""
-        multiple = self.detector.multiple
-        height, width = (-(-side // multiple) * multiple for side in image.shape[:2])
-        canvas = np.zeros((height, width, 3), np.uint8)
-        canvas[: image.shape[0], : image.shape[1]] = image
+        height, width = image.shape[:2]
+        canvas_width, canvas_height = self.detector.canvas_size(width, height)
+        fit = min(canvas_width / width, canvas_height / height)
+        if fit < 1:
+            small = _resized(image, max(1, int(fit * max(width, height))))
+            return self._detect(small).scaled(width / small.shape[1], height / small.shape[0])
+        canvas = np.zeros((canvas_height, canvas_width, 3), np.uint8)
+        canvas[:height, :width] = image
         return self.detector.detect(canvas, self.threshold)
 
 

@@ -15,28 +15,34 @@ from memoria.faces.geometry import CROP_PX
 from memoria.faces.types import F32, Image
 
 BATCH = 4
+GPU_BATCH = 16  # enough to fill one; the last batch is padded, which costs a GPU next to nothing
 
 
 class Recogniser:
     """One ArcFace network in an ONNX Runtime session."""
 
-    def __init__(self, session: Any, mean: float, std: float) -> None:
+    def __init__(self, session: Any, mean: float, std: float, *, on_gpu: bool = False) -> None:
         source = session.get_inputs()[0]
         if list(source.shape[2:]) != [CROP_PX, CROP_PX]:
             raise ValueError(f"a recogniser takes crops of {CROP_PX} pixels, not {source.shape}")
         self._session = session
         self._input = source.name
-        self._batch = 1 if source.shape[0] == 1 else BATCH
+        fixed = source.shape[0] if isinstance(source.shape[0], int) else 0
+        self._batch = fixed or (GPU_BATCH if on_gpu else BATCH)
+        self._pads = on_gpu or bool(fixed)
         self._mean, self._std = mean, std
 
     def embed(self, crops: NDArray[np.uint8]) -> F32:
         """(n, 112, 112, 3) uint8 RGB -> (n, 512) raw vectors: their length says something too."""
         if not len(crops):
             return np.empty((0, 512), np.float32)
-        return np.concatenate([self._run(batch) for batch in self._batches(crops)])
+        return np.concatenate([self._run(batch) for batch in self._batches(crops)])[: len(crops)]
 
     def _batches(self, crops: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-        """Full batches, then what is left one by one: padding would cost as much as it computes."""
+        """Full batches, then what is left: padded, or on a CPU, where that costs, one by one."""
+        missing = -len(crops) % self._batch
+        if missing and self._pads:
+            crops = np.concatenate([crops, np.zeros((missing, *crops.shape[1:]), np.uint8)])
         whole = len(crops) - len(crops) % self._batch
         for start in range(0, whole, self._batch):
             yield crops[start : start + self._batch]

@@ -8,13 +8,8 @@ several projects that fetch the release itself. InsightFace licenses these weigh
 non-commercial research only.
 """
 
-import argparse
 import hashlib
 import sys
-import tempfile
-import urllib.error
-import urllib.request
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,6 +90,8 @@ def find_or_fetch(pack: str, dest: Path, *, progress: Progress | None = None) ->
     What is there is checked too, and fetched again when its bytes are not the known ones. Raises
     WeightsUnavailable for an unknown pack, without a network (within seconds), or for wrong bytes.
     """
+    import tempfile  # not for those who only open what is there: a tenth of a second, all in all
+
     wanted = _known(pack).files
     if all(_intact(dest / name, digest) for name, digest in wanted.items()):
         return dest
@@ -144,6 +141,9 @@ def _intact(path: Path, digest: str) -> bool:
 
 
 def _download(url: str, into: IO[bytes], progress: Progress | None) -> None:
+    import urllib.error
+    import urllib.request
+
     try:
         with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:  # noqa: S310 - https
             total = int(response.headers.get("content-length") or 0)
@@ -157,6 +157,8 @@ def _download(url: str, into: IO[bytes], progress: Progress | None) -> None:
 
 
 def _unpack(archive: IO[bytes], wanted: dict[str, str], dest: Path) -> None:
+    import zipfile
+
     try:
         with zipfile.ZipFile(archive) as pack:
             members = {Path(name).name: name for name in pack.namelist()}
@@ -185,6 +187,8 @@ def _write(stream: IO[bytes], path: Path, digest: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """``python -m memoria.faces.weights DEST [--pack buffalo_l] [--from gs://bucket/prefix]``."""
+    import argparse
+
     parser = argparse.ArgumentParser(prog="memoria.faces.weights", description=main.__doc__)
     parser.add_argument("dest", type=Path)
     parser.add_argument("--pack", default="buffalo_l", choices=sorted(PACKS))
