@@ -5,16 +5,30 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thresholds:
-    """Cosine similarities at which the second pass decides, for vectors of one model."""
+    """Cosine similarities at which the second pass decides, for vectors of one model.
 
-    sure: (
-        float  # groups are one person from this mean similarity on: 1 of 20,000 pairs of strangers
-    )
-    link: float  # they may be, if no other group is near: 1 of 2,000 pairs of strangers
+    Two are measured; the margins are multiples of the band between them, so that they shrink with
+    it for models whose similarities are crowded together.
+    """
+
+    sure: float  # groups are one person from here on: 1 in 20,000 pairs of strangers
+    link: float  # they may be, if no other group is near: 1 in 2,000 pairs of strangers
     source: str  # where the two come from, or "unverified: …"
-    margin: float = 0.08  # how much less similar the next best group must be, for a group
-    face_margin: float = 0.15  # and for a single face that is in no group
-    same_photo: float = 0.2  # how much more similar faces of one photo must be to be one person
+
+    @property
+    def margin(self) -> float:
+        """How much less similar the next best group must be, for a group."""
+        return self.sure - self.link
+
+    @property
+    def face_margin(self) -> float:
+        """And for a single face that is in no group: twice as much, it is one look only."""
+        return 2 * self.margin
+
+    @property
+    def same_photo(self) -> float:
+        """How much more similar faces of one photo must be to be one person."""
+        return 2 * self.margin
 
 
 UNVERIFIED = "unverified: run `memoria calibrate`"
@@ -38,9 +52,7 @@ THRESHOLDS: dict[str, Thresholds] = {
     "buffalo_sc": UNKNOWN,
     "antelopev2": UNKNOWN,
     "scrfd2.5g_mobilefacenet": MEASURED,
-    "dlib": Thresholds(
-        sure=0.94, link=0.93, margin=0.01, face_margin=0.02, same_photo=0.02, source=UNVERIFIED
-    ),
+    "dlib": Thresholds(sure=0.94, link=0.93, source=UNVERIFIED),
 }
 
 
