@@ -15,7 +15,8 @@ from memoria.faces.geometry import Detections, joined, suppressed, turned_back
 from memoria.faces.types import Image
 
 CLOSE_UP_PX = 128  # long side of the pass that sees faces which fill the photo
-MAX_ENLARGEMENT = 2  # of photos smaller than a pass: more shows nothing new
+MAX_ENLARGEMENT = 2  # of photos smaller than a pass: more shows nothing new,
+SMALLEST_PX = 320  # unless the photo is tiny: detectors are weak on faces of few pixels
 _SURE = 0.8  # a photo whose best face scores less may lie on its side: turned faces score 0.5..0.78
 _QUICK = 0.4  # of the main pass's sides, for the looks that only tell how the photo lies
 _TINY_PX = 24  # faces this small on the main canvas, and so many of them, announce a crowd
@@ -78,7 +79,8 @@ class Search:
                 yield self._detect(tile).moved(x, y).scaled(*(1 / s for s in scale))
 
     def _look(self, image: Image, long_side: int) -> Detections:
-        small = _resized(image, min(long_side, MAX_ENLARGEMENT * max(image.shape[:2])))
+        largest = max(MAX_ENLARGEMENT * max(image.shape[:2]), SMALLEST_PX)
+        small = _resized(image, min(long_side, largest))
         back = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
         return self._detect(small).scaled(*back)
 

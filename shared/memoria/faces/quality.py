@@ -30,7 +30,7 @@ def quality(found: Detections, crops: list[Image], norms: F32, model: str) -> F3
         logits = columns @ WEIGHTS + np.float32(BIAS)
     else:
         logits = columns @ WEIGHTS_WITHOUT_LENGTH + np.float32(BIAS_WITHOUT_LENGTH)
-    chances: F32 = 1 / (1 + np.exp(-logits))
+    chances: F32 = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
     return chances
 
 
@@ -38,7 +38,8 @@ def features(found: Detections, crops: list[Image], norms: F32, model: str) -> F
     """(n, 6) the columns of FEATURES; ``found`` in pixels of the full photo."""
     usual = USUAL_NORMS.get(model)
     length = np.log(np.maximum(norms, 1e-6) / usual) if usual else np.zeros(len(found))
-    small = np.clip(np.log2(magnifications(crop_transforms(found.landmarks))), 0, 4)
+    enlarged = magnifications(crop_transforms(found.landmarks))
+    small = np.log2(np.clip(enlarged, 1, 16))
     sharpness = [_sharpness(crop) for crop in crops]
     columns = [found.scores, small, *_pose(found.landmarks), sharpness, np.clip(length, -2, 0.5)]
     return np.stack(columns, axis=1).astype(np.float32)

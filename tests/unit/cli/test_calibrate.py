@@ -1,0 +1,51 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).parents[4] / "shared"
+PACK = SHARED / "models/scrfd2.5g_mobilefacenet"
+PORTRAITS = SHARED / "events/portraits"
+
+
+def calibrate(labels: Path, photos: Path = PORTRAITS) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-c",
+        "import sys, memoria.cli; sys.exit(memoria.cli.main())",
+        "calibrate",
+        str(photos),
+    ]
+    command += ["--labels", str(labels), "--model-dir", str(PACK)]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=Path(__file__).parents[3] / "shared",
+    )
+
+
+@pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
+def test_thresholds_are_measured_on_a_handful_of_portraits(tmp_path: Path) -> None:
+    everyone = json.loads((PORTRAITS / "labels.json").read_text())["photos"]
+    several = {who for who in everyone.values() if list(everyone.values()).count(who) > 2}
+    few = [name for name, who in everyone.items() if who in several][:60]
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({name: everyone[name] for name in few}))
+    done = calibrate(labels)
+    assert done.returncode == 0, done.stderr
+    (measured,) = json.loads(done.stdout).values()
+    assert "60 photos" in measured["source"]
+
+
+@pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
+def test_labels_of_photos_that_are_not_there_are_one_plain_sentence(tmp_path: Path) -> None:
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"gone.jpg": "Ann"}))
+    done = calibrate(labels, tmp_path)
+    assert done.returncode == 2
+    assert "no face was found" in done.stderr

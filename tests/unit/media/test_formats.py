@@ -1,0 +1,49 @@
+import pytest
+
+from memoria.errors import UnreadableMedia, UnsupportedMedia
+from memoria.media.formats import OTHERS, photo_format
+
+
+def iso(major: bytes, *compatible: bytes) -> bytes:
+    body = b"ftyp" + major + b"\0\0\0\0" + b"".join(compatible)
+    return (len(body) + 4).to_bytes(4, "big") + body
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\xff\xd8\xff\xe1rest", "JPEG"),
+        (b"\x89PNG\r\n\x1a\nrest", "PNG"),
+        (b"GIF89a", "GIF"),
+        (b"BM....", "BMP"),
+        (b"MM\0*....", "TIFF"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "WEBP"),
+        (iso(b"heic", b"mif1", b"heic"), "HEIF"),
+        (iso(b"mif1", b"mif1", b"heic"), "HEIF"),
+        (iso(b"msf1", b"msf1", b"hevc"), "HEIF"),
+        (iso(b"avif", b"mif1", b"avif"), "AVIF"),
+        (iso(b"mif1", b"avif", b"mif1"), "AVIF"),
+    ],
+)
+def test_a_photo_is_known_by_its_first_bytes(data: bytes, kind: str) -> None:
+    assert photo_format(data) == kind
+
+
+@pytest.mark.parametrize("magic", [magic for magic, _ in OTHERS])
+def test_what_is_known_to_be_none_is_named(magic: bytes) -> None:
+    with pytest.raises(UnsupportedMedia, match="not a photo"):
+        photo_format(magic + b"\0" * 32)
+
+
+@pytest.mark.parametrize(
+    "data", [iso(b"qt  ", b"qt  "), iso(b"isom", b"mp42"), iso(b"crx ", b"isom"), b"\n <svg/>"]
+)
+def test_videos_raws_and_drawings_are_no_photos(data: bytes) -> None:
+    with pytest.raises(UnsupportedMedia):
+        photo_format(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF\0\0\0\0ABCD", b"RIFF", b"plain text", b"\0" * 64])
+def test_what_is_of_no_kind_is_unreadable(data: bytes) -> None:
+    with pytest.raises(UnreadableMedia):
+        photo_format(data)
