@@ -43,9 +43,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         real = args.pack is not None and (Path(args.pack) / "w600k_r50.onnx").exists()
         pack = Path(args.pack) if real else twins.make(Path(folder) / "buffalo_l")
+        about = report.machine() | {"models": "buffalo_l" if real else "twins of buffalo_l"}
         results = {name: measure(name, pack) for name in args.section or SECTIONS}
     if not args.no_write:
-        report.write(results, "buffalo_l" if real else "twins of buffalo_l")
+        report.write(results, about)
     missed = [row.what for rows in results.values() for row in rows if row.verdict == "no"]
     print(json.dumps({name: [asdict(row) for row in rows] for name, rows in results.items()}))
     return 1 if missed else 0

@@ -4,8 +4,11 @@ python -m benchmarks gpu              # 1, 3 and 20 faces a photo
 """
 
 import os
+import shutil
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +29,31 @@ def gpu(pack: Path) -> list[Row]:
     """Stage split of one photo, and throughput with decoding on every core."""
     if not gpu_available():
         return [Row("GPU: not measured, there is none here", 0, "")]
-    return measured(open_engine(pack, use_gpu=True), PHOTOS)
+    rows = measured(open_engine(pack, use_gpu=True), PHOTOS)
+    return [replace(row, detail=f"{row.detail} on {_device()}") for row in rows]
 
 
-def measured(engine: Engine, count: int) -> list[Row]:
-    """The rows for an engine; tested on CPU."""
+def _device() -> str:
+    """What the driver calls the first GPU."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return "an unnamed GPU"
+    told = subprocess.run(
+        [command, "--query-gpu=name", "--format=csv,noheader"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return told.stdout.partition("\n")[0]
+
+
+def measured(
+    engine: Engine, count: int, *, cases: tuple[int, ...] = (1, 3, 20), rounds: int = 5
+) -> list[Row]:
+    """The rows for an engine and so many faces a photo; tested on CPU."""
     rows = []
-    for faces, limit in ((1, None), (3, 150.0), (20, None)):
+    for faces in cases:
+        limit = 150.0 if faces == 3 else None
         data = photos.jpeg(photos.photo(photos.MEGAPIXELS_12, faces))
-        stages = split(engine, data)
+        stages = split(engine, data, rounds)
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             taken = seconds(
                 lambda pool=pool, data=data: list(  # type: ignore[misc]

@@ -22,11 +22,13 @@ def line(row: Row) -> str:
     return f"{row.what}: {row.value:.3g} {row.unit}{limit} {row.verdict} {row.detail}".rstrip()
 
 
-def write(results: dict[str, list[Row]], models: str) -> None:
-    """Merge into docs/benchmarks.json, then set the table of docs/benchmarks.md anew."""
+def write(results: dict[str, list[Row]], about: dict[str, str]) -> None:
+    """Merge into docs/benchmarks.json, then set the table of docs/benchmarks.md anew.
+
+    ``about``: ``machine()`` and the models, from before the measuring.
+    """
     stored = DOCS / "benchmarks.json"
     known: dict[str, Any] = json.loads(stored.read_text()) if stored.exists() else {}
-    about = machine() | {"models": models}
     for name, rows in results.items():
         known[name] = about | {"rows": [asdict(row) | {"reached": row.verdict} for row in rows]}
     stored.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n")
@@ -37,7 +39,7 @@ def write(results: dict[str, list[Row]], models: str) -> None:
 
 
 def machine() -> dict[str, str]:
-    """What the figures belong to."""
+    """What the figures belong to; ``load`` is what others did on the machine just before."""
     names = [
         part for part in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in part
     ]
@@ -45,6 +47,7 @@ def machine() -> dict[str, str]:
     return {
         "machine": f"{cpu}, {cpu_threads()} threads, {_memory_gib()} GiB",
         "versions": ", ".join(f"{name} {version(name)}" for name in ("onnxruntime", "insightface")),
+        "load": f"{os.getloadavg()[0]:.1f}",
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
 
@@ -54,7 +57,8 @@ def table(known: dict[str, Any]) -> str:
     lines = ["| what | measured | to reach | reached | in detail |", "|---|---|---|---|---|"]
     lines += [_cells(row) for section in known.values() for row in section["rows"]]
     runs = {
-        f"{section['models']} on {section['machine']}; {section['versions']}; {section['date']}"
+        f"{section['models']} on {section['machine']} at load {section['load']}; "
+        f"{section['versions']}; {section['date']}"
         for section in known.values()
     }
     return "\n".join([*lines, "", *(f"Measured: {run}." for run in sorted(runs))])

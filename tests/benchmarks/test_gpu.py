@@ -21,6 +21,13 @@ def test_the_stage_split_names_every_stage(pack: Path) -> None:
     assert all(seconds > 0 for seconds in stages.values())
 
 
+def test_photos_a_second_are_told_for_every_number_of_faces(pack: Path) -> None:
+    (row,) = gpu.measured(open_engine(pack), 2, cases=(1,), rounds=1)
+    assert "1 face" in row.what
+    assert row.value > 0
+    assert "embed" in row.detail
+
+
 @pytest.mark.skipif(gpu_available(), reason="there is a GPU here")
 def test_without_a_gpu_nothing_is_measured_and_the_table_says_so(pack: Path) -> None:
     (row,) = gpu.gpu(pack)

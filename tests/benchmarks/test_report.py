@@ -1,9 +1,12 @@
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from benchmarks import report
-from benchmarks.measures import Row, alternated
+from benchmarks.measures import Row, alternated, cpu_of_children, quickest
+
+ABOUT = report.machine() | {"models": "twins"}
 
 
 @pytest.fixture
@@ -14,8 +17,8 @@ def docs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_run_of_one_section_keeps_the_other_sections_rows(docs: Path) -> None:
-    report.write({"speed": [Row("fast", 1.3, limit=1.2, at_most=False)]}, "twins")
-    report.write({"memory": [Row("small", 300, "MB", 700)]}, "twins")
+    report.write({"speed": [Row("fast", 1.3, limit=1.2, at_most=False)]}, ABOUT)
+    report.write({"memory": [Row("small", 300, "MB", 700)]}, ABOUT)
     page = (docs / "benchmarks.md").read_text()
     assert "| fast | 1.3 × | ≥ 1.2 × | yes |" in page
     assert "| small | 300 MB | ≤ 700 MB | yes |" in page
@@ -40,3 +43,11 @@ def test_calls_are_timed_in_turns() -> None:
     times = alternated([lambda: order.append("a"), lambda: order.append("b")], 3)
     assert "".join(order) == "abababab"
     assert len(times) == 2
+
+
+def test_the_slow_rounds_tell_about_the_neighbours_and_are_left_out() -> None:
+    assert quickest([9, 1, 2, 8, 7, 6]) == 1.5
+
+
+def test_waiting_costs_a_child_no_cpu_time() -> None:
+    assert cpu_of_children(lambda: subprocess.run(["sleep", "0.3"], check=True)) < 0.2
