@@ -137,7 +137,7 @@ def _no_photos(rng: np.random.Generator) -> Iterator[tuple[str, bytes]]:
     for length in (1, 2, 3, 4, 8, 12, 16, 100, 100_000):
         yield f"{length} zeros", bytes(length)
         yield f"{length} random bytes", rng.bytes(length)
-    kinds = (
+    kinds: tuple[bytes, ...] = (
         b"%PDF-1.7",
         b"<svg>",
         b"<!doctype html>",

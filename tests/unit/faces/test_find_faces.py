@@ -1,5 +1,6 @@
 """A sample of the figures that ``python -m benchmarks.find_faces`` prints in full."""
 
+import io
 import json
 import threading
 from pathlib import Path
@@ -7,7 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
+from memoria import metrics
 from memoria.faces import Engine, find_faces_in_photo, open_engine
 from memoria.media import decode_image
 
@@ -19,6 +22,17 @@ pytestmark = pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     return open_engine(PACK, threads=2)
+
+
+STORED = {  # EXIF orientation -> how the pixels lie in the file
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
 
 
 def photo(name: str) -> bytes:
@@ -70,7 +84,7 @@ def test_what_a_face_says_of_itself_is_within_its_ranges(engine: Engine) -> None
 
 def test_a_face_in_a_reduced_frame_is_as_good_as_in_the_full_one(engine: Engine) -> None:
     image = decode_image(photo("photos/solvay_1927_29_faces.png"))
-    image = cv2.resize(image, None, fx=1.4, fy=1.4)
+    image = np.asarray(cv2.resize(image, None, fx=1.4, fy=1.4), np.uint8)
     _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
     reduced, width, height = find_faces_in_photo(engine, data.tobytes())
     full = engine.find_faces(decode_image(data.tobytes()))
@@ -78,6 +92,40 @@ def test_a_face_in_a_reduced_frame_is_as_good_as_in_the_full_one(engine: Engine)
     similar = np.array([[a.embedding @ b.embedding for b in reduced] for a in full])
     assert len(reduced) == len(full) == 29
     assert similar.max(axis=1).min() > 0.8
+
+
+def test_a_photo_is_answered_by_stages(engine: Engine) -> None:
+    def counts() -> dict[str, float]:
+        told = [m for m in metrics.REGISTRY.collect() if m.name == "memoria_stage_seconds"]
+        samples = [s for m in told for s in m.samples if s.name.endswith("_count")]
+        return {sample.labels["stage"]: sample.value for sample in samples}
+
+    before = counts()
+    find_faces_in_photo(engine, photo("events/sitcom/IMG_0001.png"))
+    for stage in ("decode", "detect", "align", "embed"):
+        assert counts()[stage] == before.get(stage, 0) + 1
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_small_faces_of_a_turned_photo_are_cropped_from_the_full_one(
+    engine: Engine, kind: str, orientation: int
+) -> None:
+    image = decode_image(photo("photos/selfie_6_faces.jpg"))
+    factor = 2600 / max(image.shape[:2])
+    large = np.asarray(cv2.resize(image, None, fx=factor, fy=factor), np.uint8)
+    upright = Image.fromarray(large)
+    tags = Image.Exif()
+    tags[0x0112] = orientation
+    stored = upright.transpose(STORED[orientation])
+    buffer = io.BytesIO()
+    stored.save(buffer, kind, exif=tags.tobytes(), compress_level=1, quality=92)
+    found, width, height = find_faces_in_photo(engine, buffer.getvalue())
+    assert (width, height) == upright.size
+    expected = engine.find_faces(large)
+    similar = np.array([[a.embedding @ b.embedding for b in found] for a in expected])
+    assert len(found) == len(expected) == 6
+    assert similar.max(axis=1).min() > 0.9
 
 
 def test_the_cap_keeps_the_best(engine: Engine) -> None:

@@ -28,7 +28,7 @@ def detections(*boxes: tuple[float, float, float, float], scores: list[float]) -
 
 def test_of_two_boxes_on_one_face_the_better_stays() -> None:
     found = detections((0, 0, 10, 10), (1, 1, 11, 11), (40, 40, 50, 50), scores=[0.6, 0.9, 0.7])
-    np.testing.assert_array_equal(suppressed(found).scores, np.float32([0.9, 0.7]))
+    np.testing.assert_array_equal(suppressed(found).scores, np.array([0.9, 0.7], np.float32))
     assert len(suppressed(NOTHING)) == 0
 
 
@@ -89,7 +89,7 @@ def test_a_crop_from_its_region_is_the_crop_from_the_whole(
 
 
 def test_the_region_of_a_crop_outside_is_still_inside() -> None:
-    transform = np.float32([[1, 0, 5000], [0, 1, 5000]])
+    transform = np.array([[1, 0, 5000], [0, 1, 5000]], np.float32)
     left, top, right, bottom = crop_region(transform, 300, 200)
     assert 0 <= left < right <= 300
     assert 0 <= top < bottom <= 200

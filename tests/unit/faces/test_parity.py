@@ -84,7 +84,7 @@ def test_normalisation_is_told_as_insightface_tells_it(tmp_path: Path) -> None:
         for i, name in enumerate(names):
             nodes.append(helper.make_node("Identity", [last], [f"t{i}"], name=name))
             last = f"t{i}"
-        shape = ["N", 3, 112, 112]
+        shape: list[str | int | None] = ["N", 3, 112, 112]
         graph = helper.make_graph(
             nodes,
             "g",

@@ -13,8 +13,8 @@ def face(score: float = 0.9, size: float = 1.0, tilt: float = 0.0) -> Detections
     landmarks = CROP_LANDMARKS.copy()
     landmarks[2, 1] += tilt * 40
     return Detections(
-        np.float32([[0, 0, 112 * size, 112 * size]]),
-        np.float32([score]),
+        np.array([[0, 0, 112 * size, 112 * size]], np.float32),
+        np.array([score], np.float32),
         (landmarks * size)[None],
     )
 
@@ -27,7 +27,7 @@ def crop() -> Image:
 def one(
     found: Detections, image: Image | None = None, norm: float = 11.0, model: str = MODEL
 ) -> float:
-    lengths: F32 = np.float32([norm])
+    lengths: F32 = np.array([norm], np.float32)
     return float(quality(found, [crop() if image is None else image], lengths, model)[0])
 
 
@@ -54,8 +54,8 @@ def test_without_a_usual_length_the_length_says_nothing() -> None:
 
 def test_features_are_one_column_each_and_finite_for_a_degenerate_face() -> None:
     found = Detections(
-        np.zeros((1, 4), np.float32), np.float32([0.5]), np.zeros((1, 5, 2), np.float32)
+        np.zeros((1, 4), np.float32), np.array([0.5], np.float32), np.zeros((1, 5, 2), np.float32)
     )
-    row = features(found, [np.zeros((112, 112, 3), np.uint8)], np.float32([0]), MODEL)
+    row = features(found, [np.zeros((112, 112, 3), np.uint8)], np.array([0], np.float32), MODEL)
     assert row.shape == (1, len(FEATURES))
     assert np.isfinite(row).all()

@@ -3,6 +3,7 @@ import io
 import shutil
 import time
 import zipfile
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -58,7 +59,7 @@ class Release:
 
 
 @pytest.fixture
-def release(monkeypatch: pytest.MonkeyPatch):
+def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[Release]:
     served = Release()
     monkeypatch.setattr(weights, "RELEASES", served.url)
     pack = Pack(("det.onnx", sha256(DETECTOR)), ("rec.onnx", sha256(RECOGNISER)))

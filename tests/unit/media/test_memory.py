@@ -44,10 +44,8 @@ print(json.dumps(status("VmHWM") - base))
 
 
 def photo(kind: str, mode: str, side: int, **options: object) -> bytes:
-    image = Image.new("RGB", (side, side), (120, 90, 60))
-    image.paste((10, 200, 30), (100, 100, side // 2, side // 2))
     buffer = io.BytesIO()
-    image.convert(mode).save(buffer, kind, **options)
+    Image.new(mode, (side, side)).save(buffer, kind, **options)
     return buffer.getvalue()
 
 
