@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from memoria.clustering import group_faces
+from memoria.clustering.photos import Photos
+from memoria.clustering.refinement import Faces, refined
 from memoria.clustering.rows import unit_rows
+from memoria.clustering.thresholds import Thresholds
 
 REAL = Path(__file__).parents[4] / "shared" / "embeddings" / "lfw_dev.npz"
 
@@ -98,3 +101,23 @@ def test_real_people_are_found_and_strangers_left_alone(faces):
 def test_a_column_of_another_length_is_refused(name):
     with pytest.raises(ValueError, match=name):
         group_faces(np.eye(8, dtype=np.float32), **{name: [1, 1]})
+
+
+def test_density_and_likeness_together_keep_a_face_that_likeness_alone_would_leave_out():
+    thresholds = Thresholds(sure=0.44, link=0.36, source="made")
+    rng = np.random.default_rng(3)
+    rows = np.zeros((14, 512))
+    rows[:12, 0], rows[12, 0], rows[13, 0] = (
+        1,
+        0.33,
+        0.25,
+    )  # below the link by less than the margin, by more
+    rows[:12] += 0.01 * rng.normal(size=(12, 512))
+    rows[12, 1], rows[13, 2] = np.sqrt(1 - 0.33**2), np.sqrt(1 - 0.25**2)
+    known = refined(
+        Faces(unit_rows(rows), np.ones(14, np.float32), Photos(None), (np.arange(0), np.arange(0))),
+        np.zeros(14, dtype=np.intp),
+        thresholds,
+        3,
+    )
+    assert known.tolist() == [*[known[0]] * 13, -1]
