@@ -7,7 +7,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from memoria.errors import UnreadableMedia
+from memoria.errors import MediaTooLarge, UnreadableMedia
 
 Image = NDArray[np.uint8]
 
@@ -29,6 +29,8 @@ def decode_jpeg(data: bytes, width: int, height: int, scale: int = 1) -> Image:
         return simplejpeg.decode_jpeg(data, "RGB", **smallest)  # type: ignore[no-any-return]
     except ValueError:
         return _salvage(data, smallest)
+    except MemoryError as exc:
+        raise MediaTooLarge("the photo needs more memory than there is") from exc
 
 
 def reduction(side: int, min_side: int | None) -> int:

@@ -128,17 +128,25 @@ def stored_pixels(data: bytes, kind: str, scale: int = 1) -> Pixels:
     Raises UnreadableMedia, MediaTooLarge.
     """
     if kind == "WEBP":  # Pillow's animation decoder takes 22 bytes for a pixel
-        flags = cv2.IMREAD_UNCHANGED
-        array = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        if array is None:
-            raise UnreadableMedia("the WEBP is damaged")
-        return BgrPixels(np.asarray(array, np.uint8))
+        return _webp(data)
     from memoria.media.pillow import loaded
 
     image = loaded(data, kind, scale)
     if kind != "JPEG":
         return PillowPixels(image, kind)
     return ArrayPixels(PillowPixels(image, kind).frame(1), scale)
+
+
+def _webp(data: bytes) -> Pixels:
+    try:
+        array: NDArray[Any] | None = cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED
+        )
+    except cv2.error as exc:
+        raise UnreadableMedia("the WEBP is damaged") from exc
+    if array is None:
+        raise UnreadableMedia("the WEBP is damaged")
+    return BgrPixels(array)
 
 
 def _resized(image: Image, width: int, height: int) -> Image:

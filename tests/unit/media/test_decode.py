@@ -74,8 +74,12 @@ def test_grey_and_sixteen_bit_photos_keep_their_brightness() -> None:
         assert abs(int(decode_image(data)[5, 5, 1]) - 200) <= 1
 
 
-def test_what_is_transparent_is_white() -> None:
-    assert decode_image(saved(Image.new("RGBA", (9, 9), (0, 0, 0, 0)), "PNG")).min() == 255
+@pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
+def test_what_is_transparent_is_white(kind: str) -> None:
+    options = {"lossless": True} if kind == "WEBP" else {}
+    nothing, half = (Image.new("RGBA", (9, 9), (0, 0, 0, opacity)) for opacity in (0, 128))
+    assert decode_image(saved(nothing, kind, **options)).min() == 255
+    assert abs(int(decode_image(saved(half, kind, **options))[4, 4, 0]) - 127) <= 1
 
 
 STORED = {  # EXIF orientation -> how the pixels lie in the file
