@@ -52,12 +52,13 @@ def group_faces(
     first = labels_from_lists(rows, lists, min_cluster_size, min_samples, epsilon)
     limits = thresholds or thresholds_for(model)
     photos = Photos(None if photo_of is None else photo_of[order])
-    faces = Faces(rows, weight, photos, _near(lists, limits))
+    faces = Faces(rows, weight, photos, near_pairs(lists, limits))
     labels[order] = refined(faces, first, limits, min_cluster_size)
     return _by_size(labels, order)
 
 
-def _near(lists: tuple[F32, Index], thresholds: Thresholds) -> tuple[Index, Index]:
+def near_pairs(lists: tuple[F32, Index], thresholds: Thresholds) -> tuple[Index, Index]:
+    """Faces alike enough that their groups are compared. (n, k) lists -> (m,), (m,) row numbers."""
     one, rank = np.nonzero(lists[0] <= 1 - thresholds.link + thresholds.margin)
     return one, lists[1][one, rank]
 
