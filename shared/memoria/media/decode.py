@@ -21,7 +21,7 @@ Image = NDArray[np.uint8]
 
 DEFAULT_MAX_PIXELS = 120_000_000  # phones reach 108 megapixels; twice the width of a page of film
 _MAX_SIDE = 65_500  # what JPEG can say
-_KEPT_WHOLE = 8_000_000  # pixels of a JPEG up to which it is decoded once: four requests may hold one
+_KEPT_WHOLE = 8_000_000  # pixels of a JPEG up to which it is decoded once: four requests hold four
 
 
 @dataclass(frozen=True, slots=True)
