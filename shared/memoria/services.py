@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from memoria import log
 from memoria.config import Settings
 from memoria.contracts import ClusterRequest, Json, PhotoFaces, ProcessRequest
+from memoria.errors import EngineUnavailable
 from memoria.http import Service
 from memoria.lazy import Lazy
 
@@ -70,14 +71,20 @@ def cluster_service(settings: Settings) -> Service:
 
 def _open_pack(settings: Settings) -> "FaceEngine":
     from memoria.faces import open_engine
+    from memoria.faces.weights import WeightsUnavailable
 
-    return open_engine(
-        settings.model_dir,
-        det_size=settings.det_size,
-        threshold=settings.detection_threshold,
-        max_faces=settings.max_faces_per_photo,
-        use_gpu=settings.use_gpu,
-    )
+    try:
+        return open_engine(
+            settings.model_dir,
+            det_size=settings.det_size,
+            threshold=settings.detection_threshold,
+            max_faces=settings.max_faces_per_photo,
+            use_gpu=settings.use_gpu,
+        )
+    except WeightsUnavailable as error:
+        # before any claim: a missing pack costs no job an attempt, and fails the start-up probe
+        log.failure("weights_unavailable")
+        raise EngineUnavailable("the model pack cannot be loaded: the log says why") from error
 
 
 def _process_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "ProcessPipeline":

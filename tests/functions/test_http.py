@@ -4,6 +4,7 @@ import io
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -167,3 +168,16 @@ def test_a_bad_environment_stops_the_start(serve: Serve, name: str) -> None:
         serve(name, SUPABASE_URL="nonsense", CALLBACK_URL="nonsense", DET_SIZE="big")
     for variable in ("SUPABASE_URL", "CALLBACK_URL", "DET_SIZE"):
         assert variable in str(caught.value)
+
+
+def test_without_weights_the_service_is_not_ready_and_claims_nothing(
+    serve: Serve, tmp_path: Path
+) -> None:
+    client = serve("process", MODEL_DIR=str(tmp_path))
+    for answer in (
+        client.get("/ready"),
+        client.post("/process", json=DIRECT["process"], headers=BEARER),
+    ):
+        assert error_of(answer) == (503, "engine_unavailable")
+        assert str(tmp_path) not in answer.text
+    assert client.get("/health").get_json()["model_loaded"] is False
