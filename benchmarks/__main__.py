@@ -43,7 +43,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         real = args.pack is not None and (Path(args.pack) / "w600k_r50.onnx").exists()
         pack = Path(args.pack) if real else twins.make(Path(folder) / "buffalo_l")
-        about = report.machine() | {"models": "buffalo_l" if real else "twins of buffalo_l"}
+        about = report.machine() | {"models": twins.told(pack)}
         results = {name: measure(name, pack) for name in args.section or SECTIONS}
     if not args.no_write:
         report.write(results, about)

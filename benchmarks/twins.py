@@ -241,5 +241,11 @@ def make(folder: Path) -> Path:
     return folder
 
 
+def told(pack: Path) -> str:
+    """What to call the models of a pack: twins name their maker in the file's first bytes."""
+    with (pack / "w600k_r50.onnx").open("rb") as file:
+        return "twins of buffalo_l" if b"memoria-twin" in file.read(64) else "buffalo_l"
+
+
 if __name__ == "__main__":
     make(Path(sys.argv[1]))
