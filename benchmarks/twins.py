@@ -242,7 +242,7 @@ def make(folder: Path) -> Path:
 
 
 def told(pack: Path) -> str:
-    """What to call the models of a pack: twins name their maker in the file's first bytes."""
+    """What a pack is called: twins name their maker in the first bytes."""
     with (pack / "w600k_r50.onnx").open("rb") as file:
         return "twins of buffalo_l" if b"memoria-twin" in file.read(64) else "buffalo_l"
 
