@@ -71,7 +71,7 @@ REGISTRY.register(GpuCollector())
 
 
 def request(service: str, outcome: str) -> None:
-    """Count one answered request: ``service`` process or cluster, ``outcome`` as in the answer."""
+    """Count one answered request: ``service`` process or cluster, ``outcome`` its status."""
     _requests.labels(service, outcome).inc()
 
 

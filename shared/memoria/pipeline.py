@@ -37,7 +37,7 @@ class ProcessPipeline:
                 return ids | self._work(claim, url)
             if claim.unknown and url is not None:
                 return ids | self._answer_only(url)
-            return skipped(request.job_id, "gone" if claim.unknown else claim.reason)
+            return skipped(request.job_id, claim)
 
     def _work(self, claim: Claim, url: str | None) -> Json:
         started = time.monotonic()
@@ -104,8 +104,9 @@ def failed(error: MemoriaError) -> Json:
     return {"status": "failed", **error_body(error)}
 
 
-def skipped(job_id: str, reason: str) -> Json:
-    """The answer where there is nothing to do."""
+def skipped(job_id: str, claim: NotClaimed) -> Json:
+    """The answer where there is nothing to do; what the database does not know is gone."""
+    reason = "gone" if claim.unknown else claim.reason
     return {"job_id": job_id, "status": "skipped", "reason": reason}
 
 
@@ -134,5 +135,5 @@ def deliver_callback(callback: Callback, request: Dispatch) -> Json:
     """Do a job of kind callback."""
     delivered = callback.deliver(request.job_id, request.event_id)
     if isinstance(delivered, NotClaimed):
-        return skipped(request.job_id, "gone" if delivered.unknown else delivered.reason)
+        return skipped(request.job_id, delivered)
     return {"job_id": request.job_id, "status": "completed"}

@@ -34,7 +34,7 @@ class ClusterPipeline:
                 return ids | self._work(claim)
             if claim.unknown and isinstance(request, ClusterRequest):
                 return ids | nobody(time.monotonic()) | {"stored": False}
-            return skipped(request.job_id, "gone" if claim.unknown else claim.reason)
+            return skipped(request.job_id, claim)
 
     def _work(self, claim: Claim) -> Json:
         started = time.monotonic()
