@@ -10,6 +10,7 @@ import argparse
 import importlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -42,7 +43,11 @@ def main() -> int:
         parser.error(f"unknown section: {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as folder:
         real = args.pack is not None and (Path(args.pack) / "w600k_r50.onnx").exists()
-        pack = Path(args.pack) if real else twins.make(Path(folder) / "buffalo_l")
+        pack = Path(folder) / (Path(args.pack).name if real else "buffalo_l")
+        if real:  # a copy: beside it lies what the image would hold
+            shutil.copytree(args.pack, pack)
+        else:
+            twins.make(pack)
         about = report.machine() | {"models": twins.told(pack)}
         results = {name: measure(name, pack) for name in args.section or SECTIONS}
     if not args.no_write:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +16,8 @@ from pathlib import Path
 import httpx
 
 from local.postgres import free_port
+from memoria.faces.blocked import make_blocked
+from memoria.faces.mapped import make_mapped
 
 ROOT = Path(__file__).parents[1]
 PLAIN = ROOT / "benchmarks" / "plain_function" / "main.py"
@@ -88,6 +91,16 @@ class Server:
     def megabytes(self) -> float:
         """Resident memory of the process and its children, MB."""
         return sum(_resident(pid) for pid in _family(self.pid)) / 1e6
+
+
+def as_in_the_image(pack: Path) -> Path:
+    """A copy of the pack as the build of the CPU's image leaves it."""
+    copy = pack.parent / "image" / pack.name
+    if not copy.exists():
+        shutil.copytree(pack, copy)
+        make_blocked(copy)
+        make_mapped(copy)
+    return copy
 
 
 def authorised() -> dict[str, str]:

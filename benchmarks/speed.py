@@ -14,7 +14,7 @@ import simplejpeg
 
 from benchmarks import photos
 from benchmarks.measures import Row, alternated, quickest, seconds
-from benchmarks.server import ROOT, Server, SlowStorage, peak_of, serve
+from benchmarks.server import ROOT, Server, SlowStorage, as_in_the_image, peak_of, serve
 from local.stack import Stack, StackOptions
 from memoria.faces import Engine, find_faces_in_photo, open_engine
 
@@ -40,6 +40,7 @@ class Recorded:
 
 def request(pack: Path) -> list[Row]:
     """A direct request with its storage and its database, against decode + session.run."""
+    pack = as_in_the_image(pack)
     data = photos.jpeg(photos.photo(photos.MEGAPIXELS_12, 3))
     engine = open_engine(pack)
     floor = _floor(engine, data)
@@ -98,7 +99,7 @@ def _asker(stack: Stack, data: bytes) -> Any:
 
 def throughput(pack: Path) -> list[Row]:
     """find_faces against FaceAnalysis.get on the same decoded photos, then both from bytes."""
-    reference, engine = _face_analysis(pack), open_engine(pack)
+    reference, engine = _face_analysis(pack), open_engine(as_in_the_image(pack))
     rows = []
     for count, limit in ((1, 1.2), (3, 1.12), (20, None)):
         image = photos.photo(photos.MEGAPIXELS_12, count)
@@ -148,7 +149,7 @@ def concurrency(pack: Path) -> list[Row]:
     data = photos.jpeg(photos.photo(photos.MEGAPIXELS_12, 1))
     source = ROOT / "functions" / "process" / "main.py"
     with SlowStorage({"photo.jpg": data}, delay_seconds=0.2) as storage:
-        environ = {"SUPABASE_URL": storage.url, "MODEL_DIR": str(pack)}
+        environ = {"SUPABASE_URL": storage.url, "MODEL_DIR": str(as_in_the_image(pack))}
         with serve("process", source, environ) as server:
             _photos_at_once(server, storage, 2)
             alone = [_photos_at_once(server, storage, 1)]

@@ -1,7 +1,6 @@
 """How long both functions take from exec to their first answer, and what they hold in memory."""
 
 import random
-import shutil
 import statistics
 import subprocess
 import sys
@@ -9,8 +8,7 @@ from pathlib import Path
 
 from benchmarks import photos
 from benchmarks.measures import Row, alternated, cpu_of_children, quickest, seconds
-from benchmarks.server import PLAIN, ROOT, Server, SlowStorage, serve
-from memoria.faces.mapped import make_mapped
+from benchmarks.server import PLAIN, ROOT, Server, SlowStorage, as_in_the_image, serve
 
 FUNCTIONS = ROOT / "functions"
 
@@ -18,7 +16,7 @@ FUNCTIONS = ROOT / "functions"
 def cold_start(pack: Path) -> list[Row]:
     """From exec to /ready, against a plain function that builds FaceAnalysis."""
     plain_environ = {"MODEL_DIR": str(pack)}
-    environ = {"MODEL_DIR": str(_as_in_the_image(pack))}
+    environ = {"MODEL_DIR": str(as_in_the_image(pack))}
     process = FUNCTIONS / "process" / "main.py"
     starts = [
         (_start(process, environ), _start(PLAIN, plain_environ))
@@ -40,14 +38,6 @@ def _start(source: Path, environ: dict[str, str]) -> tuple[float, float, float]:
     """Seconds and CPU seconds from exec to /ready, and megabytes then."""
     with serve("process", source, environ) as server:
         return server.ready_seconds, server.ready_cpu_seconds, server.megabytes
-
-
-def _as_in_the_image(pack: Path) -> Path:
-    """A copy of the pack as the image build leaves it."""
-    copy = pack.parent / "image" / pack.name
-    shutil.copytree(pack, copy, dirs_exist_ok=True)
-    make_mapped(copy)
-    return copy
 
 
 def cluster_start(_: Path) -> list[Row]:
@@ -103,7 +93,7 @@ def endurance(pack: Path) -> list[Row]:
     mixed = _mixture()
     order = random.Random(0).choices([*mixed], [*_SHARES.values()], k=500)
     with SlowStorage(mixed) as storage:
-        environ = {"SUPABASE_URL": storage.url, "MODEL_DIR": str(pack)}
+        environ = {"SUPABASE_URL": storage.url, "MODEL_DIR": str(as_in_the_image(pack))}
         with serve("process", FUNCTIONS / "process" / "main.py", environ) as server:
             start = server.megabytes
             taken, half = _run(server, storage, order[:250])
