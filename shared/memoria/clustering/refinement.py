@@ -57,30 +57,41 @@ def split(faces: Faces, group: Index, thresholds: Thresholds) -> Index:
     misfit = fit(faces.rows, faces.weight, group, groups) < thresholds.sure
     suspect = np.bincount(group, misfit, groups) > 0
     suspect |= faces.photos.repeats(group, groups)
-    parted = group.copy()
+    parted, fresh = group.copy(), groups
     by_group = np.argsort(group, kind="stable")
     begin = np.searchsorted(group[by_group], np.arange(groups + 1))
     for number in np.flatnonzero(suspect):
         members = by_group[begin[number] : begin[number + 1]]
         parts = _parts(faces.rows[members], faces.photos.same(members), thresholds, misfit[members])
-        parted[members] = np.where(parts > 0, parted.max() + parts, number)
+        parted[members] = fresh + parts
+        fresh += 2 * len(members)
     return _compact(parted)
 
 
 def _parts(
     rows: F32, same_photo: NDArray[np.bool_], thresholds: Thresholds, misfit: NDArray[np.bool_]
 ) -> Index:
-    """Average linkage inside one group, cut at ``sure``. -> (m,) parts 0..k-1."""
+    """Average linkage inside one group, cut at ``sure``. -> (m,) parts, numbered below 2 m."""
     if len(rows) > LARGEST_SPLIT:
         return np.where(misfit, np.cumsum(misfit), 0)
-    from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.cluster.hierarchy import linkage
     from scipy.spatial.distance import squareform
 
     distance = 1 - rows @ rows.T + np.float32(thresholds.same_photo) * same_photo
     pairs = squareform(np.maximum(distance, 0), checks=False)
     tree = linkage(pairs.astype(np.float64), "average")
-    parts: Index = fcluster(tree, 1 - thresholds.sure, "distance").astype(np.intp) - 1
-    return parts
+    return _cut(tree, 1 - thresholds.sure)
+
+
+def _cut(tree: NDArray[np.float64], distance: float) -> Index:
+    """scipy's ``fcluster`` by distance, whose checks take longer than the linkage. -> (m,)."""
+    leaves = len(tree) + 1
+    joins = tree[tree[:, 2] <= distance, :2].astype(np.intp)
+    root = np.arange(leaves + len(joins))
+    root[joins] = np.arange(leaves, len(root))[:, None]
+    while not np.array_equal(above := root[root], root):
+        root = above
+    return root[:leaves]
 
 
 def merge(faces: Faces, group: Index, thresholds: Thresholds) -> Index:
