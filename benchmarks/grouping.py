@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks.cluster_page import set_table
 from benchmarks.grouping_portraits import PHOTOS, portraits
 from benchmarks.grouping_scores import Labels, Scores, scores
+from benchmarks.measures import alternated
 from memoria.clustering import group_faces, hdbscan_labels
 from memoria.clustering.calibration import thresholds_from_pairs, true_accepts
 from memoria.clustering.density import labels_from_lists, neighbour_lists
@@ -148,6 +149,20 @@ def events(rows: F32, person: Labels) -> Iterator[str]:
         yield f"| {faces:,} | {draws} | {' | '.join(cells)} | {worst:.4f} |"
 
 
+def second_pass(rows: F32, person: Labels) -> Iterator[str]:
+    """What the second pass adds to the time of the first, for events of whole people."""
+    yield "\n| faces | first pass | second pass | of the first |\n|---|---|---|---|"
+    order = np.random.default_rng(1).permutation(person.max() + 1)
+    for faces in (100, 300, 1000, 3000, len(rows)):
+        some = rows[np.argsort(order[person], kind="stable")[:faces]]
+        calls = [lambda some=some: hdbscan_labels(some), lambda some=some: group_faces(some)]
+        first, both = alternated(calls, 15 if faces < 2000 else 6)  # type: ignore[arg-type]
+        yield (
+            f"| {faces:,} | {1000 * first:.1f} ms | {1000 * (both - first):.1f} ms "
+            f"| {both / first - 1:.0%} |"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("vectors", nargs="?", type=Path, default=LABELLED)
@@ -163,6 +178,7 @@ def main() -> None:
         *held_out(rows, person),
         *sensitivity(rows, person, MEASURED),
         *events(rows, person),
+        *second_pass(rows, person),
     ]
     if PHOTOS.exists():
         lines += whole("649 portraits, our detector", *portraits())
