@@ -1,6 +1,7 @@
 """Fit and judge quality_score: ``python -m benchmarks.quality [PHOTOS_DIR MODEL_DIR]``.
 
-Half of the people fit the model, clean and damaged; every figure is of the other half.
+What is shipped is fitted on one half of the people, clean and damaged. Every figure is of faces
+judged by a fit on the half that they are not in.
 """
 
 import json
@@ -16,7 +17,7 @@ from sklearn.linear_model import LogisticRegression
 
 from memoria.faces import Engine, open_engine
 from memoria.faces.geometry import Detections, crop_transforms
-from memoria.faces.quality import BIAS, FEATURES, WEIGHTS, features
+from memoria.faces.quality import FEATURES, features
 from memoria.faces.recogniser import aligned_crop
 from memoria.faces.types import F32, Image
 from memoria.media import decode_image
@@ -115,26 +116,36 @@ def _fitted(x: F32, similar: F32, columns: int) -> NDArray[np.float64]:
     return weights
 
 
+def _held_out(x: F32, similar: F32, first: NDArray[np.bool_], columns: int) -> NDArray[np.float64]:
+    """The logit of each face, from the fit on the half of the people that it is not in."""
+    logits = np.empty(len(x))
+    for here in (first, ~first):
+        weights = _fitted(x[~here], similar[~here], columns)
+        logits[here] = x[here] @ weights[:-1] + weights[-1]
+    return logits
+
+
 def main(folder: Path, model_dir: Path) -> None:
     """Print the fit and the figures."""
     engine = open_engine(model_dir)
     x, similar, person, is_damaged = collected(engine, folder, copies=2)
     people = np.unique(person)
-    fit = np.isin(person, people[::2])
+    first = np.isin(person, people[::2])
     print("usual length, relative to the one in use:", np.exp(np.median(x[is_damaged == 0, 5])))
-    fitted = {}
     for kind, columns in (("all", 6), ("without length", 5)):
-        fitted[kind] = weights = _fitted(x[fit], similar[fit], columns)
+        weights = _fitted(x[first], similar[first], columns)
         print(f"{kind}: bias {weights[-1]:.2f}")
         for name, weight in zip(FEATURES, weights, strict=False):
             print(f"  {name:20} {weight:8.2f}")
-    shipped = x @ WEIGHTS + BIAS
-    for title, of in (("clean", ~fit & (is_damaged == 0)), ("clean and damaged", ~fit)):
-        print(f"{title}: {of.sum()} faces of {len(people[1::2])} people")
-        report("  quality as shipped", shipped[of], similar[of])
-        report("  quality as fitted now", x[of] @ fitted["all"][:-1], similar[of])
-        report("  … without length", x[of] @ fitted["without length"][:-1], similar[of])
-        report("  detector score alone", x[of, 0], similar[of])
+    judged: dict[str, NDArray[Any]] = {
+        "quality": _held_out(x, similar, first, 6),
+        "quality without length": _held_out(x, similar, first, 5),
+        "the detector's score": x[:, 0],
+    }
+    for title, of in (("clean", is_damaged == 0), ("clean and damaged", is_damaged >= 0)):
+        print(f"{title}: {of.sum()} faces of {len(people)} people")
+        for name, values in judged.items():
+            report(f"  {name}", values[of], similar[of])
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ def _parts(
 
 
 def _cut(tree: NDArray[np.float64], distance: float) -> Index:
-    """scipy's ``fcluster`` by distance, whose checks take longer than the linkage. -> (m,)."""
+    """Scipy's ``fcluster`` by distance, whose checks take longer than the linkage. -> (m,)."""
     leaves = len(tree) + 1
     joins = tree[tree[:, 2] <= distance, :2].astype(np.intp)
     root = np.arange(leaves + len(joins))

@@ -105,6 +105,15 @@ def turned_back(found: Detections, quarters: int, width: int, height: int) -> De
     return Detections(boxes, found.scores, _turn_points(found.landmarks, quarters, width, height))
 
 
+def mirrored(found: Detections, width: float) -> Detections:
+    """The same faces in the frame's mirror image: what is a left eye there, is a right one here."""
+    boxes = found.boxes.copy()
+    boxes[:, [0, 2]] = width - found.boxes[:, [2, 0]]
+    landmarks = found.landmarks[:, [1, 0, 2, 4, 3]].copy()
+    landmarks[..., 0] = width - landmarks[..., 0]
+    return Detections(boxes, found.scores, landmarks)
+
+
 def _turn_points(points: F32, quarters: int, width: int, height: int) -> F32:
     x, y = points[..., 0], points[..., 1]
     turns = {1: (y, height - x), 2: (width - x, height - y), 3: (width - y, x)}

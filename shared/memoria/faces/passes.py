@@ -12,11 +12,10 @@ import numpy as np
 
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, joined, suppressed, turned_back
+from memoria.faces.second_look import doubtful_from, reconsidered
 from memoria.faces.types import Image
 
 CLOSE_UP_PX = 128  # long side of the pass that sees faces which fill the photo
-MAX_ENLARGEMENT = 2  # of photos smaller than a pass: more shows nothing new,
-SMALLEST_PX = 320  # unless the photo is tiny: detectors are weak on faces of few pixels
 _SURE = 0.8  # a photo whose best face scores less may lie on its side: turned faces score 0.5..0.78
 _QUICK = 0.4  # of the main pass's sides, for the looks that only tell how the photo lies
 _TINY_PX = 24  # faces this small on the main canvas, and so many of them, announce a crowd
@@ -35,33 +34,40 @@ class Search:
 
     def __call__(self, image: Image) -> Detections:
         """Faces at or over the threshold, best first, in the image's pixels."""
-        found = self._plain(image)
+        candidates = replace(self, threshold=doubtful_from(self.threshold))
+        found, turns = candidates.plain(image), 0
         if found.scores.max(initial=0) < _SURE:
-            found = self._best_turned(image, found)
-        if self._is_crowd(image, found):
-            found = suppressed(joined([found, *self._tiles(image)]))
-        return found
+            found, turns = self._best_turned(image, candidates, found)
+        upright = _turned(image, turns)
+        found = reconsidered(self.detector, upright, found, self.threshold)
+        if self._is_crowd(upright, found):
+            found = suppressed(joined([found, *self._tiles(upright)]))
+        return turned_back(found, turns, image.shape[1], image.shape[0])
 
-    def _plain(self, image: Image) -> Detections:
+    def plain(self, image: Image) -> Detections:
         """The main pass, and the small one for close-ups."""
         sides = (self.det_size, CLOSE_UP_PX)
         return suppressed(joined([self._look(image, side) for side in sides]))
 
-    def _best_turned(self, image: Image, upright: Detections) -> Detections:
-        """The faces at the orientation that explains the photo best.
+    def _best_turned(
+        self, image: Image, candidates: "Search", found: Detections
+    ) -> tuple[Detections, int]:
+        """The candidates at the orientation that explains the photo best, and its quarter turns.
 
         Detectors see faces that lie on their side, but with low scores, and give upside-down
-        ones the landmarks of upright ones. Three quick looks decide, a whole one follows.
+        ones the landmarks of upright ones. Four quick looks decide; the upright one also sees
+        faces of a size between those of the two plain looks.
         """
-        quick = replace(self, det_size=round(self.det_size * _QUICK))
         small = _resized(image, min(self.det_size, max(image.shape[:2])))
-        evidence = [upright.scores.sum()]
-        evidence += [quick._plain(_turned(small, turns)).scores.sum() for turns in (1, 2, 3)]  # noqa: SLF001
-        turns = int(np.argmax(evidence))
-        if turns == 0:
-            return upright
-        height, width = image.shape[:2]
-        return turned_back(self._plain(_turned(image, turns)), turns, width, height)
+        quick = replace(candidates, det_size=round(self.det_size * _QUICK))
+        looks = [quick.plain(_turned(small, turns)) for turns in range(4)]
+        back = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
+        looks[0] = suppressed(joined([found, looks[0].scaled(*back)]))
+        turns = int(np.argmax([self._evidence(look) for look in looks]))
+        return (candidates.plain(_turned(image, turns)) if turns else looks[0]), turns
+
+    def _evidence(self, found: Detections) -> float:
+        return float(found.scores[found.scores >= self.threshold].sum())
 
     def _is_crowd(self, image: Image, found: Detections) -> bool:
         """Many tiny faces, and pixels left that the main pass did not see."""
@@ -79,8 +85,8 @@ class Search:
                 yield self._detect(tile).moved(x, y).scaled(*(1 / s for s in scale))
 
     def _look(self, image: Image, long_side: int) -> Detections:
-        largest = max(MAX_ENLARGEMENT * max(image.shape[:2]), SMALLEST_PX)
-        small = _resized(image, min(long_side, largest))
+        """Small photos are enlarged: the same photo in another size has the same faces."""
+        small = _resized(image, long_side)
         back = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
         return self._detect(small).scaled(*back)
 
@@ -104,4 +110,5 @@ def _resized(image: Image, long_side: int) -> Image:
 
 
 def _turned(image: Image, quarters: int) -> Image:
-    return cv2.rotate(image, _TURNS[quarters - 1])  # type: ignore[return-value]
+    """Clockwise; the image itself for none."""
+    return cv2.rotate(image, _TURNS[quarters - 1]) if quarters else image  # type: ignore[return-value]

@@ -29,21 +29,22 @@ def find_faces_in_photo(
         with stage("decode"):
             loaded = open_for_crops.enter_context(photo.loaded(engine.frame_side(*photo.size)))
         with stage("detect"):
-            found = engine.detect(loaded.frame)
+            in_frame = engine.detect(loaded.frame)
+        found = in_frame.scaled(loaded.reduction).moved(*loaded.corner)
         with stage("align"):
-            crops = _crops(loaded, found)
+            crops = _crops(loaded, in_frame, found)
     with stage("embed"):
-        faces = engine.described(found.scaled(loaded.reduction), crops, photo.size)
+        faces = engine.described(found, crops, photo.size)
     return faces, *photo.size
 
 
-def _crops(loaded: LoadedPhoto, found: Detections) -> list[Image]:
+def _crops(loaded: LoadedPhoto, in_frame: Detections, found: Detections) -> list[Image]:
     """Aligned crops from the frame, those of faces smaller than a crop from the full photo."""
-    transforms = crop_transforms(found.landmarks)
+    transforms = crop_transforms(in_frame.landmarks)
     crops = [aligned_crop(loaded.frame, transform) for transform in transforms]
     small = np.flatnonzero(magnifications(transforms) > 1)
     if loaded.reduction > 1 and len(small):
-        again = crop_transforms(found.landmarks[small] * loaded.reduction)
+        again = crop_transforms(found.landmarks[small])
         boxes = [crop_region(transform, *loaded.photo.size) for transform in again]
         for i, transform, box, region in zip(
             small, again, boxes, loaded.regions(boxes), strict=True

@@ -14,7 +14,7 @@ from memoria.errors import MediaTooLarge, UnreadableMedia
 from memoria.media.budget import BUDGET
 from memoria.media.formats import photo_format
 from memoria.media.jpeg import coefficient_bytes, decode_jpeg, reduction
-from memoria.media.orientation import Box, stored_box, upright
+from memoria.media.orientation import Box, stored_box, upright, upright_corner
 from memoria.media.stored import DECODED_BYTES, DECODING_BYTES, ArrayPixels, Pixels, stored_pixels
 
 Image = NDArray[np.uint8]
@@ -114,6 +114,18 @@ class LoadedPhoto:
     reduction: int
     frame: Image  # upright, 1 / reduction of the photo
     pixels: Pixels | None  # None: decode again for regions
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Where in the upright photo the frame begins: x, y, pixels.
+
+        Sides that the reduction does not divide leave a rest at the stored photo's far end, which
+        may be the upright one's near end.
+        """
+        height, width = (side * self.reduction for side in self.frame.shape[:2])
+        turned = self.photo.orientation >= 5
+        part = (height, width) if turned else (width, height)
+        return upright_corner(part, self.photo.orientation, *self.photo.stored_size)
 
     def regions(self, boxes: list[Box]) -> Iterator[Image]:
         """(h, w, 3) uint8 RGB of each box of the upright photo, pixels; boxes lie within it."""

@@ -13,6 +13,7 @@ from memoria.faces.geometry import (
     crop_transforms,
     joined,
     magnifications,
+    mirrored,
     suppressed,
     turned_back,
     within,
@@ -93,3 +94,13 @@ def test_the_region_of_a_crop_outside_is_still_inside() -> None:
     left, top, right, bottom = crop_region(transform, 300, 200)
     assert 0 <= left < right <= 300
     assert 0 <= top < bottom <= 200
+
+
+def test_a_mirror_image_swaps_left_and_right_and_twice_is_nothing() -> None:
+    found = detections((2, 4, 6, 12), scores=[1])
+    landmarks = (CROP_LANDMARKS + 5)[None]
+    found = Detections(found.boxes, found.scores, landmarks)
+    seen = mirrored(found, 100)
+    np.testing.assert_array_equal(seen.boxes, [[94, 4, 98, 12]])
+    assert (seen.landmarks[0, [0, 3], 0] < seen.landmarks[0, [1, 4], 0]).all()
+    np.testing.assert_allclose(mirrored(seen, 100).landmarks, landmarks, atol=1e-5)

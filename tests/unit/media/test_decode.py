@@ -206,3 +206,22 @@ def test_a_bomb_is_refused_from_its_header() -> None:
         decode_image(data)
     with pytest.raises(MediaTooLarge):
         decode_image(saved(scene(), "JPEG"), max_pixels=WIDTH * HEIGHT - 1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_reduced_frame_says_where_it_begins_where_sides_leave_a_rest(
+    kind: str, orientation: int
+) -> None:
+    """A square is in the same place of the upright photo, however the file is turned."""
+    pixels = np.full((4031, 3037, 3), 40, np.uint8)
+    pixels[1600:1640, 800:840] = 250
+    data = saved(Image.fromarray(pixels), kind, exif=exif(orientation), compress_level=1)
+    photo = open_photo(data)
+    ys, xs = np.nonzero(decode_image(data)[..., 0] > 145)
+    with photo.loaded(300) as loaded:
+        assert loaded.reduction == 8
+        rows, columns = np.nonzero(loaded.frame[..., 0] > 145)
+        x, y = loaded.corner
+    assert 8 * (columns.mean() + 0.5) + x == pytest.approx(xs.mean() + 0.5, abs=0.6)
+    assert 8 * (rows.mean() + 0.5) + y == pytest.approx(ys.mean() + 0.5, abs=0.6)

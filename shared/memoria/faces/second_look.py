@@ -1,0 +1,98 @@
+"""A second look at the faces that the first one doubts: near, in grey, and in the mirror.
+
+Where a face is blurred or half hidden, the photo's size, colours and compression decide on which
+side of the threshold its score falls. Seen alone, in one size, without colours, and once mirrored,
+it scores alike in every copy of the photo. The mean of the three looks is the face's score; its
+box and landmarks are their mean too.
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+from memoria.faces.detector import Detector
+from memoria.faces.geometry import Detections, joined, mirrored, suppressed
+from memoria.faces.types import F32, Image
+
+_VIEW_PX = 160  # side of the canvas of a second look
+_FACE_PX = 48  # how large the face is on it
+_BEYOND = 127  # grey beyond the photo's edges: what the detector's own padding is
+_NEAR = 0.3  # of its size, by which its centre may be elsewhere on second sight
+_SIMILAR = 1.65  # times, by which its size may differ
+_MOST = 12  # faces looked at again: two looks cost an eighth of a main pass
+_FAINTEST = 0.05  # a score that counts in a mean
+
+
+def doubtful_from(threshold: float) -> float:
+    """The score from which a face deserves a second look, below the threshold."""
+    return 0.6 * threshold
+
+
+def doubtful_to(threshold: float) -> float:
+    """The score from which a face needs none."""
+    return 1 - 0.4 * (1 - threshold)
+
+
+def reconsidered(
+    detector: Detector, image: Image, found: Detections, threshold: float
+) -> Detections:
+    """Faces at or over the threshold after a second look at the doubtful ones, best first.
+
+    ``found``: scores from ``doubtful_from(threshold)`` on, in the image's pixels. Those nearest to
+    the threshold come first; after ``_MOST`` of them scores are taken as they are, and so are
+    all where the detector takes canvases of one size only.
+    """
+    order = np.argsort(np.abs(found.scores - threshold), kind="stable")
+    doubtful = order[found.scores[order] < doubtful_to(threshold)]
+    doubtful = doubtful[: 0 if detector.fixed_size else _MOST]
+    settled = found.take(np.setdiff1d(order, doubtful))
+    again = [found.take(doubtful[i : i + 1]) for i in range(len(doubtful))]
+    result = joined([settled, *(_averaged(face, detector, image) for face in again)])
+    # a doubtful one beside a certain one may turn out to be the same
+    return suppressed(result.take(result.scores >= threshold))
+
+
+def _averaged(face: Detections, detector: Detector, image: Image) -> Detections:
+    """One face, its score the mean of three looks, its box and landmarks their weighted mean."""
+    scale = _FACE_PX / max(float(face.sizes[0]), 1.0)
+    centre: F32 = np.clip(face.boxes[0].reshape(2, 2).mean(axis=0), 0, image.shape[1::-1])
+    view = _view(image, centre, scale)
+    straight = _middle_one(detector.detect(view, _FAINTEST))
+    flipped = _middle_one(detector.detect(np.ascontiguousarray(view[:, ::-1]), _FAINTEST))
+    corner = centre * scale - _VIEW_PX / 2
+    seen = joined([straight, mirrored(flipped, _VIEW_PX)]).moved(*corner).scaled(1 / scale)
+    looks = joined([face, seen])
+    share = looks.scores / looks.scores.sum()
+    return Detections(
+        np.einsum("i,ij->j", share, looks.boxes)[None],
+        looks.scores.sum(keepdims=True) / np.float32(3),
+        np.einsum("i,ijk->jk", share, looks.landmarks)[None],
+    )
+
+
+def _view(image: Image, centre: F32, scale: float) -> Image:
+    """A grey (160, 160, 3) canvas with the centre in its middle."""
+    reach = math.ceil(_VIEW_PX / scale)
+    left, top = (max(0, int(at) - reach) for at in centre)
+    part = image[top : int(centre[1]) + reach, left : int(centre[0]) + reach]
+    x, y = float(centre[0]) - left, float(centre[1]) - top
+    while scale < 0.5 and min(part.shape[:2]) > 1:  # a mean of pixels, not a sample of them
+        height, width = (side // 2 for side in part.shape[:2])
+        even = part[: 2 * height, : 2 * width]
+        part = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        scale, x, y = 2 * scale, x / 2, y / 2
+    middle = (_VIEW_PX - 1 + scale) / 2  # pixels are counted by their centres here
+    place = np.array([[scale, 0, middle - scale * x], [0, scale, middle - scale * y]])
+    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
+    view = cv2.warpAffine(grey, place, (_VIEW_PX, _VIEW_PX), borderValue=_BEYOND)
+    return cv2.cvtColor(view, cv2.COLOR_GRAY2RGB)  # type: ignore[return-value]
+
+
+def _middle_one(seen: Detections) -> Detections:
+    """The most certain face in the middle of a view, if there is one."""
+    centres = (seen.boxes[:, :2] + seen.boxes[:, 2:]) / 2
+    near = np.abs(centres - _VIEW_PX / 2).max(axis=1) < _NEAR * _FACE_PX
+    similar = np.abs(np.log(np.maximum(seen.sizes, 1) / _FACE_PX)) < np.log(_SIMILAR)
+    candidates = np.flatnonzero(near & similar)
+    return seen.take(candidates[np.argsort(-seen.scores[candidates], kind="stable")[:1]])
