@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -60,6 +61,22 @@ def _hosts(value: object) -> object:
     return tuple(host for host in (part.strip().lower() for part in value.split(",")) if host)
 
 
+def _similarities(value: object) -> object:
+    """``model:sure:link,…`` -> model -> (sure, link)."""
+    if not isinstance(value, str):
+        return value
+    found = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        try:
+            model, sure, link = part.split(":")
+            found[model] = float(sure), float(link)
+        except ValueError:
+            raise ValueError("must be model:sure:link, several by comma") from None
+        if not 0 < found[model][1] <= found[model][0] < 1:
+            raise ValueError("similarities are between 0 and 1, link at most sure")
+    return found
+
+
 Url = Annotated[str, AfterValidator(_http_url)]
 
 
@@ -80,6 +97,10 @@ class Settings(BaseModel):
     min_cluster_size: int = Field(3, ge=2)
     min_samples: int = Field(2, ge=1)
     cluster_epsilon: float = Field(0.4, ge=0, le=2)  # cosine distance
+    # model -> sure, link: what `memoria calibrate` measured, instead of clustering/thresholds.py
+    similarity_thresholds: Annotated[
+        dict[str, tuple[float, float]], BeforeValidator(_similarities)
+    ] = Field(default_factory=dict)
     use_gpu: bool = False
     model_pack: str = Field("buffalo_l", pattern=r"^[A-Za-z0-9._-]+$")
     model_dir: Path

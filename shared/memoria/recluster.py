@@ -66,6 +66,7 @@ class ClusterPipeline:
                 min_cluster_size=self.settings.min_cluster_size,
                 min_samples=self.settings.min_samples,
                 epsilon=self.settings.cluster_epsilon,
+                similarities=self.settings.similarity_thresholds,
             )
         seconds = round(time.monotonic() - started, 3)
         with metrics.stage("store"):

@@ -95,6 +95,9 @@ def test_plain_http_is_allowed_within_a_machine_or_a_private_network(host: str) 
         ("MIN_CLUSTER_SIZE", "1"),
         ("MIN_SAMPLES", "0"),
         ("CLUSTER_EPSILON", "-1"),
+        ("SIMILARITY_THRESHOLDS", "mine:0.4"),
+        ("SIMILARITY_THRESHOLDS", "mine:0.4:0.5"),
+        ("SIMILARITY_THRESHOLDS", "mine:1.4:0.5"),
         ("MODEL_PACK", "../../etc"),
         ("MAX_MEDIA_BYTES", "0"),
     ],
@@ -112,3 +115,11 @@ def test_secrets_appear_neither_in_errors_nor_in_the_settings_own_text() -> None
 def test_hosts_are_a_list_in_lower_case() -> None:
     settings = Settings.from_env(ENOUGH | {"MEDIA_URL_HOSTS": " cdn.example , Photos.Example,"})
     assert settings.media_url_hosts == ("cdn.example", "photos.example")
+
+
+def test_measured_thresholds_are_told_by_model() -> None:
+    settings = Settings.from_env(
+        ENOUGH | {"SIMILARITY_THRESHOLDS": "mine:0.44:0.37, other:0.5:0.5"}
+    )
+    assert settings.similarity_thresholds == {"mine": (0.44, 0.37), "other": (0.5, 0.5)}
+    assert Settings.from_env(ENOUGH).similarity_thresholds == {}

@@ -30,7 +30,7 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the thresholds as JSON. Returns the exit status."""
+    """Print the thresholds, as JSON and as the setting that applies them. Returns the status."""
     import numpy as np
 
     from memoria.clustering.calibration import thresholds_from_pairs
@@ -48,6 +48,10 @@ def run(args: argparse.Namespace) -> int:
         sys.stderr.write(f"memoria: {problem}\n")
         return 2
     sys.stdout.write(json.dumps({model: asdict(measured)}, indent=2) + "\n")
+    sys.stderr.write(
+        "the setting that makes the function cluster use them:\n"
+        f"SIMILARITY_THRESHOLDS={model}:{measured.sure}:{measured.link}\n"
+    )
     return 0
 
 

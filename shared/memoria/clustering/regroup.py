@@ -5,6 +5,7 @@ import numpy as np
 from memoria.clustering.grouping import group_faces
 from memoria.clustering.identity import resolve_people
 from memoria.clustering.people import EventFaces, Index, KnownPeople, PeopleResult
+from memoria.clustering.thresholds import NONE_MEASURED, Measured, thresholds_for
 
 
 def regroup(
@@ -15,8 +16,12 @@ def regroup(
     min_cluster_size: int,
     min_samples: int,
     epsilon: float,
+    similarities: Measured = NONE_MEASURED,
 ) -> PeopleResult:
-    """Group every face and say who is who; pure, and the same for the same input."""
+    """Group every face and say who is who; pure, and the same for the same input.
+
+    ``similarities``: for models whose thresholds were measured on photos of the user.
+    """
     labels: Index = np.full(len(faces), -1, dtype=np.intp)
     for index, model in enumerate(faces.models):
         rows = np.flatnonzero(faces.model_index == index)
@@ -27,7 +32,7 @@ def regroup(
             epsilon=epsilon,
             photo_ids=faces.photos[rows],
             quality=faces.quality[rows],
-            model=model,
+            thresholds=thresholds_for(model, similarities),
         )
         labels[rows] = np.where(groups >= 0, groups + labels.max(initial=-1) + 1, -1)
     return resolve_people(

@@ -1,6 +1,8 @@
 """Which similarities mean the same person, per model, each with its source."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,16 @@ THRESHOLDS: dict[str, Thresholds] = {
 }
 
 
-def thresholds_for(model: str | None) -> Thresholds:
-    """The thresholds of a model pack; a model that is not in the table gets the measured ones."""
-    return THRESHOLDS.get(model or "", MEASURED)
+Measured = Mapping[str, tuple[float, float]]  # model -> sure, link
+NONE_MEASURED: Measured = MappingProxyType({})
+
+
+def thresholds_for(model: str | None, configured: Measured = NONE_MEASURED) -> Thresholds:
+    """The thresholds of a model pack: as configured (sure, link), or from the table.
+
+    A model that is in neither gets those of the small pack.
+    """
+    if model and model in configured:
+        sure, link = configured[model]
+        return Thresholds(sure=sure, link=link, source="SIMILARITY_THRESHOLDS")
+    return THRESHOLDS.get(model or "", UNKNOWN)

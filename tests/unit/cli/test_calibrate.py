@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from memoria.config import Settings
+
 SHARED = Path(__file__).parents[4] / "shared"
 PACK = SHARED / "models/scrfd2.5g_mobilefacenet"
 PORTRAITS = SHARED / "events/portraits"
@@ -40,6 +42,12 @@ def test_thresholds_are_measured_on_a_handful_of_portraits(tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     (measured,) = json.loads(done.stdout).values()
     assert "60 photos" in measured["source"]
+    setting = done.stderr.splitlines()[-1]
+    name, _, value = setting.partition("=")
+    enough = {"SUPABASE_URL": "http://127.0.0.1:1", "SUPABASE_SERVICE_ROLE_KEY": "key"}
+    enough |= {"CALLBACK_URL": "off", "WEBHOOK_SECRET": "s"}
+    settings = Settings.from_env(enough | {name: value})
+    assert settings.similarity_thresholds == {PACK.name: (measured["sure"], measured["link"])}
 
 
 @pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")

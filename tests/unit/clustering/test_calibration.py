@@ -39,5 +39,11 @@ def test_every_threshold_names_its_source(model):
     assert thresholds_for(model).link <= thresholds_for(model).sure
 
 
+def test_what_was_measured_on_a_users_photos_wins():
+    found = thresholds_for("buffalo_l", {"buffalo_l": (0.5, 0.4)})
+    assert (found.sure, found.link) == (0.5, 0.4)
+    assert thresholds_for("buffalo_m", {"buffalo_l": (0.5, 0.4)}) == THRESHOLDS["buffalo_m"]
+
+
 def test_an_unknown_model_still_gets_an_answer():
     assert thresholds_for("somebody's own") == thresholds_for(None)
