@@ -39,8 +39,9 @@ class Search:
         if found.scores.max(initial=0) < _SURE:
             found, turns = self._best_turned(image, candidates, found)
         upright = _turned(image, turns)
+        crowd = self._is_crowd(upright, found)
         found = reconsidered(self.detector, upright, found, self.threshold)
-        if self._is_crowd(upright, found):
+        if crowd:
             found = suppressed(joined([found, *self._tiles(upright)]))
         return turned_back(found, turns, image.shape[1], image.shape[0])
 
@@ -69,10 +70,15 @@ class Search:
     def _evidence(self, found: Detections) -> float:
         return float(found.scores[found.scores >= self.threshold].sum())
 
-    def _is_crowd(self, image: Image, found: Detections) -> bool:
-        """Many tiny faces, and pixels left that the main pass did not see."""
+    def _is_crowd(self, image: Image, candidates: Detections) -> bool:
+        """Tiny faces, and pixels left that the main pass did not see.
+
+        Where nothing is certain, one tiny face that is in doubt is hint enough.
+        """
         unseen = max(image.shape[:2]) / self.det_size
-        return unseen > 1.25 and int((found.sizes < _TINY_PX * unseen).sum()) >= _CROWD
+        tiny = int((candidates.sizes < _TINY_PX * unseen).sum())
+        least = _CROWD if (candidates.scores >= self.threshold).any() else 1
+        return unseen > 1.25 and tiny >= least
 
     def _tiles(self, image: Image) -> Iterator[Detections]:
         """Four overlapping quarters at twice the main pass's scale: memory stays that of one."""

@@ -69,6 +69,15 @@ def test_a_photo_that_lies_on_its_side_has_the_same_people(
     assert similar.max(axis=1).min() > 0.5
 
 
+def test_a_crowd_far_away_is_found_though_the_first_look_is_sure_of_nobody(engine: Engine) -> None:
+    group = decode_image(photo("photos/solvay_1927_29_faces.png"))
+    small = cv2.resize(group, None, fx=0.28, fy=0.28, interpolation=cv2.INTER_AREA)
+    scene = np.full_like(group, 90)
+    scene[700 : 700 + len(small), 900 : 900 + small.shape[1]] = small
+    assert len(engine.search.plain(scene)) == 0
+    assert len(engine.find_faces(scene)) >= 26
+
+
 def test_what_a_face_says_of_itself_is_within_its_ranges(engine: Engine) -> None:
     for face in engine.find_faces(decode_image(photo("photos/selfie_6_faces.jpg"))):
         assert face.embedding.shape == (512,)
