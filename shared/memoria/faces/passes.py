@@ -56,16 +56,19 @@ class Search:
         """The candidates at the orientation that explains the photo best, and its quarter turns.
 
         Detectors see faces that lie on their side, but with low scores, and give upside-down
-        ones the landmarks of upright ones. Four quick looks decide; the upright one also sees
+        ones the landmarks of upright ones. Four quick looks decide; the best of them also saw
         faces of a size between those of the two plain looks.
         """
         small = _resized(image, min(self.det_size, max(image.shape[:2])))
         quick = replace(candidates, det_size=round(self.det_size * _QUICK))
         looks = [quick.plain(_turned(small, turns)) for turns in range(4)]
-        back = image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]
-        looks[0] = suppressed(joined([found, looks[0].scaled(*back)]))
-        turns = int(np.argmax([self._evidence(look) for look in looks]))
-        return (candidates.plain(_turned(image, turns)) if turns else looks[0]), turns
+        evidence = [self._evidence(look) for look in looks]
+        evidence[0] = max(evidence[0], self._evidence(found))
+        turns = int(np.argmax(evidence))
+        if turns:
+            found = candidates.plain(_turned(image, turns))
+        scale = max(image.shape[:2]) / max(small.shape[:2])
+        return suppressed(joined([found, looks[turns].scaled(scale)])), turns
 
     def _evidence(self, found: Detections) -> float:
         return float(found.scores[found.scores >= self.threshold].sum())
