@@ -12,7 +12,7 @@ import numpy as np
 
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, joined, suppressed, turned_back
-from memoria.faces.second_look import doubtful_from, reconsidered
+from memoria.faces.second_look import reconsidered
 from memoria.faces.types import Image
 
 CLOSE_UP_PX = 128  # long side of the pass that sees faces which fill the photo
@@ -20,6 +20,7 @@ _SURE = 0.8  # a photo whose best face scores less may lie on its side: turned f
 _QUICK = 0.4  # of the main pass's sides, for the looks that only tell how the photo lies
 _TINY_PX = 24  # faces this small on the main canvas, and so many of them, announce a crowd
 _CROWD = 3
+_HINT = 0.6  # of the threshold: a score that makes a tiny face a hint at a crowd, if no face
 _OVERLAP_PX = 64  # of the tiles of the crowd pass: twice as large as the faces it is for
 _TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 
@@ -34,7 +35,7 @@ class Search:
 
     def __call__(self, image: Image) -> Detections:
         """Faces at or over the threshold, best first, in the image's pixels."""
-        candidates = replace(self, threshold=doubtful_from(self.threshold))
+        candidates = replace(self, threshold=_HINT * self.threshold)
         found, turns = candidates.plain(image), 0
         if found.scores.max(initial=0) < _SURE:
             found, turns = self._best_turned(image, candidates, found)

@@ -25,8 +25,8 @@ _FAINTEST = 0.05  # a score that counts in a mean
 
 
 def doubtful_from(threshold: float) -> float:
-    """The score from which a face deserves a second look, below the threshold."""
-    return 0.6 * threshold
+    """The score from which a face deserves a second look: less never comes to the threshold."""
+    return 0.9 * threshold
 
 
 def doubtful_to(threshold: float) -> float:
@@ -39,12 +39,13 @@ def reconsidered(
 ) -> Detections:
     """Faces at or over the threshold after a second look at the doubtful ones, best first.
 
-    ``found``: scores from ``doubtful_from(threshold)`` on, in the image's pixels. Those nearest to
-    the threshold come first; after ``_MOST`` of them scores are taken as they are, and so are
-    all where the detector takes canvases of one size only.
+    ``found``: scores from ``doubtful_from(threshold)`` on at least, in the image's pixels. Those
+    nearest to the threshold come first; after ``_MOST`` of them scores are taken as they are, and
+    so are all where the detector takes canvases of one size only.
     """
     order = np.argsort(np.abs(found.scores - threshold), kind="stable")
-    doubtful = order[found.scores[order] < doubtful_to(threshold)]
+    scores = found.scores[order]
+    doubtful = order[(scores >= doubtful_from(threshold)) & (scores < doubtful_to(threshold))]
     doubtful = doubtful[: 0 if detector.fixed_size else _MOST]
     settled = found.take(np.setdiff1d(order, doubtful))
     again = [found.take(doubtful[i : i + 1]) for i in range(len(doubtful))]
