@@ -55,9 +55,10 @@ def postmasters(folders: Iterable[Path]) -> list[int]:
     found = []
     for folder in folders:
         for pid_file in folder.glob("data/postmaster.pid"):
-            first_line = pid_file.read_text().partition("\n")[0]
-            if first_line.isdigit():
-                found.append(int(first_line))
+            with suppress(FileNotFoundError):
+                first_line = pid_file.read_text().partition("\n")[0]
+                if first_line.isdigit():
+                    found.append(int(first_line))
     return found
 
 
@@ -66,10 +67,16 @@ def main() -> None:
     patience_seconds = float(sys.argv[1])
     watched, folders = follow(sys.stdin)
     end_groups(watched, signal.SIGTERM, patience_seconds)
-    # at once, without a last checkpoint: the data goes anyway
-    end_groups(postmasters(folders), signal.SIGQUIT, patience_seconds)
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+    deadline = time.monotonic() + patience_seconds
+    # again while initdb or a server that was just being started still writes
+    while (left := [folder for folder in folders if folder.exists()]) and (
+        time.monotonic() < deadline
+    ):
+        # at once, without a last checkpoint: the data goes anyway
+        end_groups(postmasters(left), signal.SIGQUIT, patience_seconds)
+        for folder in left:
+            shutil.rmtree(folder, ignore_errors=True)
+        time.sleep(0.02)
 
 
 if __name__ == "__main__":

@@ -46,10 +46,10 @@ class Postgres:
         settings: tuple[str, ...] = (),
     ) -> None:
         self._ephemeral = data_dir is None
-        self.data_dir = place_of(data_dir)
         self.port = port or free_port()
         self._settings = (*_SETTINGS, *settings, f"port={self.port}")
         self._bin = binaries()
+        self.data_dir = place_of(data_dir)  # last: whoever is interrupted leaves no folder behind
 
     @property
     def url(self) -> str:

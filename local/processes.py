@@ -12,6 +12,11 @@ from pathlib import Path
 
 import httpx
 
+# A child tells the guard of itself before it becomes the service, and until then holds the guard's
+# pipe open: at no moment it is one that nobody knows of. A shell and not preexec_fn, because
+# Python drops the KeyboardInterrupt of a Ctrl-C that arrives while it forks for one.
+_TELL_AND_BECOME = 'echo "watch $$" >&0; exec "$@" </dev/null'
+
 
 class ServiceError(Exception):
     """A service ended, or did not come up in time; the message holds the end of its log."""
@@ -33,14 +38,12 @@ class Guard:
 
     def tell(self, word: str, what: int | Path) -> None:
         """``watch`` or ``forget`` a process group, ``remove`` a folder in the end."""
-        os.write(self._pipe.fileno(), f"{word} {what}\n".encode())
+        os.write(self.pipe, f"{word} {what}\n".encode())
 
-    def watch_me(self) -> None:
-        """For a child between fork and exec, so that at no moment it is one that nobody knows of.
-
-        Until it has told, it holds the pipe open: the guard cannot see the end before.
-        """
-        self.tell("watch", os.getpid())
+    @property
+    def pipe(self) -> int:
+        """The file descriptor that the guard is told on; its end is what the guard waits for."""
+        return self._pipe.fileno()
 
     def let_go(self) -> None:
         """Have everything ended; returns at once."""
@@ -77,13 +80,12 @@ class Service:
         """Start it; the log is appended to."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self.argv,
+                ["/bin/sh", "-c", _TELL_AND_BECOME, self.name, *self.argv],
                 env=dict(self.environ),
-                stdin=subprocess.DEVNULL,
+                stdin=self.guard.pipe,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=self.guard.watch_me,  # noqa: PLW1509 - it takes no lock
             )
 
     def wait_ready(self, seconds: float = 60) -> None:

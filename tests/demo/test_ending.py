@@ -50,6 +50,7 @@ def processes_of(folder: Path) -> list[str]:
         (signal.SIGINT, "functions_framework"),
         (signal.SIGINT, "uploaded"),
         (signal.SIGTERM, "uploaded"),
+        (signal.SIGKILL, "postgres"),
         (signal.SIGKILL, "functions_framework"),
         (signal.SIGKILL, "uploaded"),
     ],

@@ -148,11 +148,8 @@ def _dots(means: F32, one: Index, other: Index) -> NDArray[np.float64]:
     return similarity
 
 
-def absorb(faces: Faces, group: Index, labels: Index, thresholds: Thresholds, least: int) -> Index:
-    """Takes faces that are in no group of ``least`` into the one where they clearly belong.
-
-    A face that density had in that group too has two witnesses: it may be a margin less similar.
-    """
+def absorb(faces: Faces, group: Index, thresholds: Thresholds, least: int) -> Index:
+    """Takes faces that are in no group of ``least`` into the one where they clearly belong."""
     groups = int(group.max()) + 1
     large = np.flatnonzero(np.bincount(group) >= least)
     left = np.flatnonzero(~np.isin(group, large))
@@ -160,7 +157,6 @@ def absorb(faces: Faces, group: Index, labels: Index, thresholds: Thresholds, le
         return group
     sums, total = weighted_sums(faces.rows, faces.weight, group, groups)
     means = sums[large] / total[large, None]
-    home = _most_common(labels, group, groups)[large]
     taken = group.copy()
     for first in range(0, len(left), BLOCK):
         some = left[first : first + BLOCK]
@@ -171,20 +167,9 @@ def absorb(faces: Faces, group: Index, labels: Index, thresholds: Thresholds, le
         similarity[here, best] = -1
         clear = top - similarity.max(axis=1) >= thresholds.face_margin
         photo = faces.photos.shared(group, groups, group[some], large[best])
-        agreed = (labels[some] >= 0) & (labels[some] == home[best])
-        needed = thresholds.link - thresholds.margin * agreed
-        fits = top - thresholds.same_photo * photo >= needed
+        fits = top - thresholds.same_photo * photo >= thresholds.link
         taken[some[clear & fits]] = large[best[clear & fits]]
     return _compact(taken)
-
-
-def _most_common(labels: Index, group: Index, groups: int) -> Index:
-    """The label that most faces of each group have; of equal ones the highest. -> (groups,)."""
-    pairs, counts = np.unique(np.stack([group, labels], axis=1), axis=0, return_counts=True)
-    found = np.full(groups, -1)
-    order = np.argsort(counts, kind="stable")
-    found[pairs[order, 0]] = pairs[order, 1]  # the most common is written last
-    return found
 
 
 def _compact(group: Index) -> Index:
@@ -198,6 +183,6 @@ def refined(faces: Faces, labels: Index, thresholds: Thresholds, least: int) -> 
     group[noise] = labels.max() + 1 + np.arange(np.count_nonzero(noise))
     group = split(faces, group, thresholds)
     group = merge(faces, group, thresholds)
-    group = absorb(faces, group, labels, thresholds, least)
+    group = absorb(faces, group, thresholds, least)
     size = np.bincount(group)[group]
     return np.where(size >= least, group, -1)

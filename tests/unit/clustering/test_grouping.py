@@ -103,21 +103,16 @@ def test_a_column_of_another_length_is_refused(name):
         group_faces(np.eye(8, dtype=np.float32), **{name: [1, 1]})
 
 
-def test_density_and_likeness_together_keep_a_face_that_likeness_alone_would_leave_out():
+def test_who_is_less_alike_than_the_link_stays_out_although_density_had_it_inside():
     thresholds = Thresholds(sure=0.44, link=0.36, source="made")
     rng = np.random.default_rng(3)
     rows = np.zeros((14, 512))
-    rows[:12, 0], rows[12, 0], rows[13, 0] = (
-        1,
-        0.33,
-        0.25,
-    )  # below the link by less than the margin, by more
+    rows[:12, 0] = 1
     rows[:12] += 0.01 * rng.normal(size=(12, 512))
-    rows[12, 1], rows[13, 2] = np.sqrt(1 - 0.33**2), np.sqrt(1 - 0.25**2)
-    known = refined(
-        Faces(unit_rows(rows), np.ones(14, np.float32), Photos(None), (np.arange(0), np.arange(0))),
-        np.zeros(14, dtype=np.intp),
-        thresholds,
-        3,
+    rows[12, :2] = 0.40, np.sqrt(1 - 0.40**2)  # between the two thresholds
+    rows[13, [0, 2]] = 0.33, np.sqrt(1 - 0.33**2)
+    faces = Faces(
+        unit_rows(rows), np.ones(14, np.float32), Photos(None), (np.arange(0), np.arange(0))
     )
-    assert known.tolist() == [*[known[0]] * 13, -1]
+    labels = refined(faces, np.zeros(14, dtype=np.intp), thresholds, 3)
+    assert labels.tolist() == [*[labels[0]] * 13, -1]
