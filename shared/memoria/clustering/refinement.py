@@ -31,9 +31,11 @@ class Faces:
 
 def weighted_sums(rows: F32, weight: F32, group: Index, groups: int) -> tuple[F32, F32]:
     """Sum of the weighted rows and of the weights of each group. -> (groups, d), (groups,)."""
-    from scipy.sparse import csr_array
+    from scipy.sparse import csc_array
 
-    chosen = csr_array((weight, (group, np.arange(len(group)))), shape=(groups, len(group)))
+    # each face is a column with one entry, already in order: nothing to sort
+    column = np.arange(len(group) + 1)
+    chosen = csc_array((weight, group, column), shape=(groups, len(group)))
     sums: F32 = (chosen @ rows).astype(np.float32)
     return sums, np.bincount(group, weight, groups).astype(np.float32)
 
