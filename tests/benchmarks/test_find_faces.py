@@ -19,7 +19,7 @@ def test_a_small_sample_reaches_every_figure(capsys: pytest.CaptureFixture[str])
     table = Table()
     portraits(engine, table, every=len(labels("portraits")) // 8)
     faceless(engine, table, count=1)
-    cost(engine, meter, table, every=300)
+    cost(engine, meter, table, every=30)
     lines = capsys.readouterr().out.splitlines()
     assert not table.failed, lines
     assert len(lines) == 7

@@ -4,6 +4,7 @@ The figures behind each rule are printed by ``python -m benchmarks.find_faces``;
 argued in docs/faces.md.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -17,7 +18,8 @@ from memoria.faces.types import Image
 
 CLOSE_UP_PX = 128  # long side of the pass that sees faces which fill the photo
 _SURE = 0.8  # a photo whose best face scores less may lie on its side: turned faces score 0.5..0.78
-_QUICK = 0.4  # of the main pass's sides, for the looks that only tell how the photo lies
+_QUICK = 0.4  # of the main pass's sides, at most, for the looks that only tell how the photo lies
+_QUICK_FACE_PX = 64  # and no more than it takes to see the best face in this size
 _TINY_PX = 24  # faces this small on the main canvas, and so many of them, announce a crowd
 _CROWD = 3
 _HINT = 0.6  # of the threshold: a score that makes a tiny face a hint at a crowd, if no face
@@ -48,7 +50,7 @@ class Search:
 
     def plain(self, image: Image) -> Detections:
         """The main pass, and the small one for close-ups."""
-        sides = (self.det_size, CLOSE_UP_PX)
+        sides = {self.det_size, CLOSE_UP_PX}
         return suppressed(joined([self._look(image, side) for side in sides]))
 
     def _best_turned(
@@ -61,7 +63,7 @@ class Search:
         faces of a size between those of the two plain looks.
         """
         small = _resized(image, min(self.det_size, max(image.shape[:2])))
-        quick = replace(candidates, det_size=round(self.det_size * _QUICK))
+        quick = replace(candidates, det_size=self._quick_side(image, found))
         looks = [quick.plain(_turned(small, turns)) for turns in range(4)]
         evidence = [self._evidence(look) for look in looks]
         evidence[0] = max(evidence[0], self._evidence(found))
@@ -70,6 +72,15 @@ class Search:
             found = candidates.plain(_turned(image, turns))
         scale = max(image.shape[:2]) / max(small.shape[:2])
         return suppressed(joined([found, looks[turns].scaled(scale)])), turns
+
+    def _quick_side(self, image: Image, found: Detections) -> int:
+        """Long side of the looks that tell how the photo lies: less where a close-up was seen."""
+        side = round(self.det_size * _QUICK)
+        if found.scores.max(initial=0) < self.threshold:
+            return side
+        long_side: int = max(image.shape[:2])
+        enough = _QUICK_FACE_PX * long_side / float(found.sizes[0])
+        return max(CLOSE_UP_PX, min(side, 32 * math.ceil(enough / 32)))
 
     def _evidence(self, found: Detections) -> float:
         return float(found.scores[found.scores >= self.threshold].sum())
