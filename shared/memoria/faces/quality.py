@@ -16,11 +16,11 @@ from memoria.faces.types import F32, Image
 USUAL_NORMS = {"scrfd2.5g_mobilefacenet": 11.3}
 
 FEATURES = ("score", "small", "turned away", "tilted up or down", "sharpness", "length")
-WEIGHTS: F32 = np.array([0.42, -0.45, 0, -1.34, 0.5, 11.73], np.float32)
-BIAS = 5.25
+WEIGHTS: F32 = np.array([1.07, -0.43, 0, -1.38, 0.51, 11.42], np.float32)
+BIAS = 4.62
 # For models whose usual length nobody has measured: the vector's length says nothing.
-WEIGHTS_WITHOUT_LENGTH: F32 = np.array([38.76, -0.39, 0, -1.31, 0.8, 0], np.float32)
-BIAS_WITHOUT_LENGTH = -30.66
+WEIGHTS_WITHOUT_LENGTH: F32 = np.array([40.29, -0.42, 0, -1.14, 0.8, 0], np.float32)
+BIAS_WITHOUT_LENGTH = -32.01
 
 
 def quality(found: Detections, crops: list[Image], norms: F32, model: str) -> F32:
