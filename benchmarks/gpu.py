@@ -28,7 +28,7 @@ PHOTOS = 200
 def gpu(pack: Path) -> list[Row]:
     """Stage split of one photo, and throughput with decoding on every core."""
     if not gpu_available():
-        return [Row("GPU: not measured, there is none here", 0, "")]
+        return [Row("GPU: not measured, there is none here", None)]
     rows = measured(open_engine(pack, use_gpu=True), PHOTOS)
     return [replace(row, detail=f"{row.detail} on {_device()}") for row in rows]
 

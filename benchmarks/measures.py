@@ -13,10 +13,13 @@ SETTLING_SECONDS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table; ``limit`` is what was promised, ``at_most`` says which way."""
+    """One line of the table; ``limit`` is what was promised, ``at_most`` says which way.
+
+    ``value``: None where nothing could be measured.
+    """
 
     what: str
-    value: float
+    value: float | None
     unit: str = "×"
     limit: float | None = None
     at_most: bool = True
@@ -24,8 +27,8 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """``yes``, ``no``, or nothing where nothing was promised."""
-        if self.limit is None:
+        """``yes``, ``no``, or nothing where nothing was promised or measured."""
+        if self.limit is None or self.value is None:
             return ""
         return "yes" if (self.value <= self.limit) == self.at_most else "no"
 

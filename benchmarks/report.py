@@ -19,7 +19,8 @@ START, END = "<!-- results -->", "<!-- end of results -->"
 def line(row: Row) -> str:
     """One row as plain text."""
     limit = "" if row.limit is None else f" ({'≤' if row.at_most else '≥'} {row.limit:g})"
-    return f"{row.what}: {row.value:.3g} {row.unit}{limit} {row.verdict} {row.detail}".rstrip()
+    figure = _figure(row.value, row.unit)
+    return f"{row.what}: {figure}{limit} {row.verdict} {row.detail}".rstrip(" :")
 
 
 def write(results: dict[str, list[Row]], about: dict[str, str]) -> None:
@@ -67,8 +68,12 @@ def table(known: dict[str, Any]) -> str:
 def _cells(row: dict[str, Any]) -> str:
     limit = row["limit"]
     goal = "" if limit is None else f"{'≤' if row['at_most'] else '≥'} {limit:g} {row['unit']}"
-    value = f"{row['value']:.3g} {row['unit']}".strip()
+    value = _figure(row["value"], row["unit"])
     return f"| {row['what']} | {value} | {goal.strip()} | {row['reached']} | {row['detail']} |"
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{value:.3g} {unit}".strip()
 
 
 def _memory_gib() -> int:

@@ -69,12 +69,10 @@ def main() -> None:
     end_groups(watched, signal.SIGTERM, patience_seconds)
     deadline = time.monotonic() + patience_seconds
     # again while initdb or a server that was just being started still writes
-    while (left := [folder for folder in folders if folder.exists()]) and (
-        time.monotonic() < deadline
-    ):
+    while any(folder.exists() for folder in folders) and time.monotonic() < deadline:
         # at once, without a last checkpoint: the data goes anyway
-        end_groups(postmasters(left), signal.SIGQUIT, patience_seconds)
-        for folder in left:
+        end_groups(postmasters(folders), signal.SIGQUIT, patience_seconds)
+        for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
         time.sleep(0.02)
 

@@ -55,10 +55,14 @@ def _check_signing_key(name: str, secret: SecretStr | None) -> None:
         raise ValueError(f"{name.upper()}: must be base64 after whsec_") from None
 
 
+def _by_comma(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
 def _hosts(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return tuple(host for host in (part.strip().lower() for part in value.split(",")) if host)
+    return tuple(host.lower() for host in _by_comma(value))
 
 
 def _similarities(value: object) -> object:
@@ -66,7 +70,7 @@ def _similarities(value: object) -> object:
     if not isinstance(value, str):
         return value
     found = {}
-    for part in filter(None, (part.strip() for part in value.split(","))):
+    for part in _by_comma(value):
         try:
             model, sure, link = part.split(":")
             found[model] = float(sure), float(link)

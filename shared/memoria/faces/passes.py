@@ -50,7 +50,7 @@ class Search:
 
     def plain(self, image: Image) -> Detections:
         """The main pass, and the small one for close-ups."""
-        sides = {self.det_size, CLOSE_UP_PX}
+        sides = {self.det_size, CLOSE_UP_PX}  # one look, where both are the same
         return suppressed(joined([self._look(image, side) for side in sides]))
 
     def _best_turned(

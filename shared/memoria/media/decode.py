@@ -122,10 +122,10 @@ class LoadedPhoto:
         Sides that the reduction does not divide leave a rest at the stored photo's far end, which
         may be the upright one's near end.
         """
-        height, width = (side * self.reduction for side in self.frame.shape[:2])
-        turned = self.photo.orientation >= 5
-        part = (height, width) if turned else (width, height)
-        return upright_corner(part, self.photo.orientation, *self.photo.stored_size)
+        width, height = self.photo.size
+        seen_height, seen_width = (side * self.reduction for side in self.frame.shape[:2])
+        rest = width - seen_width, height - seen_height
+        return upright_corner(rest, self.photo.orientation)
 
     def regions(self, boxes: list[Box]) -> Iterator[Image]:
         """(h, w, 3) uint8 RGB of each box of the upright photo, pixels; boxes lie within it."""

@@ -16,7 +16,7 @@ _TURNS: dict[int, tuple[int | None, int | None]] = {  # orientation -> quarter t
     7: (cv2.ROTATE_90_CLOCKWISE, 0),
     8: (cv2.ROTATE_90_COUNTERCLOCKWISE, None),
 }
-_REVERSED_X, _REVERSED_Y = (2, 3, 7, 8), (3, 4, 6, 7)  # stored axes that run the other way
+_FAR_X, _FAR_Y = (2, 3, 6, 7), (3, 4, 7, 8)  # upright axes that begin at a stored far end
 
 
 def upright(stored: Image, orientation: int) -> Image:
@@ -37,23 +37,19 @@ def stored_box(box: Box, orientation: int, width: int, height: int) -> Box:
     return min(x, x2), min(y, y2), max(x, x2), max(y, y2)
 
 
-def upright_corner(
-    part: tuple[int, int], orientation: int, width: int, height: int
-) -> tuple[int, int]:
-    """Where a part of the stored photo, turned upright, has its top left corner: x, y, pixels.
+def upright_corner(rest: tuple[int, int], orientation: int) -> tuple[int, int]:
+    """Where a part of the photo, turned upright, has its top left corner: x, y, pixels.
 
-    ``part``: its width and height; it lies at the top left of ``width`` × ``height`` stored pixels.
+    ``rest``: the upright width and height that it lacks, at the far ends of the stored photo.
     """
-    x = width - part[0] if orientation in _REVERSED_X else 0
-    y = height - part[1] if orientation in _REVERSED_Y else 0
-    return (y, x) if orientation >= 5 else (x, y)
+    return rest[0] * (orientation in _FAR_X), rest[1] * (orientation in _FAR_Y)
 
 
 def _stored(x: int, y: int, orientation: int, width: int, height: int) -> tuple[int, int]:
     if orientation >= 5:
         x, y = y, x
-    if orientation in _REVERSED_X:
+    if orientation in (2, 3, 7, 8):
         x = width - x
-    if orientation in _REVERSED_Y:
+    if orientation in (3, 4, 6, 7):
         y = height - y
     return x, y

@@ -18,6 +18,7 @@ def test_a_box_of_the_upright_photo_is_found_in_the_stored_one(orientation: int)
 def test_a_part_of_the_stored_photo_is_found_in_the_upright_one(orientation: int) -> None:
     stored = np.random.default_rng(0).integers(0, 255, (41, 63, 3), np.uint8)
     part = upright(stored[:40, :60], orientation)
-    x, y = upright_corner((60, 40), orientation, 63, 41)
     whole = upright(stored, orientation)
+    rest = whole.shape[1] - part.shape[1], whole.shape[0] - part.shape[0]
+    x, y = upright_corner(rest, orientation)
     np.testing.assert_array_equal(part, whole[y : y + part.shape[0], x : x + part.shape[1]])
