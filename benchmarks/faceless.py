@@ -5,7 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from memoria.faces.types import Image
+from memoria.arrays import Image
 
 SIZE = (720, 960)
 

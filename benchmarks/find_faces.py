@@ -14,13 +14,13 @@ import numpy as np
 
 from benchmarks.faceless import KINDS
 from benchmarks.variants import TURNS, turned, variants
+from memoria.arrays import F32, Image
 from memoria.faces import Engine, Face, find_faces_in_photo, open_engine
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections
-from memoria.faces.session import open_session
-from memoria.faces.types import F32, Image
-from memoria.faces.weights import locate
 from memoria.media import decode_image
+from memoria.packs.session import open_session
+from memoria.packs.weights import locate
 
 SHARED = Path(__file__).parents[2] / "shared"
 PACK = SHARED / "models/scrfd2.5g_mobilefacenet"

@@ -19,8 +19,8 @@ from benchmarks.measures import Row, seconds
 from memoria.faces import Engine, find_faces_in_photo, open_engine
 from memoria.faces.geometry import crop_transforms
 from memoria.faces.recogniser import aligned_crop
-from memoria.faces.session import gpu_available
 from memoria.media import open_photo
+from memoria.packs.session import gpu_available
 
 PHOTOS = 200
 

@@ -17,14 +17,14 @@ from benchmarks.cluster_page import set_table
 from benchmarks.grouping_portraits import PHOTOS, portraits
 from benchmarks.grouping_scores import Labels, Scores, scores
 from benchmarks.measures import alternated
+from memoria.arrays import F32
 from memoria.clustering import group_faces, hdbscan_labels
-from memoria.clustering.calibration import thresholds_from_pairs, true_accepts
-from memoria.clustering.density import labels_from_lists, neighbour_lists
 from memoria.clustering.grouping import near_pairs
-from memoria.clustering.photos import Photos
+from memoria.clustering.hdbscan import labels_from_lists, neighbour_lists
 from memoria.clustering.refinement import Faces, refined
-from memoria.clustering.rows import F32, canonical_order, unit_rows
-from memoria.clustering.thresholds import MEASURED, Thresholds
+from memoria.clustering.rows import canonical_order, unit_rows
+from memoria.clustering.same_photo import Photos
+from memoria.clustering.thresholds import MEASURED, Thresholds, thresholds_from_pairs, true_accepts
 
 LABELLED = Path(__file__).parents[2] / "shared" / "embeddings" / "lfw_dev.npz"
 EVENTS = {30: 40, 100: 20, 300: 10, 1000: 5, 5000: 2}  # faces: how many events are drawn

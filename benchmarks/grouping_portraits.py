@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.clustering.rows import F32
+from memoria.arrays import F32
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"

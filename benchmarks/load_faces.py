@@ -21,8 +21,8 @@ from supabase import Client, ClientOptions
 
 from local.stack import Stack, StackOptions
 from memoria.clustering import group_faces
-from memoria.clustering.identity import resolve_people
-from memoria.clustering.people import KnownPeople
+from memoria.people.resolve import resolve_people
+from memoria.people.types import KnownPeople
 from memoria.store.people import load_faces, load_people
 
 EVENT = "benchmark"

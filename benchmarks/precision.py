@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from benchmarks import twins
 from benchmarks.measures import alternated
 from benchmarks.quality import SHARED
+from memoria.arrays import F32
 from memoria.faces import open_engine
 from memoria.faces.engine import Engine
 from memoria.faces.geometry import crop_transforms
 from memoria.faces.recogniser import aligned_crop
-from memoria.faces.session import open_session
-from memoria.faces.types import F32
-from memoria.faces.weights import locate
 from memoria.media import decode_image
+from memoria.packs.session import open_session
+from memoria.packs.weights import locate
 from memoria.quota import cpu_threads
 
 Network = Callable[[F32], F32]  # (1, 3, 112, 112) -> (1, 512)

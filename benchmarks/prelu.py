@@ -16,8 +16,8 @@ from benchmarks.precision import blobs, cosine, in_onnxruntime
 from benchmarks.quality import SHARED
 from benchmarks.server import as_in_the_image
 from memoria.faces import open_engine
-from memoria.faces.normalisation import input_mean_and_std
-from memoria.faces.weights import locate
+from memoria.packs.normalisation import input_mean_and_std
+from memoria.packs.weights import locate
 
 FACES = 60
 

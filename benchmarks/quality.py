@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from scipy.optimize import lsq_linear
 from sklearn.linear_model import LogisticRegression
 
+from memoria.arrays import F32, Image
 from memoria.faces import Engine, open_engine
 from memoria.faces.geometry import Detections, crop_transforms
 from memoria.faces.quality import FEATURES, features
 from memoria.faces.recogniser import aligned_crop
-from memoria.faces.types import F32, Image
 from memoria.media import decode_image
 
 SHARED = Path(__file__).parents[2] / "shared"

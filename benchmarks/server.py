@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 
 from local.postgres import free_port
-from memoria.faces.blocked import make_blocked
-from memoria.faces.mapped import make_mapped
+from memoria.packs.external_weights import make_mapped
+from memoria.packs.prelu import make_blocked
 
 ROOT = Path(__file__).parents[1]
 PLAIN = ROOT / "benchmarks" / "plain_function" / "main.py"

@@ -8,9 +8,9 @@ what it saves of the recogniser's runs, and costs the recognisable faces among t
 import numpy as np
 
 from benchmarks.quality import SAME, SHARED, collected
+from memoria.arrays import F32
 from memoria.faces import open_engine
 from memoria.faces.quality import BIAS_WITHOUT_LENGTH, WEIGHTS_WITHOUT_LENGTH
-from memoria.faces.types import F32
 
 LOSSES = (0.0, 0.001, 0.005, 0.01, 0.02)  # of the recognisable faces
 

@@ -8,7 +8,7 @@ import numpy as np
 import pillow_heif
 from PIL import Image as Pillow
 
-from memoria.faces.types import Image
+from memoria.arrays import Image
 
 TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 _STORED = {  # EXIF orientation -> how the pixels lie in the file

@@ -20,7 +20,7 @@ from local.event import Json, event_status, find_photos, read_event, upload_even
 from local.processes import ServiceError
 from local.stack import Stack, StackOptions
 from local.weights import EngineChoice, choose_engine, dlib_engine
-from memoria.faces.weights import WeightsUnavailable
+from memoria.packs.weights import WeightsUnavailable
 
 POLL_SECONDS = 0.2
 # one event, nobody else waits: no need to be as patient as a deployment is

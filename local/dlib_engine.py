@@ -19,7 +19,8 @@ from pathlib import Path
 import dlib
 import numpy as np
 
-from memoria.faces.types import F32, Face, Image
+from memoria.arrays import F32, Image
+from memoria.faces.types import Face
 
 MEAN = Path(__file__).with_name("dlib_mean.txt")
 DIMENSIONS = 512  # what the database stores

@@ -12,7 +12,7 @@ from local.processes import ServiceError
 from local.sample_event import group_photo
 from local.stack import Stack, StackOptions
 from local.weights import choose_engine
-from memoria.faces.weights import WeightsUnavailable
+from memoria.packs.weights import WeightsUnavailable
 
 PORTS = {"process": 8081, "cluster": 8082, "gateway": 8083}
 WEBHOOK_SECRET = "local-webhook-secret"

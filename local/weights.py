@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from memoria.faces.weights import WeightsUnavailable, find_or_fetch, locate
+from memoria.packs.weights import WeightsUnavailable, find_or_fetch, locate
 
 ROOT = Path(__file__).parents[1]
 DEFAULT_PACK = "buffalo_l"

@@ -13,9 +13,9 @@ from memoria.http import Service
 from memoria.lazy import Lazy
 
 if TYPE_CHECKING:
+    from memoria.cluster import ClusterPipeline
     from memoria.faces.types import FaceEngine
-    from memoria.pipeline import ProcessPipeline
-    from memoria.recluster import ClusterPipeline
+    from memoria.process import ProcessPipeline
 
 OpenEngine = Callable[[Settings], "FaceEngine"]
 
@@ -71,7 +71,7 @@ def cluster_service(settings: Settings) -> Service:
 
 def _open_pack(settings: Settings) -> "FaceEngine":
     from memoria.faces import open_engine
-    from memoria.faces.weights import WeightsUnavailable
+    from memoria.packs.weights import WeightsUnavailable
 
     try:
         return open_engine(
@@ -94,10 +94,10 @@ def _process_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "Proces
     from memoria.media.gcs import fetch_object as fetch_from_gcs
     from memoria.media.hosts import AllowedHosts
     from memoria.media.source import MediaSource
-    from memoria.pipeline import ProcessPipeline
+    from memoria.process import ProcessPipeline
     from memoria.store.client import open_client
     from memoria.store.jobs import JobStore
-    from memoria.store.storage import sign_url
+    from memoria.store.signed_urls import sign_url
 
     client = open_client(settings)
     jobs = JobStore(client)
@@ -137,7 +137,7 @@ def _find_faces(settings: Settings, engine: "FaceEngine") -> Callable[[bytes], P
 
 def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
     from memoria.callback import Callback
-    from memoria.recluster import ClusterPipeline
+    from memoria.cluster import ClusterPipeline
     from memoria.store.client import open_client
     from memoria.store.jobs import JobStore
 
@@ -148,6 +148,6 @@ def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
 def _gpu_available(settings: Settings) -> bool:
     if not settings.use_gpu:
         return False
-    from memoria.faces.session import gpu_available
+    from memoria.packs.session import gpu_available
 
     return gpu_available()

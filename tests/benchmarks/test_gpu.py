@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import gpu, photos, twins
 from memoria.faces import open_engine
-from memoria.faces.session import gpu_available
+from memoria.packs.session import gpu_available
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,9 @@ from supabase import Client, ClientOptions
 
 from local.keys import Keys
 from local.rest import rest_blueprint
-from memoria.clustering import people
-from memoria.clustering.regroup import regroup
+from memoria.arrays import F32
+from memoria.people import types as people
+from memoria.people.regroup import regroup
 from memoria.store.client import rpc
 from memoria.store.jobs import Claim, JobStore, vector_text
 from memoria.store.people import load_event, save_people
@@ -76,7 +77,7 @@ class Project:
         return self.sql.execute(query, values).fetchall()
 
     def process(
-        self, event: str, photo: str, faces: Sequence[tuple[Box, people.F32]], model: str = "small"
+        self, event: str, photo: str, faces: Sequence[tuple[Box, F32]], model: str = "small"
     ) -> list[UUID | None]:
         """A photo that shows these faces, uploaded or looked at again: what *process* does."""
         self.call("enqueue", media_id=photo, event_id=event, bucket="photos", path=photo)
@@ -146,11 +147,11 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def likeness(centre: people.F32, similarity: float, rng: np.random.Generator) -> people.F32:
+def likeness(centre: F32, similarity: float, rng: np.random.Generator) -> F32:
     """A unit vector at this cosine similarity to a unit vector, in a random direction."""
     noise = rng.standard_normal(len(centre))
     noise -= (noise @ centre) * centre
     noise /= np.linalg.norm(noise)
     mixed = similarity * centre + np.sqrt(1 - similarity**2) * noise
-    unit: people.F32 = (mixed / np.linalg.norm(mixed)).astype(np.float32)
+    unit: F32 = (mixed / np.linalg.norm(mixed)).astype(np.float32)
     return unit

@@ -23,7 +23,8 @@ from hypothesis.stateful import (
 )
 
 from local.postgres import Postgres
-from memoria.clustering.people import F32, PeopleResult
+from memoria.arrays import F32
+from memoria.people.types import PeopleResult
 from memoria.store.jobs import Claim
 from tests.database.project import Box, Project, likeness
 

@@ -9,8 +9,9 @@ import pytest
 from postgrest.exceptions import APIError
 
 from local.postgres import Postgres
-from memoria.clustering.people import F32, PeopleResult
+from memoria.arrays import F32
 from memoria.errors import StoreUnavailable
+from memoria.people.types import PeopleResult
 from tests.database.project import Project, likeness
 
 BOX = (0.1, 0.1, 0.2, 0.2)

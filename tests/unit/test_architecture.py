@@ -11,7 +11,11 @@ import memoria
 
 LIBRARY = Path(memoria.__file__).parent
 OUTSIDE = {"flask", "httpx", "httpcore", "supabase", "postgrest", "storage3", "google", "psycopg"}
-PURE = [*(LIBRARY / "clustering").glob("*.py"), *(LIBRARY / "faces").glob("geometry*.py")]
+PURE = [
+    *(LIBRARY / "clustering").glob("*.py"),
+    *(LIBRARY / "people").glob("*.py"),
+    *(LIBRARY / "faces").glob("geometry*.py"),
+]
 INNER_RIM = {"memoria.http", "memoria.config", "memoria.callback", "memoria.services"}
 
 
@@ -48,8 +52,7 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_cluster_never_loads_the_vision_stack() -> None:
     loaded = loaded_by(
-        "import memoria.services, memoria.recluster, memoria.store.people, "
-        "memoria.clustering.regroup"
+        "import memoria.services, memoria.cluster, memoria.store.people, memoria.people.regroup"
     )
     assert not loaded & {"onnxruntime", "cv2", "onnx", "insightface", "PIL", "skimage"}
 
@@ -60,5 +63,5 @@ def test_the_services_start_without_anything_heavy() -> None:
 
 
 def test_process_never_loads_the_clustering_stack() -> None:
-    loaded = loaded_by("import memoria.pipeline, memoria.faces, memoria.media.source")
+    loaded = loaded_by("import memoria.process, memoria.faces, memoria.media.source")
     assert not loaded & {"hdbscan", "sklearn"}

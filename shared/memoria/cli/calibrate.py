@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the thresholds, as JSON and as the setting that applies them. Returns the status."""
     import numpy as np
 
-    from memoria.clustering.calibration import thresholds_from_pairs
+    from memoria.clustering.thresholds import thresholds_from_pairs
 
     try:
         labels = _labels(args.labels)

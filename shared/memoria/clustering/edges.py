@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.clustering.rows import F32, Index
+from memoria.arrays import F32, Index
 
 
 class Edges(NamedTuple):

@@ -3,15 +3,15 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memoria.clustering.density import (
-    Labels,
+from memoria.arrays import F32, Index
+from memoria.clustering.hdbscan import (
     check_parameters,
     labels_from_lists,
     neighbour_lists,
 )
-from memoria.clustering.photos import Photos
 from memoria.clustering.refinement import Faces, refined
-from memoria.clustering.rows import F32, Index, canonical_order, unit_rows
+from memoria.clustering.rows import canonical_order, unit_rows
+from memoria.clustering.same_photo import Photos
 from memoria.clustering.thresholds import Thresholds, thresholds_for
 
 
@@ -25,7 +25,7 @@ def group_faces(
     quality: ArrayLike | None = None,
     model: str | None = None,
     thresholds: Thresholds | None = None,
-) -> Labels:
+) -> Index:
     """Faces into people. (n, d) float32 unit rows -> (n,) labels 0..k-1 by size, -1 for nobody's.
 
     HDBSCAN first (`hdbscan_labels`), then a second pass by mean similarity (`refinement`), which
@@ -82,7 +82,7 @@ def _weights(quality: ArrayLike | None, faces: int) -> F32:
     return weight
 
 
-def _by_size(labels: Labels, order: Index) -> Labels:
+def _by_size(labels: Index, order: Index) -> Index:
     """Numbers groups by size, largest first; of equal ones the one with the first canonical row."""
     numbers, first, counts = np.unique(labels[order], return_index=True, return_counts=True)
     ranked = np.lexsort((first, -counts))

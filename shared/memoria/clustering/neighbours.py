@@ -5,7 +5,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.clustering.rows import F32, Index
+from memoria.arrays import F32, Index
 from memoria.clustering.tiles import visit_tiles
 
 U64 = NDArray[np.uint64]

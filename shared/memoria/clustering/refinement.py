@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.clustering.photos import Photos
-from memoria.clustering.rows import F32, Index
+from memoria.arrays import F32, Index
+from memoria.clustering.same_photo import Photos
 from memoria.clustering.thresholds import Thresholds
 
 LARGEST_SPLIT = 2000

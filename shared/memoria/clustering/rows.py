@@ -1,10 +1,9 @@
 """Face vectors as rows: unit length, one canonical order."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-F32 = NDArray[np.float32]
-Index = NDArray[np.intp]
+from memoria.arrays import F32, Index
 
 UNIT_TOLERANCE = 1e-3
 

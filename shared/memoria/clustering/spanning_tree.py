@@ -14,16 +14,59 @@ apart by d. Four steps, each exact:
 4. the shortest forest of all these edges is the tree.
 """
 
+from heapq import heappop, heappush
+
 import numpy as np
 
+from memoria.arrays import F32, F64, Index
 from memoria.clustering.edges import Edges, components, edges_between, joined, shortest_forest
-from memoria.clustering.neighbours import SLACK, nearest_neighbours
-from memoria.clustering.rows import F32, Index
-from memoria.clustering.tiles import visit_tiles
+from memoria.clustering.neighbours import nearest_neighbours
+from memoria.clustering.shortcuts import shortcuts
 
 LIST_LENGTH = 16
-GROUPS = 2048
+MEASURED_AT_ONCE = 4096  # pairs: bounds the memory of float64 copies
 ENVOYS = 8  # of each part of the lists' graph, which has more than LIST_LENGTH faces
+
+
+def single_linkage(rows: F32, lists: tuple[F32, Index], min_samples: int) -> F64:
+    """The minimum spanning tree of mutual reachability. (n, d), n > 1 -> (n - 1, 3) float64.
+
+    One row per edge, shortest first: two row numbers and the distance, measured in float64.
+    """
+    distances, index = lists
+    rank = min(min_samples, len(rows) - 1)
+    core = np.ascontiguousarray(distances[:, rank - 1])
+    tree = spanning_tree(rows, core, distances, index)
+    ties = tied_edges(core, distances[:, :rank], index[:, :rank])
+    edges = joined(tree, ties)
+    walked = prim(edges, measured_reach(rows, edges, core, index[:, rank - 1]), len(rows))
+    return walked[np.argsort(walked[:, 2], kind="stable")]
+
+
+def tied_edges(core: F32, distances: F32, index: Index) -> Edges:
+    """Edges as long as the core distance of an end: each may stand for another in the tree."""
+    one = np.repeat(np.arange(len(core)), distances.shape[1])
+    edges = edges_between(one, index.ravel(), distances.ravel(), core)
+    return edges.at(edges.reach <= core[one])
+
+
+def measured_reach(rows: F32, edges: Edges, core: F32, core_index: Index) -> F64:
+    """Mutual reachability in float64: float32 has told which pair's distance it is. (m,)."""
+    wide_core = measured(rows, np.arange(len(rows)), core_index)
+    reach = np.maximum(wide_core[edges.one], wide_core[edges.other])
+    apart = np.flatnonzero(edges.distance > np.maximum(core[edges.one], core[edges.other]))
+    reach[apart] = np.maximum(reach[apart], measured(rows, edges.one[apart], edges.other[apart]))
+    return reach
+
+
+def measured(rows: F32, one: Index, other: Index) -> F64:
+    """Cosine distances of pairs of rows, in float64. (m,), (m,) -> (m,), 0..2."""
+    distances = np.empty(len(one))
+    for first in range(0, len(one), MEASURED_AT_ONCE):
+        block = slice(first, first + MEASURED_AT_ONCE)
+        left, right = rows[one[block]].astype(np.float64), rows[other[block]].astype(np.float64)
+        distances[block] = np.clip(1 - np.einsum("ij,ij->i", left, right), 0, 2)
+    return distances
 
 
 def spanning_tree(rows: F32, core: F32, distances: F32, index: Index) -> Edges:
@@ -76,53 +119,36 @@ def connected(forest: Edges, rows: F32, core: F32) -> Edges:
     return shortest_forest(joined(forest, bridges), len(rows))
 
 
-def shortcuts(rows: F32, core: F32, radius: F32, part: Index, tree: Edges) -> list[Edges]:
-    """Edges between components that are shorter than the tree's path between them."""
-    group, bound = path_bounds(tree, part)
-    chosen = np.flatnonzero(radius < bound.max())
-    chosen = chosen[np.argsort(group[chosen], kind="stable")]
-    found: list[Edges] = []
+def prim(edges: Edges, reach: F64, nodes: int) -> F64:
+    """The tree as Prim's algorithm walks it from row 0. -> (nodes - 1, 3) float64.
 
-    def take(start: int, first: int, tile: F32) -> None:
-        left, right = chosen[start : start + len(tile)], chosen[first : first + tile.shape[1]]
-        above = tile > _floors(bound, group[left], group[right])[:, None]
-        row, column = np.divmod(np.flatnonzero(above), tile.shape[1])
-        one, other = left[row], right[column]
-        edges = edges_between(one, other, np.clip(1 - tile[row, column], 0, 2), core)
-        shorter = edges.reach <= bound[group[one], group[other]]
-        found.append(edges.at(shorter & (part[one] != part[other])))
-
-    visit_tiles(rows[chosen], take, step="spanning_tree")
-    return found
-
-
-def _floors(bound: F32, left: Index, right: Index) -> F32:
-    """The least similarity of each row to a tile that can matter. (m,), (k,) -> (m,)."""
-    some, where = np.unique(left, return_inverse=True)
-    longest = bound[np.ix_(some, np.unique(right))].max(axis=1)
-    floors: F32 = (1 - SLACK - longest)[where]
-    return floors
-
-
-def path_bounds(tree: Edges, part: Index) -> tuple[Index, F32]:
-    """The longest edge of the tree's path between groups of components.
-
-    -> (n,) groups, (g, g) bounds, g at most GROUPS. Where components outnumber that, those with the
-    shortest links share a group, and the diagonal holds the longest link inside; else it is -1.
+    Mutual reachability is full of ties, and which of the equal trees it is decides where a face
+    between two groups belongs. This is the walk of hdbscan's dense code, so the tree is the same:
+    the nearest row next, of equal ones the first; reached from the row that offered it first.
     """
-    parts = int(part.max()) + 1
-    links = tree.at(part[tree.one] != part[tree.other])
-    inner = links.at(np.arange(max(0, parts - GROUPS)))
-    of_part = components(part[inner.one], part[inner.other], parts)
-    group = of_part[part]
-    groups = int(of_part.max()) + 1
-    bound = np.full((groups, groups), -1, dtype=np.float32)
-    np.maximum.at(bound, (group[inner.one], group[inner.one]), inner.reach)
-    root = np.arange(groups)
-    for link in range(len(inner.one), parts - 1):
-        one = np.flatnonzero(root == root[group[links.one[link]]])
-        other = np.flatnonzero(root == root[group[links.other[link]]])
-        bound[np.ix_(one, other)] = links.reach[link]
-        bound[np.ix_(other, one)] = links.reach[link]
-        root[other] = root[one[0]]
-    return group, bound
+    offers = _adjacency(edges, reach, nodes)
+    distance, source = [np.inf] * nodes, [0] * nodes
+    distance[0] = -1.0
+    heap: list[tuple[float, int]] = []
+    walked = []
+    node = 0
+    for _ in range(nodes - 1):
+        for other, length in offers[node]:
+            if length < distance[other]:
+                distance[other], source[other] = length, node
+                heappush(heap, (length, other))
+        length, node = heappop(heap)
+        while length > distance[node]:
+            length, node = heappop(heap)
+        walked.append((source[node], node, length))
+        distance[node] = -1.0
+    return np.array(walked)
+
+
+def _adjacency(edges: Edges, reach: F64, nodes: int) -> list[list[tuple[int, float]]]:
+    offers: list[list[tuple[int, float]]] = [[] for _ in range(nodes)]
+    ends = zip(edges.one.tolist(), edges.other.tolist(), reach.tolist(), strict=True)
+    for one, other, length in ends:
+        offers[one].append((other, length))
+        offers[other].append((one, length))
+    return offers

@@ -4,17 +4,21 @@ Each thread multiplies and reads tiles of its own, with a BLAS of one thread. BL
 would wait for each other in every product, and all but one would idle while a tile is read.
 """
 
+import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from memoria.clustering.progress import Progress
-from memoria.clustering.rows import F32
+from memoria.arrays import F32
 from memoria.quota import cpu_threads
 
+logger = logging.getLogger(__name__)
+
 TILE = 1024
+EVERY_S = 5.0
 FEW_ROWS = 2 * TILE  # up to here, threads cost more than they save
 
 Visit = Callable[[int, int, F32], None]
@@ -59,3 +63,18 @@ def _on_all_cores(one: Callable[[int], None], count: int) -> None:
     ):
         for _ in pool.map(one, range(count)):
             pass
+
+
+class Progress:
+    """Logs one line every few seconds: a pass that is over sooner says nothing."""
+
+    def __init__(self, step: str, total: int) -> None:
+        self.step = step
+        self.total = total
+        self.said = time.monotonic()
+
+    def report(self, done: int) -> None:
+        """``done`` of ``total`` rows are through."""
+        if time.monotonic() - self.said >= EVERY_S:
+            self.said = time.monotonic()
+            logger.info("clustering_progress step=%s done=%d of=%d", self.step, done, self.total)

@@ -10,8 +10,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from memoria.arrays import F32, Image
 from memoria.faces.geometry import Detections, joined
-from memoria.faces.types import F32, Image
 
 _MEAN, _STD = 127.5, 128.0
 _LAYOUTS = {9: ((8, 16, 32), 2), 15: ((8, 16, 32, 64, 128), 1)}  # outputs -> strides, anchors

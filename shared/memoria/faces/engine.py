@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from memoria.arrays import F32, Image
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, crop_transforms
-from memoria.faces.normalisation import input_mean_and_std
-from memoria.faces.passes import Search
 from memoria.faces.quality import quality
 from memoria.faces.recogniser import Recogniser, aligned_crop
-from memoria.faces.session import GPU, open_session
-from memoria.faces.types import F32, Face, Image
-from memoria.faces.weights import locate
+from memoria.faces.search import Search
+from memoria.faces.types import Face
+from memoria.packs.normalisation import input_mean_and_std
+from memoria.packs.session import GPU, open_session
+from memoria.packs.weights import locate
 
 FRAME_PER_PASS = 2  # the long side of a reduced frame, in main passes: the crowd pass needs two
 

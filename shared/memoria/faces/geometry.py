@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.faces.types import F32
+from memoria.arrays import F32
 
 CROP_PX = 112
 _MARGIN_PX = 2  # around what a crop reads, for interpolation

@@ -4,10 +4,11 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from memoria.arrays import Image
 from memoria.faces.engine import Engine
 from memoria.faces.geometry import Detections, crop_region, crop_transforms, magnifications, within
 from memoria.faces.recogniser import aligned_crop
-from memoria.faces.types import Face, FaceEngine, Image
+from memoria.faces.types import Face, FaceEngine
 from memoria.media import DEFAULT_MAX_PIXELS, LoadedPhoto, decode_image, open_photo
 
 

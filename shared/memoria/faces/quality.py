@@ -9,8 +9,8 @@ clean and damaged, and measured on people that the fit has not seen.
 import cv2
 import numpy as np
 
+from memoria.arrays import F32, Image
 from memoria.faces.geometry import Detections, crop_transforms, magnifications
-from memoria.faces.types import F32, Image
 
 # The usual length of a raw vector of a clean portrait, as the fit measures it.
 USUAL_NORMS = {"scrfd2.5g_mobilefacenet": 11.3}

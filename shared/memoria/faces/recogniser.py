@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from memoria.arrays import F32, Image
 from memoria.faces.geometry import CROP_PX
-from memoria.faces.types import F32, Image
 
 BATCH = 4
 GPU_BATCH = 16  # enough to fill one; the last batch is padded, which costs a GPU next to nothing

@@ -11,9 +11,9 @@ import math
 import cv2
 import numpy as np
 
+from memoria.arrays import F32, Image
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, joined, mirrored, suppressed
-from memoria.faces.types import F32, Image
 
 _VIEW_PX = 160  # side of the canvas of a second look
 _FACE_PX = 48  # how large the face is on it

@@ -3,11 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-F32 = NDArray[np.float32]
-Image = NDArray[np.uint8]
+from memoria.arrays import F32, Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,17 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
+from memoria.arrays import Image
 from memoria.errors import MediaTooLarge, UnreadableMedia
 from memoria.media.budget import BUDGET
 from memoria.media.formats import photo_format
 from memoria.media.jpeg import coefficient_bytes, decode_jpeg, reduction
 from memoria.media.orientation import Box, stored_box, upright, upright_corner
 from memoria.media.stored import DECODED_BYTES, DECODING_BYTES, ArrayPixels, Pixels, stored_pixels
-
-Image = NDArray[np.uint8]
 
 DEFAULT_MAX_PIXELS = 120_000_000  # phones reach 108 megapixels; twice the width of a page of film
 _MAX_SIDE = 65_500  # what JPEG can say

@@ -5,11 +5,9 @@ simplejpeg was the fastest of three by measurement (docs/decisions/0201-decoders
 
 import numpy as np
 import simplejpeg
-from numpy.typing import NDArray
 
+from memoria.arrays import Image
 from memoria.errors import MediaTooLarge, UnreadableMedia
-
-Image = NDArray[np.uint8]
 
 _SCALES = (8, 4, 2)  # the reductions for which libjpeg-turbo has fast inverse transforms
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, of any process

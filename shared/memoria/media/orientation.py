@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
+from memoria.arrays import Image
+
 Box = tuple[int, int, int, int]  # left, top, right, bottom, pixels
 
 _TURNS: dict[int, tuple[int | None, int | None]] = {  # orientation -> quarter turn, then flip

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from memoria.arrays import Image
 from memoria.errors import UnreadableMedia
 from memoria.media.orientation import Box
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
 
-Image = NDArray[np.uint8]
 
 _BAND = 1_000_000  # pixels converted at a time
 

@@ -14,7 +14,8 @@ from memoria.store.client import rpc
 if TYPE_CHECKING:
     from supabase import Client
 
-    from memoria.faces.types import F32, Face
+    from memoria.arrays import F32
+    from memoria.faces.types import Face
 
 Kind = Literal["process", "cluster", "callback"]
 

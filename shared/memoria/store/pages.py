@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from memoria.clustering.people import EventFaces
+from memoria.people.types import EventFaces
 
 DIMENSIONS = 512
 Page = dict[str, Any]

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from memoria import log
-from memoria.clustering.people import EventFaces, KnownPeople, KnownPerson, PeopleResult
 from memoria.errors import StoreUnavailable
+from memoria.people.types import EventFaces, KnownPeople, KnownPerson, PeopleResult
 from memoria.store.client import rpc
 from memoria.store.jobs import vector_text
 from memoria.store.pages import DIMENSIONS, PageBuffer, unpack

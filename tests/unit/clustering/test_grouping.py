@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from memoria.clustering import group_faces
-from memoria.clustering.photos import Photos
 from memoria.clustering.refinement import Faces, refined
 from memoria.clustering.rows import unit_rows
+from memoria.clustering.same_photo import Photos
 from memoria.clustering.thresholds import Thresholds
 
 REAL = Path(__file__).parents[4] / "shared" / "embeddings" / "lfw_dev.npz"

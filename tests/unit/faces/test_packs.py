@@ -9,10 +9,10 @@ import pytest
 from onnx import numpy_helper
 
 from memoria.faces import Engine, Face, open_engine
-from memoria.faces.normalisation import input_mean_and_std
 from memoria.faces.recogniser import GPU_BATCH, Recogniser
-from memoria.faces.session import open_session
 from memoria.media import decode_image
+from memoria.packs.normalisation import input_mean_and_std
+from memoria.packs.session import open_session
 
 SHARED = Path(__file__).parents[4] / "shared"
 PACK = SHARED / "models/scrfd2.5g_mobilefacenet"

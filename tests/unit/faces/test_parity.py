@@ -9,8 +9,8 @@ import pytest
 
 from memoria.faces import Engine, open_engine
 from memoria.faces.geometry import crop_transforms, suppressed
-from memoria.faces.normalisation import input_mean_and_std
 from memoria.media import decode_image
+from memoria.packs.normalisation import input_mean_and_std
 
 SHARED = Path(__file__).parents[4] / "shared"
 PACK = SHARED / "models/scrfd2.5g_mobilefacenet"

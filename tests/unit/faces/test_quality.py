@@ -1,9 +1,9 @@
 import cv2
 import numpy as np
 
+from memoria.arrays import F32, Image
 from memoria.faces.geometry import CROP_LANDMARKS, Detections
 from memoria.faces.quality import FEATURES, features, quality
-from memoria.faces.types import F32, Image
 
 MODEL = "scrfd2.5g_mobilefacenet"
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.variants import variants
+from memoria.arrays import Image
 from memoria.faces import find_faces_in_photo, open_engine
 from memoria.faces.geometry import NOTHING, Detections, joined
 from memoria.faces.second_look import doubtful_from, doubtful_to, reconsidered
-from memoria.faces.types import Image
 
 SHARED = Path(__file__).parents[4] / "shared"
 PACK = SHARED / "models/scrfd2.5g_mobilefacenet"

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from memoria.arrays import Image
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, joined, suppressed, turned_back
 from memoria.faces.second_look import reconsidered
-from memoria.faces.types import Image
 
 CLOSE_UP_PX = 128  # long side of the pass that sees faces which fill the photo
 _SURE = 0.8  # a photo whose best face scores less may lie on its side: turned faces score 0.5..0.78

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from memoria import log, metrics
 from memoria.contracts import ClusterRequest, Dispatch, Json
-from memoria.pipeline import deliver_callback, fail, skipped
+from memoria.process import deliver_callback, fail, skipped
 from memoria.store.jobs import Claim
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class ClusterPipeline:
 
     def _regroup(self, claim: Claim, started: float) -> Json:
         # loaded on first use: the service answers /health before hdbscan is imported
-        from memoria.clustering.regroup import regroup
+        from memoria.people.regroup import regroup
         from memoria.store.people import load_event, save_people
 
         with metrics.stage("load"):

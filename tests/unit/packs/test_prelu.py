@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
 
-from memoria.faces import blocked
-from memoria.faces.blocked import make_blocked, without_prelu
-from memoria.faces.mapped import make_mapped
-from memoria.faces.normalisation import input_mean_and_std
-from memoria.faces.session import open_session
+from memoria.packs import prelu
+from memoria.packs.external_weights import make_mapped
+from memoria.packs.normalisation import input_mean_and_std
+from memoria.packs.prelu import make_blocked, without_prelu
+from memoria.packs.session import open_session
 
 SMALL_PACK = Path(__file__).parents[4] / "shared" / "models" / "scrfd2.5g_mobilefacenet"
 RECOGNISER = "rec_mobilefacenet.onnx"
@@ -102,5 +102,5 @@ def test_doing_it_twice_changes_nothing_also_once_the_weights_lie_beside(pack: P
 
 @needs_pack
 def test_other_processors_keep_their_prelu(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocked.platform, "machine", lambda: "aarch64")
+    monkeypatch.setattr(prelu.platform, "machine", lambda: "aarch64")
     assert make_blocked(pack) == []

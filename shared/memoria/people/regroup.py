@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from memoria.arrays import Index
 from memoria.clustering.grouping import group_faces
-from memoria.clustering.identity import resolve_people
-from memoria.clustering.people import EventFaces, Index, KnownPeople, PeopleResult
 from memoria.clustering.thresholds import NONE_MEASURED, Measured, thresholds_for
+from memoria.people.resolve import resolve_people
+from memoria.people.types import EventFaces, KnownPeople, PeopleResult
 
 
 def regroup(

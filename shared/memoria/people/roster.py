@@ -6,7 +6,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.clustering.people import EventFaces, Index, KnownPeople, uuid_keys
+from memoria.arrays import Index
+from memoria.people.types import EventFaces, KnownPeople, uuid_keys
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,7 @@
 Done once, when an image is built: half the time to open a recogniser, and the file stays what any
 CPU can run (docs/decisions/0602-waking.md).
 
-    python -m memoria.faces.mapped FOLDER
+    python -m memoria.packs.external_weights FOLDER
 """
 
 import sys

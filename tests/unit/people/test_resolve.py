@@ -9,8 +9,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from memoria.clustering.identity import resolve_people
-from memoria.clustering.people import (
+from memoria.people.resolve import resolve_people
+from memoria.people.types import (
     EventFaces,
     KnownPeople,
     KnownPerson,

@@ -9,8 +9,8 @@ from collections import defaultdict
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.clustering.people import F32, Index
-from memoria.clustering.roster import Roster
+from memoria.arrays import F32, Index
+from memoria.people.roster import Roster
 
 NEAREST = 3  # previous members that a new face is compared with
 BLOCK = 2048  # rows compared at once: bounds the memory of dividing one large group

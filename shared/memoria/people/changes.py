@@ -5,9 +5,10 @@ from uuid import UUID
 
 import numpy as np
 
-from memoria.clustering.claims import shared_faces
-from memoria.clustering.people import Change, ChangeKind, Index
-from memoria.clustering.roster import Roster
+from memoria.arrays import Index
+from memoria.people.owners import shared_faces
+from memoria.people.roster import Roster
+from memoria.people.types import Change, ChangeKind
 
 
 def list_changes(

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memoria.faces.mapped import make_mapped
-from memoria.faces.normalisation import input_mean_and_std
-from memoria.faces.session import open_session
+from memoria.packs.external_weights import make_mapped
+from memoria.packs.normalisation import input_mean_and_std
+from memoria.packs.session import open_session
 
 SMALL_PACK = Path(__file__).parents[4] / "shared" / "models" / "scrfd2.5g_mobilefacenet"
 RECOGNISER = "rec_mobilefacenet.onnx"

@@ -4,7 +4,7 @@ The rules, in the order in which they win:
 
 1. What a user said of a face binds: pinned faces are that person's, rejected ones never.
 2. People whom a user has touched are never absorbed by others: they claim the groups where most of
-   their faces are, and a group that several claim is divided (claims.py). Their faces leave them
+   their faces are, and a group that several claim is divided (owners.py). Their faces leave them
    for another person's group, never for nobody's.
 3. Everybody else keeps the group that shares most faces, by an optimal assignment.
 4. Whoever has no faces left (the photos were replaced) may be found again by likeness.
@@ -20,18 +20,12 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from memoria.clustering.changes import list_changes
-from memoria.clustering.claims import claims, divide, homes
-from memoria.clustering.matching import match_by_faces, match_by_likeness
-from memoria.clustering.people import (
-    F32,
-    EventFaces,
-    Index,
-    KnownPeople,
-    PeopleResult,
-    PersonGroup,
-)
-from memoria.clustering.roster import Roster, make_roster
+from memoria.arrays import F32, Index
+from memoria.people.changes import list_changes
+from memoria.people.matching import match_by_faces, match_by_likeness
+from memoria.people.owners import claims, divide, homes
+from memoria.people.roster import Roster, make_roster
+from memoria.people.types import EventFaces, KnownPeople, PeopleResult, PersonGroup
 
 PEOPLE = UUID("9d3c5b0e-7e0f-5a51-9a34-2f4b6f1c8e77")  # the namespace of new people's ids
 SIMILARITY = 0.6  # cosine, between the centroids of one person's old and new photos

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
 from memoria.clustering import hdbscan_labels
-from memoria.clustering.density import neighbour_lists, single_linkage
+from memoria.clustering.hdbscan import neighbour_lists
 from memoria.clustering.rows import canonical_order, unit_rows
+from memoria.clustering.spanning_tree import single_linkage
 
 REAL = Path(__file__).parents[4] / "shared" / "embeddings" / "lfw_dev.npz"
 CHOICES = [(3, 2, 0.4), (2, 1, 0.0), (5, 5, 0.3), (3, 3, 0.0), (2, 2, 0.5), (10, 20, 0.2)]

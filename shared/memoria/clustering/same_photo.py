@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.clustering.rows import Index
+from memoria.arrays import Index
 
 
 class Photos:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from memoria.clustering.claims import shared_faces
-from memoria.clustering.people import F32, Index
+from memoria.arrays import F32, Index
+from memoria.people.owners import shared_faces
 
 
 def match_by_faces(groups: Index, people: Index, person_count: int) -> dict[int, int]:

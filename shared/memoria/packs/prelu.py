@@ -4,9 +4,9 @@ On x86 ONNX Runtime convolves in blocks of channels (NCHWc) and has no PReLU for
 costs two reorderings and a branch for every value. But PReLU(x) = x + (1 - slope) max(0, -x), and
 these are two convolutions of one weight a channel, which stay in the layout. Same answers to
 float32's last digits, in less time (docs/decisions/0605-prelu.md). Done once, when an image for
-the CPU is built, before ``memoria.faces.mapped``:
+the CPU is built, before ``memoria.packs.external_weights``:
 
-    python -m memoria.faces.blocked FOLDER
+    python -m memoria.packs.prelu FOLDER
 """
 
 import platform
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from memoria.faces.types import F32
+    from memoria.arrays import F32
 
 _X86 = {"x86_64", "AMD64"}
 _FEATURE_MAPS = {"Conv", "BatchNormalization"}  # what a PReLU of one slope a channel follows

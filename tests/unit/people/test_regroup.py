@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from memoria.clustering.people import EventFaces, KnownPeople, PeopleResult
-from memoria.clustering.regroup import regroup
+from memoria.people.regroup import regroup
+from memoria.people.types import EventFaces, KnownPeople, PeopleResult
 
 
 def event(*models: str) -> EventFaces:

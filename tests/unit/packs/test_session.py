@@ -6,8 +6,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from memoria.faces import session
-from memoria.faces.session import gpu_available, open_session
+from memoria.packs import session
+from memoria.packs.session import gpu_available, open_session
 
 
 @pytest.fixture

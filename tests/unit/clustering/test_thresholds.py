@@ -1,8 +1,13 @@
 import numpy as np
 import pytest
 
-from memoria.clustering.calibration import similarity_at, thresholds_from_pairs, true_accepts
-from memoria.clustering.thresholds import THRESHOLDS, thresholds_for
+from memoria.clustering.thresholds import (
+    THRESHOLDS,
+    similarity_at,
+    thresholds_for,
+    thresholds_from_pairs,
+    true_accepts,
+)
 
 
 def test_thresholds_lie_where_strangers_become_rare():

@@ -123,7 +123,7 @@ def _known(pack: str) -> Pack:
 
 
 def _kind(path: Path) -> str:
-    from memoria.faces.session import open_session
+    from memoria.packs.session import open_session
 
     session = open_session(path, threads=1)
     if len(session.get_outputs()) >= 5:
@@ -186,10 +186,10 @@ def _write(stream: IO[bytes], path: Path, digest: str) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """``python -m memoria.faces.weights DEST [--pack buffalo_l] [--from gs://bucket/prefix]``."""
+    """``python -m memoria.packs.weights DEST [--pack buffalo_l] [--from gs://bucket/prefix]``."""
     import argparse
 
-    parser = argparse.ArgumentParser(prog="memoria.faces.weights", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="memoria.packs.weights", description=main.__doc__)
     parser.add_argument("dest", type=Path)
     parser.add_argument("--pack", default="buffalo_l", choices=sorted(PACKS))
     parser.add_argument("--from", dest="source", default="", metavar="gs://BUCKET/PREFIX")

@@ -10,8 +10,8 @@ from threading import Thread
 
 import pytest
 
-from memoria.faces import weights
-from memoria.faces.weights import PACKS, Pack, WeightsUnavailable, find_or_fetch, locate, main
+from memoria.packs import weights
+from memoria.packs.weights import PACKS, Pack, WeightsUnavailable, find_or_fetch, locate, main
 
 SMALL_PACK = Path(__file__).parents[4] / "shared" / "models" / "scrfd2.5g_mobilefacenet"
 needs_small_pack = pytest.mark.skipif(not SMALL_PACK.exists(), reason="the small pack is not here")

@@ -8,8 +8,8 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
-Index = NDArray[np.intp]
+from memoria.arrays import F32, Index
+
 Uuids = NDArray[np.uint8]
 
 ChangeKind = Literal["new", "kept", "split", "merged", "moved", "returned", "emptied", "gone"]

@@ -1,0 +1,9 @@
+"""Names of the array types that all rooms share. Shapes stand where they are used."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+Index = NDArray[np.intp]  # row numbers, group numbers, counts
+Image = NDArray[np.uint8]  # (h, w, 3) RGB
