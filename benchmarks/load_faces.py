@@ -19,7 +19,7 @@ import psycopg
 from numpy.typing import NDArray
 from supabase import Client, ClientOptions
 
-from local.stack import Stack, StackOptions
+from local.processes.stack import Stack, StackOptions
 from memoria.clustering import group_faces
 from memoria.people.resolve import resolve_people
 from memoria.people.types import KnownPeople

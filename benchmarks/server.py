@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx
 
-from local.postgres import free_port
+from local.processes.postgres import free_port
 from memoria.packs.external_weights import make_mapped
 from memoria.packs.prelu import make_blocked
 

@@ -15,7 +15,7 @@ import simplejpeg
 from benchmarks import photos
 from benchmarks.measures import Row, alternated, quickest, seconds
 from benchmarks.server import ROOT, Server, SlowStorage, as_in_the_image, peak_of, serve
-from local.stack import Stack, StackOptions
+from local.processes.stack import Stack, StackOptions
 from memoria.faces import Engine, find_faces_in_photo, open_engine
 
 

@@ -7,11 +7,11 @@ import time
 
 from rich.console import Console
 
-from local.demo import SETTINGS, SWEEP_SECONDS, end
-from local.processes import ServiceError
-from local.sample_event import group_photo
-from local.stack import Stack, StackOptions
-from local.weights import choose_engine
+from local.demo.run import SETTINGS, SWEEP_SECONDS, end
+from local.demo.sample_event import group_photo
+from local.demo.weights import choose_engine
+from local.processes.services import ServiceError
+from local.processes.stack import Stack, StackOptions
 from memoria.packs.weights import WeightsUnavailable
 
 PORTS = {"process": 8081, "cluster": 8082, "gateway": 8083}

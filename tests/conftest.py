@@ -5,8 +5,8 @@ from itertools import count
 
 import pytest
 
-from local.migrations import apply_migrations
-from local.postgres import Postgres
+from local.processes.postgres import Postgres
+from local.supabase.migrations import apply_migrations
 
 _NUMBERS = count()
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from local.processes import Service, ServiceError
-from local.stack import Stack
+from local.processes.services import Service, ServiceError
+from local.processes.stack import Stack
 from tests.chaos.proxy import Proxy
 from tests.chaos.receiver import CallbackReceiver
 from tests.chaos.scene import RUN_LEASE_SECONDS, Scene

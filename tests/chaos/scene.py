@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.stack import Stack, StackOptions
+from local.processes.stack import Stack, StackOptions
 from tests.chaos.faults import FETCH_TIMEOUT_SECONDS, nudge_faults, supabase_faults
 from tests.chaos.photos import MAX_MEDIA_BYTES
 from tests.chaos.proxy import PASS, Proxy

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from local.stack import Stack
+from local.processes.stack import Stack
 from tests.chaos.photos import Photo
 
 BUCKET = "photos"

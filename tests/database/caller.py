@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 from psycopg import sql
 
-from local.postgres import Postgres
+from local.processes.postgres import Postgres
 
 Json = dict[str, Any]
 Box = tuple[float, float, float, float]

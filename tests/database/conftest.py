@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from local.postgres import Postgres
+from local.processes.postgres import Postgres
 from tests.database.caller import Database
 
 _NUMBERS = count()

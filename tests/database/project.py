@@ -13,8 +13,8 @@ from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 from supabase import Client, ClientOptions
 
-from local.keys import Keys
-from local.rest import rest_blueprint
+from local.supabase.keys import Keys
+from local.supabase.rest import rest_blueprint
 from memoria.arrays import F32
 from memoria.people import types as people
 from memoria.people.regroup import regroup

@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from local.postgres import Postgres
+from local.processes.postgres import Postgres
 from memoria.arrays import F32
 from memoria.people.types import PeopleResult
 from memoria.store.jobs import Claim

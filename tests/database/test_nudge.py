@@ -10,7 +10,7 @@ import pytest
 
 from tests.database.caller import Database, Json
 
-PG_NET = Path(__file__).parents[2] / "local" / "pg_net.sql"
+PG_NET = Path(__file__).parents[2] / "local" / "supabase" / "pg_net.sql"
 QUEUE = "select url, headers, body, timeout_milliseconds from net.http_request_queue order by id"
 SECRET = "the webhook's own secret"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from postgrest.exceptions import APIError
 
-from local.postgres import Postgres
+from local.processes.postgres import Postgres
 from memoria.arrays import F32
 from memoria.errors import StoreUnavailable
 from memoria.people.types import PeopleResult

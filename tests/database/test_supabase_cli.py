@@ -10,8 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.migrations import MIGRATIONS, apply_migrations
-from local.postgres import Postgres
+from local.processes.postgres import Postgres
+from local.supabase.migrations import MIGRATIONS, apply_migrations
 
 REPOSITORY = Path(__file__).parents[2]
 _NPM = REPOSITORY / ".cache" / "npm"

@@ -11,10 +11,10 @@ from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 
-from local.event import event_status
-from local.postgres import free_port
-from local.sample_event import group_photo
-from local.stack import Stack, StackOptions
+from local.demo.event import event_status
+from local.demo.sample_event import group_photo
+from local.processes.postgres import free_port
+from local.processes.stack import Stack, StackOptions
 
 # google-cloud-storage leaves its sockets to the collector
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

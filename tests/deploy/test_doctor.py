@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from local.stack import Stack, StackOptions
+from local.processes.stack import Stack, StackOptions
 from memoria.cli import doctor
 from memoria.cli.diagnosis import Finding, diagnose
 from tests.deploy.project import ROOT

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from local.stack import Stack, StackOptions
+from local.processes.stack import Stack, StackOptions
 from tests.chaos.pack import make_pack
 from tests.chaos.photos import Photo
 from tests.edge.conftest import SECRET, Realtime

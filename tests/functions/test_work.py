@@ -11,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from local.stack import Stack, StackOptions
+from local.processes.stack import Stack, StackOptions
 from memoria.auth import sign
 
 SHARED = Path(__file__).parents[3] / "shared"

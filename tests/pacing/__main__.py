@@ -1,7 +1,7 @@
 """``python -m tests.pacing``: the ceiling that pg_net's batches set, see docs/delivery.md."""
 # ruff: noqa: T201 - a command prints
 
-from local.pg_net import BATCH, NAP_SECONDS
+from local.supabase.pg_net import BATCH, NAP_SECONDS
 from tests.pacing.measure import Setting, measure, open_stack
 
 SETTINGS = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from local.stack import Stack, StackOptions
+from local.processes.stack import Stack, StackOptions
 from tests.pacing.endpoint import Endpoint
 
 

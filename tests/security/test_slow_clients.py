@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from local.postgres import free_port
+from local.processes.postgres import free_port
 from memoria.http import BODY_SECONDS
 from tests.deploy.project import ROOT
 

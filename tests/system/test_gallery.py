@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from local.event import find_photos
-from local.gallery import write_gallery
-from local.sample_event import SHOTS, write_sample_event
+from local.demo.event import find_photos
+from local.demo.gallery import write_gallery
+from local.demo.sample_event import SHOTS, write_sample_event
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 BROWSER = next(filter(None, map(shutil.which, BROWSERS)), None)

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local.event import event_status, find_photos, read_event, upload_event
-from local.postgres import free_port
-from local.stack import Stack, StackOptions
+from local.demo.event import event_status, find_photos, read_event, upload_event
+from local.processes.postgres import free_port
+from local.processes.stack import Stack, StackOptions
 from tests.security.media_host import raw, serving
 from tests.system.containers import ROOT, Container, build, make_base, megabytes, missing
 

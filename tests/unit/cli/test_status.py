@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from local.stack import Stack, StackOptions
+from local.processes.stack import Stack, StackOptions
 from memoria.cli import status
 
 

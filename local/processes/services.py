@@ -23,7 +23,7 @@ class ServiceError(Exception):
 
 
 class Guard:
-    """Our side of ``local/guard.py``."""
+    """Our side of ``local/processes/guard.py``."""
 
     def __init__(self, patience_seconds: float = 5) -> None:
         """Give services this long between being asked to end and being killed."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.stack import Stack, StackOptions
+from local.processes.stack import Stack, StackOptions
 
 FUNCTIONS = Path(__file__).with_name("functions.sql")
 

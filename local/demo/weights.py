@@ -10,9 +10,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from memoria.packs.weights import WeightsUnavailable, find_or_fetch, locate
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DEFAULT_PACK = "buffalo_l"
-DLIB_SOURCE = ROOT / "local" / "dlib_process" / "main.py"
+DLIB_SOURCE = Path(__file__).parent / "dlib_process" / "main.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ def choose_engine(environ: Mapping[str, str], console: Console) -> EngineChoice:
 
 
 def dlib_engine(notice: str = "") -> EngineChoice:
-    """The engine of ``local/dlib_engine.py``."""
-    from local.dlib_engine import weights_folder
+    """The engine of ``local/demo/dlib_engine.py``."""
+    from local.demo.dlib_engine import weights_folder
 
     return EngineChoice({"MODEL_DIR": str(weights_folder())}, DLIB_SOURCE, notice)
 

@@ -10,8 +10,8 @@ from flask import Blueprint, Response, request
 from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from local.keys import IdentityError, Keys, identify
-from local.routines import Routine, call_statement, find_routines
+from local.supabase.keys import IdentityError, Keys, identify
+from local.supabase.routines import Routine, call_statement, find_routines
 
 MAX_ROWS = 1000
 SEARCH_PATH = "public, extensions"

@@ -1,6 +1,6 @@
 """One loopback port that looks like a Supabase project: rest, storage, the callback's receiver.
 
-``gunicorn "local.gateway:create_app()"``; everything it needs to know comes by the environment.
+``gunicorn "local.supabase.gateway:create_app()"``; all that it needs comes by the environment.
 """
 
 import os
@@ -10,10 +10,10 @@ import psycopg
 from flask import Flask
 from psycopg_pool import ConnectionPool
 
-from local.keys import Keys
-from local.receiver import receiver_blueprint
-from local.rest import rest_blueprint
-from local.storage import Shelf, storage_blueprint
+from local.supabase.keys import Keys
+from local.supabase.receiver import receiver_blueprint
+from local.supabase.rest import rest_blueprint
+from local.supabase.storage import Shelf, storage_blueprint
 
 CONNECTIONS = 20
 

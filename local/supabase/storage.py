@@ -16,7 +16,7 @@ from urllib.parse import quote
 import jwt
 from flask import Blueprint, Response, request, send_file
 
-from local.keys import IdentityError, Keys, identify
+from local.supabase.keys import IdentityError, Keys, identify
 
 PUBLIC = "public"  # the file that marks a public bucket; objects are named by hashes
 

@@ -1,8 +1,9 @@
 """Ends what a process started once that process is gone, however it went, SIGKILL included.
 
-Run by ``local.processes.Guard``: it is told on standard input what to look after, and the end of
-the input means that the parent has ended or asks for the end. This is the only way a stack is ever
-stopped, so that the rare ways of ending are no special case. Imports nothing of the project.
+Run by ``local.processes.services.Guard``: it is told on standard input what to look after, and the
+end of the input means that the parent has ended or asks for the end. This is the only way a stack
+is ever stopped, so that the rare ways of ending are no special case. It imports nothing of
+ours.
 """
 
 import os

@@ -14,11 +14,11 @@ from typing import Literal, Self
 import psycopg
 from psycopg import sql
 
-from local.postgres_files import USER, binaries, place_of
+from local.processes.postgres_files import USER, binaries, place_of
 
 StopMode = Literal["smart", "fast", "immediate"]
 
-_HERE = Path(__file__).parent
+_SUPABASE = Path(__file__).parents[1] / "supabase"
 _SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
@@ -71,7 +71,7 @@ class Postgres:
             "pg_ctl", "-w", "-t", "60", "-l", str(self.data_dir / "log"), "-o", options, "start"
         )
         if fresh:
-            self._execute("postgres", "supabase_roles.sql")
+            self._execute("postgres", "roles.sql")
             self._as_supabase("postgres")
         return self
 
@@ -118,7 +118,7 @@ class Postgres:
 
     def _as_supabase(self, database: str) -> None:
         self._admin(sql.SQL("alter database {} owner to postgres").format(sql.Identifier(database)))
-        self._execute(database, "supabase_database.sql")
+        self._execute(database, "database.sql")
 
     def _admin(self, command: sql.SQL | sql.Composed) -> None:
         with psycopg.connect(self.url_of("template1", "supabase_admin"), autocommit=True) as admin:
@@ -126,7 +126,7 @@ class Postgres:
 
     def _execute(self, database: str, script: str) -> None:
         with psycopg.connect(self.url_of(database, "supabase_admin")) as admin:
-            admin.execute((_HERE / script).read_bytes())
+            admin.execute((_SUPABASE / script).read_bytes())
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._bin / program), "-D", str(self.data_dir / "data"), *arguments]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import psycopg
 
-MIGRATIONS = Path(__file__).parents[1] / "supabase" / "migrations"
+MIGRATIONS = Path(__file__).parents[2] / "supabase" / "migrations"
 
 _HISTORY = """
     create schema if not exists supabase_migrations;

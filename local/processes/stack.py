@@ -21,14 +21,14 @@ import httpx
 import psycopg
 from supabase import Client, ClientOptions
 
-from local import receiver
-from local.keys import Keys
-from local.migrations import apply_migrations
-from local.postgres import Postgres, free_port
-from local.processes import Guard, Service
+from local.processes.postgres import Postgres, free_port
+from local.processes.services import Guard, Service
+from local.supabase import receiver
+from local.supabase.keys import Keys
+from local.supabase.migrations import apply_migrations
 
-ROOT = Path(__file__).parents[1]
-GATEWAY = "local.gateway:create_app()"
+ROOT = Path(__file__).parents[2]
+GATEWAY = "local.supabase.gateway:create_app()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +47,7 @@ class StackOptions:
         frozenset()
     )  # services not to start: gateway pg_net cron process cluster
     ports: Mapping[str, int] = field(default_factory=dict)  # of gateway, process, cluster, postgres
-    postgres_settings: tuple[str, ...] = ()  # name=value, over local/postgres.py's
+    postgres_settings: tuple[str, ...] = ()  # name=value, over local/processes/postgres.py's
 
 
 class Stack:
@@ -133,7 +133,7 @@ class Stack:
         self._guard.tell("remove", self.postgres.data_dir)
         self.postgres.start()
         with psycopg.connect(self.postgres.url_of("postgres", "supabase_admin")) as admin:
-            admin.execute((ROOT / "local" / "pg_net.sql").read_bytes())
+            admin.execute((ROOT / "local" / "supabase" / "pg_net.sql").read_bytes())
         apply_migrations(self.database_url)
 
     def _start_services(self) -> None:
@@ -195,7 +195,7 @@ class Stack:
         return self._service(name, argv, environ, f"http://{address}/ready")
 
     def _worker(self, name: str, environ: Mapping[str, str]) -> Service:
-        return self._service(name, [sys.executable, "-m", f"local.{name}"], environ, None)
+        return self._service(name, [sys.executable, "-m", f"local.supabase.{name}"], environ, None)
 
     def _service(
         self, name: str, argv: list[str], environ: Mapping[str, str], ready_url: str | None
@@ -210,7 +210,7 @@ class Stack:
 
 
 def main() -> None:
-    """``python -m local.stack``: start it, say where everything is, serve until Ctrl-C."""
+    """``python -m local.processes.stack``: start it, say where it is, serve until Ctrl-C."""
     with Stack() as stack:
         print(f"supabase  {stack.supabase_url}  {stack.keys.secret}")
         print(f"process   {stack.process_url}\ncluster   {stack.cluster_url}")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import Guard, Service, ServiceError
+from local.processes.services import Guard, Service, ServiceError
 
 PARENT = """
 import sys, time
 from pathlib import Path
-from local.processes import Guard, Service
+from local.processes.services import Guard, Service
 folder = Path(sys.argv[1])
 guard = Guard(patience_seconds=1)
 guard.tell("remove", folder)
@@ -65,7 +65,7 @@ def test_children_and_theirs_end_with_their_parent(tmp_path: Path, sig: signal.S
         [sys.executable, "-c", PARENT, str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "MARK": folder.name},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3]), "MARK": folder.name},
     ) as parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"ready\n"

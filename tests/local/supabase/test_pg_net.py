@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
-from local.stack import Stack
+from local.processes.stack import Stack
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""A stand-in for the one pg_cron job: ``python -m local.cron`` sweeps every few seconds."""
+"""A stand-in for the one pg_cron job, ``memoria_sweep()``: ``python -m local.supabase.cron``."""
 
 import contextlib
 import os

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import signal
-import sys
 import tempfile
 import time
 import uuid
@@ -16,10 +15,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from local.event import Json, event_status, find_photos, read_event, upload_event
-from local.processes import ServiceError
-from local.stack import Stack, StackOptions
-from local.weights import EngineChoice, choose_engine, dlib_engine
+from local.demo.event import Json, event_status, find_photos, read_event, upload_event
+from local.demo.weights import EngineChoice, choose_engine, dlib_engine
+from local.processes.services import ServiceError
+from local.processes.stack import Stack, StackOptions
 from memoria.packs.weights import WeightsUnavailable
 
 POLL_SECONDS = 0.2
@@ -34,7 +33,7 @@ class DemoError(Exception):
 
 def run(photos: Mapping[str, Path], out: Path, engine: EngineChoice, console: Console) -> Json:
     """Find the people of these photos and write the answer to ``out``. Returns ``people.json``."""
-    from local.gallery import write_gallery
+    from local.demo.gallery import write_gallery
 
     options = StackOptions(
         process_source=engine.process_source,
@@ -133,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _photos(folder: str, sample: Path) -> dict[str, Path]:
     if not folder:
-        from local.sample_event import write_sample_event
+        from local.demo.sample_event import write_sample_event
 
         write_sample_event(sample)
         return find_photos(sample)
@@ -146,7 +145,3 @@ def _photos(folder: str, sample: Path) -> dict[str, Path]:
 def end(*_: object) -> NoReturn:
     """Have SIGTERM end us as Ctrl-C does."""
     raise KeyboardInterrupt
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
--- A stand-in for pg_net and Supabase's webhook trigger function; local/pg_net.py is its worker.
+-- A stand-in for pg_net and Supabase's webhook trigger function; local/supabase/pg_net.py is its worker.
 -- As with the real one, both tables are unlogged, and every role may read them.
 
 create schema if not exists net;

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from postgrest.exceptions import APIError
 
-from local.stack import Stack
+from local.processes.stack import Stack
 
 
 def post(stack: Stack, name: str, body: str = "{}", **headers: str) -> httpx.Response:

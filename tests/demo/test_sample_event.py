@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from local.dlib_engine import DlibEngine
-from local.sample_event import SHOTS, write_sample_event
+from local.demo.dlib_engine import DlibEngine
+from local.demo.sample_event import SHOTS, write_sample_event
 from memoria.faces.types import Face
 from memoria.media import decode_image
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from local.gallery import write_gallery
+from local.demo.gallery import write_gallery
 
 NASTY = '<script>alert("x")</script> & "co".jpg'
 

@@ -1,4 +1,4 @@
-"""A stand-in for pg_net's background worker: ``python -m local.pg_net``.
+"""A stand-in for pg_net's background worker: ``python -m local.supabase.pg_net``.
 
 One worker: takes up to 200 requests, sends them all at once, waits for the slowest, writes what
 came back, naps a second. Nothing is tried again. A crash between sending and committing sends

@@ -4,7 +4,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.postgres import Postgres, StopMode
+from local.processes.postgres import Postgres, StopMode
 
 
 def _counts(url: str) -> tuple[int, int]:

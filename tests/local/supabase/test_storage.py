@@ -8,7 +8,7 @@ import pytest
 from storage3.exceptions import StorageApiError
 from supabase import Client
 
-from local.stack import Stack
+from local.processes.stack import Stack
 
 PHOTO = b"\xff\xd8\xff\xe0 not quite a photo" * 100
 

@@ -6,7 +6,7 @@ import sys
 import flask
 import functions_framework
 
-from local.dlib_engine import DlibEngine
+from local.demo.dlib_engine import DlibEngine
 from memoria.config import BadConfiguration, Settings
 from memoria.services import process_service
 
