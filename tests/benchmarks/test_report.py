@@ -26,6 +26,15 @@ def test_a_run_of_one_section_keeps_the_other_sections_rows(docs: Path) -> None:
     assert page.endswith("after\n")
 
 
+def test_a_figure_once_measured_is_not_overwritten_by_not_measured(docs: Path) -> None:
+    nothing, measured = Row("GPU: not measured", None), Row("GPU: photos a second", 180, "a second")
+    for row in (nothing, measured, nothing):
+        report.write({"gpu": [row]}, ABOUT)
+    page = (docs / "benchmarks.md").read_text()
+    assert "| GPU: photos a second | 180 a second |" in page
+    assert "not measured" not in page
+
+
 @pytest.mark.parametrize(
     ("row", "verdict"),
     [

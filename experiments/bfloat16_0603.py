@@ -1,7 +1,7 @@
 """bfloat16 through OpenVINO against ONNX Runtime's fp32: speed on the twin, cosine on real faces.
 
     pip install openvino
-    python -m benchmarks.precision
+    python -m experiments.bfloat16_0603
 
 OpenVINO is no dependency of the project: docs/decisions/0603-int8.md.
 """

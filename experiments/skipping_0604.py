@@ -1,4 +1,4 @@
-"""Would it pay to skip the recogniser for hopeless faces? ``python -m benchmarks.skipping``.
+"""Would it pay to skip the recogniser for hopeless faces? ``python -m experiments.skipping_0604``.
 
 What is known before recognition (score, size, pose, sharpness) ranks the faces of a labelled set,
 clean and damaged, judged on people that the ranking's weights have not seen. Skipping is worth

@@ -1,6 +1,6 @@
 """What PReLUs as convolutions save of a recogniser's time, on real faces.
 
-    python -m benchmarks.prelu
+    python -m experiments.prelu_0605
 
 The twin of buffalo_l's recogniser, and the small pack's, each as published against as the image for
 the CPU holds it (docs/decisions/0605-prelu.md). How long a PReLU takes hangs on the data.
@@ -12,9 +12,9 @@ from pathlib import Path
 
 from benchmarks import twins
 from benchmarks.measures import alternated
-from benchmarks.precision import blobs, cosine, in_onnxruntime
 from benchmarks.quality import SHARED
 from benchmarks.server import as_in_the_image
+from experiments.bfloat16_0603 import blobs, cosine, in_onnxruntime
 from memoria.faces import open_engine
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.weights import locate
