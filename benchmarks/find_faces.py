@@ -24,7 +24,7 @@ from memoria.packs.weights import locate
 
 SHARED = Path(__file__).parents[2] / "shared"
 PACK = SHARED / "models/scrfd2.5g_mobilefacenet"
-SAME = 0.34  # the small pack's cosine at 1 false match in 1,000 (clustering/thresholds.py)
+SAME = 0.34  # 1 in 1,000 pairs of strangers is more alike: small pack, all of LFW
 SURE = 0.6  # detector scores well over the threshold of 0.5
 SAME_PLACE = 0.3  # of a face's size, by which the same face's box may be off
 GROUPS = {"solvay_1927_29_faces.png": 29, "selfie_6_faces.jpg": 6}

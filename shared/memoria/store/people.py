@@ -95,7 +95,6 @@ def save_people(
 def _result(people: PeopleResult, seconds: float) -> dict[str, Any]:
     ids = [str(UUID(bytes=row.tobytes())) for row in people.faces.ids]
     return {
-        "total_faces": len(ids),
         "processing_time_seconds": seconds,
         "groups": [
             {

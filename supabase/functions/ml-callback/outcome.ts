@@ -1,4 +1,4 @@
-/** What Memoria tells of a job that ended. The shapes of docs' HTTP contracts, without embeddings. */
+/** What Memoria tells of a job that ended. The shapes of docs/http.md, without embeddings. */
 
 /** Fractions of the upright photo: (x, y) is the top left corner. */
 export interface Box {
