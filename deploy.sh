@@ -2,13 +2,25 @@
 # From a clean Google Cloud project to two running services, and again for every new version.
 set -euo pipefail
 
+((BASH_VERSINFO[0] >= 4)) || { echo "deploy.sh: needs bash 4 or newer, this is $BASH_VERSION" >&2; exit 1; }
+
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=deploy/say.sh
 source "$ROOT/deploy/say.sh"
+# shellcheck source=deploy/values.sh
+source "$ROOT/deploy/values.sh"
 # shellcheck source=deploy/settings.sh
 source "$ROOT/deploy/settings.sh"
+# shellcheck source=deploy/lock.sh
+source "$ROOT/deploy/lock.sh"
 # shellcheck source=deploy/prepare.sh
 source "$ROOT/deploy/prepare.sh"
+# shellcheck source=deploy/secrets.sh
+source "$ROOT/deploy/secrets.sh"
+# shellcheck source=deploy/build.sh
+source "$ROOT/deploy/build.sh"
+# shellcheck source=deploy/traffic.sh
+source "$ROOT/deploy/traffic.sh"
 # shellcheck source=deploy/release.sh
 source "$ROOT/deploy/release.sh"
 # shellcheck source=deploy/connect.sh
@@ -25,6 +37,7 @@ commands
   rollback     send all traffic back to the revision that served before
   connect      tell Supabase where the functions are, and the secret
   monitoring   create or update the dashboard, the log-based metrics and the alerts
+  unlock       remove the lock that a killed deployment left (it goes by itself after two hours)
 
 options
   --project ID         default: gcloud's own
@@ -36,14 +49,14 @@ options
   --gpu                process on an NVIDIA L4
   --no-invoker-iam     where the organisation forbids allUsers: switch the IAM check off instead
   --media-bucket NAME  let process read this Google Cloud Storage bucket (repeat for more)
-  --database-url URL   connect Supabase through psql; default: through its API
   --notify CHANNEL     notification channel of the alerts (projects/…/notificationChannels/…)
   --dry-run            print every command, run none
 
 environment  SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY, CALLBACK_URL, CALLBACK_SECRET, and any of
              .env.example; MAX_IN_FLIGHT (32), CONCURRENCY (4), MIN_INSTANCES (0), CPU (2),
-             MEMORY (2Gi), WEIGHTS (release, or gs://bucket/prefix), PYTHON_IMAGE, DATABASE_URL,
-             ACCEPT_INSIGHTFACE_LICENSE=yes
+             MEMORY (2Gi), WEIGHTS (release, or gs://bucket/prefix), PYTHON_IMAGE,
+             ACCEPT_INSIGHTFACE_LICENSE=yes, DATABASE_URL (connect Supabase through psql; default:
+             through its API)
 TEXT
 }
 
@@ -52,16 +65,20 @@ deploy() {
   read_settings
   accept_licence
   enable_apis
+  take_lock
   create_repository
   create_accounts
   store_secrets
   build_images
-  local service
-  for service in "${SERVICES[@]}"; do
-    release "$service"
-  done
+  for_each_service try_release
+  for_each_service promote
   connect_supabase
-  say "done: $(service_url process) $(service_url cluster)"
+  say "done: ${URL[*]}"
+}
+
+for_each_service() {
+  local service
+  for service in "${SERVICES[@]}"; do "$1" "$service"; done
 }
 
 main() {
@@ -69,8 +86,9 @@ main() {
   case "$COMMAND" in
     deploy) deploy ;;
     rollback) check_tools; for_each_service rollback ;;
-    connect) check_tools; read_settings; connect_supabase ;;
+    connect) check_tools; read_settings; read_serving_secret; connect_supabase ;;
     monitoring) check_tools; apply_monitoring ;;
+    unlock) check_tools; remove_lock ;;
     help) usage ;;
   esac
 }

@@ -4,6 +4,7 @@
 connect_supabase() {
   step 'supabase'
   local settings
+  look_urls
   settings=$(supabase_settings "$WEBHOOK_SECRET")
   if [[ -n ${DATABASE_URL:-} ]]; then
     run_with_input "select public.memoria_configure(\$memoria\$$settings\$memoria\$::jsonb);" \
@@ -13,27 +14,67 @@ connect_supabase() {
   fi
 }
 
+declare -A URL=()
+
+look_urls() {
+  local service
+  for service in "${SERVICES[@]}"; do
+    look_traffic "$service"
+    [[ $DRY_RUN == no ]] || SERVICE_URL="https://memoria-$service.example"
+    [[ -n $SERVICE_URL ]] || die "there is no service memoria-$service in $REGION yet: ./deploy.sh"
+    URL[$service]=$SERVICE_URL
+  done
+}
+
+# By itself, connect presents what the revisions that serve now were made with: after a rollback,
+# this is not what stands in .env.
+read_serving_secret() {
+  [[ $DRY_RUN == no ]] || return 0
+  local service version=''
+  for service in "${SERVICES[@]}"; do
+    look_traffic "$service"
+    [[ -n $SERVICE_URL ]] || die "there is no service memoria-$service in $REGION yet: ./deploy.sh"
+    look_webhook_version "$(serving_revisions | head -n 1)"
+    [[ -z $version || $version == "$ANSWER" ]] \
+      || die 'process and cluster accept different versions of memoria-webhook-secret: deploy both, or roll back both'
+    version=$ANSWER
+  done
+  look gcloud secrets versions access "$version" --secret=memoria-webhook-secret --project="$PROJECT"
+  WEBHOOK_SECRET=$ANSWER
+}
+
 supabase_settings() {
   local settings="\"max_in_flight\": {\"process\": $MAX_IN_FLIGHT, \"callback\": $((MAX_IN_FLIGHT / 2 > 0 ? MAX_IN_FLIGHT / 2 : 1))}"
   local service
   for service in "${SERVICES[@]}"; do
-    settings+=", \"${service}_url\": $(json_string "$(service_url "$service")")"
+    settings+=", \"${service}_url\": $(quoted "${URL[$service]}")"
   done
-  printf '{%s, "webhook_secret": %s}' "$settings" "$(json_string "$1")"
+  printf '{%s, "webhook_secret": %s}' "$settings" "$(quoted "$1")"
 }
 
-# Named, so that what is printed does not hold the password.
+# The password travels in the environment: everybody on a machine can read a command line.
 psql_at_database_url() {
-  psql "$DATABASE_URL" --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --output=/dev/null
+  local url=$DATABASE_URL password=''
+  if [[ $url =~ ^(postgres(ql)?://[^:@/?#]*):([^@/?#]*)(@.*)$ ]]; then
+    url=${BASH_REMATCH[1]}${BASH_REMATCH[4]}
+    password=$(percent_decoded "${BASH_REMATCH[3]}")
+  fi
+  PGPASSWORD=${password:-${PGPASSWORD:-}} PGCONNECT_TIMEOUT=${PGCONNECT_TIMEOUT:-30} \
+    psql "$url" --quiet --no-psqlrc --set=ON_ERROR_STOP=1 --output=/dev/null
+}
+
+percent_decoded() {
+  local text=${1//\\/\\\\}
+  printf '%b' "${text//%/\\x}"
 }
 
 # The request as curl reads it from its input, so that no secret stands on a command line.
 rpc_request() {
   local key=$SUPABASE_SERVICE_ROLE_KEY
-  printf 'url = %s\n' "$(json_string "${SUPABASE_URL%/}/rest/v1/rpc/memoria_configure")"
-  printf 'header = %s\n' "$(json_string "apikey: $key")" "$(json_string "Authorization: Bearer $key")" \
-    "$(json_string 'Content-Type: application/json')"
-  printf 'data = %s\n' "$(json_string "{\"p_settings\": $1}")"
+  printf 'url = %s\n' "$(quoted "${SUPABASE_URL%/}/rest/v1/rpc/memoria_configure")"
+  printf 'header = %s\n' "$(quoted "apikey: $key")" "$(quoted "Authorization: Bearer $key")" \
+    "$(quoted 'Content-Type: application/json')"
+  printf 'data = %s\n' "$(quoted "{\"p_settings\": $1}")"
   printf 'fail-with-body\nsilent\nshow-error\nmax-time = 60\noutput = "/dev/null"\n'
 }
 

@@ -8,7 +8,8 @@ apply_monitoring() {
   local file name
   for file in "$MONITORING"/metrics/*.json; do
     name=$(basename "$file" .json)
-    if look gcloud logging metrics describe "$name" --project="$PROJECT" >/dev/null; then
+    look gcloud logging metrics describe "$name" --project="$PROJECT" --format='value(name)'
+    if [[ -n $ANSWER ]]; then
       run gcloud logging metrics update "$name" --config-from-file="$file" --project="$PROJECT"
     else
       run gcloud logging metrics create "$name" --config-from-file="$file" --project="$PROJECT"
@@ -26,12 +27,12 @@ apply_monitoring() {
 apply_file() {
   local kind=$1 file=$2 flag=${*: -1}
   local -a command=("${@:3:$#-3}") channels=()
-  local title existing
+  local title
   title=$(sed -n 's/^  "displayName": "\(.*\)",$/\1/p' "$file")
-  existing=$(look "${command[@]}" list --filter="displayName=\"$title\"" \
-    --format='value(name)' --limit=1 --project="$PROJECT" || true)
-  if [[ -n $existing ]]; then
-    run "${command[@]}" update "$existing" "$flag=$file" --project="$PROJECT"
+  look "${command[@]}" list --filter="displayName=\"$title\"" --format='value(name)' --limit=1 \
+    --project="$PROJECT"
+  if [[ -n $ANSWER ]]; then
+    run "${command[@]}" update "$ANSWER" "$flag=$file" --project="$PROJECT"
   else
     [[ $kind != policies || -z $NOTIFY ]] || channels=(--notification-channels="$NOTIFY")
     run "${command[@]}" create "$flag=$file" --project="$PROJECT" ${channels[@]+"${channels[@]}"}

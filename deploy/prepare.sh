@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The project around the services: APIs, registry, accounts, secrets, the weights' licence.
+# The project around the services: APIs, registry, accounts, the weights' licence.
 
 REPOSITORY=memoria
 
@@ -9,11 +9,13 @@ check_tools() {
   for tool in gcloud curl; do
     command -v "$tool" >/dev/null || die "$tool is not installed"
   done
+  export CLOUDSDK_CORE_DISABLE_PROMPTS=1 # a question of gcloud's would not be seen
   [[ -n $PROJECT ]] || PROJECT=$(gcloud config get-value project 2>/dev/null || true)
   [[ -n $PROJECT && $PROJECT != '(unset)' ]] || die 'no project: --project ID'
+  ACCOUNT=nobody
   [[ $DRY_RUN == yes ]] && return
-  [[ -n $(gcloud auth list --filter=status:ACTIVE --format='value(account)' 2>/dev/null) ]] \
-    || die 'not logged in: gcloud auth login'
+  ACCOUNT=$(gcloud auth list --filter=status:ACTIVE --format='value(account)' 2>/dev/null)
+  [[ -n $ACCOUNT ]] || die 'not logged in: gcloud auth login'
 }
 
 # InsightFace's packs may be used for non-commercial research only; the choice is the deployer's.
@@ -39,7 +41,8 @@ enable_apis() {
 create_repository() {
   step 'registry'
   look gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" \
-    --project="$PROJECT" >/dev/null && return
+    --project="$PROJECT" --format='value(name)'
+  [[ -z $ANSWER ]] || return 0
   run gcloud artifacts repositories create "$REPOSITORY" --repository-format=docker \
     --location="$REGION" --project="$PROJECT" --description='Images of memoria'
 }
@@ -52,7 +55,8 @@ create_accounts() {
   local name
   for name in "${SERVICES[@]}" build; do
     look gcloud iam service-accounts describe "$(account_of "$name")" --project="$PROJECT" \
-      >/dev/null && continue
+      --format='value(email)'
+    [[ -z $ANSWER ]] || continue
     run gcloud iam service-accounts create "memoria-$name" --display-name="memoria $name" \
       --project="$PROJECT"
   done
@@ -68,32 +72,4 @@ create_accounts() {
 allow_reading() {
   patiently gcloud storage buckets add-iam-policy-binding "gs://${1%%/*}" \
     --member="serviceAccount:$(account_of "$2")" --role=roles/storage.objectViewer --format=none
-}
-
-# SUPABASE_SERVICE_ROLE_KEY -> memoria-supabase-service-role-key
-secret_name() {
-  local name=${1//_/-}
-  printf 'memoria-%s' "${name,,}"
-}
-
-# A new version only where the value changed, so that a second run leaves nothing behind.
-store_secrets() {
-  step 'secrets'
-  local variable name service
-  for variable in "${SECRET_SETTINGS[@]}"; do
-    [[ -n ${!variable:-} ]] || continue
-    name=$(secret_name "$variable")
-    look gcloud secrets describe "$name" --project="$PROJECT" >/dev/null \
-      || run gcloud secrets create "$name" --replication-policy=automatic --project="$PROJECT"
-    if [[ $(look gcloud secrets versions access latest --secret="$name" --project="$PROJECT" \
-      2>/dev/null) != "${!variable}" ]]; then
-      run_with_input "${!variable}" gcloud secrets versions add "$name" --data-file=- \
-        --project="$PROJECT"
-    fi
-    for service in "${SERVICES[@]}"; do
-      patiently gcloud secrets add-iam-policy-binding "$name" --project="$PROJECT" \
-        --member="serviceAccount:$(account_of "$service")" \
-        --role=roles/secretmanager.secretAccessor --format=none
-    done
-  done
 }

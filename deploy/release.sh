@@ -1,48 +1,72 @@
 # shellcheck shell=bash
-# Build, deploy without traffic, try it, then let the traffic go there. And back.
+# Deploy without traffic and try it; only when every service was tried, let the traffic go there.
 
 CANDIDATE=candidate
+PROMOTED=''
+declare -A WAS_SERVING=() # before this run: a revision's name, '' where nothing served
+declare -A WAS_TRIED=()   # yes, where that revision was promoted once
 
-image_of() {
-  printf '%s-docker.pkg.dev/%s/%s/%s:%s' "$REGION" "$PROJECT" "$REPOSITORY" "$1" "$TAG"
-}
+revision_of() { printf 'memoria-%s-%s' "$1" "$RUN"; }
 
-build_images() {
-  [[ $BUILD == yes ]] || return 0
-  step 'images'
-  local substitutions="_REGION=$REGION,_TAG=$TAG,_WEIGHTS=$WEIGHTS,_MODEL_PACK=$MODEL_PACK"
-  substitutions+=",_TARGET=$(target),_ONLY=$ONLY,_TEST=no,_DEPLOY=no"
-  substitutions+=",_ACCEPT_INSIGHTFACE_LICENSE=yes" # accept_licence saw to it
-  [[ -z ${PYTHON_IMAGE:-} ]] || substitutions+=",_PYTHON_IMAGE=$PYTHON_IMAGE"
-  run gcloud builds submit "$ROOT" --config="$ROOT/cloudbuild.yaml" --project="$PROJECT" \
-    --region="$REGION" --substitutions="$substitutions" \
-    --service-account="projects/$PROJECT/serviceAccounts/$(account_of build)" \
-    --default-buckets-behavior=regional-user-owned-bucket
-}
-
-target() { if [[ $GPU == yes ]]; then printf gpu; else printf cpu; fi; }
-
-# A new revision takes traffic only after it answered; what serves now goes on serving otherwise.
-release() {
+try_release() {
   local service=$1
   step "release memoria-$service"
-  local serving
-  serving=$(serving_revision "$service")
-  deploy_candidate "$service" "$serving"
-  smoke_test "$service" "$(tag_field "$service" "$CANDIDATE" url)" \
-    || die "memoria-$service: the new revision failed its smoke test; it gets no traffic${serving:+, $serving goes on serving}"
-  promote "$service" "$serving"
+  look_traffic "$service"
+  WAS_SERVING[$service]=$(serving_revisions)
+  WAS_TRIED[$service]=$([[ -z $(tagged_revision current) ]] || printf yes)
+  [[ ${WAS_SERVING[$service]} != *$'\n'* ]] \
+    || die "memoria-$service: traffic is split among ${WAS_SERVING[$service]//$'\n'/ }; send it all to one of them first"
+  deploy_candidate "$service"
+  check_candidate "$service"
+  smoke_test "$service" "$(tagged_url "$CANDIDATE")" || give_up "$service"
 }
 
 deploy_candidate() {
-  local service=$1 serving=$2
+  local service=$1
   local -a flags=()
   service_flags "$service"
   # gcloud refuses --no-traffic for a service that does not exist yet.
-  [[ -z $serving ]] || flags+=(--no-traffic)
+  [[ -z ${WAS_SERVING[$service]} ]] || flags+=(--no-traffic)
   if [[ $INVOKER_IAM == yes ]]; then flags+=(--allow-unauthenticated); else flags+=(--no-invoker-iam-check); fi
   run gcloud run deploy "memoria-$service" --image="$(image_of "$service")" --tag="$CANDIDATE" \
-    --project="$PROJECT" --region="$REGION" "${flags[@]}" --quiet
+    --revision-suffix="$RUN" --project="$PROJECT" --region="$REGION" "${flags[@]}" --quiet \
+    || die "memoria-$service: the new revision was not deployed; $(still_serving "$service")"
+}
+
+still_serving() { printf '%s' "${WAS_SERVING[$1]:-nothing} goes on serving"; }
+
+# What stands behind the candidate's URL is what this run made.
+check_candidate() {
+  [[ $DRY_RUN == no ]] || return 0
+  look_traffic "$1"
+  [[ $(tagged_revision "$CANDIDATE") == "$(revision_of "$1")" ]] \
+    || die "memoria-$1: another deployment took the tag $CANDIDATE; nothing was promoted"
+}
+
+give_up() {
+  local service=$1
+  if [[ -n ${WAS_SERVING[$service]} ]]; then
+    die "memoria-$service: the new revision failed its smoke test; it gets no traffic, $(still_serving "$service")"
+  fi
+  die "memoria-$service: its first revision failed its smoke test. It serves all the same, since the first one of a \
+service cannot be without traffic; Supabase is told of a service only after its smoke test. Mend it and deploy again, or \
+gcloud run services delete memoria-$service --project=$PROJECT --region=$REGION"
+}
+
+# The revision that was tried, by its name, unless somebody else moved the traffic in the meantime.
+promote() {
+  local service=$1 revision was=${WAS_SERVING[$1]} tags
+  revision=$(revision_of "$service")
+  step "traffic of memoria-$service"
+  check_candidate "$service"
+  [[ $DRY_RUN == yes || $(serving_revisions) == "${was:-$revision}" ]] \
+    || die "memoria-$service: traffic was moved while this deployment ran, from $was to $(serving_revisions); it stays there"
+  tags="current=$revision"
+  # A first revision that never passed its smoke test is nothing to go back to.
+  [[ -z $was || ${WAS_TRIED[$service]} != yes ]] || tags+=",previous=$was"
+  move_traffic "$service" "$revision" --update-tags="$tags" --remove-tags="$CANDIDATE" \
+    || die "memoria-$service: its traffic was not moved; $(still_serving "$service")${PROMOTED:+. New already:$PROMOTED; back with ./deploy.sh rollback --only}"
+  PROMOTED+=" $service"
 }
 
 # Appends to the caller's array ``flags``.
@@ -75,75 +99,29 @@ max_instances() {
   if [[ $1 == cluster ]]; then printf 4; else printf '%s' $(((in_flight + CONCURRENCY - 1) / CONCURRENCY)); fi
 }
 
-# gcloud's own escape: a delimiter that no value holds.
+# gcloud's own escape, ^delimiter^: a control character, which wrong_values lets into no value.
+DELIMITER=$'\x1f'
 plain_settings() {
   local name joined=''
   for name in "${PLAIN_SETTINGS[@]}"; do
-    [[ -z ${!name:-} ]] || joined+="${joined:+::}$name=${!name}"
+    [[ -z ${!name:-} ]] || joined+="$DELIMITER$name=${!name}"
   done
-  [[ $GPU == yes ]] && joined+='::USE_GPU=true'
-  printf '^::^%s' "$joined"
-}
-
-secret_settings() {
-  local name joined=''
-  for name in "${SECRET_SETTINGS[@]}"; do
-    [[ -z ${!name:-} ]] || joined+="${joined:+,}$name=$(secret_name "$name"):latest"
-  done
-  printf '%s' "$joined"
-}
-
-# One line per entry of the service's traffic: tag, revision, percent, url.
-traffic() {
-  look gcloud run services describe "memoria-$1" --project="$PROJECT" --region="$REGION" \
-    --flatten='status.traffic[]' \
-    --format='csv[no-heading](status.traffic.tag,status.traffic.revisionName,status.traffic.percent,status.traffic.url)' \
-    || true
-}
-
-serving_revision() { traffic "$1" | awk -F, '$3 == 100 && !seen++ {print $2}'; }
-
-tag_field() {
-  local column=4
-  [[ $3 == url ]] || column=2
-  traffic "$1" | awk -F, -v tag="$2" -v column="$column" '$1 == tag {print $column}'
-}
-
-service_url() {
-  look gcloud run services describe "memoria-$1" --project="$PROJECT" --region="$REGION" \
-    --format='value(status.url)' || printf 'https://memoria-%s.example' "$1"
+  [[ $GPU == no ]] || joined+="${DELIMITER}USE_GPU=true"
+  printf '^%s^%s' "$DELIMITER" "${joined#"$DELIMITER"}"
 }
 
 # Ready, closed to strangers, and able to do a whole request: secret, database, storage.
 smoke_test() {
   local service=$1 url=$2 status body
   local media="${SUPABASE_URL%/}/storage/v1/object/public/memoria-smoke-test/none.jpg"
-  local request='{"job_id":"test-123","media_id":"test-123","event_id":"test-123","media_url":"'$media'"}'
+  local request="{\"job_id\":\"test-123\",\"media_id\":\"test-123\",\"event_id\":\"test-123\",\"media_url\":$(quoted "$media")}"
   show curl "$url/ready" "$url/$service"
-  [[ $DRY_RUN == yes ]] && return
+  [[ $DRY_RUN == no ]] || return 0
   [[ -n $url ]] || { say 'the revision has no URL of its own'; return 1; }
   curl -fsS -o /dev/null --max-time 120 --retry 3 --retry-delay 2 "$url/ready" || return 1
   status=$(curl -sS -o /dev/null -w '%{http_code}' --max-time 30 -X POST -d '{}' "$url/$service") || return 1
   [[ $status == 401 ]] || { say "a stranger was answered $status, not 401"; return 1; }
-  body=$(printf 'header = "Authorization: Bearer %s"\n' "$WEBHOOK_SECRET" | curl -sS --config - \
+  body=$(printf 'header = %s\n' "$(quoted "Authorization: Bearer $WEBHOOK_SECRET")" | curl -sS --config - \
     --max-time 120 -H 'Content-Type: application/json' -d "$request" "$url/$service") || return 1
   [[ $body == *'"status"'* ]] || { say "the smoke test was answered: $body"; return 1; }
-}
-
-promote() {
-  local service=$1 serving=$2 revision
-  revision=$(tag_field "$service" "$CANDIDATE" revision)
-  local tags="current=${revision:-LATEST}"
-  [[ -z $serving || $serving == "$revision" ]] || tags+=",previous=$serving"
-  run gcloud run services update-traffic "memoria-$service" --to-latest --update-tags="$tags" \
-    --project="$PROJECT" --region="$REGION" --quiet
-}
-
-rollback() {
-  local service=$1
-  step "rollback memoria-$service"
-  [[ $DRY_RUN == yes || -n $(tag_field "$service" previous revision) ]] \
-    || die "memoria-$service: no revision is tagged previous"
-  run gcloud run services update-traffic "memoria-$service" --to-tags=previous=100 \
-    --project="$PROJECT" --region="$REGION" --quiet
 }

@@ -1,9 +1,13 @@
 # shellcheck shell=bash
-# How the script speaks, and how it runs what changes something.
+# How the script speaks, and how it runs commands: those that change something, those that only look.
 
 say() { printf '%s\n' "$*" >&2; }
 step() { printf '\n== %s\n' "$*" >&2; }
 die() { printf 'deploy.sh: %s\n' "$*" >&2; exit 1; }
+
+# A folder of this run's own, gone with it. At its end the lock is given back as well.
+WORK=$(mktemp -d)
+trap 'release_lock; rm -rf "$WORK"' EXIT
 
 # Print a command as it could be typed.
 show() {
@@ -26,14 +30,21 @@ run_with_input() {
   [[ $DRY_RUN == yes ]] || printf '%s' "$input" | "$@"
 }
 
-# Run a command that only reads; with --dry-run answer as an empty project would.
+# Ask gcloud for something that may not be there: its answer goes to ANSWER, '' where there is no such
+# thing. Every other failure (network, quota, permission) stops the script: it must not pass for "not
+# there yet". Never call it in a $(…): only the shell of the script itself can stop the script.
+# With --dry-run the project is empty.
 look() {
-  if [[ $DRY_RUN == yes ]]; then
-    show "$@"
-    return 1
-  fi
-  "$@" 2>/dev/null
+  ANSWER=''
+  if [[ $DRY_RUN == yes ]]; then show "$@"; return; fi
+  if ANSWER=$("$@" 2>"$WORK/complaint"); then return; fi
+  ANSWER=''
+  is_missing <"$WORK/complaint" || die "cannot tell what is there, nothing was changed by this step: $*
+$(<"$WORK/complaint")"
 }
+
+# What gcloud says where there is no such thing: "NOT_FOUND: …", and of a Cloud Run service its own words.
+is_missing() { grep -qE '^ERROR: \(gcloud[a-z.-]*\) (NOT_FOUND: |Cannot find service \[)'; }
 
 # A service account is not known everywhere the moment it is created.
 patiently() {
@@ -45,11 +56,10 @@ patiently() {
   return 1
 }
 
-# A text as a JSON string.
-json_string() {
+# A text in double quotes: JSON's string, and that of curl's config file, which knows the same escapes.
+quoted() {
   local text=$1
   text=${text//\\/\\\\}
   text=${text//\"/\\\"}
-  [[ $text != *[[:cntrl:]]* ]] || die "a value holds a control character"
   printf '"%s"' "$text"
 }

@@ -32,6 +32,8 @@ class BadConfiguration(Exception):
 
 
 def _http_url(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must not hold line breaks or control characters")  # urlsplit drops some
     parts = urlsplit(value)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("must be a full URL, such as https://project.supabase.co")
@@ -46,6 +48,17 @@ def _is_private(host: str) -> bool:
         return ipaddress.ip_address(host).is_private
     except ValueError:
         return "." not in host or host.endswith(PRIVATE_SUFFIXES)
+
+
+def _fits_a_header(value: str) -> bool:
+    """Other characters arrive changed there, or end the header."""
+    return value.isascii() and value.isprintable()
+
+
+def _header_secret(secret: SecretStr) -> SecretStr:
+    if not _fits_a_header(secret.get_secret_value()):
+        raise ValueError("must be printable ASCII, without line breaks")
+    return secret
 
 
 def _check_signing_key(name: str, secret: SecretStr | None) -> None:
@@ -82,6 +95,7 @@ def _similarities(value: object) -> object:
 
 
 Url = Annotated[str, AfterValidator(_http_url)]
+HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
 
 
 class Settings(BaseModel):
@@ -90,11 +104,11 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     supabase_url: Url
-    supabase_service_role_key: SecretStr
+    supabase_service_role_key: HeaderSecret
     callback_url: Url | Literal["off"]
-    callback_secret: SecretStr
-    webhook_secret: SecretStr
-    webhook_secret_previous: SecretStr | None = None
+    callback_secret: HeaderSecret
+    webhook_secret: HeaderSecret
+    webhook_secret_previous: HeaderSecret | None = None
 
     detection_threshold: float = Field(0.5, gt=0, lt=1)
     det_size: int = Field(640, ge=320, le=640)
@@ -125,9 +139,10 @@ class Settings(BaseModel):
         if "callback_url" in filled and str(filled["callback_url"]).lower() == OFF:
             filled["callback_url"] = OFF
             filled.setdefault("callback_secret", filled.get("webhook_secret", ""))
-        if "callback_secret" in filled:
-            filled.setdefault("webhook_secret", filled["callback_secret"])
-        else:  # CALLBACK_SECRET is named as missing; its default must not be named as well
+        callback_secret = str(filled.get("callback_secret", ""))
+        if callback_secret and _fits_a_header(callback_secret):
+            filled.setdefault("webhook_secret", callback_secret)
+        else:  # CALLBACK_SECRET is named; its default must not be named as well
             filled.setdefault("webhook_secret", "missing")
         filled.setdefault("model_dir", f"/models/{filled.get('model_pack', 'buffalo_l')}")
         filled["media_url_hosts"] = _hosts(filled.get("media_url_hosts", ""))

@@ -1,70 +1,178 @@
-#!/usr/bin/env python3
-"""gcloud, curl and psql as deploy.sh sees them: every call is recorded, what is created stays.
+"""An empty Google Cloud project, and gcloud as deploy.sh sees it.
 
-Installed under those three names in a folder of their own. The state lies beside the log; a call
-whose words match the regular expression in CLOUD_FAILS fails.
+tool.sh hands every call over. ``gcloud`` answers as the real one was seen to (test_real_gcloud.py
+compares them): what is missing is a NOT_FOUND on standard error and exit status 1, versions are
+numbered, traffic belongs to revisions, a name is created once.
 """
 
 import json
-import os
 import re
-import sys
+import socketserver
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
-FOLDER = Path(os.environ["CLOUD_FOLDER"])
-STATE = FOLDER / "state.json"
+EXHAUSTED = "RESOURCE_EXHAUSTED: Quota exceeded for quota metric 'Read requests'."
 
 
-def main() -> int:
-    tool, words = Path(sys.argv[0]).name, sys.argv[1:]
-    state = json.loads(STATE.read_text()) if STATE.exists() else {}
-    reads_input = "--data-file=-" in words or tool == "psql" or words[:2] == ["--config", "-"]
-    given = sys.stdin.read() if reads_input or ("--config" in words) else ""
-    with (FOLDER / "calls.jsonl").open("a") as log:
-        log.write(json.dumps({"tool": tool, "words": words, "input": given}) + "\n")
-    fails = os.environ.get("CLOUD_FAILS")
-    if fails and re.search(fails, " ".join([tool, *words])):
-        sys.stderr.write("ERROR: no\n")
-        return 1
-    answer = {"gcloud": gcloud, "curl": curl, "psql": lambda *_: ""}[tool](words, state, given)
-    STATE.write_text(json.dumps(state))
-    if answer is None:
-        return 1
-    sys.stdout.write(answer)
-    return 0
+class Refused(Exception):
+    """What gcloud prints after ``ERROR: (command)`` before it exits with 1."""
+
+
+@dataclass
+class Call:
+    """One call of a tool."""
+
+    tool: str
+    words: list[str]
+    input: str
+    password: str  # PGPASSWORD
+
+
+@dataclass
+class Project:
+    """``with Project() as project``: what was created, and every call of a tool.
+
+    A call whose words match the regular expression in CLOUD_FAILS fails, as one whose quota is used
+    up. ``url`` is where services are reached; ``account`` is who is logged in.
+    """
+
+    url: str = ""
+    account: str = "me@example.com"
+    state: dict[str, Any] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        self._lock = threading.Lock()
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def answer(self, call: Call, fails: str) -> tuple[int, str, str]:
+        """Exit status, standard output, standard error."""
+        with self._lock:
+            self.calls.append(call)
+            place = ".".join(word for word in call.words[:3] if word[0] != "-")
+            if fails and re.search(fails, " ".join([call.tool, *call.words])):
+                return 1, "", f"ERROR: (gcloud.{place}) {EXHAUSTED}\n"
+            if call.tool != "gcloud":
+                return 0, "", ""
+            try:
+                text = gcloud(call, self)
+            except Refused as problem:
+                return 1, "", f"ERROR: (gcloud.{place}) {problem}\n"
+            return 0, f"{text}\n" if text else "", ""
+
+
+def _handler(project: Project) -> type[socketserver.StreamRequestHandler]:
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            count = int(self._field())
+            tool, fails, password, given = (self._field() for _ in range(4))
+            call = Call(tool, [self._field() for _ in range(count)], given, password)
+            answer = project.answer(call, fails)
+            self.wfile.write("".join(f"{part}\0" for part in answer).encode())
+
+        def _field(self) -> str:
+            text = b""
+            while (byte := self.rfile.read(1)) not in (b"\0", b""):
+                text += byte
+            return text.decode()
+
+    return Handler
 
 
 def option(words: list[str], name: str) -> str:
     return next((w.split("=", 1)[1] for w in words if w.startswith(f"--{name}=")), "")
 
 
-def gcloud(words: list[str], state: dict, given: str) -> str | None:
+def pairs(text: str, delimiter: str = ",") -> dict[str, str]:
+    """``A=1,B=2``, or ``^x^A=1xB=2`` with a delimiter of one's own."""
+    if text.startswith("^"):
+        delimiter, text = text[1:].split("^", 1)
+    return dict(pair.split("=", 1) for pair in text.split(delimiter) if pair)
+
+
+def gcloud(call: Call, project: Project) -> str:
+    words, state = call.words, project.state
     plain = [word for word in words if not word.startswith("--")]
     match plain:
         case ["config", "get-value", "project"]:
-            return "from-gcloud\n"
+            return "from-gcloud"
         case ["auth", "list"]:
-            return os.environ.get("CLOUD_ACCOUNT", "me@example.com") + "\n"
-        case ["secrets", "versions", "add", name]:
-            state.setdefault("values", {})[name] = given
-            return ""
-        case ["secrets", "versions", *_]:
-            return state.get("values", {}).get(option(words, "secret"))
-        case ["run", *_, verb, name]:
-            answer = {"describe": describe_service, "deploy": deploy, "update-traffic": traffic}
-            return answer[verb](state.setdefault("services", {}), name, words)
+            return project.account
+        case ["secrets", *rest]:
+            return secrets(rest, words, state.setdefault("secrets", {}), call.input)
+        case ["run", *rest]:
+            return run(rest, words, state.setdefault("services", {}), project.url)
     return resource(plain, words, state)
 
 
-def resource(plain: list[str], words: list[str], state: dict) -> str | None:
+def run(plain: list[str], words: list[str], services: dict[str, Any], url: str) -> str:
+    *group, name = plain
+    match group:
+        case ["deploy"]:
+            return deploy(services, name, words)
+        case ["services", "update-traffic"]:
+            return traffic(services[name], words)
+        case ["services", "describe"]:
+            return describe_service(services, name, words, url)
+    return describe_revision(services, name)
+
+
+def secrets(plain: list[str], words: list[str], state: dict[str, Any], given: str) -> str:
+    name = option(words, "secret") or plain[-1]
+    if plain[0] == "create":
+        if name in state:
+            raise Refused(
+                "Resource in projects [p-1] is the subject of a conflict: "
+                f"Secret [projects/1/secrets/{name}] already exists."
+            )
+        state[name] = {"labels": pairs(option(words, "labels")), "versions": []}
+        return ""
+    if name not in state:
+        raise Refused(f"NOT_FOUND: Secret [projects/1/secrets/{name}] not found.")
+    versions = state[name]["versions"]
+    match plain:
+        case ["describe", _]:
+            labels = state[name]["labels"]
+            return labels.get("run", name) if "labels" in option(words, "format") else name
+        case ["delete", _]:
+            del state[name]
+        case ["versions", "add", _]:
+            versions.append(given)
+            return f"projects/1/secrets/{name}/versions/{len(versions)}"
+        case ["versions", verb, number]:
+            place = len(versions) if number == "latest" else int(number)
+            if not 0 < place <= len(versions):
+                raise Refused(
+                    f"NOT_FOUND: Secret [projects/1/secrets/{name}] not found or has no versions."
+                )
+            known = f"projects/1/secrets/{name}/versions/{place}"
+            return known if verb == "describe" else str(versions[place - 1])
+    return ""
+
+
+def resource(plain: list[str], words: list[str], state: dict[str, Any]) -> str:
     """Anything that is created under a name, or found again by its display name."""
     match plain:
         case [*kind, "list"]:
             title = option(words, "filter").removeprefix("displayName=").strip('"')
-            found = title in state.get(" ".join(kind), [])
-            return "projects/p/things/1\n" if found else ""
+            return "projects/p/things/1" if title in state.get(" ".join(kind), []) else ""
         case [*kind, "describe", name]:
-            return "" if name in state.get(" ".join(kind), []) else None
+            if name not in state.get(" ".join(kind), []):
+                raise Refused("NOT_FOUND: Requested entity was not found.")
+            return name
         case [*kind, "create"]:
             file = option(words, "config-from-file") or option(words, "policy-from-file")
             name = json.loads(Path(file).read_text())["displayName"]
@@ -75,49 +183,53 @@ def resource(plain: list[str], words: list[str], state: dict) -> str | None:
     return ""
 
 
-def deploy(services: dict, name: str, words: list[str]) -> str | None:
-    new = name not in services
-    if new and "--no-traffic" in words:
-        return None
-    service = services.setdefault(name, {"revisions": 0, "serving": "", "tags": {}})
-    service["revisions"] += 1
-    revision = f"{name}-{service['revisions']:05d}"
+def deploy(services: dict[str, Any], name: str, words: list[str]) -> str:
+    if name not in services and "--no-traffic" in words:
+        raise Refused("--no-traffic not supported when creating a new service.")
+    service = services.setdefault(name, {"revisions": {}, "traffic": {}, "tags": {}})
+    suffix = option(words, "revision-suffix") or f"{len(service['revisions']) + 1:05d}"
+    revision = f"{name}-{suffix}"
+    service["revisions"][revision] = {
+        "env": pairs(option(words, "set-env-vars")),
+        "secrets": pairs(option(words, "set-secrets")),
+    }
+    service["latest"] = revision
     service["tags"][option(words, "tag")] = revision
     if "--no-traffic" not in words:
-        service["serving"] = revision
+        service["traffic"] = {revision: 100}
     return ""
 
 
-def traffic(services: dict, name: str, words: list[str]) -> str:
-    service = services[name]
-    for pair in filter(None, option(words, "update-tags").split(",")):
-        tag, revision = pair.split("=")
+def traffic(service: dict[str, Any], words: list[str]) -> str:
+    for tag, revision in pairs(option(words, "update-tags")).items():
+        if revision not in service["revisions"]:
+            raise Refused(f"NOT_FOUND: Revision [{revision}] could not be found.")
         service["tags"][tag] = revision
+    for tag in filter(None, option(words, "remove-tags").split(",")):
+        service["tags"].pop(tag, None)
     if "--to-latest" in words:
-        service["serving"] = service["tags"]["candidate"]
-    if tag := option(words, "to-tags"):
-        service["serving"] = service["tags"][tag.removesuffix("=100")]
+        service["traffic"] = {service["latest"]: 100}
+    if new := pairs(option(words, "to-revisions")):
+        service["traffic"] = {revision: int(share) for revision, share in new.items()}
+    if new := pairs(option(words, "to-tags")):
+        service["traffic"] = {service["tags"][tag]: int(share) for tag, share in new.items()}
     return ""
 
 
-def describe_service(services: dict, name: str, words: list[str]) -> str | None:
-    service = services.get(name)
-    if service is None:
-        return None
+def describe_service(services: dict[str, Any], name: str, words: list[str], base: str) -> str:
+    if name not in services:
+        raise Refused(f"Cannot find service [{name}]")
+    service = services[name]
     if option(words, "format").startswith("value"):
-        return "https://service.example\n"
-    lines = [f",{service['serving']},100,"]
-    lines += [f"{tag},{rev},,https://{tag}.example" for tag, rev in service["tags"].items()]
-    return "\n".join(lines) + "\n"
+        return f"{base}/serving/{name}"
+    lines = [f",{revision},{share}," for revision, share in service["traffic"].items()]
+    lines += [f"{tag},{revision},,{base}/{tag}/{name}" for tag, revision in service["tags"].items()]
+    return "\n".join(lines)
 
 
-def curl(words: list[str], state: dict, given: str) -> str:
-    url = words[-1]
-    if url.endswith("/ready") or "url = " in given:
-        return ""
-    if "Bearer" not in given:
-        return os.environ.get("CLOUD_STRANGER", "401")
-    return os.environ.get("CLOUD_ANSWER", '{"status": "failed"}')
-
-
-sys.exit(main())
+def describe_revision(services: dict[str, Any], name: str) -> str:
+    for service in services.values():
+        if name in service["revisions"]:
+            used = service["revisions"][name]["secrets"]
+            return "\n".join(f"{var},{use.rpartition(':')[2]}" for var, use in used.items())
+    raise Refused(f"Cannot find revision [{name}]")

@@ -1,12 +1,14 @@
 """What lies in the repository for others to read: build files, monitoring, the flags of gcloud."""
 
 import json
+import os
 import re
 import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
@@ -18,6 +20,7 @@ from tests.deploy.project import ROOT, Cloud
 MONITORING = ROOT / "deploy" / "monitoring"
 DOCKERFILES = sorted((ROOT / "functions").glob("*/Dockerfile"))
 ALERTS = sorted((MONITORING / "alerts").glob("*.json"))
+SUPABASE_CLI = "3.1.0"  # the version that tests/database/test_supabase_cli.py runs
 REQUIRED = {"SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "CALLBACK_URL", "CALLBACK_SECRET"}
 OURS = "logging.googleapis.com/user/"
 
@@ -40,6 +43,127 @@ def test_every_substitution_is_declared_and_used() -> None:
     declared = set(YAML(typ="safe").load(text)["substitutions"])
     steps = text.partition("\nsubstitutions:")[0].partition("\nsteps:")[2]
     assert set(re.findall(r"(?<!\$)\$\{?(_[A-Z_]+)", steps)) == declared
+
+
+def cloud_build() -> dict[str, Any]:
+    read: dict[str, Any] = YAML(typ="safe").load((ROOT / "cloudbuild.yaml").read_text())
+    return read
+
+
+def test_every_image_that_builds_is_pinned() -> None:
+    """To a version at least, none to a tag that moves with the next one."""
+    text = (ROOT / "cloudbuild.yaml").read_text()
+    images = [step["name"] for step in cloud_build()["steps"]]
+    images += re.findall(r"--driver-opt=image=(\S+)", text)
+    assert len(images) == 4
+    for image in images:
+        assert re.search(r"(:v?\d+\.\d+\.\d+(-[a-z]+)?|@sha256:[0-9a-f]{64})$", image), image
+
+
+def test_the_supabase_cli_is_pinned_everywhere_it_is_named() -> None:
+    pinned = f"supabase@{SUPABASE_CLI}"
+    named = []
+    for folder in ("*.md", "docs/**/*.md", "shared/**/*.py", "deploy/*.sh", "tests/database/*.py"):
+        for file in ROOT.glob(folder):
+            found = re.findall(r"npx (supabase\S*)|\"(supabase@[\d.]+)\"", file.read_text())
+            named += [(file.name, first or second) for first, second in found]
+    assert named
+    assert not [place for place in named if place[1] != pinned]
+
+
+@pytest.mark.parametrize("name", ["_TAG", "_ONLY", "_MODEL_PACK", "_REGION", "_WEIGHTS", "_TARGET"])
+def test_a_substitution_is_never_part_of_a_script(name: str, tmp_path: Path) -> None:
+    """Every step's script, run as Cloud Build would make it, with a value that is a command."""
+    build = cloud_build()
+    values = {**build["substitutions"], "PROJECT_ID": "p-1", name: f'"; touch {tmp_path}/pwned; "'}
+    values = {key: str(value) for key, value in values.items()}
+
+    def replaced(text: str) -> str:
+        for key in sorted(values, key=len, reverse=True):
+            text = values[key].join(re.split(rf"(?<!\$)\${key}\b", text))
+        return text.replace("$$", "$")
+
+    for step in build["steps"]:
+        environ = dict(replaced(entry).split("=", 1) for entry in step.get("env", []))
+        for tool in ("docker", "gcloud", "make"):
+            (tmp_path / tool).write_text("#!/bin/sh\nexit 0\n")
+            (tmp_path / tool).chmod(0o755)
+        subprocess.run(
+            ["bash", step["args"][0], replaced(step["args"][1])], cwd=tmp_path, check=False,
+            env={"PATH": f"{tmp_path}:/usr/bin:/bin", **environ}, capture_output=True,
+        )  # fmt: skip
+    assert not (tmp_path / "pwned").exists()
+
+
+SECRET_FILES = [
+    ".env", ".env.production", "prod.env", "key.json", "service-account.json", ".npmrc", "id_rsa",
+    "functions/.env", "functions/key.json", "functions/process/.env.local", "deploy/key.json",
+    "functions/process/service-account.json", "functions/process/keys/main.py", "local/.env",
+    "shared/key.json", "shared/memoria/key.json", "shared/memoria/faces/prod.env",
+    "out/people.json", "supabase/.temp/pooler-url", "functions/process/Dockerfile.env",
+    "shared/memoria/.env",
+]  # fmt: skip
+
+
+def uploaded(folder: Path) -> set[str]:
+    """The files of a folder that .gcloudignore lets through, as git reads it."""
+    for words in (["init", "--quiet"], ["add", "--force", ".gcloudignore"]):
+        subprocess.run(["git", "-C", str(folder), *words], check=True)
+    listed = subprocess.run(
+        ["git", "-C", str(folder), "ls-files", "--others", "--exclude-from=.gcloudignore", "-z"],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return set(listed.stdout.split("\0")) - {""}
+
+
+def checkout(folder: Path) -> Path:
+    """What the images are made of, and beside it all that must stay here."""
+    sources = [ROOT / ".gcloudignore", ROOT / ".dockerignore", ROOT / "cloudbuild.yaml"]
+    sources += [file for file in (ROOT / "functions").rglob("*") if file.is_file()]
+    sources += [file for file in (ROOT / "shared" / "memoria").rglob("*") if file.is_file()]
+    for file in sources:
+        if "__pycache__" not in file.parts:
+            place = folder / file.relative_to(ROOT)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, place)
+    for name in SECRET_FILES:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("secret")
+    return folder
+
+
+def needed(folder: Path) -> set[str]:
+    """What the Dockerfiles copy, in a checkout."""
+    copied: set[str] = {".dockerignore", "cloudbuild.yaml"}
+    for dockerfile in DOCKERFILES:
+        copied.add(str(dockerfile.relative_to(ROOT)))
+        for line in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile.read_text(), re.MULTILINE):
+            for source in line.split():
+                place = folder / source
+                files = [place] if place.is_file() else place.rglob("*")
+                copied |= {str(f.relative_to(folder)) for f in files if f.is_file()}
+    return copied - set(SECRET_FILES)
+
+
+def test_the_build_gets_what_the_images_are_made_of_and_nothing_else(tmp_path: Path) -> None:
+    folder = checkout(tmp_path)
+    sent = uploaded(folder)
+    assert not sent & set(SECRET_FILES)
+    assert needed(folder) <= sent
+    assert not {
+        name for name in sent if not re.match(r"functions/|shared/memoria/|\.dockerig|cloudb", name)
+    }
+
+
+def test_gcloud_reads_the_list_of_what_it_sends_as_git_does(tmp_path: Path) -> None:
+    if shutil.which("gcloud") is None:
+        pytest.skip("gcloud is not installed: git alone reads .gcloudignore")
+    folder = checkout(tmp_path / "checkout")
+    listed = subprocess.run(
+        ["gcloud", "meta", "list-files-for-upload", str(folder)], capture_output=True, text=True,
+        check=True, env={**os.environ, "CLOUDSDK_CONFIG": str(tmp_path / "config")},
+    )  # fmt: skip
+    assert set(listed.stdout.split()) == uploaded(folder)
 
 
 def test_the_dockerfiles_are_clean() -> None:
@@ -97,7 +221,7 @@ def test_the_example_environment_names_every_setting() -> None:
 
 
 def test_deploy_passes_every_setting_on() -> None:
-    script = (ROOT / "deploy" / "settings.sh").read_text()
+    script = (ROOT / "deploy" / "values.sh").read_text()
     passed = set(re.findall(r"[A-Z][A-Z_]+", script[: script.index("DEPLOY_SETTINGS=")]))
     assert {name.upper() for name in Settings.model_fields} - {"USE_GPU"} <= passed
 
@@ -166,13 +290,13 @@ def gcloud_tree() -> dict[str, dict[str, dict[str, object]]]:
     return tree
 
 
-def test_every_command_and_flag_is_one_of_gclouds_own(tmp_path: Path) -> None:
+def test_every_command_and_flag_is_one_of_gclouds_own(cloud: Cloud) -> None:
     tree = gcloud_tree()
-    cloud = Cloud(tmp_path)
     closed = ["--gpu", "--no-invoker-iam", "--media-bucket", "b"]
     calls = []
-    for words in ([], closed, ["monitoring"], ["monitoring"], ["rollback"]):
-        assert cloud.deploy(*words, "--project", "p-1").returncode == 0
+    for words in ([], closed, ["monitoring"], ["monitoring"], ["rollback"], ["connect"]):
+        done = cloud.deploy(*words)
+        assert done.returncode == 0, done.stderr
         calls += cloud.calls()
     for words in calls:
         node, flags = tree, set(tree["flags"])

@@ -112,6 +112,29 @@ def test_secrets_appear_neither_in_errors_nor_in_the_settings_own_text() -> None
     assert "secret_key" not in repr(Settings.from_env(ENOUGH))
 
 
+@pytest.mark.parametrize("bad", ["caf\u00e9", "a\nb", "a\rb", "a\tb", "a\x00b", "a\u2028b"])
+@pytest.mark.parametrize(
+    "name",
+    ["SUPABASE_SERVICE_ROLE_KEY", "CALLBACK_SECRET", "WEBHOOK_SECRET", "WEBHOOK_SECRET_PREVIOUS"],
+)
+def test_what_cannot_be_a_header_is_refused_by_name(name: str, bad: str) -> None:
+    with pytest.raises(BadConfiguration) as caught:
+        Settings.from_env({**ENOUGH, name: bad})
+    assert str(caught.value).splitlines()[1:] == [
+        f"  {name}: must be printable ASCII, without line breaks"
+    ]
+
+
+def test_the_line_ending_of_windows_is_no_part_of_a_value() -> None:
+    settings = Settings.from_env({**ENOUGH, "CALLBACK_SECRET": "callback\r"})
+    assert settings.callback_secret.get_secret_value() == "callback"
+
+
+def test_a_url_holds_no_line_break() -> None:
+    with pytest.raises(BadConfiguration, match="SUPABASE_URL: must not hold line breaks"):
+        Settings.from_env({**ENOUGH, "SUPABASE_URL": "https://a\n.example"})
+
+
 def test_hosts_are_a_list_in_lower_case() -> None:
     settings = Settings.from_env(ENOUGH | {"MEDIA_URL_HOSTS": " cdn.example , Photos.Example,"})
     assert settings.media_url_hosts == ("cdn.example", "photos.example")

@@ -1,0 +1,50 @@
+# shellcheck shell=bash
+# Who answers a service's callers: read it, move it, move it back.
+
+TRAFFIC=''    # of the service that was looked at last, a line each: tag,revision,percent,url
+SERVICE_URL='' # its own; '' where there is no such service
+
+look_traffic() {
+  look gcloud run services describe "memoria-$1" --project="$PROJECT" --region="$REGION" \
+    --format='value(status.url)'
+  SERVICE_URL=$ANSWER
+  TRAFFIC=''
+  [[ -n $SERVICE_URL ]] || return 0
+  look gcloud run services describe "memoria-$1" --project="$PROJECT" --region="$REGION" \
+    --flatten='status.traffic[]' \
+    --format='csv[no-heading](status.traffic.tag,status.traffic.revisionName,status.traffic.percent,status.traffic.url)'
+  TRAFFIC=$ANSWER
+}
+
+serving_revisions() { awk -F, '$3 > 0 && !seen[$2]++ {print $2}' <<<"$TRAFFIC"; }
+tagged_revision() { awk -F, -v tag="$1" '$1 == tag {print $2}' <<<"$TRAFFIC"; }
+tagged_url() { awk -F, -v tag="$1" '$1 == tag {print $4}' <<<"$TRAFFIC"; }
+
+# All traffic to one revision, by its name, and tags along with it.
+move_traffic() {
+  local service=$1 revision=$2
+  shift 2
+  run gcloud run services update-traffic "memoria-$service" --to-revisions="$revision=100" "$@" \
+    --project="$PROJECT" --region="$REGION" --quiet
+}
+
+rollback() {
+  local service=$1 previous leaving
+  step "rollback memoria-$service"
+  look_traffic "$service"
+  previous=$(tagged_revision previous)
+  leaving=$(serving_revisions)
+  [[ $DRY_RUN == yes || -n $previous ]] || die "memoria-$service: no revision is tagged previous"
+  move_traffic "$service" "${previous:-PREVIOUS}" --update-tags="current=${previous:-PREVIOUS}" --remove-tags=previous
+  [[ $DRY_RUN == yes ]] || compare_webhook_secrets "$service" "$previous" "$leaving"
+}
+
+# The database presents one secret; a revision that serves again accepts the one that it was made with.
+compare_webhook_secrets() {
+  local service=$1 previous=$2 leaving=$3 accepted
+  look_webhook_version "$previous"
+  accepted=$ANSWER
+  look_webhook_version "${leaving%%$'\n'*}"
+  [[ $accepted == "$ANSWER" ]] || say "memoria-$service accepts version $accepted of memoria-webhook-secret again, \
+Supabase presents version $ANSWER: run ./deploy.sh connect"
+}

@@ -1,0 +1,100 @@
+# shellcheck shell=bash
+# What a value may be, and how .env is read.
+
+# Read by the functions' own settings; passed on to every service when set. Secrets are not among them.
+PLAIN_SETTINGS=(
+  SUPABASE_URL CALLBACK_URL DETECTION_THRESHOLD DET_SIZE MIN_CLUSTER_SIZE MIN_SAMPLES
+  CLUSTER_EPSILON SIMILARITY_THRESHOLDS MODEL_PACK MODEL_DIR
+  MAX_MEDIA_BYTES MAX_MEDIA_PIXELS MAX_FACES_PER_PHOTO
+  FETCH_TIMEOUT_SECONDS SIGNED_URL_SECONDS MEDIA_URL_HOSTS STORE_TIMEOUT_SECONDS
+  CALLBACK_TIMEOUT_SECONDS LOG_LEVEL
+)
+SECRET_SETTINGS=(SUPABASE_SERVICE_ROLE_KEY CALLBACK_SECRET WEBHOOK_SECRET WEBHOOK_SECRET_PREVIOUS)
+# Read by deploy.sh alone.
+WHOLE_NUMBERS=(MAX_IN_FLIGHT CONCURRENCY MIN_INSTANCES)
+DEPLOY_SETTINGS=(
+  REGION "${WHOLE_NUMBERS[@]}" CPU MEMORY WEIGHTS PYTHON_IMAGE DATABASE_URL
+  ACCEPT_INSIGHTFACE_LICENSE
+)
+SETTINGS=("${PLAIN_SETTINGS[@]}" "${SECRET_SETTINGS[@]}" "${DEPLOY_SETTINGS[@]}")
+
+# What stands in a name, a command line or a build's substitutions keeps to its own alphabet.
+declare -A ALPHABET=(
+  [PROJECT]='[a-z][a-z0-9.:-]*'
+  [REGION]='[a-z][a-z0-9-]*'
+  [TAG]='[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}'
+  [MODEL_PACK]='[A-Za-z0-9._-]+'
+  [WEIGHTS]='release|gs://[a-z0-9][a-z0-9._-]+(/[A-Za-z0-9._/-]*)?'
+  [PYTHON_IMAGE]='[A-Za-z0-9][A-Za-z0-9._:/@-]*'
+  [CPU]='[0-9]+(\.[0-9]+)?'
+  [MEMORY]='[0-9]+(Mi|Gi)'
+)
+
+# KEY=VALUE lines are read, never executed; what the environment says already wins, the last line of
+# a name wins over those before it. A value may stand in quotes; " # …" after it is a comment.
+load_env_file() {
+  if [[ -z $ENV_FILE ]]; then
+    [[ -f $ROOT/.env ]] || return 0
+    ENV_FILE=$ROOT/.env
+  fi
+  [[ -r $ENV_FILE ]] || die "cannot read $ENV_FILE"
+  local line name given=' ' known=" ${SETTINGS[*]} "
+  for name in "${SETTINGS[@]}"; do [[ -z ${!name:-} ]] || given+="$name "; done
+  while IFS= read -r line || [[ -n $line ]]; do
+    [[ ${line#$'\xef\xbb\xbf'} =~ ^[[:space:]]*(export[[:space:]]+)?([A-Z_]+)[[:space:]]*=(.*)$ ]] || continue
+    name=${BASH_REMATCH[2]}
+    [[ $known == *" $name "* && $given != *" $name "* ]] || continue
+    printf -v "$name" '%s' "$(unquoted "${BASH_REMATCH[3]}")"
+  done <"$ENV_FILE"
+}
+
+# The value in what follows a line's "=".
+unquoted() {
+  local text comment='[[:space:]]*([[:space:]]#.*)?'
+  text=$(trimmed "$1")
+  if [[ $text =~ ^\"([^\"]*)\"$comment$ || $text =~ ^\'([^\']*)\'$comment$ \
+    || $text =~ ^\"(.*)\"$ || $text =~ ^\'(.*)\'$ ]]; then
+    text=${BASH_REMATCH[1]}
+  elif [[ $text == '#'* ]]; then
+    text=''
+  else
+    text=${text%%[[:space:]]#*}
+  fi
+  trimmed "$text"
+}
+
+trimmed() {
+  local text=$1
+  text=${text#"${text%%[![:space:]]*}"}
+  printf '%s' "${text%"${text##*[![:space:]]}"}"
+}
+
+# Every setting as the functions would read it: without the spaces, or the \r of Windows, around it.
+trim_settings() {
+  local name
+  for name in "${SETTINGS[@]}"; do
+    [[ -z ${!name:-} ]] || printf -v "$name" '%s' "$(trimmed "${!name}")"
+  done
+}
+
+# Everything that is wrong with the values, a line each. The rules for secrets and for control characters
+# are those of memoria.config, which would stop the services.
+wrong_values() {
+  local LC_ALL=C name
+  for name in "${SETTINGS[@]}"; do
+    [[ ${!name:-} != *[[:cntrl:]]* ]] || printf '\n  %s: must not hold line breaks or control characters' "$name"
+  done
+  for name in "${SECRET_SETTINGS[@]}"; do
+    [[ ${!name:-} != *[!\ -~]* || ${!name} == *[[:cntrl:]]* ]] \
+      || printf '\n  %s: must be printable ASCII, since it travels in a header' "$name"
+  done
+  for name in "${!ALPHABET[@]}"; do
+    [[ -z ${!name:-} || ${!name} =~ ^(${ALPHABET[$name]})$ ]] || printf '\n  %s: cannot be %q' "$name" "${!name}"
+  done
+  # Its password is taken out by its place (connect.sh), so that it must be where it belongs.
+  [[ -z ${DATABASE_URL:-} || ( $DATABASE_URL =~ ^postgres(ql)?://([^:@/?#]+(:[^:@/?#]*)?@)?[^@]*$ && $DATABASE_URL != *password=* ) ]] \
+    || printf '\n  DATABASE_URL: must be postgresql://user:password@host:port/database, with : / ? # @ in a password as %%3A %%2F %%3F %%23 %%40'
+  for name in "${WHOLE_NUMBERS[@]}"; do
+    [[ ${!name} =~ ^[0-9]{1,6}$ ]] || printf '\n  %s: must be a whole number, not %q' "$name" "${!name}"
+  done
+}

@@ -1,0 +1,225 @@
+"""What a value may hold: in .env, in a header, in curl's config, on a command line."""
+
+import subprocess
+from pathlib import Path
+
+import psycopg
+import pytest
+from local.supabase.postgres import Postgres
+from local.supabase.postgres_files import binaries
+
+from memoria.config import BadConfiguration, Settings
+from tests.deploy.project import ROOT, SETTINGS, Cloud
+
+ODD = [
+    'pa"ss',
+    "pa\\ss",
+    "pa\\\"s's",
+    "two words",
+    "#hash $(x) `y` %41 \\n \\t",
+    "'; drop table x; --",
+    "{}[]<>&|~^*?!@:,=",
+    "Bearer\\",
+]
+
+
+@pytest.mark.parametrize("secret", ODD)
+def test_an_odd_secret_arrives_at_the_services_and_at_supabase(cloud: Cloud, secret: str) -> None:
+    done = cloud.deploy("--no-build", WEBHOOK_SECRET=secret, SUPABASE_SERVICE_ROLE_KEY=secret)
+    assert done.returncode == 0, done.stderr
+    presented = {request.headers.get("authorization") for request in cloud.net.requests}
+    assert presented == {None, f"Bearer {secret}"}
+    assert cloud.secret("webhook-secret") == [secret]
+    assert cloud.configured()["webhook_secret"] == secret
+
+
+BAD_SECRETS = ["caf\u00e9", "a\nb", "a\rb", "a\tb", "a\x7fb", "a\x1fb", "a\u2028b", "a\u200b"]
+
+
+@pytest.mark.parametrize("secret", BAD_SECRETS)
+@pytest.mark.parametrize("name", ["SUPABASE_SERVICE_ROLE_KEY", "WEBHOOK_SECRET_PREVIOUS"])
+def test_what_cannot_be_a_header_is_refused_at_once(cloud: Cloud, name: str, secret: str) -> None:
+    done = cloud.deploy(**{name: secret})
+    assert done.returncode == 1
+    assert f"  {name}: must" in done.stderr
+    assert secret not in done.stderr
+    assert cloud.changes() == []
+
+
+@pytest.mark.parametrize("secret", [*ODD, *BAD_SECRETS, "a b\r", "a b\r\n", " a "])
+def test_deploy_and_the_services_refuse_the_same(secret: str) -> None:
+    words = [
+        "bash",
+        str(ROOT / "deploy.sh"),
+        "--dry-run",
+        "--project",
+        "p-1",
+        "--env-file",
+        "/dev/null",
+    ]
+    known = {**SETTINGS, "SUPABASE_URL": "https://a.example", "WEBHOOK_SECRET": secret}
+    done = subprocess.run(
+        words, env={"PATH": "/usr/bin:/bin", **known}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode == 0) == starts(known), done.stderr
+
+
+def starts(environ: dict[str, str]) -> bool:
+    try:
+        Settings.from_env(environ)
+    except BadConfiguration:
+        return False
+    return True
+
+
+URLS = [
+    "https://[2001:db8::1]/cb",
+    "https://app.example/cb?x=^::^a::b|c;d,e#f~g",
+    "https://app.example/?a=1::LD_PRELOAD=/tmp/x.so",
+]
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_no_value_makes_another_variable(cloud: Cloud, url: str) -> None:
+    done = cloud.deploy("--no-build", CALLBACK_URL=url)
+    assert done.returncode == 0, done.stderr
+    (revision,) = cloud.revisions()
+    given = cloud.service()["revisions"][revision]["env"]
+    assert given["CALLBACK_URL"] == url
+    assert "LD_PRELOAD" not in given
+
+
+@pytest.mark.parametrize(
+    ("words", "environ"),
+    [
+        (["--tag", "a,_PYTHON_IMAGE=evil"], {}),
+        (["--tag", "$(touch pwned)"], {}),
+        ([], {"MODEL_PACK": "buffalo_l,_PYTHON_IMAGE=evil"}),
+        ([], {"PYTHON_IMAGE": "python:3,_TEST=yes"}),
+        ([], {"WEIGHTS": "gs://bucket/a,b"}),
+        (["--region", "us-central1 --flag"], {}),
+        (["--project", "p,q"], {}),
+        ([], {"MAX_IN_FLIGHT": "ten"}),
+        ([], {"MAX_IN_FLIGHT": "-1"}),
+        ([], {"MAX_IN_FLIGHT": "99999999999999999999"}),
+        ([], {"MEMORY": "2"}),
+        ([], {"DATABASE_URL": "host=db password=secret"}),
+        ([], {"DATABASE_URL": "postgresql://me:se/cret@db/postgres"}),
+        ([], {"DATABASE_URL": "postgresql://me:se@cret@db/postgres"}),
+        ([], {"DATABASE_URL": "postgresql://me@db/postgres?password=secret"}),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(
+    cloud: Cloud, words: list[str], environ: dict[str, str]
+) -> None:
+    done = cloud.deploy(*words, **environ)
+    assert done.returncode == 1
+    name = next(iter(environ), words[0].strip("-").upper() if words else "")
+    assert f"  {name}: " in done.stderr
+    assert "secret" not in done.stderr
+    assert cloud.project.calls == []
+
+
+def test_a_number_with_a_leading_zero_is_decimal(cloud: Cloud) -> None:
+    cloud.deploy("--no-build", MAX_IN_FLIGHT="010")
+    assert cloud.configured()["max_in_flight"] == {"process": 10, "callback": 5}
+
+
+ENV_FILE = r"""# comment
+PATH=/nowhere
+EVIL=$(touch pwned)
+SUPABASE_URL=https://first.example
+SUPABASE_URL=%URL%   # the project
+  export CALLBACK_URL = "https://app.example/#top" # quoted "well"
+CALLBACK_SECRET='a # b'
+SUPABASE_SERVICE_ROLE_KEY=sb_secret_x#y
+WEBHOOK_SECRET="in"side"
+MEDIA_URL_HOSTS=    # none
+ACCEPT_INSIGHTFACE_LICENSE=yes
+"""
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"], ids=["unix", "windows"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "with a byte order mark"])
+def test_an_env_file_is_read_and_never_executed(cloud: Cloud, ending: str, mark: str) -> None:
+    file = cloud.folder / ".env"
+    text = ENV_FILE.replace("%URL%", cloud.net.url).replace("\n", ending)
+    file.write_bytes((mark + text).encode())
+    cloud.settings = {}
+    done = cloud.deploy("--no-build", "--env-file", str(file))
+    assert done.returncode == 0, done.stderr
+    assert not (cloud.folder / "pwned").exists()
+    assert cloud.secret("callback-secret") == ["a # b"]
+    assert cloud.secret("supabase-service-role-key") == ["sb_secret_x#y"]
+    assert cloud.secret("webhook-secret") == ['in"side']
+    (revision,) = cloud.revisions()
+    given = cloud.service()["revisions"][revision]["env"]
+    assert given["CALLBACK_URL"] == "https://app.example/#top"
+    assert given["SUPABASE_URL"] == cloud.net.url
+    assert "MEDIA_URL_HOSTS" not in given
+
+
+def test_the_environment_wins_over_the_env_file(cloud: Cloud) -> None:
+    file = cloud.folder / ".env"
+    file.write_text("CALLBACK_URL=https://file.example\nCALLBACK_SECRET=of-the-file\n")
+    cloud.settings["CALLBACK_URL"] = "off"
+    done = cloud.deploy("--no-build", "--env-file", str(file), CALLBACK_SECRET="")
+    assert done.returncode == 0, done.stderr
+    assert cloud.secret("callback-secret") == ["of-the-file"]
+    (revision,) = cloud.revisions()
+    assert cloud.service()["revisions"][revision]["env"]["CALLBACK_URL"] == "off"
+
+
+def test_a_value_with_the_line_ending_of_windows_is_that_value(cloud: Cloud) -> None:
+    """As after ``set -a; . .env`` with a .env from Windows."""
+    cloud.settings = {name: f"{value}\r" for name, value in cloud.settings.items()}
+    done = cloud.deploy("--no-build")
+    assert done.returncode == 0, done.stderr
+    assert cloud.secret("callback-secret") == [SETTINGS["CALLBACK_SECRET"]]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown", "password"),
+    [
+        ("postgres://me:pass@db.example/postgres", "postgres://me@db.example/postgres", "pass"),
+        ("postgresql://me:p%40s%2F%5C%25s@db:6543/x", "postgresql://me@db:6543/x", "p@s/\\%s"),
+        ("postgresql://me:a\\nb@db/x", "postgresql://me@db/x", "a\\nb"),
+        ("postgresql://me@db/x", "postgresql://me@db/x", ""),
+    ],
+)
+def test_the_databases_password_is_on_no_command_line(
+    cloud: Cloud, url: str, shown: str, password: str
+) -> None:
+    done = cloud.deploy("--no-build", DATABASE_URL=url)
+    assert done.returncode == 0, done.stderr
+    (call,) = cloud.recorded("psql")
+    assert call.words[0] == shown
+    assert call.password == password
+    assert not password or password not in done.stderr
+    assert "memoria_configure" in call.input
+
+
+def test_a_database_url_on_the_command_line_is_refused(cloud: Cloud) -> None:
+    done = cloud.deploy("--database-url", "postgres://me:pass@db/x")
+    assert done.returncode == 1
+    assert "DATABASE_URL" in done.stderr
+    assert "pass@" not in done.stderr
+
+
+def test_the_real_psql_tells_a_real_database(deployed: Cloud, tmp_path: Path) -> None:
+    psql = binaries() / "psql"
+    if not psql.exists():
+        pytest.skip("the embedded PostgreSQL has no psql")
+    (deployed.folder / "bin" / "psql").unlink()
+    (deployed.folder / "bin" / "psql").symlink_to(psql)
+    with Postgres() as server, psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(
+            "create table public.told (settings jsonb);"
+            "create function public.memoria_configure(s jsonb) returns void language sql"
+            " as 'insert into public.told values (s)'"
+        )
+        url = server.url.replace("postgres@", "postgres:p%40ss@")
+        done = deployed.deploy("connect", DATABASE_URL=url)
+        assert done.returncode == 0, done.stderr
+        (settings,) = connection.execute("select settings from public.told").fetchall()[0]
+    assert settings["webhook_secret"] == SETTINGS["CALLBACK_SECRET"]
