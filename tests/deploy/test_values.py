@@ -5,9 +5,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from local.supabase.postgres import Postgres
-from local.supabase.postgres_files import binaries
 
+from local.processes.postgres import Postgres
+from local.processes.postgres_files import binaries
 from memoria.config import BadConfiguration, Settings
 from tests.deploy.project import ROOT, SETTINGS, Cloud
 
