@@ -21,6 +21,7 @@ import numpy as np
 
 from memoria.arrays import F32, Image
 from memoria.faces.types import Face
+from memoria.media import Photo
 
 MEAN = Path(__file__).with_name("dlib_mean.txt")
 DIMENSIONS = 512  # what the database stores
@@ -64,6 +65,10 @@ class DlibEngine:
             boxes, scores, _ = self._detector.run(photo, UPSAMPLINGS, MIN_SCORE)
             faces = [self._face(photo, *found) for found in zip(boxes, scores, strict=True)]
         return sorted(faces, key=lambda face: -face.score)
+
+    def find_faces_in(self, photo: Photo) -> list[Face]:
+        """The same of a photo that is not decoded yet."""
+        return self.find_faces(photo.frame())
 
     def _face(self, photo: Image, box: dlib.rectangle, score: float) -> Face:
         height, width = photo.shape[:2]

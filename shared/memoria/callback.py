@@ -11,7 +11,7 @@ from memoria import log
 from memoria.auth import sign
 from memoria.config import OFF
 from memoria.errors import CallbackFailed, MemoriaError
-from memoria.store.jobs import Claim, JobStore, NotClaimed
+from memoria.store.jobs import Claim, JobStore, Skipped
 
 if TYPE_CHECKING:
     from memoria.config import Settings
@@ -34,10 +34,10 @@ class Callback:
         if job_id is not None:
             self._threads.submit(self._try, job_id, event_id)
 
-    def deliver(self, job_id: str, event_id: str) -> Claim | NotClaimed:
+    def deliver(self, job_id: str, event_id: str) -> Claim | Skipped:
         """Claim the debt and pay it. Raises CallbackFailed after recording the next try."""
         claim = self._store.claim("callback", job_id, event_id)
-        if isinstance(claim, NotClaimed):
+        if isinstance(claim, Skipped):
             return claim
         try:
             self._post(claim)

@@ -1,7 +1,6 @@
 """The wire: what comes in, what goes out. The only place where wire names are written."""
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -89,16 +88,6 @@ def _validated(body: Json, model: type[Body]) -> Body:
 def error_body(error: MemoriaError) -> Json:
     """The body of every error."""
     return {"error": {"code": error.code, "message": error.message}}
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoFaces:
-    """What the engine found in one photo; width and height of the upright image in pixels."""
-
-    faces: "list[Face]"
-    width: int
-    height: int
-    model: str
 
 
 def bbox_body(face: "Face") -> Json:

@@ -3,18 +3,19 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from memoria import log
 from memoria.config import Settings
-from memoria.contracts import ClusterRequest, Json, PhotoFaces, ProcessRequest
+from memoria.contracts import ClusterRequest, Json, ProcessRequest
 from memoria.errors import EngineUnavailable
 from memoria.http import Service
 from memoria.lazy import Lazy
 
 if TYPE_CHECKING:
     from memoria.cluster import ClusterPipeline
-    from memoria.faces.types import FaceEngine
+    from memoria.faces.types import FaceEngine, PhotoFaces
     from memoria.process import ProcessPipeline
 
 OpenEngine = Callable[[Settings], "FaceEngine"]
@@ -91,6 +92,7 @@ def _process_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "Proces
     # Weights load without the interpreter's lock: what is imported meanwhile costs no time.
     loading = ThreadPoolExecutor(1).submit(engine)
     from memoria.callback import Callback
+    from memoria.job import JobRunner
     from memoria.media.gcs import fetch_object as fetch_from_gcs
     from memoria.media.hosts import AllowedHosts
     from memoria.media.source import MediaSource
@@ -115,16 +117,17 @@ def _process_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "Proces
         return source.fetch(sign_url(client, bucket, path, settings.signed_url_seconds))
 
     return ProcessPipeline(
-        jobs=jobs,
-        callback=Callback(jobs, settings),
+        runner=JobRunner(jobs, Callback(jobs, settings)),
         fetch_url=source.fetch,
         fetch_object=fetch_object,
         find_faces=_find_faces(settings, loading.result()),
+        save=jobs.complete_media,
     )
 
 
-def _find_faces(settings: Settings, engine: "FaceEngine") -> Callable[[bytes], PhotoFaces]:
+def _find_faces(settings: Settings, engine: "FaceEngine") -> Callable[[bytes], "PhotoFaces"]:
     from memoria.faces import find_faces_in_photo
+    from memoria.faces.types import PhotoFaces
 
     def find_faces(data: bytes) -> PhotoFaces:
         faces, width, height = find_faces_in_photo(
@@ -138,11 +141,26 @@ def _find_faces(settings: Settings, engine: "FaceEngine") -> Callable[[bytes], P
 def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
     from memoria.callback import Callback
     from memoria.cluster import ClusterPipeline
+    from memoria.job import JobRunner
+    from memoria.people.regroup import regroup
     from memoria.store.client import open_client
     from memoria.store.jobs import JobStore
+    from memoria.store.people import load_event, save_people
 
-    jobs = JobStore(open_client(settings))
-    return ClusterPipeline(jobs=jobs, callback=Callback(jobs, settings), settings=settings)
+    client = open_client(settings)
+    jobs = JobStore(client)
+    return ClusterPipeline(
+        runner=JobRunner(jobs, Callback(jobs, settings)),
+        load=partial(load_event, client),
+        regroup=partial(
+            regroup,
+            min_cluster_size=settings.min_cluster_size,
+            min_samples=settings.min_samples,
+            epsilon=settings.cluster_epsilon,
+            similarities=settings.similarity_thresholds,
+        ),
+        save=partial(save_people, client),
+    )
 
 
 def _gpu_available(settings: Settings) -> bool:

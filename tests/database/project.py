@@ -19,7 +19,7 @@ from memoria.arrays import F32
 from memoria.people import types as people
 from memoria.people.regroup import regroup
 from memoria.store.client import rpc
-from memoria.store.jobs import Claim, JobStore, vector_text
+from memoria.store.jobs import Claim, JobStore, Stored, vector_text
 from memoria.store.people import load_event, save_people
 
 KEYS = Keys("sb_secret_test", "sb_publishable_test", "a-secret-of-at-least-32-characters-")
@@ -115,8 +115,11 @@ class Project:
         return regroup(faces, known, event_id=event, **defaults | parameters)
 
     def save(self, claim: Claim, result: people.PeopleResult) -> dict[str, Any]:
-        """Write a run back."""
-        return save_people(self.service, claim.job_id, claim.token, result, 0.1)
+        """Write a run back; told as the database tells it."""
+        ended = save_people(self.service, claim, result, 0.1)
+        if isinstance(ended, Stored):
+            return {"outcome": ended.outcome, **ended.answer}
+        return {"outcome": ended.outcome, "reason": ended.reason}
 
     def cluster(self, event: str, **parameters: Any) -> people.PeopleResult:
         """A whole run."""

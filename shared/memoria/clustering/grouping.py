@@ -9,6 +9,7 @@ from memoria.clustering.hdbscan import (
     labels_from_lists,
     neighbour_lists,
 )
+from memoria.clustering.neighbours import NeighbourLists
 from memoria.clustering.refinement import Faces, refined
 from memoria.clustering.rows import canonical_order, unit_rows
 from memoria.clustering.same_photo import Photos
@@ -57,10 +58,10 @@ def group_faces(
     return _by_size(labels, order)
 
 
-def near_pairs(lists: tuple[F32, Index], thresholds: Thresholds) -> tuple[Index, Index]:
+def near_pairs(lists: NeighbourLists, thresholds: Thresholds) -> tuple[Index, Index]:
     """Faces alike enough that their groups are compared. (n, k) lists -> (m,), (m,) row numbers."""
-    one, rank = np.nonzero(lists[0] <= 1 - thresholds.link + thresholds.margin)
-    return one, lists[1][one, rank]
+    one, rank = np.nonzero(lists.distances <= 1 - thresholds.link + thresholds.margin)
+    return one, lists.rows[one, rank]
 
 
 def _photo_numbers(photo_ids: ArrayLike | None, faces: int) -> Index | None:

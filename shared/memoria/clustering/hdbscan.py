@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memoria.arrays import F32, F64, Index
-from memoria.clustering.neighbours import nearest_neighbours
+from memoria.clustering.neighbours import NeighbourLists, nearest_neighbours
 from memoria.clustering.rows import canonical_order, unit_rows
 from memoria.clustering.spanning_tree import LIST_LENGTH, single_linkage
 
@@ -37,13 +37,13 @@ def hdbscan_labels(
     return labels
 
 
-def neighbour_lists(rows: F32, min_samples: int) -> tuple[F32, Index]:
-    """The nearest neighbours that the tree needs. (n, d), n > 1 -> (n, k) distances, indices."""
+def neighbour_lists(rows: F32, min_samples: int) -> NeighbourLists:
+    """The nearest neighbours that the tree needs. (n, d), n > 1 -> (n, k) lists."""
     return nearest_neighbours(rows, min(max(LIST_LENGTH, min_samples), len(rows) - 1))
 
 
 def labels_from_lists(
-    rows: F32, lists: tuple[F32, Index], min_cluster_size: int, min_samples: int, epsilon: float
+    rows: F32, lists: NeighbourLists, min_cluster_size: int, min_samples: int, epsilon: float
 ) -> Index:
     """HDBSCAN's labels of rows in canonical order whose nearest neighbours are known."""
     if len(rows) < 2 * min_cluster_size:

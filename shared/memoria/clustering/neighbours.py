@@ -1,6 +1,7 @@
 """Each face's nearest faces, exactly, from half a matrix product in bounded memory."""
 
 import threading
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,19 @@ DISTANCE_BITS = np.uint64(0xFFFFFFFF)
 SLACK = 1e-6  # more than a float32 product of unit rows is ever off
 
 
-def nearest_neighbours(rows: F32, count: int) -> tuple[F32, Index]:
-    """The ``count`` nearest other rows of each row, nearest first.
+class NeighbourLists(NamedTuple):
+    """The nearest other rows of each row, nearest first; of equal ones the lowest row number."""
 
-    (n, d) float32 unit rows, 0 < count < n -> cosine distances (n, count) float32, 0..2, and row
-    numbers (n, count). Each pair's product is computed once and serves both rows; what a tile
-    holds that is no nearer than a row's ``count``-th best so far is passed over by one comparison.
-    Memory: the tiles and about 60 * n * count bytes.
+    distances: F32  # (n, count) cosine, 0..2
+    rows: Index  # (n, count) their numbers
+
+
+def nearest_neighbours(rows: F32, count: int) -> NeighbourLists:
+    """The ``count`` nearest other rows of each row.
+
+    (n, d) float32 unit rows, 0 < count < n. Each pair's product is computed once and serves both
+    rows; what a tile holds that is no nearer than a row's ``count``-th best so far is passed over
+    by one comparison. Memory: the tiles and about 60 * n * count bytes.
     """
     nearest = _Nearest(len(rows), count)
     visit_tiles(rows, nearest.take, step="nearest_neighbours")
@@ -89,8 +96,8 @@ class _Nearest:
         self.keys, self.columns, self.pending = [keys[kept]], [columns[kept]], 0
         self.floor[full] = 1 - _distances(last[full]) - np.float32(SLACK)
 
-    def lists(self) -> tuple[F32, Index]:
-        """The ``count`` best of every row, nearest first; of equal ones the lowest row number."""
+    def lists(self) -> NeighbourLists:
+        """The ``count`` best of every row."""
         self.settle()
         keys, columns = self.keys[0], self.columns[0]
         order = np.lexsort((columns, keys))
@@ -98,7 +105,8 @@ class _Nearest:
         begin = np.searchsorted(row, np.arange(self.rows))
         kept = order[np.arange(len(order)) - begin[row] < self.count]
         shape = (self.rows, self.count)
-        return _distances(keys[kept]).reshape(shape), columns[kept].astype(np.intp).reshape(shape)
+        index = columns[kept].astype(np.intp)
+        return NeighbourLists(_distances(keys[kept]).reshape(shape), index.reshape(shape))
 
 
 def _distances(keys: U64) -> F32:

@@ -20,7 +20,7 @@ import numpy as np
 
 from memoria.arrays import F32, F64, Index
 from memoria.clustering.edges import Edges, components, edges_between, joined, shortest_forest
-from memoria.clustering.neighbours import nearest_neighbours
+from memoria.clustering.neighbours import NeighbourLists, nearest_neighbours
 from memoria.clustering.shortcuts import shortcuts
 
 LIST_LENGTH = 16
@@ -28,7 +28,7 @@ MEASURED_AT_ONCE = 4096  # pairs: bounds the memory of float64 copies
 ENVOYS = 8  # of each part of the lists' graph, which has more than LIST_LENGTH faces
 
 
-def single_linkage(rows: F32, lists: tuple[F32, Index], min_samples: int) -> F64:
+def single_linkage(rows: F32, lists: NeighbourLists, min_samples: int) -> F64:
     """The minimum spanning tree of mutual reachability. (n, d), n > 1 -> (n - 1, 3) float64.
 
     One row per edge, shortest first: two row numbers and the distance, measured in float64.
@@ -36,18 +36,23 @@ def single_linkage(rows: F32, lists: tuple[F32, Index], min_samples: int) -> F64
     distances, index = lists
     rank = min(min_samples, len(rows) - 1)
     core = np.ascontiguousarray(distances[:, rank - 1])
-    tree = spanning_tree(rows, core, distances, index)
-    ties = tied_edges(core, distances[:, :rank], index[:, :rank])
+    tree = spanning_tree(rows, core, lists)
+    ties = tied_edges(core, NeighbourLists(distances[:, :rank], index[:, :rank]))
     edges = joined(tree, ties)
     walked = prim(edges, measured_reach(rows, edges, core, index[:, rank - 1]), len(rows))
     return walked[np.argsort(walked[:, 2], kind="stable")]
 
 
-def tied_edges(core: F32, distances: F32, index: Index) -> Edges:
+def listed_edges(core: F32, lists: NeighbourLists) -> Edges:
+    """One edge for each entry of the lists."""
+    one = np.repeat(np.arange(len(core)), lists.distances.shape[1])
+    return edges_between(one, lists.rows.ravel(), lists.distances.ravel(), core)
+
+
+def tied_edges(core: F32, lists: NeighbourLists) -> Edges:
     """Edges as long as the core distance of an end: each may stand for another in the tree."""
-    one = np.repeat(np.arange(len(core)), distances.shape[1])
-    edges = edges_between(one, index.ravel(), distances.ravel(), core)
-    return edges.at(edges.reach <= core[one])
+    edges = listed_edges(core, lists)
+    return edges.at(edges.reach <= core[edges.one])
 
 
 def measured_reach(rows: F32, edges: Edges, core: F32, core_index: Index) -> F64:
@@ -69,16 +74,15 @@ def measured(rows: F32, one: Index, other: Index) -> F64:
     return distances
 
 
-def spanning_tree(rows: F32, core: F32, distances: F32, index: Index) -> Edges:
+def spanning_tree(rows: F32, core: F32, lists: NeighbourLists) -> Edges:
     """The n - 1 edges of the tree, shortest first.
 
-    (n, d) float32 unit rows, (n,) core distances, (n, k) distances and row numbers of the nearest
-    neighbours -> edges. Memory: a few tiles, GROUPS squared and about 100 bytes per list entry.
+    (n, d) float32 unit rows, (n,) core distances, (n, k) lists -> edges. Memory: a few tiles,
+    GROUPS squared and about 100 bytes per list entry.
     """
-    n, count = distances.shape
-    one = np.repeat(np.arange(n), count)
-    forest = shortest_forest(edges_between(one, index.ravel(), distances.ravel(), core), n)
-    radius = distances[:, -1] if count < n - 1 else np.full(n, np.inf, dtype=np.float32)
+    n, count = lists.distances.shape
+    forest = shortest_forest(listed_edges(core, lists), n)
+    radius = lists.distances[:, -1] if count < n - 1 else np.full(n, np.inf, dtype=np.float32)
     part = certain_components(forest, radius)
     if part.max() == 0:
         return forest
@@ -114,7 +118,7 @@ def connected(forest: Edges, rows: F32, core: F32) -> Edges:
     place = np.arange(len(rows)) - begin[part[by_part]]
     envoys = by_part[place < ENVOYS]
     lists = nearest_neighbours(rows[envoys], min(LIST_LENGTH, len(envoys) - 1))
-    bridges = spanning_tree(rows[envoys], core[envoys], *lists)
+    bridges = spanning_tree(rows[envoys], core[envoys], lists)
     bridges = bridges._replace(one=envoys[bridges.one], other=envoys[bridges.other])
     return shortest_forest(joined(forest, bridges), len(rows))
 

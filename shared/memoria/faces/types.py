@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from memoria.arrays import F32, Image
+from memoria.media import Photo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -17,6 +18,16 @@ class Face:
     embedding: F32  # (512,) unit length
 
 
+@dataclass(frozen=True, slots=True)
+class PhotoFaces:
+    """What the engine found in one photo; width and height of the upright image in pixels."""
+
+    faces: list[Face]
+    width: int
+    height: int
+    model: str
+
+
 class FaceEngine(Protocol):
     """Finds and embeds faces; built once per worker, safe to call from several threads."""
 
@@ -27,4 +38,11 @@ class FaceEngine(Protocol):
 
     def find_faces(self, image: Image) -> list[Face]:
         """All faces of an upright RGB photo, best first. (h, w, 3) uint8 -> 0..max_faces faces."""
+        ...
+
+    def find_faces_in(self, photo: Photo) -> list[Face]:
+        """The same of a photo that is not decoded yet: the engine says how large it must be seen.
+
+        Raises as decoding does.
+        """
         ...

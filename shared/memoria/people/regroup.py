@@ -12,8 +12,8 @@ from memoria.people.types import EventFaces, KnownPeople, PeopleResult
 def regroup(
     faces: EventFaces,
     known: KnownPeople,
-    *,
     event_id: str,
+    *,
     min_cluster_size: int,
     min_samples: int,
     epsilon: float,

@@ -4,10 +4,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from memoria import log
-from memoria.contracts import PhotoFaces, bbox_body
+from memoria.contracts import bbox_body
 from memoria.errors import Conflict, MemoriaError
 from memoria.store.client import rpc
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from supabase import Client
 
     from memoria.arrays import F32
-    from memoria.faces.types import Face
+    from memoria.faces.types import Face, PhotoFaces
 
 Kind = Literal["process", "cluster", "callback"]
 
@@ -36,15 +36,41 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class NotClaimed:
-    """Why there is nothing to do: ``unknown`` to the database, or skipped for a reason."""
+class Stored:
+    """The result is in the database."""
 
+    outcome: ClassVar = "stored"
+    callback_job_id: str | None  # the callback that the app is owed now
+    answer: dict[str, Any]  # what else the database tells of the result
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Nothing was done, and why: the job is ``unknown``, done, held elsewhere, gone…"""
+
+    outcome: ClassVar = "skipped"
     reason: str
 
     @property
     def unknown(self) -> bool:
         """Whether the database has never heard of it."""
         return self.reason == "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The job failed for good."""
+
+    outcome: ClassVar = "failed"
+    callback_job_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """The job failed, and is tried again."""
+
+    outcome: ClassVar = "retry"
+    next_try_at: str | None
 
 
 class JobStore:
@@ -56,7 +82,7 @@ class JobStore:
 
     def claim(
         self, kind: Kind, job_id: str, event_id: str, media_id: str | None = None
-    ) -> Claim | NotClaimed:
+    ) -> Claim | Skipped:
         """Take the job, counting an attempt. Raises Conflict, StoreUnavailable."""
         params = {
             "p_kind": kind,
@@ -72,10 +98,10 @@ class JobStore:
             case "conflict":
                 raise Conflict(answer["message"])
             case "unknown":
-                return NotClaimed("unknown")
-        return NotClaimed(answer["reason"])
+                return Skipped("unknown")
+        return Skipped(answer["reason"])
 
-    def complete_media(self, claim: Claim, photo: PhotoFaces, seconds: float) -> dict[str, Any]:
+    def complete_media(self, claim: Claim, photo: "PhotoFaces", seconds: float) -> Stored | Skipped:
         """Store the faces of a photo; one transaction, safe to repeat."""
         result = {
             "model": photo.model,
@@ -84,17 +110,25 @@ class JobStore:
             "processing_time_seconds": seconds,
             "faces": [_face_row(face) for face in photo.faces],
         }
-        return self._finish("memoria_complete_media", claim, p_result=result)
+        return saved(self._finish("memoria_complete_media", claim, p_result=result))
 
-    def complete_callback(self, claim: Claim) -> dict[str, Any]:
+    def complete_callback(self, claim: Claim) -> None:
         """The app has accepted the outcome."""
-        return self._finish("memoria_complete_callback", claim)
+        self._finish("memoria_complete_callback", claim)
 
-    def fail(self, claim: Claim, error: MemoriaError, *, terminal: bool) -> dict[str, Any]:
+    def fail(
+        self, claim: Claim, error: MemoriaError, *, terminal: bool
+    ) -> Failed | PutOff | Skipped:
         """Record a failure: for good, or until the next try."""
-        return self._finish(
+        answer = self._finish(
             "memoria_fail", claim, p_code=error.code, p_message=error.message, p_terminal=terminal
         )
+        match answer["outcome"]:
+            case "failed":
+                return Failed(answer.get("callback_job_id"))
+            case "skipped":
+                return Skipped(answer["reason"])
+        return PutOff(answer.get("next_try_at"))
 
     @contextmanager
     def kept(self, claim: Claim) -> Iterator[None]:
@@ -119,6 +153,14 @@ class JobStore:
             self.client, function, {"p_job_id": claim.job_id, "p_token": claim.token, **params}
         )
         return dict(answer)
+
+
+def saved(answer: dict[str, Any]) -> Stored | Skipped:
+    """What a function that writes a result answered."""
+    if answer["outcome"] != "stored":
+        return Skipped(answer["reason"])
+    rest = {name: answer[name] for name in answer if name not in ("outcome", "callback_job_id")}
+    return Stored(answer["callback_job_id"], rest)
 
 
 def vector_text(vector: "F32") -> str:

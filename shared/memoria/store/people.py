@@ -7,7 +7,7 @@ from memoria import log
 from memoria.errors import StoreUnavailable
 from memoria.people.types import EventFaces, KnownPeople, KnownPerson, PeopleResult
 from memoria.store.client import rpc
-from memoria.store.jobs import vector_text
+from memoria.store.jobs import Claim, Skipped, Stored, saved, vector_text
 from memoria.store.pages import DIMENSIONS, PageBuffer, unpack
 
 if TYPE_CHECKING:
@@ -81,15 +81,15 @@ def _said(rows: list[dict[str, str]]) -> tuple[tuple[UUID, UUID], ...]:
 
 
 def save_people(
-    client: "Client", job_id: str, token: str, people: PeopleResult, seconds: float
-) -> dict[str, Any]:
+    client: "Client", claim: Claim, people: PeopleResult, seconds: float
+) -> Stored | Skipped:
     """Write a run back: one transaction, in which what users said meanwhile wins.
 
-    Returns ``outcome`` stored with the clusters of the answer, or skipped with a reason.
-    Raises StoreUnavailable.
+    What it answers holds the clusters. Raises StoreUnavailable.
     """
-    params = {"p_job_id": job_id, "p_token": token, "p_result": _result(people, seconds)}
-    return dict(rpc(client, "memoria_save_people", params))
+    result = _result(people, seconds)
+    params = {"p_job_id": claim.job_id, "p_token": claim.token, "p_result": result}
+    return saved(rpc(client, "memoria_save_people", params))
 
 
 def _result(people: PeopleResult, seconds: float) -> dict[str, Any]:

@@ -1,0 +1,111 @@
+"""One job from its claim to its end: what *process* and *cluster* have in common.
+
+Claim the job, keep its lease while the work runs, then bring home how it ended: stored, skipped,
+failed or put off. What the app is owed by then goes out as a callback.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from memoria import log, metrics
+from memoria.callback import Callback
+from memoria.contracts import Dispatch, Json, error_body
+from memoria.errors import MemoriaError, Terminal, Transient
+from memoria.store.jobs import Claim, Failed, JobStore, Kind, Skipped, Stored
+
+Work = Callable[[Claim], tuple[Stored | Skipped, Json]]  # -> how storing ended, what to answer
+
+
+@dataclass(frozen=True, slots=True)
+class JobRunner:
+    """The job table and the app's callback; may be used by several threads at once."""
+
+    jobs: JobStore
+    callback: Callback
+
+    def run(
+        self,
+        kind: Kind,
+        job_id: str,
+        event_id: str,
+        media_id: str | None = None,
+        *,
+        work: Work,
+        nothing: Json,
+        unknown: Callable[[], Json] | None = None,
+    ) -> Json:
+        """Do the job that the ids name, once, and return the full answer.
+
+        ``nothing``: what a failed answer has in the place of a result.
+        ``unknown``: answers for ids that the database does not know; without it they count as
+        gone. Raises Conflict where the ids belong to something else, Transient where the job was
+        put off until its next try.
+        """
+        ids = {"job_id": job_id, "event_id": event_id}
+        if media_id is not None:
+            ids["media_id"] = media_id
+        with log.bound(**ids):
+            claim = self.jobs.claim(kind, job_id, event_id, media_id)
+            if isinstance(claim, Claim):
+                return ids | self._work(claim, work, nothing)
+            if claim.unknown and unknown is not None:
+                return ids | unknown() | {"stored": False}
+            return _skipped_job(job_id, claim)
+
+    def deliver_callback(self, request: Dispatch) -> Json:
+        """Do a job of kind callback. Raises CallbackFailed after recording the next try."""
+        delivered = self.callback.deliver(request.job_id, request.event_id)
+        if isinstance(delivered, Skipped):
+            return _skipped_job(request.job_id, delivered)
+        return {"job_id": request.job_id, "status": "completed"}
+
+    def _work(self, claim: Claim, work: Work, nothing: Json) -> Json:
+        started = time.monotonic()
+        try:
+            with self.jobs.kept(claim):
+                saved, answer = work(claim)
+        except Exception as error:
+            return self._fail(claim, error, nothing | processing_time(started))
+        if isinstance(saved, Skipped):
+            return _skipped(saved)
+        self.callback.soon(saved.callback_job_id, claim.event_id)
+        return answer | processing_time(started) | {"status": "completed"}
+
+    def _fail(self, claim: Claim, error: Exception, nothing: Json) -> Json:
+        """Record why a claimed job failed.
+
+        Returns what to answer where that is final; raises Transient where the job is tried again,
+        and the error itself where it is a bug of ours (its attempt is recorded as well).
+        """
+        known = error if isinstance(error, MemoriaError) else MemoriaError("an internal error")
+        recorded = self.jobs.fail(claim, known, terminal=isinstance(known, Terminal))
+        log.event("job_failed", code=known.code, outcome=recorded.outcome, attempt=claim.attempt)
+        if isinstance(recorded, Failed):
+            self.callback.soon(recorded.callback_job_id, claim.event_id)
+            return failed(known) | nothing
+        if isinstance(recorded, Skipped):
+            return _skipped(recorded)
+        if isinstance(error, MemoriaError) and not isinstance(error, Transient):
+            raise Transient(error.message) from error
+        raise error
+
+
+def failed(error: MemoriaError) -> Json:
+    """What an answer says of an error that trying again cannot mend."""
+    metrics.error(error.code)
+    return {"status": "failed", **error_body(error)}
+
+
+def processing_time(started: float) -> Json:
+    """Seconds since a moment of ``time.monotonic``, as an answer tells them."""
+    return {"processing_time_seconds": round(time.monotonic() - started, 3)}
+
+
+def _skipped(skipped: Skipped) -> Json:
+    """What the database does not know is gone."""
+    return {"status": "skipped", "reason": "gone" if skipped.unknown else skipped.reason}
+
+
+def _skipped_job(job_id: str, skipped: Skipped) -> Json:
+    return {"job_id": job_id, **_skipped(skipped)}
