@@ -27,6 +27,7 @@ def portraits() -> tuple[F32, NDArray[np.intp]]:
 
 def embedded() -> tuple[F32, NDArray[np.intp]]:
     from memoria.faces import find_faces_in_photo, open_engine
+    from memoria.faces.types import nearest_to_centre
 
     engine = open_engine(MODEL)
     labels: dict[str, str] = json.loads((PHOTOS / "labels.json").read_text())["photos"]
@@ -34,8 +35,7 @@ def embedded() -> tuple[F32, NDArray[np.intp]]:
     for name, who in labels.items():
         faces = find_faces_in_photo(engine, (PHOTOS / name).read_bytes())[0]
         if faces:
-            off_centre = [float(np.linalg.norm(f.box[:2] + f.box[2:] / 2 - 0.5)) for f in faces]
-            vectors.append(faces[int(np.argmin(off_centre))].embedding)
+            vectors.append(nearest_to_centre(faces).embedding)
             people.append(who)
     person = np.unique(people, return_inverse=True)[1].astype(np.intp)
     return np.stack(vectors), person

@@ -9,17 +9,9 @@ import pillow_heif
 from PIL import Image as Pillow
 
 from memoria.arrays import Image
+from tests.exif import STORED
 
 TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
-_STORED = {  # EXIF orientation -> how the pixels lie in the file
-    2: Pillow.Transpose.FLIP_LEFT_RIGHT,
-    3: Pillow.Transpose.ROTATE_180,
-    4: Pillow.Transpose.FLIP_TOP_BOTTOM,
-    5: Pillow.Transpose.TRANSPOSE,
-    6: Pillow.Transpose.ROTATE_90,
-    7: Pillow.Transpose.TRANSVERSE,
-    8: Pillow.Transpose.ROTATE_270,
-}
 
 pillow_heif.register_heif_opener()
 
@@ -27,7 +19,7 @@ pillow_heif.register_heif_opener()
 def variants(data: bytes) -> Iterator[tuple[str, bytes]]:
     """Name and bytes: eight orientations, two scales, HEIC, WebP, CMYK, grey."""
     image = Pillow.open(io.BytesIO(data)).convert("RGB")
-    for orientation, turn in _STORED.items():
+    for orientation, turn in STORED.items():
         tags = Pillow.Exif()
         tags[0x0112] = orientation
         yield (

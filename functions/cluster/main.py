@@ -1,18 +1,11 @@
 """Wires *cluster*: the faces of an event in, its people out."""
 
-import os
-import sys
-
 import flask
 import functions_framework
 
-from memoria.config import BadConfiguration, Settings
-from memoria.services import cluster_service
+from memoria.services import cluster_service, started
 
-try:
-    SERVICE = cluster_service(Settings.from_env(os.environ))
-except BadConfiguration as problem:
-    sys.exit(str(problem))
+SERVICE = started(cluster_service)
 
 
 @functions_framework.http

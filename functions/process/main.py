@@ -1,18 +1,11 @@
 """Wires *process*: one photo in, its faces out."""
 
-import os
-import sys
-
 import flask
 import functions_framework
 
-from memoria.config import BadConfiguration, Settings
-from memoria.services import process_service
+from memoria.services import process_service, started
 
-try:
-    SERVICE = process_service(Settings.from_env(os.environ))
-except BadConfiguration as problem:
-    sys.exit(str(problem))
+SERVICE = started(process_service)
 
 
 @functions_framework.http

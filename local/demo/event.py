@@ -8,11 +8,10 @@ from typing import Any, cast
 
 from supabase import Client
 
+from memoria.media.formats import SUFFIXES
+
 Json = dict[str, Any]
 BUCKET = "photos"
-SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".heic", ".heif", ".avif", ".tif", ".tiff", ".bmp")
-)
 
 
 def find_photos(folder: Path) -> dict[str, Path]:

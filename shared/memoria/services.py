@@ -1,5 +1,7 @@
 """Composition: settings in, a service that answers requests out. The only place that wires."""
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from memoria import log
-from memoria.config import Settings
+from memoria.config import BadConfiguration, Settings
 from memoria.contracts import ClusterRequest, Json, ProcessRequest
 from memoria.errors import EngineUnavailable
 from memoria.http import Service
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
     from memoria.process import ProcessPipeline
 
 OpenEngine = Callable[[Settings], "FaceEngine"]
+
+
+def started(build: Callable[[Settings], Service]) -> Service:
+    """The service that this process's environment asks for.
+
+    Ends the process, with one message that names every problem, where it cannot be made.
+    """
+    try:
+        return build(Settings.from_env(os.environ))
+    except BadConfiguration as problem:
+        sys.exit(str(problem))
 
 
 def process_service(settings: Settings, open_engine: OpenEngine | None = None) -> Service:

@@ -1,7 +1,6 @@
 """A project for tests: supabase-py over the PostgREST stand-in, on a real database."""
 
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
@@ -49,12 +48,7 @@ class Project:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.sql.close()
         self._http.close()
         self._pool.close()

@@ -12,7 +12,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
@@ -118,12 +117,7 @@ class Container:
         self.id = run("podman", "--runtime", "runc", "run", *options, self.image).split()[-1]
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is not None:
             error.add_note(self.logs()[-4000:])
         run("podman", "rm", "--force", "--time", "2", self.id)

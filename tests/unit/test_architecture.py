@@ -1,6 +1,7 @@
 """The imports hold to docs/architecture.md."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,9 @@ PURE = [
     *(LIBRARY / "people").glob("*.py"),
     *(LIBRARY / "faces").glob("geometry*.py"),
 ]
-INNER_RIM = {"memoria.http", "memoria.config", "memoria.callback", "memoria.services"}
+PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
+ROW = re.compile(r"^\| `([a-z_]+)/?` \| [^|]* \|([^|]*)\|$", re.MULTILINE)
+SMALL = {"__init__", "__main__"}  # the version, and the door of the command line
 
 
 def imported(module: Path) -> set[str]:
@@ -25,9 +28,45 @@ def imported(module: Path) -> set[str]:
     for node in ast.walk(ast.parse(module.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "memoria":
+            names |= {f"memoria.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module)
     return names
+
+
+def rooms() -> set[str]:
+    """The modules and packages directly below the library."""
+    modules = {path.stem for path in LIBRARY.glob("*.py")}
+    return (modules | {path.parent.name for path in LIBRARY.glob("*/__init__.py")}) - SMALL
+
+
+def imported_rooms(room: str) -> set[str]:
+    """Every other room that a file of the room imports, also for its types alone."""
+    files = [LIBRARY / f"{room}.py", *(LIBRARY / room).rglob("*.py")]
+    names = set[str]().union(*(imported(path) for path in files if path.is_file()))
+    found = {name.split(".")[1] for name in names if name.startswith("memoria.")}
+    return (found & rooms()) - {room}
+
+
+FLOORS = {
+    room: set(re.findall("`([a-z_]+)`", names)) for room, names in ROW.findall(PAGE.read_text())
+}
+
+
+def test_the_table_names_every_room() -> None:
+    assert set(FLOORS) == rooms()
+
+
+@pytest.mark.parametrize("room", sorted(rooms()))
+def test_a_room_imports_what_its_row_names(room: str) -> None:
+    assert imported_rooms(room) == FLOORS[room], "change the import, or the row in the page"
+
+
+@pytest.mark.parametrize("room", FLOORS)
+def test_no_arrow_leads_up(room: str) -> None:
+    order = list(FLOORS)
+    assert not [name for name in FLOORS[room] if order.index(name) <= order.index(room)]
 
 
 def test_the_library_under_test_is_ours() -> None:
@@ -36,10 +75,7 @@ def test_the_library_under_test_is_ours() -> None:
 
 @pytest.mark.parametrize("module", PURE, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_array_code_knows_no_network_and_no_database(module: Path) -> None:
-    names = imported(module)
-    assert not {name.split(".")[0] for name in names} & OUTSIDE
-    assert not names & INNER_RIM
-    assert not any(name.startswith("memoria.store") for name in names)
+    assert not {name.split(".")[0] for name in imported(module)} & OUTSIDE
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -1,19 +1,12 @@
 """Wires *process* to the dlib engine: for the demo, where no pack can be had."""
 
-import os
-import sys
-
 import flask
 import functions_framework
 
 from local.demo.dlib_engine import DlibEngine
-from memoria.config import BadConfiguration, Settings
-from memoria.services import process_service
+from memoria.services import process_service, started
 
-try:
-    SERVICE = process_service(Settings.from_env(os.environ), lambda _settings: DlibEngine())
-except BadConfiguration as problem:
-    sys.exit(str(problem))
+SERVICE = started(lambda settings: process_service(settings, lambda _settings: DlibEngine()))
 
 
 @functions_framework.http

@@ -74,6 +74,7 @@ def _embedded(folder: Path, labels: dict[str, str], model_dir: Path) -> tuple[An
 
     from memoria.errors import Terminal
     from memoria.faces import find_faces_in_photo, open_engine
+    from memoria.faces.types import nearest_to_centre
 
     engine = open_engine(model_dir)
     people, vectors = [], []
@@ -84,9 +85,8 @@ def _embedded(folder: Path, labels: dict[str, str], model_dir: Path) -> tuple[An
             sys.stderr.write(f"{name}: {problem}\n")
             continue
         if faces:
-            middle = [float(np.linalg.norm(f.box[:2] + f.box[2:] / 2 - 0.5)) for f in faces]
             people.append(who)
-            vectors.append(faces[int(np.argmin(middle))].embedding)
+            vectors.append(nearest_to_centre(faces).embedding)
     if not vectors:
         raise ValueError("no face was found in any labelled photo")
     return np.array(people), np.stack(vectors), engine.model

@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-Json = dict[str, Any]
+from memoria.contracts import Json
+
 WANTED_EXTENSIONS = {
     "vector": "vectors cannot be stored: enable the extension vector, then apply the migrations",
     "pg_net": "no webhook leaves the database: enable the extension pg_net",

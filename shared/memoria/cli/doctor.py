@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from memoria import __version__
-from memoria.cli.diagnosis import Finding, Json, diagnose, note, ok, wrong
+from memoria.cli.diagnosis import Finding, diagnose, note, ok, wrong
 from memoria.config import OFF, BadConfiguration, Settings
+from memoria.contracts import Json
 from memoria.errors import MemoriaError, StoreUnavailable
 from memoria.store.client import open_client, rpc
 

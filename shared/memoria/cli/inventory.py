@@ -13,24 +13,6 @@ from memoria.errors import InvalidRequest
 if TYPE_CHECKING:
     from supabase import Client
 
-# The endings of what decode_image reads.
-PHOTOS = frozenset(
-    f".{ending}"
-    for ending in [
-        "jpg",
-        "jpeg",
-        "jfif",
-        "png",
-        "webp",
-        "heic",
-        "heif",
-        "avif",
-        "tif",
-        "tiff",
-        "bmp",
-        "gif",
-    ]
-)
 _PAGE = 1000
 _MAX_ID = 200
 _COLUMNS = ("media_id", "event_id", "bucket", "path")
@@ -68,10 +50,12 @@ def media_id_of(bucket: str, path: str) -> str:
 def _objects(
     args: argparse.Namespace, bucket: str, prefix: str, paths: Iterator[str]
 ) -> Iterator[Item]:
+    from memoria.media.formats import SUFFIXES
+
     if not args.event and not args.event_from_folder:
         raise InvalidRequest("a bucket needs --event ID or --event-from-folder")
     for path in paths:
-        if PurePosixPath(path).suffix.lower() not in PHOTOS:
+        if PurePosixPath(path).suffix.lower() not in SUFFIXES:
             continue
         event, below, _ = path.removeprefix(prefix).strip("/").partition("/")
         if args.event or below:  # a photo outside every folder belongs to no event

@@ -9,12 +9,11 @@ from contextlib import nullcontext
 from typing import Any
 
 from memoria.config import Settings
+from memoria.contracts import Json
 from memoria.store.client import open_client, rpc
 
 _KINDS = ("process", "cluster", "callback")
 _STATES = ("queued", "dispatched", "running", "completed", "failed", "cancelled")
-
-Json = dict[str, Any]
 
 
 def add_parser(subparsers: Any) -> None:

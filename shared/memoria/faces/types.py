@@ -1,7 +1,10 @@
 """What the engine says about one face."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
 
 from memoria.arrays import F32, Image
 from memoria.media import Photo
@@ -16,6 +19,11 @@ class Face:
     quality: float  # how well this face can be recognised, 0..1 (faces/quality.py)
     landmarks: F32  # (5, 2) left eye, right eye, nose, left and right corner of the mouth, as seen
     embedding: F32  # (512,) unit length
+
+
+def nearest_to_centre(faces: Sequence[Face]) -> Face:
+    """The face in the middle of its photo: whom a portrait is of. At least one face."""
+    return min(faces, key=lambda face: float(np.linalg.norm(face.box[:2] + face.box[2:] / 2 - 0.5)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,12 @@ Several photos are answered at a time in a container of 2 GiB: large ones wait f
 here, small ones never wait.
 """
 
-import ctypes
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from memoria.errors import MediaTooLarge
+from memoria.memory import give_back_memory
 
 MIB = 1 << 20
 LIMIT_BYTES = 800 * MIB  # of 2 GiB, of which models and libraries take up to 600 MiB
@@ -47,13 +47,6 @@ class MemoryBudget:
             with self._changed:
                 self._held -= counted
                 self._changed.notify_all()
-
-
-def give_back_memory() -> None:
-    """What was freed, to the system: glibc keeps it for the thread that had it."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 BUDGET = MemoryBudget()

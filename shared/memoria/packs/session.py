@@ -3,13 +3,13 @@
 Every choice here was measured: docs/decisions/0601-sessions.md.
 """
 
-import ctypes
 import logging
 import os
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from memoria.memory import give_back_memory
 from memoria.quota import cpu_threads
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def open_session(path: Path, *, threads: int | None = None, use_gpu: bool = Fals
     )
     if use_gpu and GPU not in session.get_providers():
         log.warning("no GPU answers, the CPU serves instead")
-    _give_back_memory()
+    give_back_memory()  # loading leaves as much behind as the weights take
     return session
 
 
@@ -84,10 +84,3 @@ def _providers(ort: Any) -> list[Any]:
 
 def _gpu_devices() -> list[Path]:
     return list(Path("/dev").glob("nvidia[0-9]*"))
-
-
-def _give_back_memory() -> None:
-    """Loading leaves as much freed memory behind as the weights take; glibc keeps it unasked."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -13,6 +13,7 @@ from PIL import Image
 from memoria import metrics
 from memoria.faces import Engine, find_faces_in_photo, open_engine
 from memoria.media import decode_image
+from tests.exif import STORED
 
 SHARED = Path(__file__).parents[4] / "shared"
 PACK = SHARED / "models/scrfd2.5g_mobilefacenet"
@@ -22,17 +23,6 @@ pytestmark = pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     return open_engine(PACK, threads=2)
-
-
-STORED = {  # EXIF orientation -> how the pixels lie in the file
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 
 
 def photo(name: str) -> bytes:
