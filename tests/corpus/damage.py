@@ -1,4 +1,4 @@
-"""At least 500 bad files, made anew each time from a seed: every class of damage, by name."""
+"""At least 900 bad and odd files, made anew each time from a seed: every kind by name."""
 
 import io
 import struct
@@ -8,6 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 import pillow_heif
 from PIL import Image
+
+from tests.corpus.bombs import bombs
+from tests.corpus.odd import odd
 
 FORMATS = ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "GIF")
 pillow_heif.register_heif_opener()
@@ -26,6 +29,8 @@ def corpus(seed: int = 0) -> Iterator[tuple[str, bytes]]:
     yield from _absurd_exif(rng)
     yield from _extreme_shapes()
     yield from _no_photos(rng)
+    yield from bombs()
+    yield from odd()
 
 
 def _photo(rng: np.random.Generator) -> Image.Image:

@@ -19,12 +19,13 @@ from tests.corpus.damage import corpus
 def main(model_dir: str, ceiling: int) -> None:
     """Everything in one process: what one file does to it, the next ones feel."""
     warnings.simplefilter("ignore")  # Pillow warns of the damage that this is about
-    files = list(corpus())
     engine = open_engine(model_dir, threads=1)
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
     outcomes: collections.Counter[str] = collections.Counter()
     crashes = {}
-    for name, data in files:
+    files = 0
+    for name, data in corpus():
+        files += 1
         try:
             find_faces_in_photo(engine, data)
             outcomes["result"] += 1
@@ -34,7 +35,7 @@ def main(model_dir: str, ceiling: int) -> None:
             crashes[name] = repr(error)
     peak = _peak()
     sys.stdout.write(
-        json.dumps({"files": len(files), "outcomes": outcomes, "crashes": crashes, "peak": peak})
+        json.dumps({"files": files, "outcomes": outcomes, "crashes": crashes, "peak": peak})
     )
 
 

@@ -5,17 +5,18 @@ Colour profiles are left alone: detectors and recognisers were trained on pixels
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from memoria.arrays import Image
-from memoria.errors import MediaTooLarge, UnreadableMedia
+from memoria.errors import MediaTooLarge, UnreadableMedia, UnsupportedMedia
 from memoria.media.budget import BUDGET
 from memoria.media.formats import photo_format
-from memoria.media.jpeg import coefficient_bytes, decode_jpeg, reduction
+from memoria.media.headers import Header, JpegHeader, RawPhoto, read_header
+from memoria.media.jpeg import decode_jpeg, reduction
 from memoria.media.orientation import Box, stored_box, upright, upright_corner
 from memoria.media.stored import DECODED_BYTES, DECODING_BYTES, ArrayPixels, Pixels, stored_pixels
 
-DEFAULT_MAX_PIXELS = 120_000_000  # phones reach 108 megapixels; twice the width of a page of film
+DEFAULT_MAX_PIXELS = 1_000_000_000  # a ceiling: what memory allows is less (budget.LIMIT_BYTES)
 _MAX_SIDE = 65_500  # what JPEG can say
 _KEPT_WHOLE = 8_000_000  # pixels of a JPEG up to which it is decoded once: four requests hold four
 
@@ -24,11 +25,22 @@ _KEPT_WHOLE = 8_000_000  # pixels of a JPEG up to which it is decoded once: four
 class Photo:
     """A photo whose header was read and is within limits; each decode is a new one."""
 
-    data: bytes = field(repr=False)
-    format: str
-    mode: str  # Pillow's name of the stored pixels' layout
-    stored_size: tuple[int, int]  # width, height before turning, pixels
-    orientation: int  # what is left to apply after decoding: EXIF's 1 to 8
+    header: Header
+
+    @property
+    def format(self) -> str:
+        """JPEG, PNG, GIF, BMP, TIFF, WEBP, HEIF or AVIF."""
+        return self.header.kind
+
+    @property
+    def orientation(self) -> int:
+        """What is left to apply after decoding: EXIF's 1 to 8."""
+        return self.header.orientation
+
+    @property
+    def stored_size(self) -> tuple[int, int]:
+        """Width and height before turning, pixels."""
+        return self.header.size
 
     @property
     def size(self) -> tuple[int, int]:
@@ -79,27 +91,24 @@ class Photo:
 
     def _stored(self, scale: int) -> Pixels:
         """The pixels, not turned; only JPEGs come reduced."""
-        if self._is_plain_jpeg:
-            return ArrayPixels(decode_jpeg(self.data, *self.stored_size, scale), scale)
-        return stored_pixels(self.data, self.format, scale if self.format == "JPEG" else 1)
+        if isinstance(self.header, JpegHeader):
+            return ArrayPixels(decode_jpeg(self.header, scale), scale)
+        return stored_pixels(self.header)
 
     @property
     def _pixels(self) -> int:
         return self.stored_size[0] * self.stored_size[1]
 
-    @property
-    def _is_plain_jpeg(self) -> bool:
-        return self.format == "JPEG" and self.mode in {"L", "RGB"}
-
     def bytes_needed(self, decoded_at: int, scale: int) -> int:
         """At most, to decode at one reduction and make a frame at the same or a greater one."""
-        if self.format == "JPEG":
-            decoded = (3 if self._is_plain_jpeg else 7) / decoded_at**2
-            decoding = decoded + coefficient_bytes(self.data)
+        frame = 3 * self._pixels / scale**2
+        if isinstance(self.header, JpegHeader):
+            decoded = (7 if self.header.components == 4 else 3) * self._pixels / decoded_at**2
+            decoding = decoded + self.header.kept * self._pixels
         else:
-            decoded, decoding = DECODED_BYTES, DECODING_BYTES[self.format]
-        frame = 3 / scale**2
-        return round(self._pixels * max(decoding, decoded + frame, 2 * frame))
+            decoded = DECODED_BYTES * self._pixels
+            decoding = DECODING_BYTES[self.format] * self.header.pixels
+        return round(max(decoding, decoded + frame, 2 * frame))
 
 
 @dataclass(slots=True)
@@ -146,17 +155,30 @@ def decode_image(
 
 def open_photo(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
     """Read a photo's header, decode nothing. Raises as decode_image does."""
-    from memoria.media.pillow import opened, orientation, refuse_raw
-
-    kind = photo_format(data)
-    with opened(data, kind) as image:
-        refuse_raw(image)
-        width, height = image.size
-        photo = Photo(data, kind, image.mode, (width, height), orientation(image, data, kind))
+    header = _header(data)
+    width, height = header.size
     if width < 1 or height < 1:
         raise UnreadableMedia("the photo has no pixels")
-    if width * height > max_pixels or max(width, height) > _MAX_SIDE:
+    if header.pixels > max_pixels or max(width, height) > _MAX_SIDE:
         raise MediaTooLarge(
             f"the photo has {width} × {height} pixels, the limit is {max_pixels // 10**6} million"
         )
-    return photo
+    return Photo(_turned_by_decoder(header) if header.kind == "HEIF" else header)
+
+
+def _header(data: bytes) -> Header:
+    kind = photo_format(data)
+    try:
+        if kind != "RAW":
+            return read_header(data, kind)
+    except RawPhoto:
+        pass
+    raise UnsupportedMedia("the file is a camera's RAW file, not a photo")
+
+
+def _turned_by_decoder(header: Header) -> Header:
+    """With the size that libheif makes of the file's own boxes: it turns, mirrors and cuts."""
+    from memoria.media.pillow import opened
+
+    with opened(header.data, header.kind) as image:
+        return replace(header, size=image.size)

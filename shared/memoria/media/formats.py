@@ -33,25 +33,64 @@ OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"Rar!", "a RAR archive"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
     (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ\0", "an xz archive"),
+    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
+    (b"{\\rtf", "an RTF document"),
+    (b"\xd0\xcf\x11\xe0", "an office document"),
+    (b"SQLite format 3", "a database"),
     (b"8BPS", "a Photoshop document"),
+    (b"gimp xcf", "a GIMP document"),
+    (b"AT&TFORM", "a DjVu document"),
     (b"\x1aE\xdf\xa3", "a video"),
     (b"FLV\x01", "a video"),
     (b"OggS", "a video or sound file"),
     (b"\0\0\x01\xba", "a video"),
     (b"\0\0\x01\xb3", "a video"),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media video or sound file"),
+    (b".RMF", "a video"),
+    (b"\x06\x0e\x2b\x34", "a video"),
     (b"ID3", "a sound file"),
+    (b"\xff\xfb", "a sound file"),
+    (b"\xff\xf3", "a sound file"),
+    (b"\xff\xf1", "a sound file"),
+    (b"fLaC", "a sound file"),
+    (b"#!AMR", "a sound file"),
     (b"\0\0\x01\0", "an icon"),
+    (b"\0\0\x02\0", "a cursor"),
+    (b"icns", "an icon"),
     (b"\xff\x0a", "a JPEG XL image"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL image"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
-    (b"FUJIFILMCCD-RAW", "a camera's RAW file"),
-    (b"IIRO", "a camera's RAW file"),
-    (b"IIRS", "a camera's RAW file"),
-    (b"MMOR", "a camera's RAW file"),
-    (b"IIU\0", "a camera's RAW file"),
-    (b"FOVb", "a camera's RAW file"),
-    (b"\0MRM", "a camera's RAW file"),
+    (b"\xff\x4f\xff\x51", "a JPEG 2000 codestream"),
+    (b"II\xbc", "a JPEG XR image"),
+    (b"BPG\xfb", "a BPG image"),
+    (b"FLIF", "a FLIF image"),
+    (b"qoif", "a QOI image"),
+    (b"DDS ", "a DDS texture"),
+    (b"\x76\x2f\x31\x01", "an OpenEXR image"),
+    (b"#?RADIANCE", "a Radiance image"),
+    (b"#?RGBE", "a Radiance image"),
+    (b"SDPX", "a DPX image"),
+    (b"XPDS", "a DPX image"),
+    (b"SIMPLE  =", "a FITS image"),
+    (b"\x8aMNG", "a MNG animation"),
+    (b"\x8bJNG", "a JNG image"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
 )
+
+_RAW = (  # a camera's, not told by a TIFF's mark
+    b"FUJIFILMCCD-RAW",
+    b"IIRO",
+    b"IIRS",
+    b"MMOR",
+    b"IIU\0",
+    b"FOVb",
+    b"\0MRM",
+)
+_ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid"}  # of QuickTime
+_NETPBM = re.compile(rb"P[1-7][\s#]")
+_SYNC, _TS_PACKET = 0x47, 188  # of an MPEG transport stream; a camera puts 4 bytes before each
 
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1"}
 _AVIF = {b"avif", b"avis"}
@@ -59,7 +98,7 @@ _RIFF = {b"AVI ": "a video", b"WAVE": "a sound file"}
 
 
 def photo_format(data: bytes) -> str:
-    """The format as Pillow names it: JPEG, PNG, WEBP, HEIF, AVIF, TIFF, BMP or GIF.
+    """The format: JPEG, PNG, WEBP, HEIF, AVIF, TIFF, BMP, GIF, or RAW for a camera's.
 
     Raises UnsupportedMedia for a file of another known kind, UnreadableMedia for no known kind.
     """
@@ -72,17 +111,35 @@ def photo_format(data: bytes) -> str:
         return _iso_media(data)
     if data.startswith(b"RIFF") and len(data) >= 12:
         return _riff(data[8:12])
-    other = next((name for magic, name in OTHERS if data.startswith(magic)), _text(data))
+    if data.startswith(_RAW):
+        return "RAW"
+    other = next((name for magic, name in OTHERS if data.startswith(magic)), _by_shape(data))
     if other:
         raise UnsupportedMedia(f"the file is {other}, not a photo")
     raise UnreadableMedia("the file is of no kind that is known")
 
 
+def _by_shape(data: bytes) -> str | None:
+    """Kinds that are told by more than their first bytes."""
+    if data[4:8] in _ATOMS or any(_is_transport_stream(data, at) for at in (0, 4)):
+        return "a video"
+    if _NETPBM.match(data):
+        return "a PNM image"
+    if data[128:132] == b"DICM":
+        return "a DICOM image"
+    if data[257:262] == b"ustar":
+        return "a tar archive"
+    return _text(data)
+
+
+def _is_transport_stream(data: bytes, at: int) -> bool:
+    packet = _TS_PACKET + at
+    return len(data) > 2 * packet and all(data[at + i * packet] == _SYNC for i in range(3))
+
+
 def _unless_raw(data: bytes, name: str) -> str:
     """Canon's CR2 is a TIFF with its own mark; other TIFF-like RAWs are told by their tags."""
-    if name == "TIFF" and data[8:10] == b"CR":
-        raise UnsupportedMedia("the file is a camera's RAW file, not a photo")
-    return name
+    return "RAW" if name == "TIFF" and data[8:10] == b"CR" else name
 
 
 def _iso_media(data: bytes) -> str:
@@ -97,7 +154,7 @@ def _iso_media(data: bytes) -> str:
     if major in _HEIF or compatible & (_HEIF - {b"mif1", b"msf1"}):
         return "HEIF"
     if major == b"crx ":
-        raise UnsupportedMedia("the file is a camera's RAW file, not a photo")
+        return "RAW"
     raise UnsupportedMedia("the file is a video, not a photo")
 
 

@@ -3,32 +3,48 @@
 simplejpeg was the fastest of three by measurement (docs/decisions/0201-decoders.md).
 """
 
+from typing import Any
+
+import cv2
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 
 from memoria.arrays import Image
 from memoria.errors import MediaTooLarge, UnreadableMedia
+from memoria.media.headers.jpeg import JpegHeader, scan_end
 
 _SCALES = (8, 4, 2)  # the reductions for which libjpeg-turbo has fast inverse transforms
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # start of frame, of any process
-_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
 _READABLE_SHARE = 0.5  # of the rows, below which a cut-off photo is not worth its faces
 _READABLE_SCANS = 2  # of a progressive file: the averages, and the first details
+_END = b"\xff\xd9"
+_MISSING = "premature end"  # libjpeg's words for a scan that ends too early
+_NO_NAME = "subsampling"  # TurboJPEG's, for a sampling that it knows no name for
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 
 
-def decode_jpeg(data: bytes, width: int, height: int, scale: int = 1) -> Image:
-    """Grey or colour JPEG as stored, not turned. -> (h, w, 3) uint8 RGB.
+def decode_jpeg(header: JpegHeader, scale: int = 1) -> Image:
+    """Grey, colour or CMYK as stored, not turned. -> (h, w, 3) uint8 RGB.
 
     At 1 / scale of its size: 1, 2, 4 or 8. Raises UnreadableMedia when less than half of the
-    photo is there.
+    photo is there, MediaTooLarge when memory ran out.
     """
-    smallest = {"min_width": -(-width // scale), "min_height": -(-height // scale)}
+    if header.progressive and header.scans < _READABLE_SCANS:
+        raise UnreadableMedia("the JPEG is cut off: only its coarsest scan is there")
     try:
-        return simplejpeg.decode_jpeg(data, "RGB", **smallest)  # type: ignore[no-any-return]
-    except ValueError:
-        return _salvage(data, smallest)
+        return _rgb(_decoded(header, header.data, scale))
+    except ValueError as warning:
+        trouble = str(warning)
     except MemoryError as exc:
         raise MediaTooLarge("the photo needs more memory than there is") from exc
+    if _NO_NAME in trouble:
+        return _by_opencv(header, scale)
+    return _rgb(_salvaged(header, scale))
 
 
 def reduction(side: int, min_side: int | None) -> int:
@@ -38,44 +54,75 @@ def reduction(side: int, min_side: int | None) -> int:
     return next((scale for scale in _SCALES if side // scale >= min_side), 1)
 
 
-def coefficient_bytes(data: bytes) -> float:
-    """What libjpeg keeps of every pixel until the last scan: 0 when the first scan has it all."""
-    at, kept, components = 2, 0.0, 0
-    while data[at : at + 1] == b"\xff" and at + 4 <= len(data):
-        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        body = data[at + 4 : at + 2 + length]
-        if marker == 0xFF:  # fill bytes
-            at += 1
-            continue
-        if marker in _FRAMES and len(body) > 5:
-            progressive, components = marker in _PROGRESSIVE, body[5]
-            samples = [(v >> 4) * (v & 15) for v in body[7 : 7 + 3 * components : 3]]
-            kept = 2.0 * sum(samples) / max(samples, default=1)
-            if progressive:
-                return kept
-        if marker == 0xDA:
-            return kept if body[:1] != bytes([components]) else 0.0
-        at += 2 + length
-    return kept
+def _decoded(header: JpegHeader, data: bytes, scale: int, *, strict: bool = True) -> Image:
+    """Raises ValueError with libjpeg's words; where strict, for its warnings too."""
+    width, height = (-(-side // scale) for side in header.size)
+    colours = "CMYK" if header.components == 4 else "RGB"
+    pixels: Image = simplejpeg.decode_jpeg(
+        data, colours, min_width=width, min_height=height, strict=strict
+    )
+    return pixels
 
 
-def _salvage(data: bytes, smallest: dict[str, int]) -> Image:
+def _rgb(pixels: Image) -> Image:
+    """CMYK is stored as a negative, as Adobe does and all others assume."""
+    if pixels.shape[2] == 3:
+        return pixels
+    black = pixels[..., 3:]
+    return np.stack([cv2.multiply(pixels[..., i], black, scale=1 / 255) for i in range(3)], axis=2)
+
+
+def _salvaged(header: JpegHeader, scale: int) -> Image:
+    """What can be read of a file that libjpeg warns of, where that is enough."""
+    ended = header.data[: header.end] + _END  # harmless where there is one already
     try:
-        image: Image = simplejpeg.decode_jpeg(data, "RGB", strict=False, **smallest)
+        return _decoded(header, ended, scale)  # nothing but its end was missing
+    except ValueError as warning:
+        trouble = str(warning)
+    try:
+        pixels = _decoded(header, ended, scale, strict=False)
     except ValueError as exc:
         raise UnreadableMedia("the JPEG is damaged") from exc
-    if len(image) - _blank_tail(image) < _READABLE_SHARE * len(image):
+    if _MISSING in trouble.lower():
+        _refuse_rest(header, scale, pixels)
+    return pixels
+
+
+def _refuse_rest(header: JpegHeader, scale: int, pixels: Image) -> None:
+    """Raise UnreadableMedia where what is missing is more than half of the photo."""
+    if header.progressive:
+        if header.scans <= _READABLE_SCANS:  # the last one begun is the one cut off
+            raise UnreadableMedia("the JPEG is cut off: only its coarsest scan is there")
+        return
+    height = len(pixels)
+    if height - _plain_tail(pixels) >= _READABLE_SHARE * height:
+        return
+    # A plain tail may be the photo's own: what is missing is where other data would show.
+    noise = np.random.default_rng(0).integers(0, 255, pixels.size // 4, np.uint8).tobytes()
+    there = header.data[: scan_end(header.data, header.scan)]
+    try:
+        other = _decoded(header, there + noise + _END, scale, strict=False)
+    except ValueError as exc:
+        raise UnreadableMedia("the JPEG is damaged") from exc
+    changed = (other != pixels).any(axis=(1, 2))
+    if changed.any() and int(np.argmax(changed)) < _READABLE_SHARE * height:
         raise UnreadableMedia("the JPEG is cut off: less than half of it is there")
-    if _is_progressive(data) and data.count(b"\xff\xda") < _READABLE_SCANS + 1:
-        raise UnreadableMedia("the JPEG is cut off: only its coarsest scan is there")
-    return image
 
 
-def _blank_tail(image: Image) -> int:
+def _plain_tail(image: Image) -> int:
     """Rows at the end in one single colour: libjpeg repeats the last average to the end."""
-    blank = (image == image[-1, -1]).all(axis=(1, 2))
-    return len(blank) if blank.all() else int(np.argmin(blank[::-1]))
+    plain = (image == image[-1, -1]).all(axis=(1, 2))
+    return len(plain) if plain.all() else int(np.argmin(plain[::-1]))
 
 
-def _is_progressive(data: bytes) -> bool:
-    return b"\xff\xc2" in data[: data.find(b"\xff\xda")]
+def _by_opencv(header: JpegHeader, scale: int) -> Image:
+    """A second decoder, for samplings that TurboJPEG refuses."""
+    flags = _REDUCED[scale] | cv2.IMREAD_IGNORE_ORIENTATION
+    ended = np.frombuffer(header.data[: header.end] + _END, np.uint8)
+    try:
+        pixels: NDArray[Any] | None = cv2.imdecode(ended, flags)
+    except cv2.error as exc:
+        raise UnreadableMedia("the JPEG is damaged") from exc
+    if pixels is None:
+        raise UnreadableMedia("the JPEG is damaged")
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)

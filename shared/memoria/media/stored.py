@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoria.arrays import Image
-from memoria.errors import UnreadableMedia
+from memoria.errors import MediaTooLarge, UnreadableMedia
+from memoria.media.headers import Header, TiffHeader, WebpHeader
 from memoria.media.orientation import Box
 
 if TYPE_CHECKING:
@@ -106,15 +107,23 @@ class PillowPixels(_Banded):
 
 
 class BgrPixels(_Banded):
-    """What OpenCV decodes: (h, w), (h, w, 3) BGR or (h, w, 4) BGRA; transparent becomes white."""
+    """What OpenCV decodes: (h, w), (h, w, 3) BGR or (h, w, 4) BGRA; transparent becomes white.
 
-    def __init__(self, array: Image) -> None:
+    Eight or sixteen bits, or floats that reach 1 or 255.
+    """
+
+    def __init__(self, array: NDArray[Any]) -> None:
         super().__init__(array.shape[1], array.shape[0])
         self._array = array
+        self._scale = 1 / 257 if array.dtype == np.uint16 else 1.0
+        if array.dtype.kind == "f":
+            self._scale = 255.0 if float(np.nanmax(array, initial=0)) <= 1 else 1.0
 
     def region(self, box: Box) -> Image:
         """As Pixels says."""
         part: NDArray[Any] = self._array[box[1] : box[3], box[0] : box[2]]
+        if part.dtype != np.uint8:
+            part = np.clip(np.nan_to_num(part) * self._scale, 0, 255).astype(np.uint8)
         if part.ndim == 3 and part.shape[2] == 4:
             opaque = part[..., 3:].astype(np.uint16)
             part = (part[..., :3] * opaque + 255 * (255 - opaque) + 127) // 255
@@ -122,31 +131,68 @@ class BgrPixels(_Banded):
         return np.asarray(cv2.cvtColor(part.astype(np.uint8), colour), np.uint8)
 
 
-def stored_pixels(data: bytes, kind: str, scale: int = 1) -> Pixels:
-    """Decode any photo; JPEGs (CMYK) at a half, a quarter or an eighth where a scale says so.
+class NegativePixels(_Banded):
+    """Others, dark for bright."""
 
-    Raises UnreadableMedia, MediaTooLarge.
+    def __init__(self, pixels: Pixels, size: tuple[int, int]) -> None:
+        super().__init__(*size)
+        self._pixels = pixels
+
+    def region(self, box: Box) -> Image:
+        """As Pixels says."""
+        return 255 - self._pixels.region(box)
+
+
+def stored_pixels(header: Header) -> Pixels:
+    """Decode a photo of any format but JPEG. Raises UnreadableMedia, MediaTooLarge.
+
+    What one decoder calls damaged another one may read.
     """
-    if kind == "WEBP":  # Pillow's animation decoder takes 22 bytes for a pixel
-        return _webp(data)
+    if isinstance(header, WebpHeader):  # Pillow's animation decoder takes 22 bytes for a pixel
+        return _on_canvas(_by_opencv(header), header)
+    try:
+        pixels = _by_pillow(header)
+    except UnreadableMedia:
+        if header.kind not in _SECOND_DECODER:
+            raise
+        pixels = _by_opencv(header)
+    if isinstance(header, TiffHeader) and header.negative:
+        return NegativePixels(pixels, header.size)
+    return pixels
+
+
+_SECOND_DECODER = frozenset({"PNG", "BMP", "TIFF"})
+
+
+def _by_pillow(header: Header) -> Pixels:
     from memoria.media.pillow import loaded
 
-    image = loaded(data, kind, scale)
-    if kind != "JPEG":
-        return PillowPixels(image, kind)
-    return ArrayPixels(PillowPixels(image, kind).frame(1), scale)
+    return PillowPixels(loaded(header.data, header.kind), header.kind)
 
 
-def _webp(data: bytes) -> Pixels:
+def _by_opencv(header: Header) -> Pixels:
+    damaged = f"the {header.kind} is damaged"
     try:
         array: NDArray[Any] | None = cv2.imdecode(
-            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED
+            np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED
         )
     except cv2.error as exc:
-        raise UnreadableMedia("the WEBP is damaged") from exc
+        if exc.code == cv2.Error.StsNoMem:
+            raise MediaTooLarge("the photo needs more memory than there is") from exc
+        raise UnreadableMedia(damaged) from exc
     if array is None:
-        raise UnreadableMedia("the WEBP is damaged")
+        raise UnreadableMedia(damaged)
     return BgrPixels(array)
+
+
+def _on_canvas(pixels: Pixels, header: WebpHeader) -> Pixels:
+    """The first frame of an animation where it lies; what it leaves of the canvas is white."""
+    (width, height), (left, top) = header.frame_size, header.corner
+    if header.frame_size == header.size:
+        return pixels
+    canvas = np.full((header.size[1], header.size[0], 3), 255, np.uint8)
+    canvas[top : top + height, left : left + width] = pixels.region((0, 0, width, height))
+    return ArrayPixels(canvas)
 
 
 def _resized(image: Image, width: int, height: int) -> Image:

@@ -191,7 +191,7 @@ def test_what_is_nothing_is_unreadable(data: bytes) -> None:
 
 def test_a_bomb_is_refused_from_its_header() -> None:
     data = saved(Image.new("1", (20_000, 20_000)), "PNG")
-    with pytest.raises(MediaTooLarge, match="20000 × 20000"):
+    with pytest.raises(MediaTooLarge, match="MiB"):
         decode_image(data)
     with pytest.raises(MediaTooLarge):
         decode_image(saved(scene(), "JPEG"), max_pixels=WIDTH * HEIGHT - 1)

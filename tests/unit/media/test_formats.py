@@ -23,6 +23,9 @@ def iso(major: bytes, *compatible: bytes) -> bytes:
         (iso(b"msf1", b"msf1", b"hevc"), "HEIF"),
         (iso(b"avif", b"mif1", b"avif"), "AVIF"),
         (iso(b"mif1", b"avif", b"mif1"), "AVIF"),
+        (iso(b"crx ", b"isom"), "RAW"),
+        (b"II*\0\x10\0\0\0CR\x02\0", "RAW"),
+        (b"FUJIFILMCCD-RAW ", "RAW"),
     ],
 )
 def test_a_photo_is_known_by_its_first_bytes(data: bytes, kind: str) -> None:
@@ -36,10 +39,20 @@ def test_what_is_known_to_be_none_is_named(magic: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [iso(b"qt  ", b"qt  "), iso(b"isom", b"mp42"), iso(b"crx ", b"isom"), b"\n <svg/>"]
+    "data",
+    [
+        iso(b"qt  ", b"qt  "),
+        iso(b"isom", b"mp42"),
+        b"\n <svg/>",
+        b"\0\0\0\x08wide\0\0\0\0mdat",
+        (b"\x47" + bytes(187)) * 4,
+        (bytes(4) + b"\x47" + bytes(187)) * 4,
+        b"P6\n640 480\n255\n",
+        bytes(128) + b"DICM",
+    ],
 )
-def test_videos_raws_and_drawings_are_no_photos(data: bytes) -> None:
-    with pytest.raises(UnsupportedMedia):
+def test_videos_drawings_and_what_browsers_do_not_show_are_named(data: bytes) -> None:
+    with pytest.raises(UnsupportedMedia, match=r"the file is an? "):
         photo_format(data)
 
 

@@ -3,7 +3,9 @@ import io
 import pytest
 from PIL import Image
 
-from memoria.media.jpeg import coefficient_bytes, reduction
+from memoria.errors import UnreadableMedia
+from memoria.media.headers.jpeg import read_jpeg
+from memoria.media.jpeg import reduction
 
 
 def saved(mode: str, **options: object) -> bytes:
@@ -26,14 +28,14 @@ def saved(mode: str, **options: object) -> bytes:
 def test_what_a_progressive_file_keeps_is_told_by_its_header(
     mode: str, options: dict[str, object], kept: float
 ) -> None:
-    assert coefficient_bytes(saved(mode, **options)) == kept
+    assert read_jpeg(saved(mode, **options)).kept == kept
 
 
-def test_a_damaged_header_keeps_nothing_and_stops() -> None:
+def test_a_header_that_is_cut_off_is_unreadable() -> None:
     whole = saved("RGB", progressive=True)
-    for end in range(len(whole)):
-        coefficient_bytes(whole[:end])
-    assert coefficient_bytes(b"\xff\xd8" + b"\xff" * 100) == 0
+    for end in range(whole.index(b"\xff\xda")):
+        with pytest.raises(UnreadableMedia):
+            read_jpeg(whole[:end])
 
 
 @pytest.mark.parametrize(

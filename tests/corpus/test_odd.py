@@ -1,0 +1,68 @@
+"""Odd photos are read; bombs end at once, whatever they ask for."""
+
+import time
+
+import pytest
+
+from memoria.errors import Terminal, UnreadableMedia
+from memoria.faces import open_engine
+from memoria.media import decode_image, open_photo
+from memoria.media.budget import LIMIT_BYTES
+from tests.corpus.bombs import bombs
+from tests.corpus.odd import SIZE, odd
+from tests.corpus.photo_cases import CASES, PACK, outcomes
+
+WIDTH, HEIGHT = SIZE
+
+
+@pytest.mark.parametrize(("name", "data"), [pytest.param(*file, id=file[0]) for file in odd()])
+def test_odd_photos_are_read(name: str, data: bytes) -> None:
+    if "(unreadable)" in name:
+        with pytest.raises(UnreadableMedia):
+            decode_image(data)
+        return
+    height, width, _ = decode_image(data).shape
+    longer = (WIDTH, 256)  # a photo over white
+    expected = [(HEIGHT, WIDTH)] if "(turned)" in name else [(WIDTH, HEIGHT), longer]
+    assert (width, height) in expected
+
+
+def test_photometric_interpretation_is_not_a_negative() -> None:
+    tiffs = {name: decode_image(data) for name, data in odd() if "photometric" in name}
+    first, *others = tiffs.values()
+    assert first.std() > 20
+    assert all(abs(first.astype(int) - other).max() <= 1 for other in others)
+
+
+@pytest.mark.slow
+def test_every_bomb_is_walked_at_once_and_costs_no_more_than_its_share() -> None:
+    slow, refused, count = [], 0, 0
+    for name, data in bombs():
+        count += 1
+        started = time.process_time()
+        try:
+            needed = open_photo(data).bytes_needed(1, 8)
+            refused += needed > LIMIT_BYTES
+        except Terminal:
+            refused += 1
+        seconds = time.process_time() - started
+        if seconds > 3:
+            slow.append((name, seconds))
+    assert count >= 30
+    assert refused >= 15
+    assert slow == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not CASES.is_dir(), reason="the photo cases are not here")
+def test_the_photo_cases_come_out_right() -> None:
+    elsewhere = {  # tests of faces/ hold these
+        "people turned differently in one photo",
+        "small faces in large or long photos",
+    }
+    wrong = [
+        (outcome.case["file"], outcome.got)
+        for outcome in outcomes(CASES, open_engine(PACK))
+        if not outcome.right and outcome.case["kind"] not in elsewhere
+    ]
+    assert wrong == []
