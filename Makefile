@@ -56,6 +56,7 @@ bench-faces: .venv/bench    ## recall, invariance and cost of finding faces
 	@echo "installing what $(@F) needs into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/python -m local.demo.weights
 	@touch $@
 
 # insightface asks for opencv-python beside opencv-python-headless; they overwrite each other.

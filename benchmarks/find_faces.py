@@ -19,8 +19,8 @@ from memoria.faces import Engine, Face, find_faces_in_photo, open_engine
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections
 from memoria.media import decode_image
+from memoria.packs.folder import locate
 from memoria.packs.session import open_session
-from memoria.packs.weights import locate
 
 SHARED = Path(__file__).parents[2] / "shared"
 PACK = SHARED / "models/scrfd2.5g_mobilefacenet"

@@ -24,8 +24,8 @@ from memoria.faces.engine import Engine
 from memoria.faces.geometry import crop_transforms
 from memoria.faces.recogniser import aligned_crop
 from memoria.media import decode_image
+from memoria.packs.folder import locate
 from memoria.packs.session import open_session
-from memoria.packs.weights import locate
 from memoria.quota import cpu_threads
 
 Network = Callable[[F32], F32]  # (1, 3, 112, 112) -> (1, 512)

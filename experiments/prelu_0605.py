@@ -16,8 +16,8 @@ from benchmarks.quality import SHARED
 from benchmarks.server import as_in_the_image
 from experiments.bfloat16_0603 import blobs, cosine, in_onnxruntime
 from memoria.faces import open_engine
+from memoria.packs.folder import locate
 from memoria.packs.normalisation import input_mean_and_std
-from memoria.packs.weights import locate
 
 FACES = 60
 

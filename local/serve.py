@@ -9,10 +9,10 @@ from rich.console import Console
 
 from local.demo.run import SETTINGS, SWEEP_SECONDS, end
 from local.demo.sample_event import group_photo
-from local.demo.weights import choose_engine
+from local.demo.weights import choose_pack
 from local.processes.services import ServiceError
 from local.processes.stack import Stack, StackOptions
-from memoria.packs.weights import WeightsUnavailable
+from memoria.packs.pack import WeightsUnavailable
 
 PORTS = {"process": 8081, "cluster": 8082, "gateway": 8083}
 WEBHOOK_SECRET = "local-webhook-secret"
@@ -20,12 +20,11 @@ WEBHOOK_SECRET = "local-webhook-secret"
 
 def serve(console: Console) -> None:
     """Start everything, say where it is, wait. Raises ServiceError, WeightsUnavailable."""
-    engine = choose_engine(os.environ, console)
-    if engine.notice:
-        console.print(engine.notice, style="yellow")
+    pack = choose_pack(os.environ, console)
+    if pack.notice:
+        console.print(pack.notice, style="yellow")
     options = StackOptions(
-        process_source=engine.process_source,
-        environ=engine.environ,
+        environ=pack.environ,
         settings=SETTINGS,
         sweep_seconds=SWEEP_SECONDS,
         ports=PORTS,

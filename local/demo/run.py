@@ -16,10 +16,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from local.demo.event import Json, event_status, find_photos, read_event, upload_event
-from local.demo.weights import EngineChoice, choose_engine, dlib_engine
+from local.demo.weights import PackChoice, choose_pack
 from local.processes.services import ServiceError
 from local.processes.stack import Stack, StackOptions
-from memoria.packs.weights import WeightsUnavailable
+from memoria.packs.pack import WeightsUnavailable
 
 POLL_SECONDS = 0.2
 # one event, nobody else waits: no need to be as patient as a deployment is
@@ -31,13 +31,12 @@ class DemoError(Exception):
     """The demo cannot go on; the message says why."""
 
 
-def run(photos: Mapping[str, Path], out: Path, engine: EngineChoice, console: Console) -> Json:
+def run(photos: Mapping[str, Path], out: Path, pack: PackChoice, console: Console) -> Json:
     """Find the people of these photos and write the answer to ``out``. Returns ``people.json``."""
     from local.demo.gallery import write_gallery
 
     options = StackOptions(
-        process_source=engine.process_source,
-        environ=engine.environ,
+        environ=pack.environ,
         settings=SETTINGS,
         sweep_seconds=SWEEP_SECONDS,
     )
@@ -109,18 +108,17 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
     parser.add_argument("--photos", default="", help="a folder; without it, a sample event is made")
     parser.add_argument("--out", default="", help="where the answer goes (out)")
-    parser.add_argument("--dlib", action="store_true", help="use dlib's weights")
     args = parser.parse_args(argv)
     console = Console(highlight=False)
     signal.signal(signal.SIGTERM, end)
     try:
         with tempfile.TemporaryDirectory(prefix="memoria-sample-") as sample:
             photos = _photos(args.photos, Path(sample))
-            engine = dlib_engine() if args.dlib else choose_engine(os.environ, console)
-            if engine.notice:
-                console.print(engine.notice, style="yellow")
+            pack = choose_pack(os.environ, console)
+            if pack.notice:
+                console.print(pack.notice, style="yellow")
             out = Path(args.out or "out")
-            show(run(photos, out, engine, console), out, console)
+            show(run(photos, out, pack, console), out, console)
     except KeyboardInterrupt:
         console.print("stopped")
         return 130

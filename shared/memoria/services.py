@@ -85,7 +85,7 @@ def cluster_service(settings: Settings) -> Service:
 
 def _open_pack(settings: Settings) -> "FaceEngine":
     from memoria.faces import open_engine
-    from memoria.packs.weights import WeightsUnavailable
+    from memoria.packs.pack import WeightsUnavailable
 
     try:
         return open_engine(

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.find_faces import PACK, Meter, Table, cost, faceless, labels, portraits
 from memoria.faces import open_engine
+from memoria.packs.folder import locate
 from memoria.packs.session import open_session
-from memoria.packs.weights import locate
 
 pytestmark = pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
 

@@ -1,33 +1,60 @@
-"""SCRFD on one canvas (Guo et al. 2021, arXiv:2105.04714).
+"""One detection network on one canvas, whatever its layout.
 
 insightface's own class builds and keeps one session per canvas size, decodes every anchor, and
-costs a second of imports: docs/decisions/0202-own-detector.md. Held equal to it by parity tests.
+costs a second of imports: docs/decisions/0202-own-detector.md. Held equal to it, and to OpenCV's
+class for YuNet, by parity tests.
 """
 
 from functools import cached_property
-from typing import Any
-
-import cv2
-import numpy as np
+from typing import Any, Protocol
 
 from memoria.arrays import F32, Image
-from memoria.faces.geometry import Detections, joined
+from memoria.faces.geometry import Detections
+from memoria.faces.scrfd import Scrfd
+from memoria.faces.yunet import Yunet
+from memoria.packs.pack import DetectionScale, WeightsUnavailable
+from memoria.packs.session import only_input
 
-_MEAN, _STD = 127.5, 128.0
-_LAYOUTS = {9: ((8, 16, 32), 2), 15: ((8, 16, 32, 64, 128), 1)}  # outputs -> strides, anchors
+
+class Decoder(Protocol):
+    """How a network is fed, and what its outputs say."""
+
+    @property
+    def names(self) -> list[str]:
+        """The outputs, in the order that ``decoded`` takes them."""
+        ...
+
+    @property
+    def stride(self) -> int:
+        """What the canvas's sides are multiples of, pixels."""
+        ...
+
+    @property
+    def scale(self) -> DetectionScale:
+        """What the scores of such a network mean, as far as the layout tells."""
+        ...
+
+    def blob(self, canvas: Image) -> F32:
+        """(h, w, 3) uint8 RGB -> (1, 3, h, w)."""
+        ...
+
+    def decoded(self, outputs: list[F32], columns: int, threshold: float) -> Detections:
+        """Candidates at or over the threshold; ``columns``: the canvas's width in pixels."""
+        ...
 
 
 class Detector:
-    """One SCRFD network with key points, in an ONNX Runtime session."""
+    """One network with key points, in an ONNX Runtime session.
 
-    def __init__(self, session: Any) -> None:
-        outputs = session.get_outputs()
-        if len(outputs) not in _LAYOUTS:
-            raise ValueError(f"a detector with key points has 9 or 15 outputs, not {len(outputs)}")
+    ``scale``: what its scores mean, where the pack knows better than the layout. Raises
+    WeightsUnavailable for a network of another kind.
+    """
+
+    def __init__(self, session: Any, scale: DetectionScale | None = None) -> None:
         self._session = session
-        self._strides, self._anchors = _LAYOUTS[len(outputs)]
-        self._names = [output.name for output in outputs]
-        self._input = session.get_inputs()[0].name
+        self._decoder = _decoder(session.get_outputs())
+        self._input = only_input(session).name
+        self.scale = scale or self._decoder.scale
 
     @cached_property
     def fixed_size(self) -> tuple[int, int] | None:
@@ -37,7 +64,7 @@ class Detector:
 
     def canvas_size(self, width: int, height: int) -> tuple[int, int]:
         """The smallest canvas that the network takes for such an image, or the only one."""
-        multiple = self._strides[-1]
+        multiple = self._decoder.stride
         return self.fixed_size or (
             -(-width // multiple) * multiple,
             -(-height // multiple) * multiple,
@@ -48,26 +75,18 @@ class Detector:
 
         canvas (h, w, 3) uint8 RGB, of a ``canvas_size``.
         """
-        height, width = canvas.shape[:2]
-        blob = cv2.dnn.blobFromImage(canvas, 1 / _STD, (width, height), (_MEAN,) * 3)
-        outputs = self._session.run(self._names, {self._input: blob})
-        levels = len(self._strides)
-        return joined(
-            [
-                self._decoded(outputs[i::levels], stride, width // stride, threshold)
-                for i, stride in enumerate(self._strides)
-            ]
-        )
+        decoder = self._decoder
+        outputs = self._session.run(decoder.names, {self._input: decoder.blob(canvas)})
+        return decoder.decoded(outputs, canvas.shape[1], threshold)
 
-    def _decoded(
-        self, output: list[F32], stride: int, columns: int, threshold: float
-    ) -> Detections:
-        """One level: scores (n, 1), edge distances (n, 4), key points (n, 10), in strides."""
-        scores, edges, offsets = (values.reshape(-1, values.shape[-1]) for values in output)
-        hits = np.flatnonzero(scores[:, 0] >= threshold)
-        cell = hits // self._anchors
-        centres = np.stack([cell % columns, cell // columns], axis=1).astype(np.float32) * stride
-        distances = edges[hits] * stride
-        boxes = np.concatenate([centres - distances[:, :2], centres + distances[:, 2:]], axis=1)
-        landmarks = centres[:, None] + offsets[hits].reshape(-1, 5, 2) * stride
-        return Detections(boxes, scores[hits, 0], landmarks)
+
+def _decoder(outputs: list[Any]) -> Decoder:
+    """Told by the outputs: YuNet's have names, SCRFD's are counted."""
+    shapes = {output.name: output.shape for output in outputs}
+    for layout in (Yunet, Scrfd):
+        decoder = layout.of(shapes)
+        if decoder:
+            return decoder
+    raise WeightsUnavailable(
+        f"the detector's {len(shapes)} outputs are neither SCRFD's nor YuNet's with key points"
+    )

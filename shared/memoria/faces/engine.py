@@ -18,9 +18,9 @@ from memoria.faces.search import Search
 from memoria.faces.types import Face
 from memoria.media import Photo
 from memoria.metrics import stage
+from memoria.packs.folder import PackFiles, locate
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.session import GPU, open_session
-from memoria.packs.weights import locate
 
 FRAME_PER_PASS = 2  # the long side of a reduced frame, in main passes: the crowd pass needs two
 
@@ -95,26 +95,34 @@ def open_engine(
     model_dir: str | Path,
     *,
     det_size: int = 640,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     max_faces: int = 200,
     threads: int | None = None,
     use_gpu: bool = False,
 ) -> Engine:
-    """An engine from any InsightFace-format pack: a folder with a detector and a recogniser.
+    """An engine from a known pack, or any pack in InsightFace's format: a folder with two networks.
 
     ``det_size`` is the long side of the main detection pass, pixels, a multiple of 32;
-    ``threshold`` the detector score, 0..1, that makes a face. The engine's ``model`` is the
-    folder's name. Raises WeightsUnavailable when the folder holds no such pair.
+    ``threshold`` the detector score, 0..1, that makes a face (default: the pack's). The engine's
+    ``model`` is the folder's name. Raises WeightsUnavailable when the folder holds no such pair.
     """
     folder = Path(model_dir)
     name = folder.resolve().name
     files = locate(folder, name)
-    detector = Detector(open_session(files.detector, threads=threads, use_gpu=use_gpu))
-    session = open_session(files.recogniser, threads=threads, use_gpu=use_gpu)
-    recogniser = Recogniser(
-        session, *input_mean_and_std(files.recogniser), on_gpu=GPU in session.get_providers()
+    detector = Detector(
+        open_session(files.detector, threads=threads, use_gpu=use_gpu),
+        files.pack.detection if files.pack else None,
     )
-    return Engine(name, Search(detector, det_size, threshold), recogniser, max_faces)
+    session = open_session(files.recogniser, threads=threads, use_gpu=use_gpu)
+    recogniser = Recogniser(session, *_mean_and_std(files), on_gpu=GPU in session.get_providers())
+    least = detector.scale.face if threshold is None else threshold
+    return Engine(name, Search(detector, det_size, least), recogniser, max_faces)
+
+
+def _mean_and_std(files: PackFiles) -> tuple[float, float]:
+    if files.pack:
+        return files.pack.recogniser.mean, files.pack.recogniser.std
+    return input_mean_and_std(files.recogniser)
 
 
 def _corner_and_size(corners: F32) -> F32:

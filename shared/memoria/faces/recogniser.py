@@ -13,30 +13,59 @@ from numpy.typing import NDArray
 
 from memoria.arrays import F32, Image
 from memoria.faces.geometry import CROP_PX
+from memoria.packs.pack import WeightsUnavailable
+from memoria.packs.session import only_input
 
 BATCH = 4
+STORED = 512  # numbers of a vector, as the database keeps it
+DIMENSIONS = (128, 256, 512)  # of a recogniser's own
 GPU_BATCH = 16  # enough to fill one; the last batch is padded, which costs a GPU next to nothing
+
+_BLANK = np.zeros((1, CROP_PX, CROP_PX, 3), np.uint8)
 
 
 class Recogniser:
-    """One ArcFace network in an ONNX Runtime session."""
+    """One network that describes aligned crops, in an ONNX Runtime session.
+
+    Its input is (value - mean) / std of RGB values 0..255. Raises WeightsUnavailable for crops of
+    another size, and for vectors that the database cannot hold.
+    """
 
     def __init__(self, session: Any, mean: float, std: float, *, on_gpu: bool = False) -> None:
-        source = session.get_inputs()[0]
+        source = only_input(session)
         if list(source.shape[2:]) != [CROP_PX, CROP_PX]:
-            raise ValueError(f"a recogniser takes crops of {CROP_PX} pixels, not {source.shape}")
+            raise WeightsUnavailable(
+                f"the recogniser takes {source.shape}, not crops of {CROP_PX} pixels"
+            )
         self._session = session
         self._input = source.name
         fixed = source.shape[0] if isinstance(source.shape[0], int) else 0
         self._batch = fixed or (GPU_BATCH if on_gpu else BATCH)
         self._pads = on_gpu or bool(fixed)
         self._mean, self._std = mean, std
+        self.dimension = self._dimension(session.get_outputs()[0].shape)
+
+    def _dimension(self, told: list[int | str]) -> int:
+        """How many numbers the network says about a face; one that does not tell is asked."""
+        known = told[-1] if told else None
+        size = known if isinstance(known, int) else self._run(_BLANK).shape[-1]
+        if size not in DIMENSIONS:
+            wanted = ", ".join(map(str, DIMENSIONS))
+            raise WeightsUnavailable(
+                f"the recogniser's vectors have {size} numbers: known are {wanted}"
+            )
+        return size
 
     def embed(self, crops: NDArray[np.uint8]) -> F32:
-        """(n, 112, 112, 3) uint8 RGB -> (n, 512) raw vectors: their length says something too."""
-        if not len(crops):
-            return np.empty((0, 512), np.float32)
-        return np.concatenate([self._run(batch) for batch in self._batches(crops)])[: len(crops)]
+        """(n, 112, 112, 3) uint8 RGB -> (n, 512) raw vectors: their length says something too.
+
+        Shorter ones are padded with zeros, which changes neither lengths nor cosines.
+        """
+        vectors = np.zeros((len(crops), STORED), np.float32)
+        if len(crops):
+            found = np.concatenate([self._run(batch) for batch in self._batches(crops)])
+            vectors[:, : self.dimension] = found[: len(crops)]
+        return vectors
 
     def _batches(self, crops: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
         """Full batches, then what is left: padded, or on a CPU, where that costs, one by one."""

@@ -17,9 +17,7 @@ from memoria.faces.geometry import Detections, joined, suppressed, turned_back
 from memoria.faces.second_look import reconsidered
 
 CLOSE_UP_PX = 128  # long side of the pass that sees faces which fill the photo
-_SURE = 0.8  # a photo whose best face scores less may lie on its side: turned faces score 0.5..0.78
-_QUICK = 0.4  # of the main pass's sides, at most, for the looks that only tell how the photo lies
-_QUICK_FACE_PX = 64  # and no more than it takes to see the best face in this size
+_QUICK_FACE_PX = 64  # the looks that only tell how the photo lies show the best face in this size
 _TINY_PX = 24  # faces this small on the main canvas, and so many of them, announce a crowd
 _CROWD = 3
 _HINT = 0.6  # of the threshold: a score that makes a tiny face a hint at a crowd, if no face
@@ -39,7 +37,7 @@ class Search:
         """Faces at or over the threshold, best first, in the image's pixels."""
         candidates = replace(self, threshold=_HINT * self.threshold)
         found, turns = candidates.plain(image), 0
-        if found.scores.max(initial=0) < _SURE:
+        if found.scores.max(initial=0) < self.detector.scale.upright:
             found, turns = self._best_turned(image, candidates, found)
         upright = _turned(image, turns)
         crowd = self._is_crowd(upright, found)
@@ -75,7 +73,7 @@ class Search:
 
     def _quick_side(self, image: Image, found: Detections) -> int:
         """Long side of the looks that tell how the photo lies: less where a close-up was seen."""
-        side = round(self.det_size * _QUICK)
+        side = round(self.det_size * self.detector.scale.quick)
         if found.scores.max(initial=0) < self.threshold:
             return side
         long_side: int = max(image.shape[:2])

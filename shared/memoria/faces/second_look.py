@@ -14,6 +14,7 @@ import numpy as np
 from memoria.arrays import F32, Image
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, joined, mirrored, suppressed
+from memoria.packs.pack import DetectionScale
 
 _VIEW_PX = 160  # side of the canvas of a second look
 _FACE_PX = 48  # how large the face is on it
@@ -29,9 +30,9 @@ def doubtful_from(threshold: float) -> float:
     return 0.9 * threshold
 
 
-def doubtful_to(threshold: float) -> float:
-    """The score from which a face needs none."""
-    return 1 - 0.4 * (1 - threshold)
+def doubtful_to(threshold: float, scale: DetectionScale) -> float:
+    """The score from which a face needs none: ``settled``, moved with the threshold."""
+    return 1 - (1 - scale.settled) / (1 - scale.face) * (1 - threshold)
 
 
 def reconsidered(
@@ -45,7 +46,8 @@ def reconsidered(
     """
     order = np.argsort(np.abs(found.scores - threshold), kind="stable")
     scores = found.scores[order]
-    doubtful = order[(scores >= doubtful_from(threshold)) & (scores < doubtful_to(threshold))]
+    last = doubtful_to(threshold, detector.scale)
+    doubtful = order[(scores >= doubtful_from(threshold)) & (scores < last)]
     doubtful = doubtful[: 0 if detector.fixed_size else _MOST]
     settled = found.take(np.setdiff1d(order, doubtful))
     again = [found.take(doubtful[i : i + 1]) for i in range(len(doubtful))]

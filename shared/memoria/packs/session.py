@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from memoria.memory import give_back_memory
+from memoria.packs.pack import WeightsUnavailable
 from memoria.quota import cpu_threads
 
 log = logging.getLogger(__name__)
@@ -23,17 +24,28 @@ def open_session(path: Path, *, threads: int | None = None, use_gpu: bool = Fals
 
     ``threads`` are those of one operator (default: the container's CPU quota); operators run one
     after the other. Where a GPU is asked for and none answers, the CPU serves and a warning says
-    so. Raises what onnxruntime raises for a missing or broken file.
+    so. Raises WeightsUnavailable for a missing or broken file.
     """
     ort = _onnxruntime()
     providers = _providers(ort) if use_gpu else [CPU]
-    session = ort.InferenceSession(
-        os.fspath(path), sess_options=_options(ort, threads), providers=providers
-    )
+    try:
+        session = ort.InferenceSession(
+            os.fspath(path), sess_options=_options(ort, threads), providers=providers
+        )
+    except Exception as exc:  # onnxruntime's have no base of their own
+        raise WeightsUnavailable(f"ONNX Runtime cannot open {path.name}") from exc
     if use_gpu and GPU not in session.get_providers():
         log.warning("no GPU answers, the CPU serves instead")
     give_back_memory()  # loading leaves as much behind as the weights take
     return session
+
+
+def only_input(session: Any) -> Any:
+    """The one input that a network for faces has. Raises WeightsUnavailable for another one."""
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        raise WeightsUnavailable("a network for faces takes one batch of images, and nothing else")
+    return inputs[0]
 
 
 def gpu_available() -> bool:

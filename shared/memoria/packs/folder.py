@@ -1,0 +1,45 @@
+"""Which files of a folder are the pack's detector and recogniser, and what is known of them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from memoria.packs.catalogue import PACKS
+from memoria.packs.pack import Pack, WeightsUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class PackFiles:
+    """Where a pack's detector and recogniser lie."""
+
+    detector: Path
+    recogniser: Path
+    pack: Pack | None = None  # None: a pack that the catalogue does not know
+
+
+def locate(folder: Path, pack: str = "") -> PackFiles:
+    """The detector and the recogniser among a folder's ``.onnx`` files.
+
+    Known packs by name, any other as insightface does (``model_zoo.ModelRouter``): five or more
+    outputs detect; square inputs of 112 pixels and more recognise; the first of each kind, by
+    name, counts. Raises WeightsUnavailable when one of the two is missing.
+    """
+    known = PACKS.get(pack)
+    if known and all((folder / network.file).is_file() for network in known.networks):
+        return PackFiles(folder / known.detector.file, folder / known.recogniser.file, known)
+    found: dict[str, Path] = {}
+    for path in sorted(folder.glob("*.onnx")):
+        found.setdefault(_kind(path), path)
+    if "detector" in found and "recogniser" in found:
+        return PackFiles(found["detector"], found["recogniser"])
+    raise WeightsUnavailable(f"no detector and recogniser among the .onnx files of {folder.name}/")
+
+
+def _kind(path: Path) -> str:
+    from memoria.packs.session import open_session
+
+    session = open_session(path, threads=1)
+    if len(session.get_outputs()) >= 5:
+        return "detector"
+    *_, height, width = session.get_inputs()[0].shape
+    square = isinstance(height, int) and height == width
+    return "recogniser" if square and height >= 112 and height % 16 == 0 else "other"
