@@ -22,3 +22,8 @@ def pack() -> Path:
 @pytest.fixture(scope="session")
 def sitcom() -> Path:
     return beside("events/sitcom")
+
+
+@pytest.fixture(scope="session")
+def portraits() -> Path:
+    return beside("events/portraits")

@@ -9,7 +9,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from benchmarks.grouping_scores import scores
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,18 +32,23 @@ def by_centre(faces: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(faces, key=lambda face: face["bbox"]["x"] + face["bbox"]["w"] / 2)
 
 
-@pytest.mark.slow
-def test_the_sitcom_event_gives_its_eight_people(sitcom: Path, pack: Path, tmp_path: Path):
-    done = demo("--photos", str(sitcom), "--out", str(tmp_path), MODEL_DIR=str(pack))
+def offline(folder: Path) -> dict[str, str]:
+    """An environment in which nothing was ever fetched, and no web server can be reached."""
+    nowhere = "http://127.0.0.1:9"
+    proxies = {"https_proxy": nowhere, "HTTPS_PROXY": nowhere, "http_proxy": "", "HTTP_PROXY": ""}
+    return {"XDG_CACHE_HOME": str(folder / "cache"), "MODEL_DIR": "", "MODEL_PACK": ""} | proxies
+
+
+def answer_of(done: subprocess.CompletedProcess[str], out: Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stdout + done.stderr
-    answer = json.loads((tmp_path / "people.json").read_text())
-    labels = json.loads((sitcom / "labels.json").read_text())["photos"]
+    found: dict[str, Any] = json.loads((out / "people.json").read_text())
+    assert {photo["status"] for photo in found["photos"].values()} == {"completed"}
+    return found
 
-    assert answer["model"] == pack.name
+
+def check_eight_people(answer: dict[str, Any], labels: dict[str, list[str]]) -> None:
     assert answer["photos"].keys() == labels.keys()
-    assert {photo["status"] for photo in answer["photos"].values()} == {"completed"}
     assert len(answer["people"]) == 8
-
     names_of_person, persons_of_name = defaultdict(set), defaultdict(set)
     for name, photo in answer["photos"].items():
         assert len(photo["faces"]) == len(labels[name])
@@ -55,6 +63,13 @@ def test_the_sitcom_event_gives_its_eight_people(sitcom: Path, pack: Path, tmp_p
     assert all(len(persons) == 1 for persons in persons_of_name.values()), persons_of_name
     assert len(persons_of_name) == 8
 
+
+@pytest.mark.slow
+def test_the_sitcom_event_gives_its_eight_people(sitcom: Path, pack: Path, tmp_path: Path):
+    done = demo("--photos", str(sitcom), "--out", str(tmp_path), MODEL_DIR=str(pack))
+    answer = answer_of(done, tmp_path)
+    assert answer["model"] == pack.name
+    check_eight_people(answer, json.loads((sitcom / "labels.json").read_text())["photos"])
     for person in answer["people"]:
         faces = [
             face
@@ -71,20 +86,60 @@ def test_the_sitcom_event_gives_its_eight_people(sitcom: Path, pack: Path, tmp_p
 
 
 @pytest.mark.slow
-def test_without_arguments_and_without_a_network_six_people_are_found(tmp_path: Path):
-    empty_cache = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "MODEL_DIR": ""}
-    nowhere = {"https_proxy": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9"}
-    done = demo("--out", str(tmp_path / "out"), **empty_cache, **nowhere)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_without_a_network_the_sitcom_event_gives_its_eight_people_too(
+    sitcom: Path, offline_pack: Path, tmp_path: Path
+):
+    done = demo("--photos", str(sitcom), "--out", str(tmp_path), **offline(tmp_path))
+    answer = answer_of(done, tmp_path)
+    assert answer["model"] == offline_pack.name
+    check_eight_people(answer, json.loads((sitcom / "labels.json").read_text())["photos"])
+
+
+@pytest.mark.slow
+def test_without_a_network_the_portraits_are_grouped_well(
+    portraits: Path, offline_pack: Path, tmp_path: Path
+):
+    done = demo("--photos", str(portraits), "--out", str(tmp_path), **offline(tmp_path))
+    answer = answer_of(done, tmp_path)
+    assert answer["model"] == offline_pack.name
+    who, group = [], []
+    for number, (name, person) in enumerate(
+        json.loads((portraits / "labels.json").read_text())["photos"].items()
+    ):
+        faces = answer["photos"][name]["faces"]
+        if faces:  # the portrait is the face in the middle
+            middle = min(faces, key=lambda face: _off_centre(face["bbox"]))
+            who.append(person)
+            group.append(middle["person_id"] or f"nobody {number}")
+    assert len(who) >= 645
+    labels, people = (np.unique(names, return_inverse=True)[1] for names in (group, who))
+    assert scores(labels, people).bcubed >= 0.95
+
+
+def _off_centre(box: dict[str, float]) -> float:
+    return abs(box["x"] + box["w"] / 2 - 0.5) + abs(box["y"] + box["h"] / 2 - 0.5)
+
+
+@pytest.mark.slow
+def test_without_arguments_and_without_a_network_six_people_are_found(
+    offline_pack: Path, tmp_path: Path
+):
+    done = demo("--out", str(tmp_path / "out"), **offline(tmp_path))
+    answer = answer_of(done, tmp_path / "out")
     told = " ".join(done.stdout.split())
     assert "buffalo_l cannot be had" in told
-    assert "dlib's weights are used instead." in told
-    answer = json.loads((tmp_path / "out" / "people.json").read_text())
-    assert answer["model"] == "dlib"
+    assert "yunet_sface1_int8 is used instead." in told
+    assert answer["model"] == offline_pack.name
     assert len(answer["people"]) == 6
     assert all(person["face_count"] >= 3 for person in answer["people"])
     page = (tmp_path / "out" / "index.html").read_text()
     assert len(re.findall(r"<figure ", page)) == len(answer["photos"])
+
+
+def test_an_unknown_pack_is_told_in_one_sentence(tmp_path: Path):
+    done = demo("--out", str(tmp_path), MODEL_DIR="", MODEL_PACK="buffalo_xl")
+    assert done.returncode == 1
+    assert "unknown pack 'buffalo_xl': known are" in " ".join(done.stdout.split())
 
 
 def test_a_folder_without_photos_is_told_in_one_sentence(tmp_path: Path):

@@ -12,6 +12,8 @@ from memoria.arrays import Image
 from memoria.faces import find_faces_in_photo, open_engine
 from memoria.faces.geometry import NOTHING, Detections, joined
 from memoria.faces.second_look import doubtful_from, doubtful_to, reconsidered
+from memoria.packs.catalogue import SCRFD_SCALE, YUNET_SCALE
+from memoria.packs.pack import DetectionScale
 
 SHARED = Path(__file__).parents[4] / "shared"
 PACK = SHARED / "models/scrfd2.5g_mobilefacenet"
