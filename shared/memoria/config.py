@@ -110,7 +110,7 @@ class Settings(BaseModel):
     webhook_secret: HeaderSecret
     webhook_secret_previous: HeaderSecret | None = None
 
-    detection_threshold: float = Field(0.5, gt=0, lt=1)
+    detection_threshold: float | None = Field(None, gt=0, lt=1)  # None: the pack's own
     det_size: int = Field(640, ge=320, le=640)
     min_cluster_size: int = Field(3, ge=2)
     min_samples: int = Field(2, ge=1)

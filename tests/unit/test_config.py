@@ -21,7 +21,7 @@ def test_four_variables_are_enough() -> None:
     assert settings.webhook_secrets == ("callback-secret",)
     assert (settings.det_size, settings.min_cluster_size, settings.min_samples) == (640, 3, 2)
     assert settings.cluster_epsilon == 0.4
-    assert settings.detection_threshold == 0.5
+    assert settings.detection_threshold is None  # the pack has its own
     assert str(settings.model_dir) == "/models/buffalo_l"
 
 

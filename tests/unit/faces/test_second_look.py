@@ -110,7 +110,7 @@ def test_a_detector_of_one_size_looks_once() -> None:
     assert result.scores == pytest.approx([0.6])
 
 
-@given(st.floats(0.01, 0.99))
+@given(threshold=st.floats(0.01, 0.99))
 @pytest.mark.parametrize("scale", [SCRFD_SCALE, YUNET_SCALE], ids=["scrfd", "yunet"])
 def test_the_doubtful_are_around_the_threshold(threshold: float, scale: DetectionScale) -> None:
     assert 0 < doubtful_from(threshold) < threshold < doubtful_to(threshold, scale) < 1
