@@ -82,4 +82,5 @@ def answer(photo: "PhotoFaces") -> Json:
     return {
         "faces_detected": len(photo.faces),
         "faces": [face_body(face) for face in photo.faces],
+        "model": photo.model,
     }

@@ -42,7 +42,12 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
     pipeline = Lazy(lambda: _process_pipeline(settings, engine))
 
     def health() -> Json:
-        return {"model_loaded": engine.built, "gpu_available": _gpu_available(settings)}
+        name = engine().model if engine.built else settings.model_dir.name
+        return {
+            "model": name,
+            "model_loaded": engine.built,
+            "gpu_available": _gpu_available(settings),
+        }
 
     def ready() -> Json:
         model = engine().model

@@ -63,6 +63,7 @@ def test_a_healthy_system_lacks_only_what_the_stand_ins_lack(
     ]
     assert status == 1
     assert any("went all the way and back" in line for line in lines)
+    assert any(line.split()[1] == "weights:" and PACK.name in line for line in lines)
     assert not any(secret in "".join(lines) for secret in (stack.webhook_secret, stack.keys.secret))
 
 
@@ -169,3 +170,18 @@ def test_each_fault_is_found_and_comes_with_its_remedy(
 def test_a_webhook_that_pg_net_did_not_wait_for_is_no_fault() -> None:
     nudges = [{"timed_out": True, "error_msg": "Timeout"}] * 20
     assert not [found for found in diagnose(told(last_nudges=nudges)) if found.state == "wrong"]
+
+
+@pytest.mark.parametrize(
+    ("pack", "state", "told"),
+    [
+        ("yunet_sface1", "ok", "A business may use these weights"),
+        ("buffalo_l", "note", "No business may use these weights without a licence"),
+        ("mine", "note", "which Memoria does not know"),
+    ],
+)
+def test_the_pack_and_its_licence_are_named(pack: str, state: str, told: str) -> None:
+    found = doctor.weights(pack)
+    assert found.state == state
+    assert pack in str(found)
+    assert told in str(found)

@@ -15,6 +15,7 @@ from memoria.cli.diagnosis import Finding, diagnose, note, ok, wrong
 from memoria.config import OFF, BadConfiguration, Settings
 from memoria.contracts import Json
 from memoria.errors import MemoriaError, StoreUnavailable
+from memoria.packs.catalogue import PACKS
 from memoria.store.client import open_client, rpc
 
 if TYPE_CHECKING:
@@ -108,18 +109,33 @@ def _function(service: str, url: str, settings: Settings) -> Iterator[Finding]:
     if not health.is_success:
         yield wrong(service, f"/health answers {health.status_code}", "see the service's log")
         return
-    version = _version(health)
+    told = _told(health)
+    version = str(told.get("version", "unknown"))
     if version == __version__:
         yield ok(service, f"healthy, version {version}")
     else:
         yield note(service, f"healthy, version {version}; this is {__version__}")
+    if "model" in told:
+        yield weights(str(told["model"]))
     yield _secret(service, url, settings)
 
 
-def _version(health: httpx.Response) -> str:
-    with suppress(ValueError, AttributeError):
-        return str(health.json().get("version"))
-    return "unknown"
+def _told(health: httpx.Response) -> Json:
+    with suppress(ValueError):
+        body = health.json()
+        return body if isinstance(body, dict) else {}
+    return {}
+
+
+def weights(name: str) -> Finding:
+    """Which weights, and who may use them."""
+    pack = PACKS.get(name)
+    if pack is None:
+        return note(
+            "weights", f"{name}, which Memoria does not know", "its licence is yours to know"
+        )
+    tell = note if pack.licence.must_be_accepted else ok
+    return tell("weights", f"{name}, {pack.licence.name}. {pack.licence.meaning}")
 
 
 def _secret(service: str, url: str, settings: Settings) -> Finding:
