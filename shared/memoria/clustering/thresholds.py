@@ -53,9 +53,10 @@ W600K_R50 = Thresholds(
     source="sure: PhotoPrism's link distance for w600k_r50, 1.07 L2; link: unverified",
 )
 SFACE = Thresholds(
-    sure=0.477,
-    link=0.416,
-    source="false accept rates 1/20,000 and 1/2,000 on 1,438 faces of people from five web sets",
+    sure=0.4125,
+    link=0.3802,
+    source="memoria calibrate with yunet_sface1_int8, on 304 portraits of every other LFW person: "
+    "`python -m benchmarks.packs`",
 )
 UNKNOWN = Thresholds(sure=MEASURED.sure, link=MEASURED.link, source=UNVERIFIED)
 
