@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.quality import SAME, SHARED, collected
 from memoria.arrays import F32
 from memoria.faces import open_engine
-from memoria.faces.quality import BIAS_WITHOUT_LENGTH, WEIGHTS_WITHOUT_LENGTH
+from memoria.faces.quality import BIAS_WITHOUT_LENGTH, COEFFICIENTS_WITHOUT_LENGTH
 
 LOSSES = (0.0, 0.001, 0.005, 0.01, 0.02)  # of the recognisable faces
 
@@ -27,7 +27,7 @@ def main() -> None:
     engine = open_engine(SHARED / "models/scrfd2.5g_mobilefacenet")
     x, similar, person, damaged = collected(engine, SHARED / "events/portraits", copies=2)
     unseen = np.isin(person, np.unique(person)[1::2])
-    before = x @ WEIGHTS_WITHOUT_LENGTH + np.float32(BIAS_WITHOUT_LENGTH)
+    before = x @ COEFFICIENTS_WITHOUT_LENGTH + np.float32(BIAS_WITHOUT_LENGTH)
     for name, of in (("clean", unseen & (damaged == 0)), ("clean and damaged", unseen)):
         hopeless = (similar[of] < SAME).mean()
         print(f"{name}: {of.sum()} faces, {hopeless:.1%} hopeless")

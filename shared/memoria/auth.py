@@ -16,10 +16,10 @@ TOLERANCE_SECONDS = 300
 _PREFIX = "whsec_"
 
 
-def claims_identity(headers: Mapping[str, str]) -> bool:
-    """Whether the request presents anything to check; if not, its body is not even read.
+def presents_credentials(headers: Mapping[str, str]) -> bool:
+    """Whether the request brings a secret or a signature; if not, its body is not even read.
 
-    Here and below, the names of headers are in lower case.
+    The names of headers are in lower case, here and below.
     """
     return "authorization" in headers or "webhook-signature" in headers
 

@@ -1,4 +1,4 @@
-"""The wire: what comes in, what goes out. The only place where wire names are written."""
+"""The HTTP bodies: what callers send and what they are answered (docs/http.md)."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar

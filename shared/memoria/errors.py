@@ -12,9 +12,9 @@
     │   └── BodyTooLarge        413
     ├── Terminal    recorded with its reason and acknowledged: trying again cannot mend it
     │   ├── MediaGone           the photo is no longer there
-    │   ├── MediaForbidden      the URL leads where we do not go
+    │   ├── MediaForbidden      the host is not allowed, or denies access
     │   ├── MediaTooLarge       more bytes or pixels than the limit
-    │   ├── UnreadableMedia     no decoder makes sense of it
+    │   ├── UnreadableMedia     the bytes are no image, or damaged
     │   └── UnsupportedMedia    a kind of file that is not a photo
     └── Transient   503, recorded with the next try
         ├── MediaUnavailable    the media host timed out or answered 5xx

@@ -1,6 +1,7 @@
 """The rim of both services: route, authenticate, parse, run, answer.
 
-The only place that catches broadly, and the only one that knows Flask.
+The only module that knows Flask. An error that nothing below has handled is answered here: a known
+one with its status, any other as 500.
 """
 
 import io
@@ -9,14 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import flask
 from werkzeug.exceptions import HTTPException
 
 from memoria import __version__, log, metrics
-from memoria.auth import claims_identity, has_bearer, verify
+from memoria.auth import has_bearer, presents_credentials, verify
 from memoria.contracts import Dispatch, Json, error_body, parse_body
 from memoria.errors import (
     BodyTooLarge,
@@ -51,19 +52,17 @@ class Service:
     run: Callable[[Any], Json]
     ready: Callable[[], Json]  # builds what is built once, then tells about it
     health: Callable[[], Json]  # tells without building
-    routes: "dict[str, tuple[str, Callable[[flask.Request], flask.Response]]]" = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Lay out the routes: path -> method and answer."""
-        work = ("POST", self._work)
-        routes = {
-            "/": work,
-            f"/{self.name}": work,
+    @property
+    def routes(self) -> "dict[str, tuple[str, Callable[[flask.Request], flask.Response]]]":
+        """Path -> the method that it takes, and what answers."""
+        return {
+            "/": ("POST", self._work),
+            f"/{self.name}": ("POST", self._work),
             "/health": ("GET", self._health),
             "/ready": ("GET", self._ready),
             "/metrics": ("GET", self._metrics),
         }
-        object.__setattr__(self, "routes", routes)
 
     def __call__(self, request: flask.Request) -> flask.Response:
         """Answer any request on any path."""
@@ -76,8 +75,8 @@ class Service:
             except Exception:
                 log.failure("unexpected")
                 response = _refusal(InternalError("an internal error"))
-            # functions-framework reads what is left of a body before it answers: a stranger's
-            # gigabyte, or his one byte an hour. Nothing is left.
+            # functions-framework reads the rest of a body before it answers. From a caller without
+            # a secret that could be a gigabyte, or one byte an hour: we leave it nothing to read.
             request.stream = io.BytesIO()
             metrics.request(self.name, str(response.status_code))
             if request.method == "POST":
@@ -87,16 +86,17 @@ class Service:
 
     def _route(self, request: flask.Request) -> flask.Response:
         path = "/" + request.path.strip("/")
-        if path not in self.routes:
+        routes = self.routes
+        if path not in routes:
             raise UnknownRoute("there is nothing at this path")
-        method, answer = self.routes[path]
+        method, answer = routes[path]
         if request.method != method and (request.method, method) != ("HEAD", "GET"):
             raise WrongMethod(f"use {method} here")
         return answer(request)
 
     def _work(self, request: flask.Request) -> flask.Response:
         headers = _headers(request)
-        if self.secrets and not claims_identity(headers):
+        if self.secrets and not presents_credentials(headers):
             raise Unauthorized("a valid secret or signature is required")
         if "webhook-signature" not in headers:
             verify(headers, b"", self.secrets)  # a wrong bearer costs us no body

@@ -108,20 +108,24 @@ def _addresses(settings: Json) -> Iterator[Finding]:
 
 def _nudges(nudges: list[Json]) -> Finding:
     """What became of the last webhooks, as far as pg_net still knows."""
-    fates = Counter(_fate(nudge) for nudge in nudges if _fate(nudge))
-    if not fates:
+    answers = [answer for nudge in nudges if (answer := _answer(nudge))]
+    if not answers:
         return note("webhooks", "none was answered in the last hours")
-    told = ", ".join(f"{count} × {fate}" for fate, count in fates.most_common())
-    if fates["401"]:
+    counts = Counter(answers)
+    told = ", ".join(f"{count} × {answer}" for answer, count in counts.most_common())
+    if counts["401"]:
         mend = "the database holds another secret than the functions: ./deploy.sh connect"
         return wrong("webhooks", told, mend)
-    missed = sum(count for fate, count in fates.items() if not fate.startswith("2"))
-    if missed >= MISSED_NUDGES and missed * 2 > fates.total():
+    missed = sum(not answer.startswith("2") for answer in answers)
+    if missed >= MISSED_NUDGES and missed > len(answers) / 2:
         return wrong("webhooks", told, "do the functions answer at these URLs? see their logs")
     return ok("webhooks", told)
 
 
-def _fate(nudge: Json) -> str:
+def _answer(nudge: Json) -> str:
+    """The status of the answer, or why there was none; empty while the webhook is under way."""
     if nudge.get("timed_out"):
-        return "2xx later"  # pg_net did not wait for the end of the work: nothing is lost by that
-    return str(nudge.get("status_code") or nudge.get("error_msg") or "")
+        return "2xx later"  # pg_net stopped waiting; the function goes on, and nothing is lost
+    if nudge.get("status_code"):
+        return str(nudge["status_code"])
+    return str(nudge.get("error_msg") or "")

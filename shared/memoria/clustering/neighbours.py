@@ -58,7 +58,11 @@ class _Nearest:
             self.offer(first, start, tile.T)
 
     def expect(self, first: int, tile: F32) -> None:
-        """Raises the floor of a tile's columns: ``count`` groups each hold one that reaches it."""
+        """Raises the floors of a tile's columns before its pairs are noted.
+
+        The tile's rows are dealt into ``count`` groups. In each column, the least of the groups'
+        best similarities is reached by ``count`` rows at least: what is below is not needed.
+        """
         group = len(tile) // self.count
         if group:
             groups = tile[: group * self.count].reshape(self.count, group, -1)

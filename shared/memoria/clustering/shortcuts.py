@@ -1,4 +1,9 @@
-"""Edges between components of a forest that are shorter than its own path between them."""
+"""Edges between components of a forest that are shorter than its own path between them.
+
+The longest edge on the path between two components bounds what can replace it. A face whose radius
+(the distance of its last known neighbour) is over every bound has no unknown edge that matters; one
+product of the other faces finds the edges below the bounds.
+"""
 
 import numpy as np
 
@@ -7,7 +12,7 @@ from memoria.clustering.edges import Edges, components, edges_between
 from memoria.clustering.neighbours import SLACK
 from memoria.clustering.tiles import visit_tiles
 
-GROUPS = 2048
+GROUPS = 2048  # of components, at most, between which paths are told apart
 
 
 def shortcuts(rows: F32, core: F32, radius: F32, part: Index, tree: Edges) -> list[Edges]:

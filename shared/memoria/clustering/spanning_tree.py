@@ -2,16 +2,20 @@
 
 The distance of two faces is max(core(a), core(b), d(a, b)), where core is the distance to the
 ``min_samples``-th nearest other face (Campello, Moulavi and Sander 2013). Equal ones are told
-apart by d. Four steps, each exact:
+apart by d.
+
+Which edges are in the tree is found in float32, in four steps that are exact:
 
 1. the nearest neighbours of every face, and the shortest forest of that sparse graph;
 2. Borůvka's rounds over its edges. An edge that is in nobody's list is at least as long as both
    its ends' radii (the last entries of their lists), so a component's shortest known edge is
    certain when it is no longer than the shortest radius of its members: join what is certain;
-3. the forest, connected through a few envoys of each part, bounds the longest edge on the true
-   tree's path between any two components left. A face whose radius is over every bound has no
-   unknown edge that matters; one product of the other faces finds the edges below the bounds;
+3. what the lists do not know: edges between components that are shorter than the forest's own path
+   between them (shortcuts.py). A few sample faces of each part connect the forest first;
 4. the shortest forest of all these edges is the tree.
+
+Then the edges are measured again in float64, and Prim's algorithm walks them in the order of
+hdbscan's own code (``single_linkage``).
 """
 
 from heapq import heappop, heappush
@@ -25,7 +29,7 @@ from memoria.clustering.shortcuts import shortcuts
 
 LIST_LENGTH = 16
 MEASURED_AT_ONCE = 4096  # pairs: bounds the memory of float64 copies
-ENVOYS = 8  # of each part of the lists' graph, which has more than LIST_LENGTH faces
+SAMPLES_PER_PART = 8  # of each part of the lists' graph, which has more than LIST_LENGTH faces
 
 
 def single_linkage(rows: F32, lists: NeighbourLists, min_samples: int) -> F64:
@@ -56,7 +60,11 @@ def tied_edges(core: F32, lists: NeighbourLists) -> Edges:
 
 
 def measured_reach(rows: F32, edges: Edges, core: F32, core_index: Index) -> F64:
-    """Mutual reachability in float64: float32 has told which pair's distance it is. (m,)."""
+    """Mutual reachability of edges, in float64. -> (m,), 0..2.
+
+    It is the distance of one of three pairs: the two ends, or an end and the neighbour that gives
+    its core distance. float32 tells which one; its distance is measured again.
+    """
     wide_core = measured(rows, np.arange(len(rows)), core_index)
     reach = np.maximum(wide_core[edges.one], wide_core[edges.other])
     apart = np.flatnonzero(edges.distance > np.maximum(core[edges.one], core[edges.other]))
@@ -116,10 +124,10 @@ def connected(forest: Edges, rows: F32, core: F32) -> Edges:
     by_part = np.argsort(part, kind="stable")
     begin = np.searchsorted(part[by_part], np.arange(part.max() + 1))
     place = np.arange(len(rows)) - begin[part[by_part]]
-    envoys = by_part[place < ENVOYS]
-    lists = nearest_neighbours(rows[envoys], min(LIST_LENGTH, len(envoys) - 1))
-    bridges = spanning_tree(rows[envoys], core[envoys], lists)
-    bridges = bridges._replace(one=envoys[bridges.one], other=envoys[bridges.other])
+    samples = by_part[place < SAMPLES_PER_PART]
+    lists = nearest_neighbours(rows[samples], min(LIST_LENGTH, len(samples) - 1))
+    bridges = spanning_tree(rows[samples], core[samples], lists)
+    bridges = bridges._replace(one=samples[bridges.one], other=samples[bridges.other])
     return shortest_forest(joined(forest, bridges), len(rows))
 
 

@@ -34,7 +34,7 @@ def visit_tiles(rows: F32, visit: Visit, *, step: str) -> None:
     """
     starts = range(0, len(rows), TILE)
     corners = [(start, first) for start in starts for first in starts[start // TILE :]]
-    progress = Progress(step, len(corners))
+    progress = ProgressLog(step, len(corners))
     buffers = threading.local()
 
     def one(number: int) -> None:
@@ -65,7 +65,7 @@ def _on_all_cores(one: Callable[[int], None], count: int) -> None:
             pass
 
 
-class Progress:
+class ProgressLog:
     """Logs one line every few seconds: a pass that is over sooner says nothing."""
 
     def __init__(self, step: str, total: int) -> None:

@@ -12,7 +12,7 @@ from memoria.arrays import F32, Image
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, crop_transforms
 from memoria.faces.photo import aligned_crops
-from memoria.faces.quality import quality
+from memoria.faces.quality import face_quality
 from memoria.faces.recogniser import Recogniser, aligned_crop
 from memoria.faces.search import Search
 from memoria.faces.types import Face
@@ -75,7 +75,7 @@ class Engine:
             raw = self.recogniser.embed(np.stack(crops))
         norms = np.linalg.norm(raw, axis=1)
         embeddings = raw / np.maximum(norms, 1e-12)[:, None]
-        values = quality(found, crops, norms, self.model)
+        values = face_quality(found, crops, norms, self.model)
         extent = np.array(size, np.float32)
         boxes = np.clip(found.boxes.reshape(-1, 2, 2) / extent, 0, 1)
         landmarks = np.clip(found.landmarks / extent, 0, 1)

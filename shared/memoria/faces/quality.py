@@ -16,20 +16,20 @@ from memoria.faces.geometry import Detections, crop_transforms, magnifications
 USUAL_NORMS = {"scrfd2.5g_mobilefacenet": 11.3}
 
 FEATURES = ("score", "small", "turned away", "tilted up or down", "sharpness", "length")
-WEIGHTS: F32 = np.array([1.07, -0.43, 0, -1.38, 0.51, 11.42], np.float32)
+COEFFICIENTS: F32 = np.array([1.07, -0.43, 0, -1.38, 0.51, 11.42], np.float32)
 BIAS = 4.62
 # For models whose usual length nobody has measured: the vector's length says nothing.
-WEIGHTS_WITHOUT_LENGTH: F32 = np.array([40.29, -0.42, 0, -1.14, 0.8, 0], np.float32)
+COEFFICIENTS_WITHOUT_LENGTH: F32 = np.array([40.29, -0.42, 0, -1.14, 0.8, 0], np.float32)
 BIAS_WITHOUT_LENGTH = -32.01
 
 
-def quality(found: Detections, crops: list[Image], norms: F32, model: str) -> F32:
+def face_quality(found: Detections, crops: list[Image], norms: F32, model: str) -> F32:
     """(n,) 0..1 for n faces, their crops and the lengths of their raw vectors."""
     columns = features(found, crops, norms, model)
     if model in USUAL_NORMS:
-        logits = columns @ WEIGHTS + np.float32(BIAS)
+        logits = columns @ COEFFICIENTS + np.float32(BIAS)
     else:
-        logits = columns @ WEIGHTS_WITHOUT_LENGTH + np.float32(BIAS_WITHOUT_LENGTH)
+        logits = columns @ COEFFICIENTS_WITHOUT_LENGTH + np.float32(BIAS_WITHOUT_LENGTH)
     chances: F32 = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
     return chances
 

@@ -17,7 +17,10 @@ _TURNS: dict[int, tuple[int | None, int | None]] = {  # orientation -> quarter t
     7: (cv2.ROTATE_90_CLOCKWISE, 0),
     8: (cv2.ROTATE_90_COUNTERCLOCKWISE, None),
 }
-_FAR_X, _FAR_Y = (2, 3, 6, 7), (3, 4, 7, 8)  # upright axes that begin at a stored far end
+_FAR_X, _FAR_Y = (
+    (2, 3, 6, 7),
+    (3, 4, 7, 8),
+)  # orientations that put the stored photo's last columns (rows) first
 
 
 def upright(stored: Image, orientation: int) -> Image:
@@ -39,9 +42,11 @@ def stored_box(box: Box, orientation: int, width: int, height: int) -> Box:
 
 
 def upright_corner(rest: tuple[int, int], orientation: int) -> tuple[int, int]:
-    """Where a part of the photo, turned upright, has its top left corner: x, y, pixels.
+    """Where a reduced frame begins in the upright photo: x, y, pixels.
 
-    ``rest``: the upright width and height that it lacks, at the far ends of the stored photo.
+    A reduction drops the last columns and rows of the stored photo that do not fill a whole pixel.
+    Turned upright, they may lie at the left or at the top; then the frame begins behind them.
+    ``rest``: how many columns and rows are missing, counted in the upright photo.
     """
     return rest[0] * (orientation in _FAR_X), rest[1] * (orientation in _FAR_Y)
 

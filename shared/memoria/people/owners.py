@@ -1,7 +1,8 @@
-"""Who owns a new group: people whom a user has touched claim it, and several claims divide it.
+"""Which people own a new group, and how several owners share its faces.
 
-A person is *touched* once a user named, hid, merged, assigned or rejected; touched people are
-never absorbed by others. Everybody else goes by shared faces alone (matching.py).
+A person is *touched* once a user named it, hid it, merged somebody into it, assigned a face to it
+or took one away from it. Touched people own the groups where most of their faces are; all other
+people are matched with the groups that are left (matching.py).
 """
 
 from collections import defaultdict
@@ -25,54 +26,58 @@ def shared_faces(groups: Index, people: Index) -> tuple[Index, Index, Index]:
     return pairs[:, 0], pairs[:, 1], counts.astype(np.intp)
 
 
-def homes(groups: Index, prior: Index, people: int) -> Index:
-    """The group that holds most faces of each person. (n,), (n,) -> (people,), -1 for none."""
+def largest_group_of(groups: Index, prior: Index, people: int) -> Index:
+    """The group with most faces of each person. (n,), (n,) -> (people,), -1 for none."""
     group, person, count = shared_faces(groups, prior)
     first = _first(person, np.lexsort((group, -count, person)))
-    home = np.full(people, -1, dtype=np.intp)
-    home[person[first]] = group[first]
-    return home
+    largest = np.full(people, -1, dtype=np.intp)
+    largest[person[first]] = group[first]
+    return largest
 
 
-def claims(groups: Index, prior: Index, roster: Roster, min_faces: int) -> dict[int, list[int]]:
-    """Group -> the people that own it; groups that nobody claims are left out.
+def owners_of_groups(
+    groups: Index, prior: Index, roster: Roster, min_faces: int
+) -> dict[int, list[int]]:
+    """Group -> the people that own it; groups without an owner are left out. (n,), (n,).
 
-    A touched person claims its home. Once a user merged somebody into it, it also claims every
-    group in which it has enough faces, or in which it prevails and nobody else claims: what a user
-    united is not taken apart again. Where nobody with a name and enough faces claims a group, the
-    largest of the other people at home there joins in.
+    A touched person owns the group with most of its faces. A person into whom a user merged
+    others also owns every group in which it has ``min_faces``, and a group without another owner
+    in which it has the majority: what a user merged is not taken apart again.
+
+    In a group that has owners, but none of them with a name and ``min_faces``, the largest of the
+    untouched people becomes an owner as well, if it has more faces there than any of them.
     """
-    home = homes(groups, prior, len(roster.ids))
+    largest = largest_group_of(groups, prior, len(roster.ids))
     group, person, count = shared_faces(groups, prior)
-    at_home = home[person] == group
-    claiming = at_home & roster.touched[person] | roster.united[person] & (count >= min_faces)
-    claiming |= (
-        _prevails(group, person, count) & roster.united[person] & ~np.isin(group, group[claiming])
-    )
+    in_largest = largest[person] == group
+    touched, merge_target = roster.touched[person], roster.merge_target[person]
+    owns = (in_largest & touched) | (merge_target & (count >= min_faces))
+    without_owner = ~np.isin(group, group[owns])
+    owns |= merge_target & without_owner & _has_majority(group, person, count)
     owners: dict[int, list[int]] = defaultdict(list)
-    held: dict[int, list[int]] = defaultdict(list)
-    for i in np.flatnonzero(claiming).tolist():
+    counts: dict[int, list[int]] = defaultdict(list)  # faces in the group, for each of its owners
+    for i in np.flatnonzero(owns).tolist():
         owners[int(group[i])].append(int(person[i]))
-        held[int(group[i])].append(int(count[i]))
-    strangers = np.flatnonzero(at_home & ~roster.touched[person])
-    for i in strangers[np.argsort(-count[strangers], kind="stable")].tolist():
-        claimed, faces = owners.get(int(group[i]), []), held[int(group[i])]
-        absorbs = any(
+        counts[int(group[i])].append(int(count[i]))
+    untouched = np.flatnonzero(in_largest & ~touched)
+    for i in untouched[np.argsort(-count[untouched], kind="stable")].tolist():
+        here, faces = owners.get(int(group[i]), []), counts[int(group[i])]
+        owned_by_name = any(
             roster.named[owner] and number >= min_faces
-            for owner, number in zip(claimed, faces, strict=True)
+            for owner, number in zip(here, faces, strict=True)
         )
-        if claimed and not absorbs and count[i] > max(faces):
-            claimed.append(int(person[i]))
+        if here and not owned_by_name and count[i] > max(faces):
+            here.append(int(person[i]))
             faces.append(int(count[i]))
     return dict(owners)
 
 
-def _prevails(group: Index, person: Index, count: Index) -> NDArray[np.bool_]:
-    """Whether the person holds most of the known faces of the group: half of them at least."""
+def _has_majority(group: Index, person: Index, count: Index) -> NDArray[np.bool_]:
+    """Whether the person has at least half of the faces in the group that are somebody's."""
     known_faces = np.bincount(group, weights=count, minlength=1)
-    prevails = np.zeros(len(group), dtype=bool)
-    prevails[_first(group, np.lexsort((person, -count, group)))] = True
-    found: NDArray[np.bool_] = prevails & (2 * count >= known_faces[group])
+    has_most = np.zeros(len(group), dtype=bool)
+    has_most[_first(group, np.lexsort((person, -count, group)))] = True
+    found: NDArray[np.bool_] = has_most & (2 * count >= known_faces[group])
     return found
 
 

@@ -1,4 +1,4 @@
-"""The faces of an event -> its people: each model's faces grouped apart, united on known people."""
+"""The faces of an event -> its people: each model's faces are grouped apart, then matched."""
 
 import numpy as np
 

@@ -3,16 +3,16 @@
 The rules, in the order in which they win:
 
 1. What a user said of a face binds: pinned faces are that person's, rejected ones never.
-2. People whom a user has touched are never absorbed by others: they claim the groups where most of
-   their faces are, and a group that several claim is divided (owners.py). Their faces leave them
-   for another person's group, never for nobody's.
+2. People whom a user has touched are never absorbed by others: they own the groups where most of
+   their faces are, and a group with several owners is divided (owners.py). A face of theirs may
+   go to another person's group; it does not become nobody's.
 3. Everybody else keeps the group that shares most faces, by an optimal assignment.
 4. Whoever has no faces left (the photos were replaced) may be found again by likeness.
 5. What remains is somebody new, with an id made from the event and the first face, so that the
    same faces give the same ids in every run.
 
 Groups of different models are matched one model at a time: faces shared with the same known
-person unite them, vectors of two models never do.
+person make them one person; vectors of two models are never compared.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ import numpy as np
 from memoria.arrays import F32, Index
 from memoria.people.changes import list_changes
 from memoria.people.matching import match_by_faces, match_by_likeness
-from memoria.people.owners import claims, divide, homes
+from memoria.people.owners import divide, largest_group_of, owners_of_groups
 from memoria.people.roster import Roster, make_roster
 from memoria.people.types import EventFaces, KnownPeople, PeopleResult, PersonGroup
 
@@ -72,13 +72,14 @@ class _Run:
         """Decide the faces of one model."""
         roster, prior, min_faces = self.roster, self.roster.prior[rows], self.min_faces
         parts = np.array(groups, dtype=np.intp)
-        # a pin is about one face: outside its person's home, the rest of its group is not meant
-        home, pinned = homes(parts, prior, len(roster.ids)), roster.pinned[rows]
-        away = np.flatnonzero((pinned >= 0) & (parts >= 0))
-        parts[away[home[pinned[away]] != parts[away]]] = -1
-        owners = claims(parts, prior, roster, min_faces)
-        # whom a user united keeps every face, also in a group of others
-        for row in np.flatnonzero(np.isin(prior, np.flatnonzero(roster.united))):
+        # a user assigned one face, not the group around it: unless it lies in the person's
+        # largest group, it leaves its group
+        largest, pinned = largest_group_of(parts, prior, len(roster.ids)), roster.pinned[rows]
+        assigned = np.flatnonzero((pinned >= 0) & (parts >= 0))
+        parts[assigned[largest[pinned[assigned]] != parts[assigned]]] = -1
+        owners = owners_of_groups(parts, prior, roster, min_faces)
+        # a person into whom others were merged keeps every face, also in a group of others
+        for row in np.flatnonzero(np.isin(prior, np.flatnonzero(roster.merge_target))):
             if prior[row] not in owners.get(int(parts[row]), ()):
                 parts[row] = -1
         groups = parts.copy()
@@ -98,7 +99,7 @@ class _Run:
         self.person[rows] = np.where(roster.pinned[rows] >= 0, roster.pinned[rows], person)
 
     def _match(self, rows: Index, parts: Index, person: Index, model: int) -> None:
-        """Give the parts that nobody claimed to the remaining people, or to new ones; in place."""
+        """Give the parts without an owner to the remaining people, or to new ones; in place."""
         roster, prior = self.roster, self.roster.prior[rows]
         free = np.isin(prior, np.flatnonzero(~roster.touched)) & ~np.isin(prior, person)
         found = match_by_faces(parts, np.where(free, prior, -1), len(roster.ids))

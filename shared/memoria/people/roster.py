@@ -17,7 +17,7 @@ class Roster:
     ids: tuple[UUID, ...]  # (k,) identities, oldest first
     root: Index  # (k,) of each identity; a root is its own
     named: NDArray[np.bool_]  # (k,) of roots
-    united: NDArray[np.bool_]  # (k,) of roots: a user merged somebody into it
+    merge_target: NDArray[np.bool_]  # (k,) of roots: a user merged somebody into it
     touched: NDArray[np.bool_]  # (k,) of roots: a user said anything about it at all
     identity: Index  # (n,) of each face, corrections applied; -1 nobody
     before: Index  # (n,) root of each face as it was loaded; -1 nobody
@@ -51,12 +51,12 @@ def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
     identity = np.where(moves, pinned_identity, loaded)
     denied = np.isin(np.arange(len(faces)) * len(ids) + _root_of(root, identity), rejected)
     identity[denied] = -1
-    named, united, touched = _standing(known, root, position)
+    named, merge_target, touched = _standing(known, root, position)
     return Roster(
         ids=ids,
         root=root,
         named=named,
-        united=united,
+        merge_target=merge_target,
         touched=touched,
         identity=identity,
         before=before,
@@ -116,9 +116,9 @@ def _standing(
     named = np.array([person.name is not None for person in known.people], dtype=bool)
     hidden = np.array([person.hidden for person in known.people], dtype=bool)
     named[root[named]] = True
-    united = np.zeros(len(root), dtype=bool)
-    united[root[root != own]] = True
-    touched = named | hidden | united
+    merge_target = np.zeros(len(root), dtype=bool)
+    merge_target[root[root != own]] = True
+    touched = named | hidden | merge_target
     said = [position[who] for _, who in (*known.pins, *known.rejections) if who in position]
     touched[root[np.array(said, dtype=np.intp)]] = True
-    return named, united, touched
+    return named, merge_target, touched

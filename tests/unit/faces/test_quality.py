@@ -3,7 +3,7 @@ import numpy as np
 
 from memoria.arrays import F32, Image
 from memoria.faces.geometry import CROP_LANDMARKS, Detections
-from memoria.faces.quality import FEATURES, features, quality
+from memoria.faces.quality import FEATURES, face_quality, features
 
 MODEL = "scrfd2.5g_mobilefacenet"
 
@@ -28,7 +28,7 @@ def one(
     found: Detections, image: Image | None = None, norm: float = 11.0, model: str = MODEL
 ) -> float:
     lengths: F32 = np.array([norm], np.float32)
-    return float(quality(found, [crop() if image is None else image], lengths, model)[0])
+    return float(face_quality(found, [crop() if image is None else image], lengths, model)[0])
 
 
 def test_quality_is_a_chance() -> None:
