@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 
 from local.processes.postgres import free_port
-from memoria.packs.external_weights import make_mapped
-from memoria.packs.prelu import make_blocked
+from memoria.packs.external_weights import move_weights_out
+from memoria.packs.prelu import rewrite_prelus
 
 ROOT = Path(__file__).parents[1]
 PLAIN = ROOT / "benchmarks" / "plain_function" / "main.py"
@@ -98,8 +98,8 @@ def as_in_the_image(pack: Path) -> Path:
     copy = pack.parent / "image" / pack.name
     if not copy.exists():
         shutil.copytree(pack, copy)
-        make_blocked(copy)
-        make_mapped(copy)
+        rewrite_prelus(copy)
+        move_weights_out(copy)
     return copy
 
 

@@ -27,13 +27,10 @@ class ClusterPipeline:
 
     def run(self, request: ClusterRequest | Dispatch) -> Json:
         """Group the faces of the event that a request names, once; see JobRunner.run."""
-        if isinstance(request, Dispatch) and request.kind == "callback":
-            return self.runner.deliver_callback(request)
         return self.runner.run(
             "cluster",
-            request.job_id,
-            request.event_id,
-            work=self._work,
+            request,
+            self._work,
             nothing=NOBODY,
             unknown=_answer_only if isinstance(request, ClusterRequest) else None,
         )

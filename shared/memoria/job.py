@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from memoria import log, metrics
 from memoria.callback import Callback
-from memoria.contracts import Dispatch, Json, error_body
+from memoria.contracts import ClusterRequest, Dispatch, Json, ProcessRequest, error_body
 from memoria.errors import MemoriaError, Terminal, Transient
 from memoria.store.jobs import Claim, Failed, JobStore, Kind, Skipped, Stored
 
+Request = ProcessRequest | ClusterRequest | Dispatch
 Work = Callable[[Claim], tuple[Stored | Skipped, Json]]  # -> how storing ended, what to answer
 
 
@@ -27,33 +28,30 @@ class JobRunner:
     def run(
         self,
         kind: Kind,
-        job_id: str,
-        event_id: str,
-        media_id: str | None = None,
-        *,
+        request: Request,
         work: Work,
+        *,
         nothing: Json,
         unknown: Callable[[], Json] | None = None,
     ) -> Json:
-        """Do the job that the ids name, once, and return the full answer.
+        """Do the job that a request names, once, and return the full answer.
 
-        ``nothing``: what a failed answer has in the place of a result.
-        ``unknown``: answers for ids that the database does not know; without it they count as
-        gone. Raises Conflict where the ids belong to something else, Transient where the job was
-        put off until its next try.
+        ``nothing``: what a failed answer has in the place of a result. ``unknown``: answers for
+        ids that the database does not know; without it they count as gone. Raises Conflict where
+        the ids belong to something else, Transient where the job was put off until its next try.
         """
-        ids = {"job_id": job_id, "event_id": event_id}
-        if media_id is not None:
-            ids["media_id"] = media_id
+        if isinstance(request, Dispatch) and request.kind == "callback":
+            return self._deliver_callback(request)
+        ids = _ids(request)
         with log.bound(**ids):
-            claim = self.jobs.claim(kind, job_id, event_id, media_id)
+            claim = self.jobs.claim(kind, **ids)
             if isinstance(claim, Claim):
                 return ids | self._work(claim, work, nothing)
             if claim.unknown and unknown is not None:
                 return ids | unknown() | {"stored": False}
-            return _skipped_job(job_id, claim)
+            return _skipped_job(request.job_id, claim)
 
-    def deliver_callback(self, request: Dispatch) -> Json:
+    def _deliver_callback(self, request: Dispatch) -> Json:
         """Do a job of kind callback. Raises CallbackFailed after recording the next try."""
         delivered = self.callback.deliver(request.job_id, request.event_id)
         if isinstance(delivered, Skipped):
@@ -89,6 +87,12 @@ class JobRunner:
         if isinstance(error, MemoriaError) and not isinstance(error, Transient):
             raise Transient(error.message) from error
         raise error
+
+
+def _ids(request: Request) -> dict[str, str]:
+    """What a request names: job_id, event_id and, where it is about one photo, media_id."""
+    named = request.model_dump(include={"job_id", "event_id", "media_id"}, exclude_none=True)
+    return {name: str(value) for name, value in named.items()}
 
 
 def failed(error: MemoriaError) -> Json:

@@ -29,15 +29,11 @@ class ProcessPipeline:
 
     def run(self, request: ProcessRequest | Dispatch) -> Json:
         """Do the job that a request names, once: the full answer, with faces; see JobRunner.run."""
-        if isinstance(request, Dispatch) and request.kind == "callback":
-            return self.runner.deliver_callback(request)
         url = request.media_url if isinstance(request, ProcessRequest) else None
         return self.runner.run(
             "process",
-            request.job_id,
-            request.event_id,
-            request.media_id,
-            work=lambda claim: self._work(claim, url),
+            request,
+            lambda claim: self._work(claim, url),
             nothing=NO_FACES,
             unknown=None if url is None else lambda: self._answer_only(url),
         )

@@ -1,4 +1,4 @@
-"""Faces into people: vectors to groups, groups to people that stay."""
+"""Vectors to groups: HDBSCAN, exactly, and the product's answer, its groups refined."""
 
 from memoria.clustering.grouping import group_faces
 from memoria.clustering.hdbscan import hdbscan_labels

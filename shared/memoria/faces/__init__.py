@@ -1,4 +1,4 @@
-"""Photos to faces: ``open_engine`` builds the engine, ``find_faces`` uses it."""
+"""Photos to faces: ``open_engine`` makes the engine, ``find_faces_in_photo`` uses it."""
 
 from memoria.faces.engine import Engine, open_engine
 from memoria.faces.photo import find_faces_in_photo

@@ -12,7 +12,7 @@ from pathlib import Path
 _SMALLEST_BYTES = 1024  # what is smaller stays in the graph
 
 
-def make_mapped(folder: Path) -> list[Path]:
+def move_weights_out(folder: Path) -> list[Path]:
     """Move the tensors of every ``.onnx`` of a folder into a ``.bin`` beside it; idempotent.
 
     Returns the files rewritten. Needs the ``onnx`` package.
@@ -40,5 +40,5 @@ def make_mapped(folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    for each in make_mapped(Path(sys.argv[1])):
+    for each in move_weights_out(Path(sys.argv[1])):
         sys.stdout.write(f"{each.name}: weights moved beside it\n")

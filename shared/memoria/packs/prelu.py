@@ -23,7 +23,7 @@ _X86 = {"x86_64", "AMD64"}
 _FEATURE_MAPS = {"Conv", "BatchNormalization"}  # what a PReLU of one slope a channel follows
 
 
-def make_blocked(folder: Path) -> list[Path]:
+def rewrite_prelus(folder: Path) -> list[Path]:
     """Rewrite the PReLUs of every ``.onnx`` of a folder; idempotent. Returns the files rewritten.
 
     Does nothing where the CPU has no blocked layout. Needs the ``onnx`` package, and weights that
@@ -34,7 +34,7 @@ def make_blocked(folder: Path) -> list[Path]:
     written = []
     for path in sorted(folder.glob("*.onnx")) if platform.machine() in _X86 else []:
         model = onnx.load(path)
-        if without_prelu(model):
+        if replace_prelus(model):
             partial = path.with_suffix(".part")
             onnx.save(model, partial)
             partial.chmod(path.stat().st_mode)
@@ -43,7 +43,7 @@ def make_blocked(folder: Path) -> list[Path]:
     return written
 
 
-def without_prelu(model: Any) -> int:
+def replace_prelus(model: Any) -> int:
     """Replace, in place, each PReLU of one slope a channel in an ``onnx.ModelProto``; how many."""
     from onnx import numpy_helper
 
@@ -87,5 +87,5 @@ def _as_convolutions(graph: Any, prelu: Any, slope: "F32") -> list[Any]:
 
 
 if __name__ == "__main__":
-    for each in make_blocked(Path(sys.argv[1])):
+    for each in rewrite_prelus(Path(sys.argv[1])):
         sys.stdout.write(f"{each.name}: PReLUs made convolutions\n")

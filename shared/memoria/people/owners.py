@@ -47,29 +47,22 @@ def owners_of_groups(
     In a group that has owners, but none of them with a name and ``min_faces``, the largest of the
     untouched people becomes an owner as well, if it has more faces there than any of them.
     """
-    largest = largest_group_of(groups, prior, len(roster.ids))
     group, person, count = shared_faces(groups, prior)
-    in_largest = largest[person] == group
+    in_largest = largest_group_of(groups, prior, len(roster.ids))[person] == group
     touched, merge_target = roster.touched[person], roster.merge_target[person]
     owns = (in_largest & touched) | (merge_target & (count >= min_faces))
     without_owner = ~np.isin(group, group[owns])
     owns |= merge_target & without_owner & _has_majority(group, person, count)
-    owners: dict[int, list[int]] = defaultdict(list)
-    counts: dict[int, list[int]] = defaultdict(list)  # faces in the group, for each of its owners
+    owners: dict[int, list[tuple[int, int]]] = defaultdict(list)  # (person, faces) of each group
     for i in np.flatnonzero(owns).tolist():
-        owners[int(group[i])].append(int(person[i]))
-        counts[int(group[i])].append(int(count[i]))
+        owners[int(group[i])].append((int(person[i]), int(count[i])))
     untouched = np.flatnonzero(in_largest & ~touched)
     for i in untouched[np.argsort(-count[untouched], kind="stable")].tolist():
-        here, faces = owners.get(int(group[i]), []), counts[int(group[i])]
-        owned_by_name = any(
-            roster.named[owner] and number >= min_faces
-            for owner, number in zip(here, faces, strict=True)
-        )
-        if here and not owned_by_name and count[i] > max(faces):
-            here.append(int(person[i]))
-            faces.append(int(count[i]))
-    return dict(owners)
+        here = owners.get(int(group[i]), [])
+        owned_by_name = any(roster.named[who] and faces >= min_faces for who, faces in here)
+        if here and not owned_by_name and count[i] > max(faces for _, faces in here):
+            here.append((int(person[i]), int(count[i])))
+    return {number: [who for who, _ in here] for number, here in owners.items()}
 
 
 def _has_majority(group: Index, person: Index, count: Index) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What grouping starts from and ends with: the faces of an event, people known, people found."""
+"""The faces of an event, the people known in it, and the people that a run finds."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""The database, through its SQL functions alone (docs/sql-surface.md), and signed URLs."""

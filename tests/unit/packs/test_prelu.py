@@ -11,9 +11,9 @@ from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
 
 from memoria.packs import prelu
-from memoria.packs.external_weights import make_mapped
+from memoria.packs.external_weights import move_weights_out
 from memoria.packs.normalisation import input_mean_and_std
-from memoria.packs.prelu import make_blocked, without_prelu
+from memoria.packs.prelu import replace_prelus, rewrite_prelus
 from memoria.packs.session import open_session
 
 SMALL_PACK = Path(__file__).parents[4] / "shared" / "models" / "scrfd2.5g_mobilefacenet"
@@ -58,7 +58,7 @@ def test_any_slope_gives_the_same_answer(
     model = network(slopes, (18, 1, 1))
     x = np.random.default_rng(1).normal(size=(2, 3, 5, 4)).astype(np.float32)
     expected = answer(model, path, x)
-    assert without_prelu(model) == 1
+    assert replace_prelus(model) == 1
     onnx.checker.check_model(model)
     np.testing.assert_allclose(answer(model, path, x), expected, rtol=1e-5, atol=1e-5)
 
@@ -67,7 +67,7 @@ def test_any_slope_gives_the_same_answer(
 def test_a_prelu_of_another_kind_stays(channels: int, shape: tuple[int, ...], dense: bool) -> None:
     model = network(np.full(channels, 0.25), shape, dense=dense)
     before = model.SerializeToString()
-    assert without_prelu(model) == 0
+    assert replace_prelus(model) == 0
     assert model.SerializeToString() == before
 
 
@@ -83,7 +83,7 @@ def test_a_real_recogniser_sees_the_same_faces(pack: Path) -> None:
     x = np.random.default_rng(0).uniform(0, 255, (4, 3, 112, 112)).astype(np.float32)
     (expected,) = open_session(pack / RECOGNISER).run(None, {"data": x})
     before = input_mean_and_std(pack / RECOGNISER)
-    assert make_blocked(pack) == [pack / RECOGNISER]
+    assert rewrite_prelus(pack) == [pack / RECOGNISER]
     assert not any(node.op_type == "PRelu" for node in onnx.load(pack / RECOGNISER).graph.node)
     (found,) = open_session(pack / RECOGNISER).run(None, {"data": x})
     cosine = (found * expected).sum(1) / np.linalg.norm(found, axis=1)
@@ -93,14 +93,14 @@ def test_a_real_recogniser_sees_the_same_faces(pack: Path) -> None:
 
 @needs_pack
 def test_doing_it_twice_changes_nothing_also_once_the_weights_lie_beside(pack: Path) -> None:
-    make_blocked(pack)
-    make_mapped(pack)
+    rewrite_prelus(pack)
+    move_weights_out(pack)
     before = {path.name: path.read_bytes() for path in pack.iterdir()}
-    assert make_blocked(pack) == []
+    assert rewrite_prelus(pack) == []
     assert {path.name: path.read_bytes() for path in pack.iterdir()} == before
 
 
 @needs_pack
 def test_other_processors_keep_their_prelu(pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prelu.platform, "machine", lambda: "aarch64")
-    assert make_blocked(pack) == []
+    assert rewrite_prelus(pack) == []
