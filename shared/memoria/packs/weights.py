@@ -23,10 +23,10 @@ ACCEPTED = "ACCEPT_INSIGHTFACE_LICENSE"
 if TYPE_CHECKING:
     import zipfile
 
-    from memoria.packs.sources import Progress
+    from memoria.packs.sources import ReportBytes
 
 
-def find_or_fetch(name: str, dest: Path, *, progress: "Progress | None" = None) -> Path:
+def find_or_fetch(name: str, dest: Path, *, progress: "ReportBytes | None" = None) -> Path:
     """The folder ``dest`` with the pack's two networks, fetched from its sources if missing.
 
     What is there is checked too, and fetched again when its bytes are not the known ones. Raises
@@ -56,7 +56,7 @@ def fetch_from_bucket(source: str, name: str, dest: Path) -> Path:
     return dest
 
 
-def _fetch(pack: Pack, dest: Path, progress: "Progress | None") -> None:
+def _fetch(pack: Pack, dest: Path, progress: "ReportBytes | None") -> None:
     """From the first source that has both files as they must be."""
     problems: list[str] = []
     for source in pack.sources:
@@ -70,7 +70,7 @@ def _fetch(pack: Pack, dest: Path, progress: "Progress | None") -> None:
 
 
 def _fetch_from(
-    source: tuple[str, ...], pack: Pack, dest: Path, progress: "Progress | None"
+    source: tuple[str, ...], pack: Pack, dest: Path, progress: "ReportBytes | None"
 ) -> None:
     # not for those who only open what is there: a tenth of a second, all in all
     from memoria.packs.sources import archive, downloaded

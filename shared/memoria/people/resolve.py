@@ -20,7 +20,8 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from memoria.arrays import F32, Index
+from memoria.arrays import Index
+from memoria.people.centre import best_face, centroid
 from memoria.people.changes import list_changes
 from memoria.people.matching import match_by_faces, match_by_likeness
 from memoria.people.owners import divide, largest_group_of, owners_of_groups
@@ -70,33 +71,52 @@ class _Run:
 
     def place(self, rows: Index, groups: Index, model: int) -> None:
         """Decide the faces of one model."""
-        roster, prior, min_faces = self.roster, self.roster.prior[rows], self.min_faces
         parts = np.array(groups, dtype=np.intp)
-        # a user assigned one face, not the group around it: unless it lies in the person's
-        # largest group, it leaves its group
-        largest, pinned = largest_group_of(parts, prior, len(roster.ids)), roster.pinned[rows]
+        self._take_out_assigned(rows, parts)
+        owners = owners_of_groups(parts, self.roster.prior[rows], self.roster, self.min_faces)
+        self._take_out_merged(rows, parts, owners)
+        person = self._divide(rows, parts, owners)
+        self._match(rows, parts, person, model)
+        self.person[rows] = np.where(
+            self.roster.pinned[rows] >= 0, self.roster.pinned[rows], person
+        )
+
+    def _take_out_assigned(self, rows: Index, parts: Index) -> None:
+        """A user assigned one face, not the group around it: the face leaves it; in place.
+
+        It stays where the group is the largest one of the person that it was assigned to.
+        """
+        pinned = self.roster.pinned[rows]
+        largest = largest_group_of(parts, self.roster.prior[rows], len(self.roster.ids))
         assigned = np.flatnonzero((pinned >= 0) & (parts >= 0))
         parts[assigned[largest[pinned[assigned]] != parts[assigned]]] = -1
-        owners = owners_of_groups(parts, prior, roster, min_faces)
-        # a person into whom others were merged keeps every face, also in a group of others
-        for row in np.flatnonzero(np.isin(prior, np.flatnonzero(roster.merge_target))):
+
+    def _take_out_merged(self, rows: Index, parts: Index, owners: dict[int, list[int]]) -> None:
+        """A person into whom others were merged keeps its faces in groups of others; in place."""
+        prior = self.roster.prior[rows]
+        for row in np.flatnonzero(np.isin(prior, np.flatnonzero(self.roster.merge_target))):
             if prior[row] not in owners.get(int(parts[row]), ()):
                 parts[row] = -1
-        groups = parts.copy()
+
+    def _divide(self, rows: Index, parts: Index, owners: dict[int, list[int]]) -> Index:
+        """The faces of owned groups to their owners; the groups vanish from ``parts``. -> (m,).
+
+        Enough faces of one group that may be none of its owners become a part of their own: a user
+        said so of each.
+        """
+        roster, groups = self.roster, parts.copy()
         person = np.full(len(rows), -1, dtype=np.intp)
         spare = int(parts.max(initial=-1)) + 1
         for group, people in owners.items():
             inside = np.flatnonzero(groups == group)
-            allowed = np.stack([roster.may_be(rows[inside], p) for p in people], axis=1)
-            vectors = self.faces.vectors[rows[inside]]
-            person[inside] = divide(vectors, prior[inside], people, allowed, min_faces)
+            allowed = np.stack([roster.may_be(rows[inside], who) for who in people], axis=1)
+            vectors, prior = self.faces.vectors[rows[inside]], roster.prior[rows[inside]]
+            person[inside] = divide(vectors, prior, people, allowed, self.min_faces)
             outcasts = inside[person[inside] < 0]
             parts[inside] = -1
-            # enough faces that a user took out of one group are a person of their own
-            parts[outcasts] = spare if len(outcasts) >= min_faces else -1
+            parts[outcasts] = spare if len(outcasts) >= self.min_faces else -1
             spare += 1
-        self._match(rows, parts, person, model)
-        self.person[rows] = np.where(roster.pinned[rows] >= 0, roster.pinned[rows], person)
+        return person
 
     def _match(self, rows: Index, parts: Index, person: Index, model: int) -> None:
         """Give the parts without an owner to the remaining people, or to new ones; in place."""
@@ -181,18 +201,3 @@ class _Run:
             model=self.faces.models[model],
             centroid=middle,
         )
-
-
-def centroid(vectors: F32) -> F32:
-    """The mean direction. (n, d) unit rows -> (d,) unit."""
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    length = float(np.linalg.norm(mean))
-    middle: F32 = (mean / length if length > 0 else vectors[0]).astype(np.float32)
-    return middle
-
-
-def best_face(faces: EventFaces, rows: Index, middle: F32) -> int:
-    """The best quality among the half of the faces nearest to the centre: an index into rows."""
-    nearness = faces.vectors[rows] @ middle
-    near = np.flatnonzero(nearness >= np.median(nearness))
-    return int(near[np.argmax(faces.quality[rows[near]])])
