@@ -1,5 +1,8 @@
-"""The real database, and real weights that anybody may have, for every test that asks for them."""
+"""What every test shares: a real database, real weights, and how the run says what it skipped."""
 
+import os
+import signal
+from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -11,6 +14,28 @@ from local.processes.postgres import Postgres
 from local.supabase.migrations import apply_migrations
 
 _NUMBERS = count()
+
+
+def pytest_configure() -> None:
+    """A run in the background inherits an ignored SIGINT; the children that tests stop must not."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With MEMORIA_NO_SKIPS a skipped test fails the run, as in CI."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("MEMORIA_NO_SKIPS") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line that counts and names what was skipped."""
+    reports = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(str(report.longrepr[2]).removeprefix("Skipped: ") for report in reports)
+    if reasons:
+        told = "; ".join(f"{number} × {reason}" for reason, number in reasons.most_common())
+        terminalreporter.write_line(f"not run: {len(reports)} tests ({told})", yellow=True)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,9 @@ from benchmarks.find_faces import PACK, Meter, Table, cost, faceless, labels, po
 from memoria.faces import open_engine
 from memoria.packs.folder import locate
 from memoria.packs.session import open_session
+from tests.data import PHOTOS, PORTRAITS, SMALL_PACK, needs
 
-pytestmark = pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
+pytestmark = needs(SMALL_PACK, PORTRAITS, PHOTOS)
 
 
 def test_a_small_sample_reaches_every_figure(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.data import any_pack
+
 ROOT = Path(__file__).parents[2]
-PACK = ROOT.parent / "shared/models/scrfd2.5g_mobilefacenet"
 CEILING = 3 << 30  # of address space, of which a process of 2 GiB maps a good part without using it
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces RLIMIT_AS")
 def test_every_bad_file_ends_in_a_result_or_a_terminal_error() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.corpus.serve", str(PACK), str(CEILING)],
+        [sys.executable, "-m", "tests.corpus.serve", str(any_pack()), str(CEILING)],
         cwd=ROOT,
         env=os.environ | {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}"},
         capture_output=True,

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,9 +11,9 @@ import pytest
 
 from local.processes.postgres import Postgres
 from local.supabase.migrations import MIGRATIONS, apply_migrations
+from tests.npm import installed
 
 REPOSITORY = Path(__file__).parents[2]
-_NPM = REPOSITORY / ".cache" / "npm"
 _CLI = "supabase@3.1.0"
 
 pytestmark = pytest.mark.npm
@@ -25,16 +24,7 @@ Supabase = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def supabase() -> Supabase:
     """Runs the CLI in the repository; installed once into the ignored ``.cache``."""
-    program = _NPM / "node_modules" / ".bin" / "supabase"
-    if not program.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("npm is missing: the Supabase CLI is not run")
-        _NPM.mkdir(parents=True, exist_ok=True)
-        install = [npm, "install", "--prefix", str(_NPM), "--no-fund", "--no-audit", _CLI]
-        done = subprocess.run(install, capture_output=True, text=True, check=False)
-        if not program.exists():
-            pytest.skip(f"npm could not install {_CLI}: {done.stderr.strip()[-200:]}")
+    program = installed(_CLI)
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

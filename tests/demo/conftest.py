@@ -1,29 +1,22 @@
-"""What the demo's tests share: the pack and the event that lie beside the checkout."""
+"""What the demo's tests share: a pack and an event of real photos."""
 
 from pathlib import Path
 
 import pytest
 
-SHARED = Path(__file__).parents[3] / "shared"
-
-
-def beside(path: str) -> Path:
-    found = SHARED / path
-    if not found.exists():
-        pytest.skip(f"needs ../shared/{path} beside the checkout")
-    return found
+from tests.data import PORTRAITS, SITCOM, SMALL_PACK, there
 
 
 @pytest.fixture(scope="session")
 def pack() -> Path:
-    return beside("models/scrfd2.5g_mobilefacenet")
+    return there(SMALL_PACK)
 
 
 @pytest.fixture(scope="session")
 def sitcom() -> Path:
-    return beside("events/sitcom")
+    return there(SITCOM)
 
 
 @pytest.fixture(scope="session")
 def portraits() -> Path:
-    return beside("events/portraits")
+    return there(PORTRAITS)

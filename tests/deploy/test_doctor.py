@@ -9,17 +9,15 @@ import pytest
 from local.processes.stack import Stack, StackOptions
 from memoria.cli import doctor
 from memoria.cli.diagnosis import Finding, diagnose
-from tests.deploy.project import ROOT
-
-PACK = ROOT.parent / "shared" / "models" / "scrfd2.5g_mobilefacenet"
+from tests.data import any_pack
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    if not PACK.is_dir():
-        pytest.skip(f"{PACK.name}/ is not beside the repository")
     options = StackOptions(
-        environ={"MODEL_DIR": str(PACK)}, settings={"quiet_period_seconds": 1}, sweep_seconds=1
+        environ={"MODEL_DIR": str(any_pack())},
+        settings={"quiet_period_seconds": 1},
+        sweep_seconds=1,
     )
     with Stack(options) as running:
         yield running

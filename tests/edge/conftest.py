@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.edge.deno import REPOSITORY, EdgeFunction, run_edge_function
+from tests.edge.deno import EdgeFunction, run_edge_function
+from tests.npm import installed
 
-_NPM = REPOSITORY / ".cache" / "npm"
 _DENO = "deno@2.9"
 
 SECRET = "whsec_bWVtb3JpYSBtZW1vcmlhIG1lbW9yaWEgbWVtb3JpYQ=="
@@ -25,18 +23,7 @@ PREVIOUS_SECRET = "a plain secret, as it was before"
 @pytest.fixture(scope="session")
 def deno() -> Path:
     """The real Deno, from npm, installed once into the ignored ``.cache``."""
-    program = _NPM / "node_modules" / ".bin" / "deno"
-    if program.exists():
-        return program
-    npm = shutil.which("npm")
-    if npm is None:
-        pytest.skip("npm is missing: the Edge Function is not run")
-    _NPM.mkdir(parents=True, exist_ok=True)
-    install = [npm, "install", "--prefix", str(_NPM), "--no-fund", "--no-audit", _DENO]
-    done = subprocess.run(install, capture_output=True, text=True, check=False)
-    if not program.exists():
-        pytest.skip(f"npm could not install {_DENO}: {done.stderr.strip()[-200:]}")
-    return program
+    return installed(_DENO)
 
 
 @dataclass

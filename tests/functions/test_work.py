@@ -4,7 +4,6 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,12 +12,9 @@ import pytest
 
 from local.processes.stack import Stack, StackOptions
 from memoria.auth import sign
+from tests.data import any_pack, photo_of_six
 
-SHARED = Path(__file__).parents[3] / "shared"
-PACK = SHARED / "models" / "scrfd2.5g_mobilefacenet"
-GROUP = SHARED / "photos"
 BUCKET = "photos"
-pytestmark = pytest.mark.skipif(not PACK.exists(), reason="needs the small test pack")
 Json = dict[str, Any]
 
 
@@ -27,7 +23,7 @@ def stack() -> Iterator[Stack]:
     """Everything but pg_net and cron: here the tests do the nudging."""
     options = StackOptions(
         environ={
-            "MODEL_DIR": str(PACK),
+            "MODEL_DIR": str(any_pack()),
             "MAX_MEDIA_BYTES": "20000000",
             "FETCH_TIMEOUT_SECONDS": "5",
         },
@@ -45,8 +41,8 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def photo() -> bytes:
-    """A selfie with six faces."""
-    return next(GROUP.glob("selfie*")).read_bytes()
+    """Six faces."""
+    return photo_of_six()
 
 
 class Event:

@@ -13,14 +13,12 @@ import pytest
 from local.demo.event import event_status, find_photos, read_event, upload_event
 from local.processes.postgres import free_port
 from local.processes.stack import Stack, StackOptions
+from tests.data import SITCOM, SMALL_PACK, there
 from tests.security.media_host import raw, serving
-from tests.system.containers import ROOT, Container, build, make_base, megabytes, missing
+from tests.system.containers import Container, build, make_base, megabytes, missing
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
-SHARED = ROOT.parent / "shared"
-PACK = SHARED / "models" / "scrfd2.5g_mobilefacenet"
-EVENT = SHARED / "events" / "sitcom"
 SECRET = "a-secret-between-friends"
 ENVIRON = {
     "SUPABASE_URL": "http://127.0.0.1:9",
@@ -44,9 +42,7 @@ def images() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def pack() -> dict[Path, str]:
     """A small pack, mounted where the image keeps its own."""
-    if not PACK.is_dir():
-        pytest.skip(f"{PACK.name}/ is not beside the repository")
-    return {PACK: "/models/buffalo_l"}
+    return {there(SMALL_PACK): "/models/buffalo_l"}
 
 
 @pytest.fixture
@@ -133,7 +129,7 @@ def test_an_event_goes_through_both_containers(
         settings={"quiet_period_seconds": 1},
         sweep_seconds=1,
     )
-    photos = find_photos(EVENT)
+    photos = find_photos(there(SITCOM))
     with Stack(options) as stack:
         environ = {
             "SUPABASE_URL": stack.supabase_url,
@@ -165,7 +161,7 @@ def test_an_event_goes_through_both_containers(
 def test_sigterm_lets_the_request_finish_and_ends_within_ten_seconds(
     images: dict[str, str], pack: dict[Path, str]
 ) -> None:
-    photo = next(iter(find_photos(EVENT).values())).read_bytes()
+    photo = next(iter(find_photos(there(SITCOM)).values())).read_bytes()
     pieces = [photo[at : at + len(photo) // 6] for at in range(0, len(photo), len(photo) // 6)]
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(photo)}\r\n\r\n".encode()
     with serving() as supabase:

@@ -3,13 +3,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from memoria.config import Settings
-
-SHARED = Path(__file__).parents[4] / "shared"
-PACK = SHARED / "models/scrfd2.5g_mobilefacenet"
-PORTRAITS = SHARED / "events/portraits"
+from tests.data import PORTRAITS, SMALL_PACK, needs
 
 
 def calibrate(labels: Path, photos: Path = PORTRAITS) -> subprocess.CompletedProcess[str]:
@@ -20,7 +15,7 @@ def calibrate(labels: Path, photos: Path = PORTRAITS) -> subprocess.CompletedPro
         "calibrate",
         str(photos),
     ]
-    command += ["--labels", str(labels), "--model-dir", str(PACK)]
+    command += ["--labels", str(labels), "--model-dir", str(SMALL_PACK)]
     return subprocess.run(
         command,
         capture_output=True,
@@ -31,7 +26,7 @@ def calibrate(labels: Path, photos: Path = PORTRAITS) -> subprocess.CompletedPro
     )
 
 
-@pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
+@needs(SMALL_PACK, PORTRAITS)
 def test_thresholds_are_measured_on_a_handful_of_portraits(tmp_path: Path) -> None:
     everyone = json.loads((PORTRAITS / "labels.json").read_text())["photos"]
     several = {who for who in everyone.values() if list(everyone.values()).count(who) > 2}
@@ -47,10 +42,10 @@ def test_thresholds_are_measured_on_a_handful_of_portraits(tmp_path: Path) -> No
     enough = {"SUPABASE_URL": "http://127.0.0.1:1", "SUPABASE_SERVICE_ROLE_KEY": "key"}
     enough |= {"CALLBACK_URL": "off", "WEBHOOK_SECRET": "s"}
     settings = Settings.from_env(enough | {name: value})
-    assert settings.similarity_thresholds == {PACK.name: (measured["sure"], measured["link"])}
+    assert settings.similarity_thresholds == {SMALL_PACK.name: (measured["sure"], measured["link"])}
 
 
-@pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
+@needs(SMALL_PACK)
 def test_labels_of_photos_that_are_not_there_are_one_plain_sentence(tmp_path: Path) -> None:
     labels = tmp_path / "labels.json"
     labels.write_text(json.dumps({"gone.jpg": "Ann"}))

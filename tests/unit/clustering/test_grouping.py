@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -8,15 +6,12 @@ from memoria.clustering.refinement import Faces, refined
 from memoria.clustering.rows import unit_rows
 from memoria.clustering.same_photo import Photos
 from memoria.clustering.thresholds import Thresholds
-
-REAL = Path(__file__).parents[4] / "shared" / "embeddings" / "lfw_dev.npz"
+from tests.data import LFW, there
 
 
 @pytest.fixture(scope="module")
 def faces():
-    if not REAL.exists():
-        pytest.skip("needs shared/embeddings/lfw_dev.npz beside the repository")
-    stored = np.load(REAL)
+    stored = np.load(there(LFW))
     return unit_rows(stored["embedding"]), stored["person"]
 
 

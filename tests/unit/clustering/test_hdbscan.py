@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import hdbscan.hdbscan_ as package
 import numpy as np
 import pytest
@@ -13,8 +11,8 @@ from memoria.clustering import hdbscan_labels
 from memoria.clustering.hdbscan import neighbour_lists
 from memoria.clustering.rows import canonical_order, unit_rows
 from memoria.clustering.spanning_tree import single_linkage
+from tests.data import LFW, there
 
-REAL = Path(__file__).parents[4] / "shared" / "embeddings" / "lfw_dev.npz"
 CHOICES = [(3, 2, 0.4), (2, 1, 0.0), (5, 5, 0.3), (3, 3, 0.0), (2, 2, 0.5), (10, 20, 0.2)]
 
 
@@ -42,9 +40,7 @@ def reference_labels(rows, min_cluster_size, min_samples, epsilon):
 
 @pytest.fixture(scope="module")
 def real_faces():
-    if not REAL.exists():
-        pytest.skip("needs shared/embeddings/lfw_dev.npz beside the repository")
-    return unit_rows(np.load(REAL)["embedding"])
+    return unit_rows(np.load(there(LFW))["embedding"])
 
 
 @pytest.mark.parametrize("faces", [30, 100, 300, 1000, 1500])

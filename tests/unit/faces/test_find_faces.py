@@ -3,7 +3,6 @@
 import io
 import json
 import threading
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,20 +12,19 @@ from PIL import Image
 from memoria import metrics
 from memoria.faces import Engine, find_faces_in_photo, open_engine
 from memoria.media import decode_image
+from tests.data import DATA, PHOTOS, SITCOM, SMALL_PACK, needs
 from tests.exif import STORED
 
-SHARED = Path(__file__).parents[4] / "shared"
-PACK = SHARED / "models/scrfd2.5g_mobilefacenet"
-pytestmark = pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
+pytestmark = needs(SMALL_PACK, SITCOM, PHOTOS)
 
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return open_engine(PACK, threads=2)
+    return open_engine(SMALL_PACK, threads=2)
 
 
 def photo(name: str) -> bytes:
-    return (SHARED / name).read_bytes()
+    return (DATA / name).read_bytes()
 
 
 def test_every_labelled_face_of_the_event_is_found_and_no_other(engine: Engine) -> None:
@@ -128,7 +126,7 @@ def test_small_faces_of_a_turned_photo_are_cropped_from_the_full_one(
 
 
 def test_the_cap_keeps_the_best(engine: Engine) -> None:
-    few = open_engine(PACK, max_faces=3, threads=2)
+    few = open_engine(SMALL_PACK, max_faces=3, threads=2)
     image = decode_image(photo("photos/selfie_6_faces.jpg"))
     assert [f.score for f in few.find_faces(image)] == [f.score for f in engine.find_faces(image)][
         :3

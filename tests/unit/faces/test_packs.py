@@ -13,23 +13,22 @@ from memoria.faces.recogniser import GPU_BATCH, Recogniser
 from memoria.media import decode_image
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.session import open_session
+from tests.data import PHOTOS, SMALL_PACK, needs
 
-SHARED = Path(__file__).parents[4] / "shared"
-PACK = SHARED / "models/scrfd2.5g_mobilefacenet"
 DETECTOR, RECOGNISER = "det_2.5g.onnx", "rec_mobilefacenet.onnx"
-pytestmark = pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
+pytestmark = needs(SMALL_PACK, PHOTOS)
 
 
 @pytest.fixture
 def pack(tmp_path: Path) -> Path:
-    for path in PACK.glob("*.onnx"):
+    for path in SMALL_PACK.glob("*.onnx"):
         shutil.copyfile(path, tmp_path / path.name)
     return tmp_path
 
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return open_engine(PACK, threads=2)
+    return open_engine(SMALL_PACK, threads=2)
 
 
 def fix_input(path: Path, *shape: int) -> None:
@@ -56,7 +55,7 @@ def normalise_outside(path: Path) -> None:
 
 
 def selfie(engine: Engine) -> list[Face]:
-    return engine.find_faces(decode_image((SHARED / "photos/selfie_6_faces.jpg").read_bytes()))
+    return engine.find_faces(decode_image((PHOTOS / "selfie_6_faces.jpg").read_bytes()))
 
 
 def cosines(some: list[Face], others: list[Face]) -> list[float]:
@@ -88,7 +87,7 @@ def test_a_detector_of_one_canvas_only_finds_the_same_people(
 
 def test_a_crowd_fits_a_fixed_canvas_too(pack: Path) -> None:
     fix_input(pack / DETECTOR, 1, 3, 640, 640)
-    solvay = decode_image((SHARED / "photos/solvay_1927_29_faces.png").read_bytes())
+    solvay = decode_image((PHOTOS / "solvay_1927_29_faces.png").read_bytes())
     assert len(open_engine(pack, threads=2).find_faces(solvay)) == 29
 
 

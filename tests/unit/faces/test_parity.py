@@ -11,12 +11,11 @@ from memoria.faces import Engine, open_engine
 from memoria.faces.geometry import crop_transforms, suppressed
 from memoria.media import decode_image
 from memoria.packs.normalisation import input_mean_and_std
+from tests.data import DATA, SITCOM, SMALL_PACK, needs
 
-SHARED = Path(__file__).parents[4] / "shared"
-PACK = SHARED / "models/scrfd2.5g_mobilefacenet"
 PHOTOS = ["photos/selfie_6_faces.jpg", "events/sitcom/IMG_0034.jpg", "events/sitcom/IMG_0018.jpg"]
 
-pytestmark = pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
+pytestmark = needs(SMALL_PACK, SITCOM)
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -27,12 +26,12 @@ with warnings.catch_warnings():
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
-    return open_engine(PACK, threads=2)
+    return open_engine(SMALL_PACK, threads=2)
 
 
 def canvas(name: str) -> np.ndarray:
     """A photo as insightface puts it on a 640 × 640 canvas."""
-    image = decode_image((SHARED / name).read_bytes())
+    image = decode_image((DATA / name).read_bytes())
     scale = 640 / max(image.shape[:2])
     small = cv2.resize(image, (int(image.shape[1] * scale), int(image.shape[0] * scale)))
     result = np.zeros((640, 640, 3), np.uint8)
@@ -42,7 +41,7 @@ def canvas(name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_boxes_and_landmarks_are_insightfaces(engine: Engine, name: str) -> None:
-    theirs = SCRFD(str(PACK / "det_2.5g.onnx"), static_shape_sessions=False)
+    theirs = SCRFD(str(SMALL_PACK / "det_2.5g.onnx"), static_shape_sessions=False)
     theirs.prepare(-1, input_size=(640, 640), det_thresh=0.5)
     image = canvas(name)
     boxes, landmarks = theirs.detect(np.ascontiguousarray(image[:, :, ::-1]))
@@ -67,7 +66,7 @@ def test_embeddings_are_insightfaces(engine: Engine) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         crops = [norm_crop(image, points) for points in landmarks]
-    theirs = ArcFaceONNX(str(PACK / "rec_mobilefacenet.onnx")).get_feat(
+    theirs = ArcFaceONNX(str(SMALL_PACK / "rec_mobilefacenet.onnx")).get_feat(
         [np.ascontiguousarray(crop[:, :, ::-1]) for crop in crops]
     )
     ours = engine.recogniser.embed(np.stack(crops))

@@ -1,5 +1,4 @@
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,9 +13,8 @@ from memoria.faces.geometry import NOTHING, Detections, joined
 from memoria.faces.second_look import doubtful_from, doubtful_to, reconsidered
 from memoria.packs.catalogue import SCRFD_SCALE, YUNET_SCALE
 from memoria.packs.pack import DetectionScale
+from tests.data import PORTRAITS, SMALL_PACK, needs
 
-SHARED = Path(__file__).parents[4] / "shared"
-PACK = SHARED / "models/scrfd2.5g_mobilefacenet"
 IMAGE = np.full((400, 600, 3), 90, np.uint8)
 MIDDLE = 80.0  # of a second look's canvas
 
@@ -117,12 +115,12 @@ def test_the_doubtful_are_around_the_threshold(threshold: float, scale: Detectio
     assert doubtful_to(scale.face, scale) == pytest.approx(scale.settled)
 
 
-@pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
+@needs(SMALL_PACK, PORTRAITS)
 @pytest.mark.parametrize("name", ["IMG_0003.jpg", "IMG_0121.jpg", "IMG_0315.jpg", "IMG_0641.jpg"])
 def test_faces_at_the_threshold_are_the_same_in_every_copy_of_a_photo(name: str) -> None:
     """Each of these photos gained or lost a face somewhere on one look."""
-    engine = open_engine(PACK, threads=2)
-    data = (SHARED / "events/portraits" / name).read_bytes()
+    engine = open_engine(SMALL_PACK, threads=2)
+    data = (PORTRAITS / name).read_bytes()
     faces = find_faces_in_photo(engine, data)[0]
     for kind, copy in variants(data):
         if kind in ("× 2", "HEIC", "WebP", "CMYK", "grey"):

@@ -2,21 +2,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.data import any_pack
 
 LIBRARY = Path(__file__).parents[3] / "shared"
-PACK = LIBRARY.parents[1] / "shared/models/scrfd2.5g_mobilefacenet"
 FOR_LATER = ("PIL", "pillow_heif", "prometheus_client", "urllib.request", "zipfile", "onnx")
 
 
-@pytest.mark.skipif(not PACK.is_dir(), reason="the small model pack is not here")
 def test_opening_an_engine_imports_nothing_that_only_photos_need() -> None:
     script = (
         "import sys; from memoria.faces import open_engine; open_engine(sys.argv[1]);"
         f"print([name for name in {FOR_LATER} if name in sys.modules])"
     )
     told = subprocess.run(
-        [sys.executable, "-c", script, str(PACK)],
+        [sys.executable, "-c", script, str(any_pack())],
         capture_output=True,
         text=True,
         check=True,

@@ -7,11 +7,11 @@ import pytest
 from memoria.packs.external_weights import move_weights_out
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.session import open_session
+from tests.data import SMALL_PACK, needs
 
-SMALL_PACK = Path(__file__).parents[4] / "shared" / "models" / "scrfd2.5g_mobilefacenet"
 RECOGNISER = "rec_mobilefacenet.onnx"
 
-pytestmark = pytest.mark.skipif(not SMALL_PACK.exists(), reason="the small pack is not here")
+pytestmark = needs(SMALL_PACK)
 
 
 @pytest.fixture

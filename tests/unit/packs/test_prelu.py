@@ -15,10 +15,10 @@ from memoria.packs.external_weights import move_weights_out
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.prelu import replace_prelus, rewrite_prelus
 from memoria.packs.session import open_session
+from tests.data import SMALL_PACK, needs
 
-SMALL_PACK = Path(__file__).parents[4] / "shared" / "models" / "scrfd2.5g_mobilefacenet"
 RECOGNISER = "rec_mobilefacenet.onnx"
-needs_pack = pytest.mark.skipif(not SMALL_PACK.exists(), reason="the small pack is not here")
+needs_pack = needs(SMALL_PACK)
 
 
 def network(slopes: np.ndarray, shape: tuple[int, ...], *, dense: bool = False) -> Any:
