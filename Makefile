@@ -6,7 +6,12 @@ export PYTHONPATH := shared:.
 PHOTOS ?=
 OUT    ?= out
 
-.PHONY: demo serve test lint types fmt chaos pacing bench bench-cluster bench-grouping bench-faces lock clean
+.DEFAULT_GOAL := help
+.PHONY: help demo serve check test soak lint types fmt chaos pacing bench bench-cluster bench-grouping \
+        bench-faces lock clean
+
+help:                       ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
 demo: .venv/demo            ## find the people in PHOTOS (or in a sample event), write OUT/index.html
 	@$(BIN)/python -m local.demo $(if $(PHOTOS),--photos "$(PHOTOS)") --out "$(OUT)"
@@ -14,13 +19,20 @@ demo: .venv/demo            ## find the people in PHOTOS (or in a sample event),
 serve: .venv/demo           ## the whole system on this machine, until Ctrl-C
 	@$(BIN)/python -m local.serve
 
-test: .venv/test lint types ## every test
+check: .venv/test lint types ## before a commit: lint, types and the fast tests, under a minute
+	$(BIN)/python -m pytest -q -m "not slow" tests/unit
+
+test: .venv/test lint types ## everything that a change must pass
 	$(BIN)/python -m pytest
+
+soak: .venv/bench chaos pacing ## the long ones: faults, pacing, simulated lives, every figure of finding faces
+	LIFE_EXAMPLES=120 $(BIN)/python -m pytest -s tests/database/test_life.py
+	$(BIN)/python -m benchmarks.find_faces
 
 lint: .venv/test            ## ruff, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/shellcheck -x deploy.sh .ci/run
+	$(BIN)/shellcheck -x deploy.sh .ci/run local/environment.sh
 
 types: .venv/test           ## mypy --strict
 	$(BIN)/mypy
@@ -52,12 +64,7 @@ bench-faces: .venv/bench    ## recall, invariance and cost of finding faces
 .venv/test: tests/requirements.txt
 .venv/bench: benchmarks/requirements.txt
 .venv/demo .venv/test .venv/bench:
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@echo "installing what $(@F) needs into .venv"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	@$(BIN)/python -m local.demo.weights
-	@touch $@
+	@PYTHON="$(PYTHON)" local/environment.sh $(@F) $<
 
 # insightface asks for opencv-python beside opencv-python-headless; they overwrite each other.
 lock:                       ## pin what the requirements.in ask for (needs uv)
@@ -69,5 +76,5 @@ lock:                       ## pin what the requirements.in ask for (needs uv)
 	  --python-version 3.11 --overrides functions/process/overrides-gpu.txt \
 	  functions/process/requirements-gpu.in -o functions/process/requirements-gpu.txt
 
-clean:
+clean:                      ## remove .venv, caches and the demo's answer
 	rm -rf .venv .cache out

@@ -23,6 +23,7 @@ LFW = DATA / "embeddings" / "lfw_dev.npz"
 PORTRAITS = DATA / "events" / "portraits"
 SITCOM = DATA / "events" / "sitcom"
 PHOTOS = DATA / "photos"
+CASES = DATA / "photo-cases"
 
 
 def _lacking(paths: tuple[Path, ...]) -> str:

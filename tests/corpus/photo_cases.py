@@ -7,7 +7,6 @@ where one is wrong. A folder of cases holds the files and an ``index.json``: a l
 """
 
 import json
-import os
 import sys
 import time
 import warnings
@@ -19,11 +18,8 @@ from typing import Any
 from memoria.errors import Terminal
 from memoria.faces import find_faces_in_photo, open_engine
 from memoria.faces.types import FaceEngine
+from tests.data import CASES, SMALL_PACK
 
-ROOT = Path(__file__).parents[2]
-TEST_DATA = Path(os.environ.get("MEMORIA_TEST_DATA", ROOT.parent / "shared"))
-CASES = TEST_DATA / "photo-cases"
-PACK = TEST_DATA / "models/scrfd2.5g_mobilefacenet"
 BOUNDED_SECONDS = 5.0  # of a file that may be answered as long as it does not take long
 
 
@@ -62,7 +58,7 @@ def _answer(case: dict[str, Any], engine: FaceEngine, data: bytes) -> tuple[str,
     return got, right_count and case["size"] in (None, [width, height])
 
 
-def main(folder: Path = CASES, pack: Path = PACK) -> int:
+def main(folder: Path = CASES, pack: Path = SMALL_PACK) -> int:
     """Print the table."""
     warnings.simplefilter("ignore")
     wrong = 0

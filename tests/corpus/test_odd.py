@@ -10,7 +10,8 @@ from memoria.media import decode_image, open_photo
 from memoria.media.budget import LIMIT_BYTES
 from tests.corpus.bombs import bombs
 from tests.corpus.odd import SIZE, odd
-from tests.corpus.photo_cases import CASES, PACK, outcomes
+from tests.corpus.photo_cases import outcomes
+from tests.data import CASES, SMALL_PACK, needs
 
 WIDTH, HEIGHT = SIZE
 
@@ -54,7 +55,7 @@ def test_every_bomb_is_walked_at_once_and_costs_no_more_than_its_share() -> None
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not CASES.is_dir(), reason="the photo cases are not here")
+@needs(CASES, SMALL_PACK)
 def test_the_photo_cases_come_out_right() -> None:
     elsewhere = {  # tests of faces/ hold these
         "people turned differently in one photo",
@@ -62,7 +63,7 @@ def test_the_photo_cases_come_out_right() -> None:
     }
     wrong = [
         (outcome.case["file"], outcome.got)
-        for outcome in outcomes(CASES, open_engine(PACK))
+        for outcome in outcomes(CASES, open_engine(SMALL_PACK))
         if not outcome.right and outcome.case["kind"] not in elsewhere
     ]
     assert wrong == []

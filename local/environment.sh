@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# environment.sh GOAL REQUIREMENTS: fill .venv as far as a make goal needs, and say what is happening.
+# PYTHON names the interpreter. A .venv that cannot be used (another Python, cut off) is made anew.
+set -euo pipefail
+
+goal=$1 requirements=$2
+python=${PYTHON:-python3}
+usable='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+
+if ! .venv/bin/python -c "$usable; import pip" 2>/dev/null; then
+  if ! "$python" -c "$usable" 2>/dev/null; then
+    echo "Memoria needs Python 3.11, 3.12 or 3.13, and $python is" \
+      "$("$python" --version 2>/dev/null || echo "not there"). Name another: make PYTHON=python3.12 …" >&2
+    exit 1
+  fi
+  rm -rf .venv
+  "$python" -m venv .venv
+fi
+
+pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-deps)
+total=$(grep -c '==' "$requirements")
+echo "installing what $goal needs into .venv: $total packages, about 1 GB on the disk"
+"${pip[@]}" --progress-bar off --require-hashes -r "$requirements" | awk -v total="$total" '
+  /^Requirement already satisfied/ { n++ }
+  /^Collecting/ { n++; what = $2; sub(/==.*/, "", what) }
+  /^Installing/ { what = "all downloaded: unpacking" }
+  what { printf "\r%4d of %d  %-50.50s", n, total, what; fflush(); what = "" }
+  END { if (n) print "" }'
+"${pip[@]}" --quiet --editable .
+.venv/bin/python -m local.demo.weights
+touch ".venv/$goal"
