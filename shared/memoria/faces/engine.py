@@ -17,7 +17,6 @@ from memoria.faces.recogniser import Recogniser, aligned_crop
 from memoria.faces.search import Search
 from memoria.faces.types import Face
 from memoria.media import Photo
-from memoria.metrics import stage
 from memoria.packs.folder import PackFiles, locate
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.session import GPU, open_session
@@ -43,6 +42,8 @@ class Engine:
 
     def find_faces_in(self, photo: Photo) -> list[Face]:
         """All faces of a photo, best first; detection sees a frame reduced as far as it allows."""
+        from memoria.metrics import stage  # with the first photo: opening an engine goes without
+
         with ExitStack() as open_for_crops:
             with stage("decode"):
                 loaded = open_for_crops.enter_context(photo.loaded(self.frame_side(*photo.size)))
