@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from memoria import errors
 from memoria.config import Settings
 from memoria.contracts import ClusterRequest, Dispatch, ProcessRequest
+from memoria.packs.catalogue import SCRFD_SCALE, YUNET_SCALE
 from tests.documents import names, page, table
 
 README = page("README.md")
@@ -20,6 +21,7 @@ ERRORS = {
 FAILURES = [
     code for code, error in ERRORS.items() if issubclass(error, errors.Terminal | errors.Transient)
 ]
+EXAMPLES = {"MODEL_DIR": "/models/buffalo_l", "DETECTION_THRESHOLD": f"{SCRFD_SCALE.face:g}"}
 NOT_OF_SETTINGS = {"LOG_LEVEL": "INFO"}
 
 
@@ -38,6 +40,8 @@ def default_of(name: str) -> str:
     field = Settings.model_fields[name]
     if name == "webhook_secret":
         return "`CALLBACK_SECRET`"
+    if name == "detection_threshold":
+        return f"the pack's: {SCRFD_SCALE.face:g}, {YUNET_SCALE.face:g} for YuNet"
     if name == "model_dir":
         return "`/models/<MODEL_PACK>`"
     if field.is_required():
@@ -58,7 +62,7 @@ def test_the_example_has_every_setting_with_its_default(name: str) -> None:
     variable = name.upper()
     [value] = re.findall(rf"^#?{variable}=(.*)$", page(".env.example"), re.MULTILINE)
     default = documented()[variable].strip("`")
-    given = "/models/buffalo_l" if variable == "MODEL_DIR" else default
+    given = EXAMPLES.get(variable, default)
     assert default in ("required", "CALLBACK_SECRET") or value == given
 
 
