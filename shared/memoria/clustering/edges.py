@@ -35,8 +35,8 @@ def joined(*parts: Edges) -> Edges:
 def shortest_forest(edges: Edges, nodes: int) -> Edges:
     """The minimum spanning forest, shortest edge first.
 
-    Edges of equal mutual reachability count as ordered by their distance, then by their ends:
-    the answer is one and the same whatever order the edges come in.
+    Of edges with equal mutual reachability the one with the smaller distance is the shorter, then
+    the one with the lower row numbers: the order in which the edges come does not matter.
     """
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import minimum_spanning_tree

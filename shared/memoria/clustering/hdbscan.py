@@ -49,11 +49,11 @@ def labels_from_lists(
     if len(rows) < 2 * min_cluster_size:
         return np.full(len(rows), -1, dtype=np.intp)  # no split has two sides that are large enough
     tree = single_linkage(rows, lists, min_samples)
-    return shared_by_copies(rows, selected(tree, min_cluster_size, float(epsilon)))
+    return one_label_for_copies(rows, select_clusters(tree, min_cluster_size, float(epsilon)))
 
 
 def check_parameters(min_cluster_size: int, min_samples: int, epsilon: float) -> None:
-    """Raises ValueError for what HDBSCAN gives no meaning."""
+    """Raises ValueError for a parameter out of the range in which HDBSCAN is defined."""
     if min_cluster_size < 2:
         raise ValueError(f"min_cluster_size must be at least 2, got {min_cluster_size}")
     if min_samples < 1:
@@ -62,8 +62,8 @@ def check_parameters(min_cluster_size: int, min_samples: int, epsilon: float) ->
         raise ValueError(f"epsilon must be a distance of 0 or more, got {epsilon}")
 
 
-def shared_by_copies(rows: F32, labels: Index) -> Index:
-    """Gives equal rows, which stand together, one label: ties must not part them."""
+def one_label_for_copies(rows: F32, labels: Index) -> Index:
+    """Equal rows, which stand together, get one label, also where a tie gave them two."""
     fresh = np.append(True, np.any(rows[1:] != rows[:-1], axis=1))
     if fresh.all():
         return labels
@@ -72,8 +72,8 @@ def shared_by_copies(rows: F32, labels: Index) -> Index:
     return numbers + min(int(kept[0]), 0)
 
 
-def selected(tree: F64, min_cluster_size: int, epsilon: float) -> Index:
-    """Index of the clusters that hdbscan's own code selects from a sorted spanning tree."""
+def select_clusters(tree: F64, min_cluster_size: int, epsilon: float) -> Index:
+    """Labels of the clusters that hdbscan's own code selects from a sorted tree. -> (n,)."""
     from hdbscan._hdbscan_linkage import label
     from hdbscan.hdbscan_ import _tree_to_labels
 

@@ -13,7 +13,7 @@ U64 = NDArray[np.uint64]
 
 ROW_SHIFT = np.uint64(32)
 DISTANCE_BITS = np.uint64(0xFFFFFFFF)
-SLACK = 1e-6  # more than a float32 product of unit rows is ever off
+SLACK = 1e-6  # more than the rounding error of a float32 product of unit rows
 
 
 class NeighbourLists(NamedTuple):
@@ -36,12 +36,14 @@ def nearest_neighbours(rows: F32, count: int) -> NeighbourLists:
 
 
 class _Nearest:
-    """All finds that may still be among the ``count`` best of their row."""
+    """Pairs that may still be among the ``count`` best of their row."""
 
     def __init__(self, rows: int, count: int) -> None:
         self.rows = rows
         self.count = count
-        self.floor = np.full(rows, -np.inf, dtype=np.float32)  # similarities below it cannot enter
+        self.floor = np.full(
+            rows, -np.inf, dtype=np.float32
+        )  # of each row: a similarity below is not among its best
         self.keys: list[U64] = []
         self.columns: list[NDArray[np.int32]] = []
         self.pending = 0
@@ -52,12 +54,12 @@ class _Nearest:
         if first == start:
             np.fill_diagonal(tile, -np.inf)
         if start == 0:
-            self.expect(first, tile)
-        self.offer(start, first, tile)
+            self.raise_floors(first, tile)
+        self.note_pairs(start, first, tile)
         if first != start:
-            self.offer(first, start, tile.T)
+            self.note_pairs(first, start, tile.T)
 
-    def expect(self, first: int, tile: F32) -> None:
+    def raise_floors(self, first: int, tile: F32) -> None:
         """Raises the floors of a tile's columns before its pairs are noted.
 
         The tile's rows are dealt into ``count`` groups. In each column, the least of the groups'
@@ -71,7 +73,7 @@ class _Nearest:
                 known = self.floor[first : first + tile.shape[1]]
                 np.maximum(known, floor, out=known)
 
-    def offer(self, start: int, first: int, tile: F32) -> None:
+    def note_pairs(self, start: int, first: int, tile: F32) -> None:
         """Notes what in a tile may be among the best of its rows, which begin at ``start``."""
         above = tile > self.floor[start : start + len(tile), None]
         if tile.flags.c_contiguous:
@@ -86,9 +88,9 @@ class _Nearest:
             self.columns.append((column + first).astype(np.int32))
             self.pending += len(row)
             if self.pending > self.rows * self.count:
-                self.settle()
+                self.prune()
 
-    def settle(self) -> None:
+    def prune(self) -> None:
         """Raises the floors to each row's ``count``-th best, drops what is below."""
         keys, columns = np.concatenate(self.keys), np.concatenate(self.columns)
         ordered = np.sort(keys)
@@ -102,7 +104,7 @@ class _Nearest:
 
     def lists(self) -> NeighbourLists:
         """The ``count`` best of every row."""
-        self.settle()
+        self.prune()
         keys, columns = self.keys[0], self.columns[0]
         order = np.lexsort((columns, keys))
         row = (keys[order] >> ROW_SHIFT).astype(np.intp)

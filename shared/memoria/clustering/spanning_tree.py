@@ -29,7 +29,7 @@ from memoria.clustering.shortcuts import shortcuts
 
 LIST_LENGTH = 16
 MEASURED_AT_ONCE = 4096  # pairs: bounds the memory of float64 copies
-SAMPLES_PER_PART = 8  # of each part of the lists' graph, which has more than LIST_LENGTH faces
+SAMPLES_PER_PART = 8  # faces of a part; no part has fewer than LIST_LENGTH + 1
 
 
 def single_linkage(rows: F32, lists: NeighbourLists, min_samples: int) -> F64:
@@ -43,7 +43,7 @@ def single_linkage(rows: F32, lists: NeighbourLists, min_samples: int) -> F64:
     tree = spanning_tree(rows, core, lists)
     ties = tied_edges(core, NeighbourLists(distances[:, :rank], index[:, :rank]))
     edges = joined(tree, ties)
-    walked = prim(edges, measured_reach(rows, edges, core, index[:, rank - 1]), len(rows))
+    walked = prim(edges, reach_in_float64(rows, edges, core, index[:, rank - 1]), len(rows))
     return walked[np.argsort(walked[:, 2], kind="stable")]
 
 
@@ -59,20 +59,22 @@ def tied_edges(core: F32, lists: NeighbourLists) -> Edges:
     return edges.at(edges.reach <= core[edges.one])
 
 
-def measured_reach(rows: F32, edges: Edges, core: F32, core_index: Index) -> F64:
+def reach_in_float64(rows: F32, edges: Edges, core: F32, core_index: Index) -> F64:
     """Mutual reachability of edges, in float64. -> (m,), 0..2.
 
     It is the distance of one of three pairs: the two ends, or an end and the neighbour that gives
     its core distance. float32 tells which one; its distance is measured again.
     """
-    wide_core = measured(rows, np.arange(len(rows)), core_index)
+    wide_core = distances_in_float64(rows, np.arange(len(rows)), core_index)
     reach = np.maximum(wide_core[edges.one], wide_core[edges.other])
     apart = np.flatnonzero(edges.distance > np.maximum(core[edges.one], core[edges.other]))
-    reach[apart] = np.maximum(reach[apart], measured(rows, edges.one[apart], edges.other[apart]))
+    reach[apart] = np.maximum(
+        reach[apart], distances_in_float64(rows, edges.one[apart], edges.other[apart])
+    )
     return reach
 
 
-def measured(rows: F32, one: Index, other: Index) -> F64:
+def distances_in_float64(rows: F32, one: Index, other: Index) -> F64:
     """Cosine distances of pairs of rows, in float64. (m,), (m,) -> (m,), 0..2."""
     distances = np.empty(len(one))
     for first in range(0, len(one), MEASURED_AT_ONCE):

@@ -35,7 +35,7 @@ def _match_island(group: Index, person: Index, count: Index) -> dict[int, int]:
     rows, row = np.unique(group, return_inverse=True)
     columns, column = np.unique(person, return_inverse=True)
     weight = np.zeros((len(rows), len(columns)))
-    # all the tie breaks together stay below one face
+    # an older person counts a little more; all these bonuses together are less than one face
     older = 1 - np.arange(len(columns)) / len(columns)
     weight[row, column] = count + older[column] / (min(weight.shape) + 1)
     return {int(rows[i]): int(columns[j]) for i, j in _assign(weight) if weight[i, j] > 0}

@@ -23,7 +23,7 @@ class Roster:
     before: Index  # (n,) root of each face as it was loaded; -1 nobody
     prior: Index  # (n,) root of each face, corrections applied; -1 nobody
     pinned: Index  # (n,) root a user assigned; -1 none
-    rejected: NDArray[np.int64]  # sorted codes of (row, root)
+    rejected: NDArray[np.int64]  # (m,) row * k + root of each face and whom it is not, sorted
 
     def may_be(self, rows: Index, roots: Index | int) -> NDArray[np.bool_]:
         """Whether no user denied that the face is this person. (m,), (m,) or one -> (m,)."""
@@ -31,7 +31,10 @@ class Roster:
 
 
 def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
-    """Line up what is known. People and faces that are gone are passed over."""
+    """Known people and what users said of them, for the faces of a run.
+
+    What names a person or a face that is no longer there is left out.
+    """
     ids = tuple(person.id for person in known.people)
     position = {person_id: index for index, person_id in enumerate(ids)}
     root = _roots(known, position)
@@ -72,7 +75,7 @@ def _roots(known: KnownPeople, position: dict[UUID, int]) -> Index:
         for own, person in enumerate(known.people)
     ]
     roots = np.array(parent, dtype=np.intp)
-    for _ in range(len(roots)):  # each step halves what is left of the longest chain
+    for _ in range(len(roots)):  # each round halves the longest chain of merges
         if np.array_equal(roots, further := roots[roots]):
             break
         roots = further
