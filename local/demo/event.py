@@ -8,20 +8,8 @@ from typing import Any, cast
 
 from supabase import Client
 
-from memoria.media.formats import SUFFIXES
-
 Json = dict[str, Any]
 BUCKET = "photos"
-
-
-def find_photos(folder: Path) -> dict[str, Path]:
-    """Name -> file of every photo below a folder; names are relative, with forward slashes."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {
-        path.relative_to(folder).as_posix(): path
-        for path in files
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    }
 
 
 def upload_event(

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,14 @@ def write_gallery(
     *,
     seconds: float | None = None,
     page_bytes: int = PAGE_BYTES,
+    advance: Callable[[], object] = lambda: None,
 ) -> None:
-    """Write ``index.html`` for the contents of ``people.json`` and the files that it names."""
+    """Write ``index.html`` for the contents of ``people.json`` and the files that it names.
+
+    ``advance`` is called after each photo.
+    """
     budget = page_bytes // max(1, len(answer["photos"]))
-    pictures, crops = _read_photos(answer, photos, budget)
+    pictures, crops = _read_photos(answer, photos, budget, advance)
     people = [
         Portrait(
             number=number,
@@ -103,7 +107,7 @@ def write_gallery(
 
 
 def _read_photos(
-    answer: Json, photos: Mapping[str, Path], budget: int
+    answer: Json, photos: Mapping[str, Path], budget: int, advance: Callable[[], object]
 ) -> tuple[list[Picture], dict[str, str]]:
     """Every photo that can be read, and the crop of each person's best face by its id."""
     best = {person["representative_face_id"] for person in answer["people"]}
@@ -119,6 +123,7 @@ def _read_photos(
             }
             boxes = [(face["bbox"], face["person_id"]) for face in faces]
             pictures.append(Picture(name, *_embedded(image, budget), boxes))
+        advance()
     return pictures, crops
 
 

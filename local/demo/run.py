@@ -14,11 +14,14 @@ from typing import NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from local.demo.event import Json, event_status, find_photos, read_event, upload_event
+from local.demo.event import Json, event_status, read_event, upload_event
+from local.demo.folders import FolderError, Found, answer_folder, look_into
 from local.demo.weights import PackChoice, choose_pack
 from local.processes.services import ServiceError
 from local.processes.stack import Stack, StackOptions
+from memoria.cli.terminal import plain
 from memoria.packs.pack import WeightsUnavailable
 
 POLL_SECONDS = 0.2
@@ -27,14 +30,8 @@ SETTINGS = {"quiet_period_seconds": 1}
 SWEEP_SECONDS = 1
 
 
-class DemoError(Exception):
-    """The demo cannot go on; the message says why."""
-
-
 def run(photos: Mapping[str, Path], out: Path, pack: PackChoice, console: Console) -> Json:
     """Find the people of these photos and write the answer to ``out``. Returns ``people.json``."""
-    from local.demo.gallery import write_gallery
-
     options = StackOptions(
         environ=pack.environ,
         settings=SETTINGS,
@@ -49,16 +46,29 @@ def run(photos: Mapping[str, Path], out: Path, pack: PackChoice, console: Consol
         seconds = time.monotonic() - started
     finally:
         stack.stop()
-    out.mkdir(parents=True, exist_ok=True)
     (out / "people.json").write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
-    write_gallery(answer, photos, out / "index.html", seconds=seconds)
+    _write_page(answer, photos, out / "index.html", seconds, console)
     return answer
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeElapsedColumn(), console=console)
+
+
+def _write_page(
+    answer: Json, photos: Mapping[str, Path], page: Path, seconds: float, console: Console
+) -> None:
+    from local.demo.gallery import write_gallery
+
+    with _progress(console) as progress:
+        task = progress.add_task("gallery", total=len(answer["photos"]))
+        write_gallery(answer, photos, page, seconds=seconds, advance=lambda: progress.advance(task))
 
 
 def _find_people(stack: Stack, event_id: str, photos: Mapping[str, Path], console: Console) -> Json:
     client = stack.client()
-    columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+    with _progress(console) as progress:
         upload = progress.add_task("uploaded", total=len(photos))
         process = progress.add_task("processed", total=len(photos))
         names = upload_event(client, event_id, photos, lambda: progress.advance(upload))
@@ -89,18 +99,31 @@ def show(answer: Json, out: Path, console: Console) -> None:
         photos = person["photos"]
         listed = ", ".join(photos[:4]) + (f" and {len(photos) - 4} more" if len(photos) > 4 else "")
         quality = f"{person['avg_quality']:.2f}"
-        table.add_row(str(number), str(person["face_count"]), listed, quality)
+        # a Text: what stands in a file's name is no markup, and no escape of the terminal
+        table.add_row(str(number), str(person["face_count"]), Text(plain(listed)), quality)
     console.print(table)
     faces = [face for photo in answer["photos"].values() for face in photo["faces"]]
     alone = sum(face["person_id"] is None for face in faces)
     failed = {n: p["error"]["message"] for n, p in answer["photos"].items() if "error" in p}
     console.print(
-        f"{len(answer['people'])} people, {len(faces)} faces, {alone} of them of passers-by, "
-        f"{len(answer['photos'])} photos, model {answer['model']}"
+        f"{len(answer['people'])} people, {len(faces)} faces, {alone} of them not assigned to a "
+        f"person, {len(answer['photos'])} photos, model {answer['model']}"
     )
     for name, message in failed.items():
-        console.print(f"[red]{name}[/red]: {message}")
-    console.print(f"{out / 'people.json'}\n{out / 'index.html'}", style="bold")
+        console.print(Text.assemble((plain(name), "red"), f": {plain(message)}"))
+    places = f"{out / 'people.json'}\n{out / 'index.html'}"
+    console.print(places, style="bold", markup=False, soft_wrap=True)
+
+
+def left_out(found: Found, console: Console) -> None:
+    """Say what of the folder is not looked at."""
+    if found.copies:
+        copy, first = next(iter(found.copies.items()))
+        more = f", and {len(found.copies) - 1} more" if len(found.copies) > 1 else ""
+        console.print(Text(plain(f"copies left out: {copy} is {first}{more}"), "dim"))
+    if found.others:
+        endings = ", ".join(f"{count} × {ending}" for ending, count in sorted(found.others.items()))
+        console.print(Text(plain(f"files left out, no photos by their names: {endings}"), "dim"))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -113,31 +136,34 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, end)
     try:
         with tempfile.TemporaryDirectory(prefix="memoria-sample-") as sample:
-            photos = _photos(args.photos, Path(sample))
+            photos = _photos(args.photos, Path(sample), console)
+            out = answer_folder(args.out or "out", photos)
             pack = choose_pack(os.environ, console)
             if pack.notice:
                 console.print(pack.notice, style="yellow")
-            out = Path(args.out or "out")
             show(run(photos, out, pack, console), out, console)
     except KeyboardInterrupt:
         console.print("stopped")
         return 130
-    except (DemoError, ServiceError, WeightsUnavailable) as exc:
+    except (FolderError, ServiceError, WeightsUnavailable) as exc:
         console.print(str(exc), style="red", markup=False)
         return 1
     return 0
 
 
-def _photos(folder: str, sample: Path) -> dict[str, Path]:
+def _photos(folder: str, sample: Path, console: Console) -> Mapping[str, Path]:
     if not folder:
         from local.demo.sample_event import write_sample_event
 
         write_sample_event(sample)
-        return find_photos(sample)
-    photos = find_photos(Path(folder)) if Path(folder).is_dir() else {}
-    if not photos:
-        raise DemoError(f"There are no photos in {folder}.")
-    return photos
+        return look_into(sample).photos
+    if not Path(folder).is_dir():
+        raise FolderError(f"PHOTOS: there is no folder {plain(folder)}.")
+    found = look_into(Path(folder))
+    left_out(found, console)
+    if not found.photos:
+        raise FolderError(f"There are no photos in {plain(folder)}.")
+    return found.photos
 
 
 def end(*_: object) -> NoReturn:

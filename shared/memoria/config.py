@@ -138,10 +138,10 @@ class Settings(BaseModel):
         filled = dict(values)
         if "callback_url" in filled and str(filled["callback_url"]).lower() == OFF:
             filled["callback_url"] = OFF
-            filled.setdefault("callback_secret", filled.get("webhook_secret", ""))
-        callback_secret = str(filled.get("callback_secret", ""))
-        if callback_secret and _fits_a_header(callback_secret):
-            filled.setdefault("webhook_secret", callback_secret)
+        if filled.get("callback_url") == OFF and "callback_secret" not in filled:
+            filled.setdefault("callback_secret", OFF)  # only WEBHOOK_SECRET can be missing
+        elif (secret := str(filled.get("callback_secret", ""))) and _fits_a_header(secret):
+            filled.setdefault("webhook_secret", secret)
         else:  # CALLBACK_SECRET is named; its default must not be named as well
             filled.setdefault("webhook_secret", "missing")
         filled.setdefault("model_dir", f"/models/{filled.get('model_pack', 'buffalo_l')}")

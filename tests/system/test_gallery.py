@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from local.demo.event import find_photos
+from local.demo.folders import find_photos
 from local.demo.gallery import write_gallery
 from local.demo.sample_event import SHOTS, write_sample_event
 

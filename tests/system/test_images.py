@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local.demo.event import event_status, find_photos, read_event, upload_event
+from local.demo.event import event_status, read_event, upload_event
+from local.demo.folders import find_photos
 from local.processes.postgres import free_port
 from local.processes.stack import Stack, StackOptions
 from tests.data import SITCOM, SMALL_PACK, there

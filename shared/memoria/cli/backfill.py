@@ -1,17 +1,22 @@
 """``memoria backfill``: enqueue the photos that a bucket or a table already holds."""
 
 import argparse
+import hashlib
+import json
+import math
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from memoria.cli.environment import environment
 from memoria.cli.inventory import Item, items_of
+from memoria.cli.terminal import plain
 from memoria.config import Settings
 from memoria.store.client import open_client, rpc
 
@@ -22,7 +27,8 @@ _AT_ONCE = 8  # calls of memoria_enqueue in flight
 _DESCRIPTION = """
 Enqueues every photo of SOURCE once. Enqueueing is cheap; how many photos are worked on at a time
 is the database's to decide (max_in_flight). A journal remembers what was enqueued: interrupt it
-whenever you like, and run the same command again to go on.
+whenever you like, and run the same command again to go on. It lies in ~/.local/state/memoria (or
+XDG_STATE_HOME), one for each source of each project.
 
 SOURCE is storage://BUCKET[/PREFIX] (Supabase Storage), gs://BUCKET[/PREFIX] (Google Cloud Storage),
 table:NAME (rows that the Data API shows), or a CSV file with a header. Tables and files need the
@@ -49,8 +55,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--column", action="append", default=[], metavar="OURS=YOURS", help="such as media_id=id"
     )
-    parser.add_argument("--rate", type=float, default=50, help="photos enqueued a second (50)")
-    parser.add_argument("--journal", type=Path, default=Path("memoria-backfill.journal"))
+    parser.add_argument("--rate", type=_rate, default=50.0, help="photos enqueued a second (50)")
+    parser.add_argument("--journal", type=Path, help="where to remember what was enqueued")
     parser.add_argument("--dry-run", action="store_true", help="list what would be enqueued")
 
 
@@ -58,17 +64,21 @@ def run(args: argparse.Namespace) -> int:
     """Do it. Returns the exit status."""
     # Two of the services' settings are all it needs; what the others are does not matter here.
     unneeded = {"CALLBACK_URL": "off", "WEBHOOK_SECRET": "unneeded"}
-    client = open_client(Settings.from_env({**os.environ, **unneeded}))
+    settings = Settings.from_env({**environment(), **unneeded})
+    client = open_client(settings)
     items = items_of(args, client)
     if args.dry_run:
         for item in items:
-            print(item.event_id, item.media_id, item.bucket, item.path, sep="\t")
+            cells = (item.event_id, item.media_id, item.bucket, item.path)
+            print(*(plain(cell) for cell in cells), sep="\t")
         return 0
-    done = _journalled(args.journal)
-    with args.journal.open("a", encoding="utf-8") as journal, _progress(len(done)) as advance:
+    path = args.journal or _journal_of(args.source, settings.supabase_url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = _journalled(path)
+    with path.open("a", encoding="utf-8") as journal, _progress(len(done)) as advance:
         fresh = (item for item in items if item.media_id not in done)
         count = enqueue(client, fresh, journal, rate=args.rate, advance=advance)
-    print(f"{count} enqueued, {len(done)} were already", file=sys.stderr)
+    print(f"{count} enqueued, {len(done)} were already by {path}", file=sys.stderr)
     return 0
 
 
@@ -81,7 +91,7 @@ def enqueue(
         while batch := list(islice(pending, _AT_ONCE)):
             started = time.monotonic()
             for media_id in pool.map(lambda item: _enqueue_one(client, item), batch):
-                journal.write(f"{media_id}\n")
+                journal.write(json.dumps(media_id) + "\n")
                 advance(1)
             journal.flush()
             count += len(batch)
@@ -100,8 +110,28 @@ def _enqueue_one(client: "Client", item: Item) -> str:
     return item.media_id
 
 
+def _rate(text: str) -> float:
+    rate = float(text)
+    if not 0 < rate < math.inf:
+        raise argparse.ArgumentTypeError("must be over 0")
+    return rate
+
+
+def _journal_of(source: str, project: str) -> Path:
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    name = hashlib.sha256(f"{project}\n{source}".encode()).hexdigest()[:16]
+    return state / "memoria" / f"backfill-{name}.journal"
+
+
 def _journalled(path: Path) -> set[str]:
-    return set(path.read_text(encoding="utf-8").splitlines()) if path.exists() else set()
+    """One JSON string a line. What was cut off is enqueued once more, which changes nothing."""
+    done: set[str] = set()
+    if path.exists():
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+            with suppress(ValueError):
+                known = json.loads(line)
+                done |= {known} if isinstance(known, str) else set()
+    return done
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """``memoria doctor``: why does it not work? One line a check, and how to mend what is wrong."""
 
 import argparse
-import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import httpx
 
 from memoria import __version__
 from memoria.cli.diagnosis import Finding, diagnose, note, ok, wrong
+from memoria.cli.environment import environment
 from memoria.config import OFF, BadConfiguration, Settings
 from memoria.contracts import Json
 from memoria.errors import MemoriaError, StoreUnavailable
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 def examine(*, probe: bool, wait_seconds: float) -> Iterator[Finding]:
     """All checks, from the nearest to the farthest; ends where the next ones could only fail."""
     try:
-        settings = Settings.from_env(os.environ)
+        settings = Settings.from_env(environment())
     except BadConfiguration as problem:
         lines = str(problem).splitlines()[1:]
         yield wrong("settings", ", ".join(line.strip() for line in lines), "see .env.example")

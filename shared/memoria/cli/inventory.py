@@ -4,11 +4,14 @@ import argparse
 import csv
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from memoria.errors import InvalidRequest
+import httpx
+
+from memoria.errors import InvalidRequest, StoreUnavailable
 
 if TYPE_CHECKING:
     from supabase import Client
@@ -67,7 +70,8 @@ def _storage(client: "Client", bucket: str, folder: str) -> Iterator[str]:
     folder, start = folder.strip("/"), 0
     while True:
         order: Any = {"limit": _PAGE, "offset": start, "sortBy": {"column": "name", "order": "asc"}}
-        page: list[dict[str, Any]] = client.storage.from_(bucket).list(folder, order)
+        with _told(f"storage://{bucket}"):
+            page: list[dict[str, Any]] = client.storage.from_(bucket).list(folder, order)
         for entry in page:
             path = f"{folder}/{entry['name']}".lstrip("/")
             if entry.get("id") is None:
@@ -80,19 +84,25 @@ def _storage(client: "Client", bucket: str, folder: str) -> Iterator[str]:
 
 
 def _gcs(bucket: str, prefix: str) -> Iterator[str]:
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
     from google.cloud import storage
 
-    for blob in storage.Client().list_blobs(
-        bucket, prefix=prefix, fields="items(name),nextPageToken"
-    ):
-        yield str(blob.name)
+    try:
+        for blob in storage.Client().list_blobs(
+            bucket, prefix=prefix, fields="items(name),nextPageToken"
+        ):
+            yield str(blob.name)
+    except (GoogleAPIError, GoogleAuthError) as trouble:
+        raise InvalidRequest(f"gs://{bucket} cannot be read: {trouble}") from trouble
 
 
 def _table(client: "Client", name: str, key: str) -> Iterator[Mapping[str, Any]]:
     start = 0
     while True:
         rows = client.table(name).select("*").order(key)
-        page: Any = rows.range(start, start + _PAGE - 1).execute().data
+        with _told(f"table:{name}"):
+            page: Any = rows.range(start, start + _PAGE - 1).execute().data
         yield from page
         if not page:
             return
@@ -102,8 +112,29 @@ def _table(client: "Client", name: str, key: str) -> Iterator[Mapping[str, Any]]
 def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
     if not path.is_file():
         raise InvalidRequest(f"{path.name} is neither a file nor storage://, gs:// or table:")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        yield from csv.DictReader(file)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield from csv.DictReader(file)
+    except (UnicodeDecodeError, csv.Error) as trouble:
+        raise InvalidRequest(f"{path.name} is no CSV file in UTF-8: {trouble}") from trouble
+
+
+@contextmanager
+def _told(source: str) -> Iterator[None]:
+    """What Supabase answers to a wrong name or key, as one sentence that names the source."""
+    from postgrest.exceptions import APIError
+    from storage3.exceptions import StorageApiError
+
+    try:
+        yield
+    except APIError as refusal:
+        raise InvalidRequest(f"{source} cannot be read: {refusal.message}") from refusal
+    except StorageApiError as refusal:
+        raise InvalidRequest(f"{source} cannot be read: {refusal.message}") from refusal
+    except httpx.TransportError as trouble:
+        raise StoreUnavailable(
+            f"{source} cannot be reached ({type(trouble).__name__})"
+        ) from trouble
 
 
 def _rows(args: argparse.Namespace, rows: Iterator[Mapping[str, Any]]) -> Iterator[Item]:

@@ -2,12 +2,13 @@
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any
 
+from memoria.cli.environment import environment
+from memoria.cli.terminal import plain
 from memoria.config import Settings
 from memoria.contracts import Json
 from memoria.store.client import open_client, rpc
@@ -26,7 +27,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show it. Returns 0 while nothing is dead, 1 where some work waits for an operator."""
     unneeded = {"CALLBACK_URL": "off", "WEBHOOK_SECRET": "unneeded"}
-    client = open_client(Settings.from_env({**os.environ, **unneeded}))
+    client = open_client(Settings.from_env({**environment(), **unneeded}))
     with client.options.httpx_client or nullcontext():
         while True:
             status: Json = rpc(client, "memoria_status", {})
@@ -80,7 +81,7 @@ def duration(seconds: float) -> str:
 
 
 def _table(head: Sequence[str], rows: Any) -> Iterator[str]:
-    lines = [head, *rows]
+    lines = [[plain(cell) for cell in line] for line in (head, *rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
         cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))

@@ -26,6 +26,8 @@ def locate(folder: Path, pack: str = "") -> PackFiles:
     known = PACKS.get(pack)
     if known and all((folder / network.file).is_file() for network in known.networks):
         return PackFiles(folder / known.detector.file, folder / known.recogniser.file, known)
+    if not folder.is_dir():
+        raise WeightsUnavailable(f"MODEL_DIR: there is no folder {folder}")
     found: dict[str, Path] = {}
     for path in sorted(folder.glob("*.onnx")):
         found.setdefault(_kind(path), path)

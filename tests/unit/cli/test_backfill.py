@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from memoria.cli import backfill
+from memoria.cli.environment import environment
 from memoria.cli.inventory import Item, media_id_of
 from memoria.errors import InvalidRequest
 
@@ -22,6 +23,7 @@ class Supabase:
     def __init__(self) -> None:
         self.folders: dict[str, list[dict[str, object]]] = {}
         self.rows: list[dict[str, object]] = []
+        self.refusal: dict[str, object] = {}
         self.enqueued: list[dict[str, str]] = []
         known = self
 
@@ -36,11 +38,14 @@ class Supabase:
                     self.answer(page[body["offset"] : body["offset"] + body["limit"]])
 
             def do_GET(self) -> None:
-                self.answer(known.rows if "offset=0" in self.path else [])
+                if known.refusal:
+                    self.answer(known.refusal, 404)
+                else:
+                    self.answer(known.rows if "offset=0" in self.path else [])
 
-            def answer(self, value: object) -> None:
+            def answer(self, value: object, status: int = 200) -> None:
                 data = json.dumps(value).encode()
-                self.send_response(200)
+                self.send_response(status)
                 self.send_header("content-type", "application/json")
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()
@@ -188,3 +193,79 @@ def test_ids_made_of_paths_are_stable_and_short_enough() -> None:
     assert len(long) <= 200
     assert long == media_id_of("photos", "x" * 300)
     assert long != media_id_of("photos", "x" * 301)
+
+
+def test_a_crafted_id_marks_no_other_as_done(supabase: Supabase, tmp_path: Path) -> None:
+    ids = ["a\u2028b", "c\rd", "e\nf", '"g"', "b", "d", "f", "g"]
+    rows = [{"media_id": one, "event_id": "e", "bucket": "b", "path": "p.jpg"} for one in ids]
+    run(tmp_path, table(tmp_path / "first.csv", *rows[:4]))
+    run(tmp_path, table(tmp_path / "second.csv", *rows))
+    assert sorted(call["p_media_id"] for call in supabase.enqueued) == sorted(ids)
+
+
+def test_a_journal_that_was_cut_off_goes_on(supabase: Supabase, tmp_path: Path) -> None:
+    rows = [{"media_id": one, "event_id": "e", "bucket": "b", "path": "p.jpg"} for one in "xyz"]
+    (tmp_path / "journal").write_text('"x"\n"y')
+    run(tmp_path, table(tmp_path / "photos.csv", *rows))
+    assert sorted(call["p_media_id"] for call in supabase.enqueued) == ["y", "z"]
+
+
+def test_each_source_of_each_project_has_a_journal_of_its_own(
+    supabase: Supabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    row = {"media_id": "m", "event_id": "e", "bucket": "b", "path": "p.jpg"}
+    for name in ("one.csv", "two.csv", "one.csv"):
+        table(tmp_path / name, row)
+        assert backfill.run(arguments(name, "--rate", "1000")) == 0
+    assert len(supabase.enqueued) == 2
+    assert len(list((tmp_path / "state" / "memoria").glob("backfill-*.journal"))) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.csv", "state", "two.csv"]
+
+
+def test_names_in_a_dry_run_move_no_cursor_and_add_no_row(
+    supabase: Supabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = {"media_id": "m", "event_id": "e", "bucket": "b", "path": "a\x1b[2J\tx\ne\tforged.jpg"}
+    run(tmp_path, table(tmp_path / "p.csv", row), "--dry-run")
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.split("\t") == ["e", "m", "b", r"a\x1b[2J\tx\ne\tforged.jpg"]
+
+
+def test_a_csv_in_another_encoding_is_one_plain_sentence(
+    supabase: Supabase, tmp_path: Path
+) -> None:
+    (tmp_path / "p.csv").write_bytes("media_id,path\n1,caf\xe9.jpg\n".encode("latin-1"))
+    with pytest.raises(InvalidRequest, match=r"p\.csv is no CSV file in UTF-8"):
+        run(tmp_path, str(tmp_path / "p.csv"), "--event", "e", "--bucket", "b")
+
+
+@pytest.mark.parametrize("rate", ["0", "-1", "nan", "inf", "fast"])
+def test_a_rate_that_is_none_is_refused(rate: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        arguments("photos.csv", "--rate", rate)
+    assert "--rate" in capsys.readouterr().err
+
+
+def test_a_table_that_is_not_there_is_one_plain_sentence(
+    supabase: Supabase, tmp_path: Path
+) -> None:
+    supabase.refusal = {"code": "PGRST205", "message": "Could not find the table 'public.wrong'"}
+    with pytest.raises(InvalidRequest, match="table:wrong cannot be read: Could not find"):
+        run(tmp_path, "table:wrong", "--event", "e", "--bucket", "b")
+
+
+def test_variables_that_are_not_set_come_from_the_env_file(
+    supabase: Supabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(
+        "\ufeff# ours\nexport SUPABASE_URL='http://never.example'  # not this one\n"
+        'SUPABASE_SERVICE_ROLE_KEY="sb_secret_of_the_file" # a comment\r\nEMPTY=   # nothing\n'
+    )
+    monkeypatch.delenv("SUPABASE_SERVICE_ROLE_KEY")
+    known = environment()
+    assert known["SUPABASE_SERVICE_ROLE_KEY"] == "sb_secret_of_the_file"
+    assert known["SUPABASE_URL"].startswith("http://127.0.0.1")
+    assert known["EMPTY"] == ""

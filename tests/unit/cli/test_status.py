@@ -79,3 +79,14 @@ def test_the_oldest_waiting_is_told_in_words() -> None:
 )
 def test_durations_are_said_in_one_or_two_units(seconds: float, words: str) -> None:
     assert status.duration(seconds) == words
+
+
+def test_a_name_from_outside_neither_moves_the_cursor_nor_adds_a_line() -> None:
+    failed = {
+        "kind": "process", "code": "media_gone", "jobs": 1,
+        "last_message": "gone\x1b[2J\nprocess  all_well  0",
+    }  # fmt: skip
+    room = {kind: {"now": 0, "most": 1} for kind in ("process", "cluster", "callback")}
+    told = {"queue": [], "in_flight": room, "oldest_waiting": [], "failures": [failed]}
+    lines = list(status.report(told))
+    assert lines[-1].endswith(r"gone\x1b[2J\nprocess  all_well  0")

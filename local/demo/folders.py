@@ -1,0 +1,113 @@
+"""The folder that the photos come from and the one for the answer, looked at before any work."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from memoria.media.formats import SUFFIXES
+
+MEGABYTE = 1_000_000
+ANSWER_MB = 50  # people.json and the page, whose photos are made smaller to keep to 12 MB
+SYSTEM_MB = 300  # PostgreSQL and the logs of a run; the stand-in for Storage holds the photos again
+
+
+class FolderError(Exception):
+    """A folder will not do; the message is one sentence that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a folder holds."""
+
+    photos: Mapping[str, Path]  # by name: relative to the folder, with forward slashes
+    copies: Mapping[str, str]  # left out, because the same bytes have another name already
+    others: Mapping[str, int]  # how many files were left out, by their ending
+
+
+def find_photos(folder: Path) -> dict[str, Path]:
+    """Name -> file of every photo below a folder, but for hidden files and folders, and copies."""
+    return dict(look_into(folder).photos)
+
+
+def look_into(folder: Path) -> Found:
+    """What there is below a folder; an unreadable name is shown with replacement characters."""
+    files = list(_visible(folder))
+    named: dict[str, Path] = {}
+    for path in files:
+        if path.suffix.lower() in SUFFIXES:
+            named[_unused(_readable(path.relative_to(folder)), named)] = path
+    copies = dict(_copies(named))
+    others = Counter(
+        path.suffix.lower() or "no ending" for path in files if path.suffix.lower() not in SUFFIXES
+    )
+    photos = {name: path for name, path in named.items() if name not in copies}
+    return Found(photos, copies, others)
+
+
+def answer_folder(name: str, photos: Mapping[str, Path]) -> Path:
+    """The folder for the answer, made and found writable, with room for the run's files.
+
+    Raises FolderError.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise FolderError("OUT: the folder's name is not UTF-8.") from None
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (FileExistsError, NotADirectoryError):
+        raise FolderError(f"OUT: {name} is a file, or lies below one: name a folder.") from None
+    except OSError as trouble:
+        raise FolderError(f"OUT: {name} cannot be written to: {trouble.strerror}.") from None
+    _require_room(folder, ANSWER_MB)
+    total = sum(path.stat().st_size for path in photos.values())
+    _require_room(Path(tempfile.gettempdir()), SYSTEM_MB + total // MEGABYTE)
+    return folder
+
+
+def _require_room(folder: Path, megabytes: int) -> None:
+    free = shutil.disk_usage(folder).free // MEGABYTE
+    if free < megabytes:
+        raise FolderError(f"{folder} has {free} MB left, and the demo needs {megabytes}.")
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    """Files below a folder, by name, that neither are hidden nor lie in a hidden folder."""
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.is_file():
+            yield path
+
+
+def _readable(path: Path) -> str:
+    return os.fsencode(path.as_posix()).decode(errors="replace")
+
+
+def _unused(name: str, used: Mapping[str, Path]) -> str:
+    number = 2
+    unused = name
+    while unused in used:
+        unused, number = f"{name} ({number})", number + 1
+    return unused
+
+
+def _copies(photos: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
+    """A copy's name, and the name that its bytes had first; only equal sizes are read."""
+    by_size = defaultdict(list)
+    for name, path in photos.items():
+        by_size[path.stat().st_size].append(name)
+    for names in by_size.values():
+        first: dict[str, str] = {}
+        for name in names if len(names) > 1 else ():
+            with photos[name].open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if (known := first.setdefault(digest, name)) != name:
+                yield name, known
