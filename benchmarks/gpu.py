@@ -17,8 +17,8 @@ import numpy as np
 from benchmarks import photos
 from benchmarks.measures import Row, seconds
 from memoria.faces import Engine, find_faces_in_photo, open_engine
+from memoria.faces.crops import aligned_crop
 from memoria.faces.geometry import crop_transforms
-from memoria.faces.recogniser import aligned_crop
 from memoria.media import open_photo
 from memoria.packs.session import gpu_available
 

@@ -17,9 +17,9 @@ from sklearn.linear_model import LogisticRegression
 
 from memoria.arrays import F32, Image
 from memoria.faces import Engine, open_engine
+from memoria.faces.crops import aligned_crop
 from memoria.faces.geometry import Detections, crop_transforms
 from memoria.faces.quality import FEATURES, features
-from memoria.faces.recogniser import aligned_crop
 from memoria.media import decode_image
 
 SHARED = Path(__file__).parents[2] / "shared"

@@ -20,9 +20,9 @@ from benchmarks.measures import alternated
 from benchmarks.quality import SHARED
 from memoria.arrays import F32
 from memoria.faces import open_engine
+from memoria.faces.crops import aligned_crop
 from memoria.faces.engine import Engine
 from memoria.faces.geometry import crop_transforms
-from memoria.faces.recogniser import aligned_crop
 from memoria.media import decode_image
 from memoria.packs.folder import locate
 from memoria.packs.session import open_session

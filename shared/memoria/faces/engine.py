@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from memoria.arrays import F32, Image
+from memoria.faces.crops import aligned_crop, aligned_crops
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, crop_transforms
-from memoria.faces.photo import aligned_crops
 from memoria.faces.quality import face_quality
-from memoria.faces.recogniser import Recogniser, aligned_crop
+from memoria.faces.recogniser import Recogniser
 from memoria.faces.search import Search
-from memoria.faces.types import Face
-from memoria.media import Photo
+from memoria.faces.types import Face, FaceEngine
+from memoria.media import DEFAULT_MAX_PIXELS, Photo, open_photo
 from memoria.packs.folder import PackFiles, locate
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.session import GPU, open_session
@@ -90,6 +90,17 @@ class Engine:
             )
             for i in range(len(found))
         ]
+
+
+def find_faces_in_photo(
+    engine: FaceEngine, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> tuple[list[Face], int, int]:
+    """The faces, best first, and the upright photo's full width and height in pixels.
+
+    Raises as decode_image does.
+    """
+    photo = open_photo(data, max_pixels=max_pixels)
+    return engine.find_faces_in(photo), *photo.size
 
 
 def open_engine(

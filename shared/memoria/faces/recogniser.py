@@ -7,11 +7,10 @@ memory bounded, whatever the number of faces (Immich does the same).
 from collections.abc import Iterator
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.arrays import F32, Image
+from memoria.arrays import F32
 from memoria.faces.geometry import CROP_PX
 from memoria.packs.pack import WeightsUnavailable
 from memoria.packs.session import only_input
@@ -83,10 +82,3 @@ class Recogniser:
         blob = (planes - np.float32(self._mean)) / np.float32(self._std)
         (vectors,) = self._session.run(None, {self._input: blob})
         return vectors  # type: ignore[no-any-return]
-
-
-def aligned_crop(image: Image, transform: F32) -> Image:
-    """A face turned upright, its landmarks in place; black beyond the frame. -> (112, 112, 3)."""
-    return cv2.warpAffine(  # type: ignore[return-value]
-        image, transform, (CROP_PX, CROP_PX), borderValue=0.0
-    )

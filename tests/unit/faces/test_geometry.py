@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memoria.faces.crops import aligned_crop
 from memoria.faces.geometry import (
     CROP_LANDMARKS,
     CROP_PX,
@@ -18,7 +19,6 @@ from memoria.faces.geometry import (
     turned_back,
     within,
 )
-from memoria.faces.recogniser import aligned_crop
 
 
 def detections(*boxes: tuple[float, float, float, float], scores: list[float]) -> Detections:

@@ -9,8 +9,8 @@ import pytest
 from local.demo.sample_event import group_photo, write_sample_event
 from memoria.arrays import Image
 from memoria.faces import Engine, open_engine
+from memoria.faces.crops import aligned_crop
 from memoria.faces.geometry import crop_transforms, suppressed
-from memoria.faces.recogniser import aligned_crop
 from memoria.media import decode_image
 from memoria.packs.catalogue import PACKS
 

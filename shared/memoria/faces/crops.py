@@ -1,23 +1,25 @@
-"""From a photo's bytes to its faces."""
+"""Aligned crops: each face turned upright, its landmarks where recognisers expect them."""
 
+import cv2
 import numpy as np
 
-from memoria.arrays import Image
-from memoria.faces.geometry import Detections, crop_region, crop_transforms, magnifications, within
-from memoria.faces.recogniser import aligned_crop
-from memoria.faces.types import Face, FaceEngine
-from memoria.media import DEFAULT_MAX_PIXELS, LoadedPhoto, open_photo
+from memoria.arrays import F32, Image
+from memoria.faces.geometry import (
+    CROP_PX,
+    Detections,
+    crop_region,
+    crop_transforms,
+    magnifications,
+    within,
+)
+from memoria.media import LoadedPhoto
 
 
-def find_faces_in_photo(
-    engine: FaceEngine, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS
-) -> tuple[list[Face], int, int]:
-    """The faces, best first, and the upright photo's full width and height in pixels.
-
-    Raises as decode_image does.
-    """
-    photo = open_photo(data, max_pixels=max_pixels)
-    return engine.find_faces_in(photo), *photo.size
+def aligned_crop(image: Image, transform: F32) -> Image:
+    """A face turned upright, its landmarks in place; black beyond the frame. -> (112, 112, 3)."""
+    return cv2.warpAffine(  # type: ignore[return-value]
+        image, transform, (CROP_PX, CROP_PX), borderValue=0.0
+    )
 
 
 def aligned_crops(loaded: LoadedPhoto, in_frame: Detections, found: Detections) -> list[Image]:
