@@ -13,7 +13,7 @@ from memoria.arrays import F32, Image
 from memoria.faces.geometry import Detections, crop_transforms, magnifications
 
 # The usual length of a raw vector of a clean portrait, as the fit measures it.
-USUAL_NORMS = {"scrfd2.5g_mobilefacenet": 11.3}
+USUAL_NORMS = {"scrfd2.5g_mobilefacenet": 11.3, "yunet_sface1_int8": 12.3}
 
 FEATURES = ("score", "small", "turned away", "tilted up or down", "sharpness", "length")
 COEFFICIENTS: F32 = np.array([1.07, -0.43, 0, -1.38, 0.51, 11.42], np.float32)
