@@ -5,12 +5,17 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from types import ModuleType
 
 from memoria import __version__
 from memoria.config import BadConfiguration
 from memoria.errors import MemoriaError
 
-COMMANDS = ("doctor", "status", "backfill", "calibrate")
+COMMANDS = ("doctor", "status", "backfill", "calibrate", "migrate-model")
+
+
+def _module(command: str) -> ModuleType:
+    return importlib.import_module(f"memoria.cli.{command.replace('-', '_')}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="memoria", description="Finds the people in event photos")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    modules = {name: importlib.import_module(f"memoria.cli.{name}") for name in COMMANDS}
+    modules = {name: _module(name) for name in COMMANDS}
     for module in modules.values():
         module.add_parser(commands)
     chosen = parser.parse_args(arguments)
