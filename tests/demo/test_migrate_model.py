@@ -18,7 +18,7 @@ from memoria.cli.migrate_model import migrate, models, running_model
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def stack(pack: Path) -> Iterator[Stack]:
     settings = {"quiet_period_seconds": 0}
     options = StackOptions(environ={"MODEL_DIR": str(pack)}, settings=settings, sweep_seconds=1)

@@ -11,7 +11,7 @@ import numpy as np
 from memoria.arrays import F32, Image
 from memoria.faces.crops import aligned_crop, aligned_crops
 from memoria.faces.detector import Detector
-from memoria.faces.geometry import Detections, crop_transforms
+from memoria.faces.geometry import CROP_PX, Detections, crop_transforms
 from memoria.faces.quality import face_quality
 from memoria.faces.recogniser import Recogniser
 from memoria.faces.search import Search
@@ -19,6 +19,7 @@ from memoria.faces.types import Face, FaceEngine
 from memoria.media import DEFAULT_MAX_PIXELS, Photo, open_photo
 from memoria.packs.folder import PackFiles, locate
 from memoria.packs.normalisation import input_mean_and_std
+from memoria.packs.pack import WeightsUnavailable
 from memoria.packs.session import GPU, open_session
 
 FRAME_PER_PASS = 2  # the long side of a reduced frame, in main passes: the crowd pass needs two
@@ -121,20 +122,35 @@ def open_engine(
     folder = Path(model_dir)
     name = folder.resolve().name
     files = locate(folder, name)
-    detector = Detector(
-        open_session(files.detector, threads=threads, use_gpu=use_gpu),
-        files.pack.detection if files.pack else None,
-    )
+    detector = Detector(open_session(files.detector, threads=threads, use_gpu=use_gpu), files.pack)
     session = open_session(files.recogniser, threads=threads, use_gpu=use_gpu)
     recogniser = Recogniser(session, *_mean_and_std(files), on_gpu=GPU in session.get_providers())
+    _check(files, detector, recogniser)
     least = detector.scale.face if threshold is None else threshold
     return Engine(name, Search(detector, det_size, least), recogniser, max_faces)
 
 
 def _mean_and_std(files: PackFiles) -> tuple[float, float]:
     if files.pack:
-        return files.pack.recogniser.mean, files.pack.recogniser.std
+        return files.pack.recogniser.pixels.mean, files.pack.recogniser.pixels.std
     return input_mean_and_std(files.recogniser)
+
+
+def _check(files: PackFiles, detector: Detector, recogniser: Recogniser) -> None:
+    """Of a known pack that it is what it is known as; any other is tried, before any photo is."""
+    name = files.recogniser.parent.name
+    if files.pack:
+        if recogniser.dimension != files.pack.dimension:
+            raise WeightsUnavailable(
+                f"{name}: vectors have {recogniser.dimension} numbers, not {files.pack.dimension}"
+            )
+        return
+    try:
+        width, height = detector.canvas_size(CROP_PX, CROP_PX)
+        detector.detect(np.zeros((height, width, 3), np.uint8), detector.scale.face)
+        recogniser.embed(np.zeros((1, CROP_PX, CROP_PX, 3), np.uint8))
+    except Exception as exc:  # whatever a network of another kind makes our code stumble over
+        raise WeightsUnavailable(f"{name}: the two networks do not run as a pack's do") from exc
 
 
 def _corner_and_size(corners: F32) -> F32:

@@ -4,14 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import cv2
 import numpy as np
 
-from memoria.arrays import F32, Image
+from memoria.arrays import F32
 from memoria.faces.geometry import Detections, joined
-from memoria.packs.catalogue import SCRFD_SCALE
 
-_MEAN, _STD = 127.5, 128.0
 _LAYOUTS = {9: ((8, 16, 32), 2), 15: ((8, 16, 32, 64, 128), 1)}  # outputs -> strides, anchors
 _WIDTHS = (1, 4, 10)  # of the outputs' last axis: scores, edge distances, key points
 
@@ -23,7 +20,6 @@ class Scrfd:
     names: list[str]
     strides: tuple[int, ...]
     anchors: int  # per cell
-    scale = SCRFD_SCALE
 
     @classmethod
     def of(cls, shapes: Mapping[str, Sequence[Any]]) -> Self | None:
@@ -41,11 +37,6 @@ class Scrfd:
     def stride(self) -> int:
         """What the canvas's sides are multiples of, pixels."""
         return self.strides[-1]
-
-    def blob(self, canvas: Image) -> F32:
-        """(h, w, 3) uint8 RGB -> (1, 3, h, w)."""
-        size = canvas.shape[1], canvas.shape[0]
-        return cv2.dnn.blobFromImage(canvas, 1 / _STD, size, (_MEAN,) * 3)  # type: ignore[return-value]
 
     def decoded(self, outputs: list[F32], columns: int, threshold: float) -> Detections:
         """Candidates at or over the threshold, in the canvas's pixels."""

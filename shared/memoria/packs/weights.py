@@ -10,6 +10,7 @@ A pack whose licence must be accepted is fetched so only with ACCEPT_INSIGHTFACE
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ from typing import IO, TYPE_CHECKING, Any
 from memoria.packs.catalogue import PACKS, pack_named
 from memoria.packs.pack import Network, Pack, WeightsUnavailable
 
+LARGEST_BYTES = 1 << 30  # of one file
+STALE_S = 2 * 3600  # longer than any fetch may take: a file half written then is nobody's
 ACCEPTED = "ACCEPT_INSIGHTFACE_LICENSE"
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ def find_or_fetch(name: str, dest: Path, *, progress: "ReportBytes | None" = Non
 
 def fetch_from_bucket(source: str, name: str, dest: Path) -> Path:
     """The pack's two files from your own copy, ``gs://bucket/prefix``, checked all the same."""
+    from google.api_core.exceptions import GoogleAPIError
     from google.cloud import storage
 
     bucket_name, _, prefix = source.removeprefix("gs://").partition("/")
@@ -50,8 +54,11 @@ def fetch_from_bucket(source: str, name: str, dest: Path) -> Path:
     for network in pack_named(name).networks:
         file = Path(network.source).name
         blob = bucket.blob("/".join(filter(None, (prefix.strip("/"), file))))
-        with blob.open("rb") as stream:
-            _write(stream, network, dest)
+        try:
+            with blob.open("rb") as stream:
+                _write(stream, network, dest)
+        except GoogleAPIError as exc:
+            raise WeightsUnavailable(f"cannot read {file} from {source}: {exc}") from exc
         _make(network, dest, again=True)
     return dest
 
@@ -117,6 +124,8 @@ def _write(stream: IO[bytes], network: Network, dest: Path) -> None:
             for chunk in iter(lambda: stream.read(1 << 20), b""):
                 seen.update(chunk)
                 out.write(chunk)
+                if out.tell() > LARGEST_BYTES:
+                    raise WeightsUnavailable(f"{path.name}: more than {LARGEST_BYTES} bytes")
         if seen.hexdigest() != network.sha256:
             raise WeightsUnavailable(
                 f"{path.name}: SHA-256 is {seen.hexdigest()}, not {network.sha256}"
@@ -143,6 +152,10 @@ def _make(network: Network, dest: Path, *, again: bool) -> None:
 def _complete_or_nothing(path: Path) -> Iterator[Path]:
     """A name to write to; it becomes ``path`` at the end, or nothing is left of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f"{path.name}.*.part"):  # of a run that was killed
+        with suppress(FileNotFoundError):
+            if left.stat().st_mtime < time.time() - STALE_S:
+                left.unlink()
     partial = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         yield partial

@@ -11,7 +11,7 @@ from memoria.arrays import Image
 from memoria.faces import find_faces_in_photo, open_engine
 from memoria.faces.geometry import NOTHING, Detections, joined
 from memoria.faces.second_look import doubtful_from, doubtful_to, reconsidered
-from memoria.packs.catalogue import SCRFD_SCALE, YUNET_SCALE
+from memoria.packs.catalogue import SCALES
 from memoria.packs.pack import DetectionScale
 from tests.data import PORTRAITS, SMALL_PACK, needs
 
@@ -31,7 +31,7 @@ class Eye:
 
     sees: Detections
     fixed_size: tuple[int, int] | None = None
-    scale: DetectionScale = SCRFD_SCALE
+    scale: DetectionScale = SCALES["scrfd"]
     shown: list[Image] = field(default_factory=list)
 
     def detect(self, canvas: Image, threshold: float) -> Detections:
@@ -58,7 +58,7 @@ def test_who_is_not_seen_again_is_no_face() -> None:
 
 
 def test_faces_without_a_doubt_are_left_alone() -> None:
-    result, eye = again(NOTHING, face(300, 200, score=doubtful_to(0.5, SCRFD_SCALE)))
+    result, eye = again(NOTHING, face(300, 200, score=doubtful_to(0.5, SCALES["scrfd"])))
     assert eye.shown == []
     assert len(result) == 1
 
@@ -109,7 +109,7 @@ def test_a_detector_of_one_size_looks_once() -> None:
 
 
 @given(threshold=st.floats(0.01, 0.99))
-@pytest.mark.parametrize("scale", [SCRFD_SCALE, YUNET_SCALE], ids=["scrfd", "yunet"])
+@pytest.mark.parametrize("scale", SCALES.values(), ids=SCALES)
 def test_the_doubtful_are_around_the_threshold(threshold: float, scale: DetectionScale) -> None:
     assert 0 < doubtful_from(threshold) < threshold < doubtful_to(threshold, scale) < 1
     assert doubtful_to(scale.face, scale) == pytest.approx(scale.settled)

