@@ -67,8 +67,12 @@ def test_every_module_that_is_run_exists_and_takes_its_options(document: Path) -
 def test_every_memoria_command_exists_and_takes_its_options(document: Path) -> None:
     wrong = []
     for text in code(document.read_text()):
-        for command, rest in re.findall(r"^(?:\S*/)?memoria ([a-z]+)([^`|#]*)", text):
-            source = page(f"shared/memoria/cli/{command}.py") if command in COMMANDS else None
+        for command, rest in re.findall(r"^(?:\S*/)?memoria ([a-z][a-z-]*)([^`|#]*)", text):
+            source = (
+                page(f"shared/memoria/cli/{command.replace('-', '_')}.py")
+                if command in COMMANDS
+                else None
+            )
             if source is None or not all(option in source for option in _options(rest)):
                 wrong.append(text)
     assert wrong == []
