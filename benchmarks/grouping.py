@@ -20,8 +20,9 @@ from benchmarks.measures import alternated
 from memoria.arrays import F32
 from memoria.clustering import group_faces, hdbscan_labels
 from memoria.clustering.grouping import near_pairs
+from memoria.clustering.groups import Faces
 from memoria.clustering.hdbscan import labels_from_lists, neighbour_lists
-from memoria.clustering.refinement import Faces, refined
+from memoria.clustering.refinement import refined
 from memoria.clustering.rows import canonical_order, unit_rows
 from memoria.clustering.same_photo import Photos
 from memoria.clustering.thresholds import MEASURED, Thresholds, thresholds_from_pairs, true_accepts
@@ -77,7 +78,7 @@ def by_thresholds(rows: F32) -> Callable[[Thresholds], Labels]:
     weight = np.ones(len(rows), dtype=np.float32)
 
     def labels(limits: Thresholds) -> Labels:
-        faces = Faces(rows, weight, Photos(None), near_pairs(lists, limits))
+        faces = Faces(rows, weight, weight > 0, Photos(None), near_pairs(lists, limits.floor))
         found = np.empty(len(rows), dtype=np.intp)
         found[order] = refined(faces, first, limits, 3)
         return found

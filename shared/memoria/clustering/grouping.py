@@ -4,16 +4,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from memoria.arrays import F32, Index
+from memoria.clustering.groups import Faces
 from memoria.clustering.hdbscan import (
     check_parameters,
     labels_from_lists,
     neighbour_lists,
 )
 from memoria.clustering.neighbours import NeighbourLists
-from memoria.clustering.refinement import Faces, refined
+from memoria.clustering.refinement import NEUTRAL, refined
 from memoria.clustering.rows import canonical_order, unit_rows
 from memoria.clustering.same_photo import Photos
 from memoria.clustering.thresholds import Thresholds, thresholds_for
+
+LEAST_WEIGHT = 0.25  # what the poorest face still says, beside a good one's 1
+LIKE_NOBODY = 0.02  # faces of less quality are as near to strangers as to their own person
 
 
 def group_faces(
@@ -29,13 +33,17 @@ def group_faces(
 ) -> Index:
     """Faces into people. (n, d) float32 unit rows -> (n,) labels 0..k-1 by size, -1 for nobody's.
 
-    HDBSCAN first (`hdbscan_labels`), then a second pass by mean similarity (`refinement`), which
+    HDBSCAN first (`hdbscan_labels`), then a second pass that weighs evidence (`refinement`), which
     also finds what density cannot: one person alone, three faces. The same faces in any order give
     the same groups.
 
-    ``photo_ids``: (n,) which photo each face is in; two faces of one photo must be more alike to be
-    one person. ``quality``: (n,) 0..1, how much each face counts in a group's mean.
-    ``model``: the pack whose thresholds apply, unless ``thresholds`` are given.
+    ``min_cluster_size``: the fewest faces of a person. ``min_samples``: how many near faces make a
+    place dense, in the first pass. ``epsilon``: 0.4 is neutral; 0.1 more joins what is 0.1 less
+    alike, in both passes.
+    ``photo_ids``: (n,) which photo each face is in; groups seen in one photo must be more alike to
+    be one person. ``quality``: (n,) 0..1, how much each face says; below LIKE_NOBODY it founds no
+    person, but may join one. ``model``: the pack whose thresholds apply, unless ``thresholds`` are
+    given.
 
     Raises ValueError for parameters out of range, lengths that differ, and vectors without a
     direction.
@@ -44,23 +52,24 @@ def group_faces(
     rows = unit_rows(embeddings)
     labels = np.full(len(rows), -1, dtype=np.intp)
     photo_of = _photo_numbers(photo_ids, len(rows))
-    weight = _weights(quality, len(rows))
+    known = _quality(quality, len(rows))
     if len(rows) < min_cluster_size:
         return labels
     order = canonical_order(rows)
-    rows, weight = rows[order], weight[order]
+    rows, known = rows[order], known[order]
     lists = neighbour_lists(rows, min_samples)
     first = labels_from_lists(rows, lists, min_cluster_size, min_samples, epsilon)
     limits = thresholds or thresholds_for(model)
     photos = Photos(None if photo_of is None else photo_of[order])
-    faces = Faces(rows, weight, photos, near_pairs(lists, limits))
-    labels[order] = refined(faces, first, limits, min_cluster_size)
+    near = near_pairs(lists, limits.floor - epsilon + NEUTRAL)
+    faces = Faces(rows, np.maximum(known, LEAST_WEIGHT), known >= LIKE_NOBODY, photos, near)
+    labels[order] = refined(faces, first, limits, min_cluster_size, epsilon)
     return _by_size(labels, order)
 
 
-def near_pairs(lists: NeighbourLists, thresholds: Thresholds) -> tuple[Index, Index]:
+def near_pairs(lists: NeighbourLists, floor: float) -> tuple[Index, Index]:
     """Faces alike enough that their groups are compared. (n, k) lists -> (m,), (m,) row numbers."""
-    one, rank = np.nonzero(lists.distances <= 1 - thresholds.link + thresholds.margin)
+    one, rank = np.nonzero(lists.distances <= 1 - floor)
     return one, lists.rows[one, rank]
 
 
@@ -73,14 +82,13 @@ def _photo_numbers(photo_ids: ArrayLike | None, faces: int) -> Index | None:
     return np.unique(ids, return_inverse=True)[1]
 
 
-def _weights(quality: ArrayLike | None, faces: int) -> F32:
+def _quality(quality: ArrayLike | None, faces: int) -> F32:
     if quality is None:
         return np.ones(faces, dtype=np.float32)
     given = np.asarray(quality, dtype=np.float32)
     if given.shape != (faces,) or not np.all(np.isfinite(given)):
         raise ValueError(f"quality must be {faces} finite numbers")
-    weight: F32 = np.clip(given, 0.05, 1)
-    return weight
+    return np.clip(given, 0, 1)
 
 
 def _by_size(labels: Index, order: Index) -> Index:

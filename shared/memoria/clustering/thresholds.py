@@ -26,18 +26,23 @@ class Thresholds:
 
     @property
     def margin(self) -> float:
-        """How much less similar the next best group must be, for a group."""
+        """The band between the two: the unit in which this model's similarities spread."""
         return self.sure - self.link
 
     @property
-    def face_margin(self) -> float:
-        """And for a single face that is in no group: twice as much, it is one look only."""
-        return 2 * self.margin
+    def width(self) -> float:
+        """A group whose faces are less alike on average is not one person."""
+        return self.link - self.margin / 2
 
     @property
-    def same_photo(self) -> float:
-        """How much more similar faces of one photo must be to be one person."""
-        return 2 * self.margin
+    def spread(self) -> float:
+        """The deviation of strangers' similarities: 1 in 2,000 is 3.9 of it away, tails are fat."""
+        return self.link / 3.9
+
+    @property
+    def floor(self) -> float:
+        """Faces less alike say nothing of their groups: they are not compared through them."""
+        return self.link - 3 * self.margin
 
 
 UNVERIFIED = "unverified: run `memoria calibrate`"

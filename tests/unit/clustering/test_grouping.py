@@ -1,18 +1,16 @@
 import numpy as np
 import pytest
 
-from memoria.clustering import group_faces
-from memoria.clustering.refinement import Faces, refined
+from benchmarks.grouping_scores import scores
+from memoria.clustering import group_faces, hdbscan_labels
 from memoria.clustering.rows import unit_rows
-from memoria.clustering.same_photo import Photos
-from memoria.clustering.thresholds import Thresholds
-from tests.data import LFW, there
+from tests.unit.clustering.people import look_alike, photos_of, stored
 
 
 @pytest.fixture(scope="module")
 def faces():
-    stored = np.load(there(LFW))
-    return unit_rows(stored["embedding"]), stored["person"]
+    lfw = stored("lfw_dev")
+    return unit_rows(lfw["embedding"]), lfw["person"]
 
 
 def of_the_most_photographed(faces, count):
@@ -68,16 +66,33 @@ def test_a_collage_of_one_person_stays_one_person(faces):
     assert np.count_nonzero(group_faces(rows, photo_ids=photos) == 0) >= 10
 
 
-def test_faces_of_one_photo_must_be_more_alike_to_be_one_person():
-    one, other = 0.52, np.sqrt(1 - 0.52**2)
-    ann, bea = np.zeros(512), np.zeros(512)
-    ann[0], bea[0], bea[1] = 1, one, other
-    rng = np.random.default_rng(2)
-    rows = np.concatenate([np.tile(ann, (6, 1)), np.tile(bea, (6, 1))])
-    rows = unit_rows(rows + 0.01 * rng.normal(size=rows.shape))
-    together = [*range(6), *range(6)]
+def two_bursts(similarity):
+    """Six frames of each of two looks."""
+    return np.concatenate([photos_of(look, 6, alike=0.95) for look in look_alike(similarity, 512)])
+
+
+def test_two_bursts_at_similarity_052_are_one_person_unless_one_photo_shows_both():
+    rows = two_bursts(0.52)
     assert len(set(group_faces(rows).tolist())) == 1
-    assert len(set(group_faces(rows, photo_ids=together).tolist())) == 2
+    side_by_side = [*range(6), 0, *range(7, 12)]
+    assert len(set(group_faces(rows, photo_ids=side_by_side).tolist())) == 2
+
+
+def test_one_photo_that_shows_a_person_twice_does_not_part_real_people():
+    faces = stored("outside_dev")
+    for name in np.unique(faces["event"]):
+        here = faces["event"] == name
+        rows, quality = faces["embedding"][here], faces["quality"][here]
+        person = faces["person"][here]
+        photos = np.arange(len(rows))
+        for one in np.unique(person):
+            clear = np.flatnonzero((person == one) & (quality > 0.9))[:2]
+            photos[clear] = photos[clear[0]]
+        before, after = (
+            scores(group_faces(rows, quality=quality, photo_ids=ids), person).bcubed
+            for ids in (None, photos)
+        )
+        assert after > before - 0.04  # a second face of a photo may stay out, no person is split
 
 
 def test_real_people_are_found_and_strangers_left_alone(faces):
@@ -98,16 +113,51 @@ def test_a_column_of_another_length_is_refused(name):
         group_faces(np.eye(8, dtype=np.float32), **{name: [1, 1]})
 
 
-def test_who_is_less_alike_than_the_link_stays_out_although_density_had_it_inside():
-    thresholds = Thresholds(sure=0.44, link=0.36, source="made")
-    rng = np.random.default_rng(3)
-    rows = np.zeros((14, 512))
-    rows[:12, 0] = 1
-    rows[:12] += 0.01 * rng.normal(size=(12, 512))
-    rows[12, :2] = 0.40, np.sqrt(1 - 0.40**2)  # between the two thresholds
-    rows[13, [0, 2]] = 0.33, np.sqrt(1 - 0.33**2)
-    faces = Faces(
-        unit_rows(rows), np.ones(14, np.float32), Photos(None), (np.arange(0), np.arange(0))
-    )
-    labels = refined(faces, np.zeros(14, dtype=np.intp), thresholds, 3)
-    assert labels.tolist() == [*[labels[0]] * 13, -1]
+@pytest.mark.parametrize("event", ["asian", "five", "friends", "kpop", "pins", "worldcup"])
+def test_people_outside_the_set_it_was_calibrated_on(event):
+    faces = stored("outside_dev")
+    here = faces["event"] == event
+    rows, person = faces["embedding"][here], faces["person"][here]
+    found = scores(group_faces(rows, quality=faces["quality"][here]), person)
+    dense = scores(hdbscan_labels(rows), person)
+    assert found.bcubed > max(dense.bcubed - 0.02, 0.87)
+    assert found.precision > 0.95
+
+
+def test_people_seen_in_bursts_are_not_torn_apart():
+    faces = stored("outside_dev")
+    here = np.flatnonzero(faces["event"] == "friends")[::3]
+    rng = np.random.default_rng(0)
+    frames = np.repeat(here, rng.integers(1, 7, len(here)))
+    rows = unit_rows(faces["embedding"][frames].astype(np.float32))
+    rows = unit_rows(rows + 0.01 * rng.normal(size=rows.shape))
+    found = scores(group_faces(rows), faces["person"][frames])
+    assert found.bcubed > 0.95
+
+
+@pytest.mark.parametrize("name", ["outside_dev", "lfw_dev"])
+def test_a_larger_epsilon_joins_more(name):
+    faces = stored(name)
+    rows = faces["embedding"][: len(faces["person"]) // 2]
+    pairs = []
+    for epsilon in (0.2, 0.3, 0.4, 0.5, 0.6):
+        labels = group_faces(rows, epsilon=epsilon)
+        sizes = np.bincount(labels[labels >= 0])
+        pairs.append(int(np.sum(sizes * (sizes - 1)) // 2))
+    assert pairs == sorted(pairs)
+    assert pairs[1] < pairs[2] < pairs[3]
+    assert pairs[0] < 0.98 * pairs[2]
+
+
+@pytest.mark.parametrize("fewest", [2, 3, 5, 8])
+def test_nobody_has_fewer_faces_than_asked_for(faces, fewest):
+    labels = group_faces(faces[0][:1000], min_cluster_size=fewest)
+    assert np.bincount(labels[labels >= 0]).min() >= fewest
+
+
+def test_faces_like_nobody_found_nobody_but_may_join(faces):
+    rows = of_the_most_photographed(faces, 6)
+    poor, good = [0.01] * 3, [0.9] * 3
+    assert group_faces(rows[:3], quality=poor).tolist() == [-1] * 3
+    assert group_faces(rows[:5], quality=[*poor, 0.9, 0.9]).tolist() == [-1] * 5
+    assert group_faces(rows, quality=[*good, *poor]).tolist() == [0] * 6

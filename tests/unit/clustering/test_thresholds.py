@@ -26,7 +26,7 @@ def test_a_model_whose_similarities_are_crowded_gets_small_margins():
         rng.normal(0.96, 0.01, 1_000), rng.normal(0.89, 0.02, 50_000), source="made"
     )
     assert found.margin == pytest.approx(0.012, rel=0.1)
-    assert found.face_margin == found.same_photo == 2 * found.margin
+    assert found.link - found.width == pytest.approx(found.margin / 2)
 
 
 def test_too_few_pairs_are_refused():

@@ -1,0 +1,67 @@
+"""How alike the people of an event are, whoever they are: its zero and its spread.
+
+One casting, one family, one light, masks or few pixels make faces alike, and then a similarity
+means less. Both are measured on the event's own strangers: on faces and groups that the first pass
+has apart.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from memoria.arrays import F32, Index
+from memoria.clustering.groups import groups_of
+
+FEWEST_GROUPS = 4  # fewer people say nothing of a crowd
+DOUBT = 2.0  # k groups are believed k/(k + DOUBT)
+HIGHEST = 0.3  # zero
+SAMPLE = 256  # faces
+LOW_TAIL, DEVIATIONS = 0.02, 2.054  # of a normal distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """How the event differs from what the thresholds were measured on; 0 and 1: not at all."""
+
+    zero: float = 0.0  # 0..0.3, mean similarity of two people
+    spread: float = (
+        1.0  # 1 or more: how many times as far apart as usual strangers' similarities lie
+    )
+
+
+def crowd_of(rows: F32, first: Index, usual_spread: float) -> Crowd:
+    """(n, d) unit rows, (n,) labels of the first pass, deviation of strangers' similarities."""
+    groups = int(first.max(initial=-1)) + 1
+    if groups < FEWEST_GROUPS:
+        return Crowd()
+    trust = groups / (groups + DOUBT)
+    zero = float(np.clip(trust * _between(rows, first, groups), 0, HIGHEST))
+    wider = max(_spread(rows, first) / usual_spread - 1, 0)
+    return Crowd(zero, 1 + trust * wider)
+
+
+def _between(rows: F32, first: Index, groups: int) -> float:
+    """The mean similarity of two of the first pass's groups."""
+    members = np.flatnonzero(first >= 0)
+    found = groups_of(rows[members], np.ones(len(members), np.float32), first[members], groups)
+    means = found.sums / found.weight[:, None]
+    total = means.sum(axis=0, dtype=np.float64)
+    apart = total @ total - np.einsum("ij,ij->", means, means, dtype=np.float64)
+    return float(apart) / (groups * (groups - 1))
+
+
+def _spread(rows: F32, first: Index) -> float:
+    """The deviation of similarities of faces that the first pass has apart.
+
+    By the lower tail alone: in the upper one are people whom the first pass tore apart. Of a sample
+    that is spread evenly over the canonical order, which knows nothing of people.
+    """
+    chosen = np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(np.intp)
+    one, other = np.triu_indices(len(chosen), 1)
+    label = first[chosen]
+    apart = (label[one] < 0) | (label[one] != label[other])
+    if not apart.any():
+        return 0.0
+    similarity = (rows[chosen] @ rows[chosen].T)[one[apart], other[apart]]
+    low, middle = np.quantile(similarity, [LOW_TAIL, 0.5])
+    return float(middle - low) / DEVIATIONS

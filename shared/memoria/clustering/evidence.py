@@ -1,0 +1,108 @@
+"""How much likelier two groups of faces are one person than two.
+
+The model is the simplest there is (two covariances, isotropic: PLDA's nearest kin). A person is a
+random vector in ``dimensions`` directions; a photo shows it plus noise of its own. Of the spread
+of all faces the persons are the part ``shared``, the noise of single photos is the rest; so two
+photos of one person have similarity ``shared`` on average, two of strangers 0. Then all that n
+faces say of their person is in their sum s, and the chance of seeing them, if they are one person
+and relative to noise alone, is
+
+    log p(n, s) = -dimensions/2 ln(1 + n shared/(1 - shared))
+                  + |s|² dimensions shared / (2 (1 - shared) (1 - shared + n shared))
+
+The evidence for two groups is log p of both together minus the two log p alone, in nats.
+"""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from memoria.arrays import F64, Index
+from memoria.clustering.crowd import Crowd
+from memoria.clustering.groups import Groups
+from memoria.clustering.thresholds import Thresholds
+
+SLOPE = 3.1  # nats that a pair's evidence grows by over the band between link and sure
+FEWEST, BAND = 1e-3, 5e-3  # the least similarity and band: for thresholds that make no sense
+BISECTIONS = 50
+LOOKS = 4.0  # a person's photos have moods, ages, cameras in common: n count as n/(1 + (n-1)/LOOKS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """The model of one pack in one event. Immutable; all methods are pure."""
+
+    shared: float  # 0..1, the similarity of two photos of one person
+    dimensions: float  # how many directions people differ in
+    zero: float = 0.0  # the similarity of two people of the event
+    leniency: float = 0.0  # a similarity, what CLUSTER_EPSILON adds to every pair of faces
+
+    def among(self, crowd: Crowd, leniency: float) -> "Evidence":
+        """The model in one event: where strangers lie apart, there are fewer directions."""
+        dimensions = self.dimensions / crowd.spread**2
+        return replace(self, dimensions=dimensions, zero=crowd.zero, leniency=leniency)
+
+    def between(self, groups: Groups, one: Index, other: Index, products: F64) -> F64:
+        """The evidence that pairs of groups are one person. (m,), (m,) numbers -> (m,) nats.
+
+        ``products`` (m,): those of the pairs' sums.
+        """
+        weights = (groups.weight[one], groups.weight[other])
+        return self.of_sums(products, weights, (groups.square[one], groups.square[other]))
+
+    def of_sums(self, products: F64, weights: tuple[F64, F64], squares: tuple[F64, F64]) -> F64:
+        """The same from the products, the weights and the squared lengths of the sums. All (m,)."""
+        (one, other), (one_square, other_square) = weights, squares
+        count, count_s = self.looks(one, one_square), self.looks(other, other_square)
+        scale, scale_s = count / one, count_s / other
+        clean = 1 - self.zero
+        mine = scale**2 * (one_square - self.zero * one**2) / clean
+        theirs = scale_s**2 * (other_square - self.zero * other**2) / clean
+        lifted = products + (self.leniency - self.zero) * one * other
+        cross = scale * scale_s * lifted / clean
+        together = self._alone(count + count_s, mine + theirs + 2 * cross)
+        return together - self._alone(count, mine) - self._alone(count_s, theirs)
+
+    def looks(self, weight: F64, square: F64) -> F64:
+        """How many independent photos a group is worth. (m,) weights, squared sums -> (m,).
+
+        A burst is one look however many photos it has: what is more alike than ``repeated`` is
+        one observation made again, and the sum's length tells how much of a group is that.
+        """
+        repeated = (1 + self.shared) / 2
+        alike = np.maximum(square / weight**2 - repeated, 0) / (1 - repeated)
+        count = weight / np.maximum(weight * alike, 1)
+        return count / (1 + (count - 1) / LOOKS)
+
+    def _alone(self, count: F64, square: F64) -> F64:
+        noise = 1 - self.shared
+        seen = noise + count * self.shared
+        gain = self.dimensions * self.shared / (2 * noise * seen)
+        return gain * square - self.dimensions / 2 * np.log(seen / noise)
+
+
+@lru_cache(maxsize=32)
+def evidence_for(thresholds: Thresholds) -> Evidence:
+    """The model that a pack's thresholds stand for.
+
+    A pair of faces one band below ``link`` says nothing, and what it says grows by SLOPE a band:
+    at ``sure`` it is 2 SLOPE, 500 : 1. Two equations for two unknowns, see `_zero` and the slope
+    ``dimensions shared / (1 - shared²)``.
+    """
+    band = max(thresholds.margin, BAND)
+    zero = float(np.clip(thresholds.link - band, FEWEST, 1 - FEWEST))
+    low, high = FEWEST, 1 - 1e-9
+    for _ in range(BISECTIONS):
+        shared = (low + high) / 2
+        if _zero(shared) > zero:
+            high = shared
+        else:
+            low = shared
+    return Evidence(shared=shared, dimensions=SLOPE / band * (1 - shared**2) / shared)
+
+
+def _zero(shared: float) -> float:
+    """The similarity at which two faces of weight 1 say nothing."""
+    noise = 1 - shared**2
+    return float(shared + noise * np.log(noise) / (2 * shared))

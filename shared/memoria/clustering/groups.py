@@ -1,0 +1,86 @@
+"""Faces, and groups of them as weighted sums: all that the second pass asks of them.
+
+The mean similarity of two groups is the product of their means, and how alike a group's faces are
+to each other follows from the length of its sum, so no pair of faces is ever looked at again.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memoria.arrays import F32, F64, Index
+from memoria.clustering.same_photo import Photos
+
+BLOCK = 4096  # pairs multiplied at once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """What the second pass knows of the faces of an event."""
+
+    rows: F32  # (n, d) unit length
+    weight: F32  # (n,) over 0, at most 1: how much of a good photo's evidence each face gives
+    founds: NDArray[np.bool_]  # (n,) whether it can make a person, or only be taken in by one
+    photos: Photos
+    near: tuple[Index, Index]  # (m,), (m,) pairs of faces through which groups are compared at all
+
+    def founders(self) -> "Faces":
+        """The same faces, without the pairs with those that found nobody."""
+        both = self.founds[self.near[0]] & self.founds[self.near[1]]
+        return replace(self, near=(self.near[0][both], self.near[1][both]))
+
+    def at(self, chosen: Index, pairs: NDArray[np.bool_]) -> "Faces":
+        """Some of the faces, and those of the near pairs that are marked, all among them."""
+        place = np.full(len(self.rows), -1)
+        place[chosen] = np.arange(len(chosen))
+        near = (place[self.near[0][pairs]], place[self.near[1][pairs]])
+        return Faces(
+            self.rows[chosen],
+            self.weight[chosen],
+            self.founds[chosen],
+            self.photos.at(chosen),
+            near,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Groups:
+    """Sums over the faces of each group. Joining changes them in place."""
+
+    sums: F32  # (g, d) of the weighted rows
+    weight: F64  # (g,) of the weights
+    square: F64  # (g,) the squared lengths of ``sums``
+
+    def join(self, one: Index, other: Index) -> None:
+        """Adds the groups ``other`` to the groups ``one``; no group may be named twice."""
+        self.sums[one] += self.sums[other]
+        self.weight[one] += self.weight[other]
+        self.square[one] = np.einsum("ij,ij->i", self.sums[one], self.sums[one])
+
+
+def groups_of(rows: F32, weight: F32, group: Index, count: int) -> Groups:
+    """(n, d) rows, (n,) weights, (n,) group numbers below ``count`` -> the groups' sums."""
+    from scipy.sparse import csc_array
+
+    # each face is a column with one entry, already in order: nothing to sort
+    column = np.arange(len(group) + 1)
+    chosen = csc_array((weight, group, column), shape=(count, len(group)))
+    sums: F32 = (chosen @ rows).astype(np.float32)
+    total: F64 = np.bincount(group, weight, count).astype(np.float64)
+    return Groups(sums, total, np.einsum("ij,ij->i", sums, sums).astype(np.float64))
+
+
+def dots(left: F32, i: Index, right: F32, j: Index) -> F64:
+    """Products of pairs of rows, in bounded memory. (m,), (m,) row numbers -> (m,)."""
+    products = np.empty(len(i))
+    for first in range(0, len(i), BLOCK):
+        some = slice(first, first + BLOCK)
+        products[some] = np.einsum("ij,ij->i", left[i[some]], right[j[some]])
+    return products
+
+
+def sizes(group: Index) -> Index:
+    """How many faces each face's group has. (n,) -> (n,)."""
+    counts: Index = np.bincount(group, minlength=len(group))[group]
+    return counts

@@ -1,0 +1,67 @@
+"""After joining, each face goes where it belongs likelier than not, or to nobody."""
+
+import numpy as np
+
+from memoria.arrays import F32, F64, Index
+from memoria.clustering.evidence import Evidence
+from memoria.clustering.groups import Faces, dots, groups_of, sizes
+
+ROUNDS = 3  # nearly all is settled after one
+LIKELIER = 0.5
+NOTHING = 1e-6  # the weight of a group without the only face that spoke for it
+
+
+def settled(faces: Faces, group: Index, evidence: Evidence, least: int) -> Index:
+    """Faces moved to the group that has more than half of their chances. (n,) -> (n,).
+
+    The odds of a group are the evidence times its share of the faces, those of nobody the share of
+    the faces that are in no group of ``least``. Shares go by weight: blurred faces left over do
+    not say that strangers are about. A face is compared with the groups of its near faces, and
+    with its own without itself. Only who was grouped before speaks for a group: nothing snowballs.
+    """
+    n, group = len(group), group.copy()
+    speaks: F32 = faces.weight * (faces.founds & (sizes(group) >= least))
+    face, to = np.concatenate(faces.near), np.concatenate(faces.near[::-1])
+    for _ in range(ROUNDS):
+        large = sizes(group) >= least
+        face, to = face[large[to]], to[large[to]]
+        members = np.flatnonzero(large)
+        keys = np.unique(np.append(face * n + group[to], members * n + group[members]))
+        moving, where = np.divmod(keys, n)
+        odds = _log_odds(faces, group, speaks, evidence, (moving, where))
+        chance = _chances(moving, odds, float(np.log(faces.weight[~large].sum() + 1)), n)
+        go = np.flatnonzero((chance > LIKELIER) & (group[moving] != where))
+        go = go[np.argsort(-chance[go], kind="stable")]  # of two faces of a photo the likelier
+        go = go[faces.photos.one_each(moving[go], where[go])]
+        if len(go) == 0:
+            break
+        group[moving[go]] = where[go]
+    return group
+
+
+def _log_odds(
+    faces: Faces, group: Index, speaks: F32, evidence: Evidence, pairs: tuple[Index, Index]
+) -> F64:
+    """Log of evidence times share, of pairs of a face and a group. (m,), (m,) -> (m,)."""
+    face, where = pairs
+    groups = groups_of(faces.rows, speaks, group, len(group))
+    share = np.bincount(group, faces.weight, len(group))[where]
+    own = group[face] == where
+    out, weight = own * speaks[face].astype(np.float64), faces.weight[face].astype(np.float64)
+    product = dots(faces.rows, face, groups.sums, where)
+    odds = evidence.of_sums(
+        (product - out) * weight,
+        (weight, np.maximum(groups.weight[where] - out, NOTHING)),
+        (weight**2, np.maximum(groups.square[where] - 2 * out * product + out**2, 0)),
+    )
+    odds += np.log(np.maximum(share - own * weight, NOTHING))
+    return odds - faces.photos.against_faces(group, face, where)
+
+
+def _chances(face: Index, odds: F64, nobody: float, faces: int) -> F64:
+    """Log odds of each face's groups -> the chance of each, nobody's beside them. (m,) -> (m,)."""
+    top = np.full(faces, nobody)
+    np.maximum.at(top, face, odds)
+    exact = np.exp(odds - top[face])
+    chances: F64 = exact / (np.exp(nobody - top) + np.bincount(face, exact, faces))[face]
+    return chances

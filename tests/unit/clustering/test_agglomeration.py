@@ -1,0 +1,69 @@
+import numpy as np
+import pytest
+
+from memoria.clustering.agglomeration import agglomerated
+from memoria.clustering.evidence import evidence_for
+from memoria.clustering.groups import dots, groups_of, sizes
+from memoria.clustering.same_photo import Photos
+from memoria.clustering.thresholds import MEASURED
+from tests.unit.clustering.people import directions, faces_of, look_alike, photos_of
+
+EVIDENCE = evidence_for(MEASURED)
+
+
+@pytest.fixture(scope="module")
+def crowd():
+    """20 people with six photos each; some are hard to tell."""
+    people = directions(20)
+    rows = [photos_of(one, 6, alike=0.45, seed=seed) for seed, one in enumerate(people)]
+    return faces_of(np.concatenate(rows))
+
+
+def test_it_ends_where_no_pair_meets_the_demand(crowd):
+    n = len(crowd.rows)
+    group = agglomerated(crowd, np.arange(n), EVIDENCE, 3.0)
+    groups = groups_of(crowd.rows, crowd.weight, group, n)
+    one, other = np.triu_indices(n, 1)
+    alive = (groups.weight[one] > 0) & (groups.weight[other] > 0)
+    one, other = one[alive], other[alive]
+    left = EVIDENCE.between(groups, one, other, dots(groups.sums, one, groups.sums, other))
+    assert left.max() < 3.0
+    assert len(np.unique(group)) < n
+
+
+def test_a_lower_demand_joins_more(crowd):
+    joined = []
+    for demand in (20.0, 10.0, 3.0, 0.0, -3.0):
+        size = sizes(agglomerated(crowd, np.arange(len(crowd.rows)), EVIDENCE, demand))
+        joined.append(int(np.sum(size - 1)))
+    assert joined == sorted(joined)
+    assert joined[0] < joined[-1]
+
+
+def test_a_group_goes_by_one_of_its_faces(crowd):
+    group = agglomerated(crowd, np.arange(len(crowd.rows)), EVIDENCE, 3.0)
+    assert np.array_equal(group[group], group)
+
+
+def test_groups_without_near_faces_are_left_as_they_are():
+    faces = faces_of(photos_of(directions(1)[0], 4, alike=0.9))
+    alone = faces.at(np.arange(4), np.zeros(6, dtype=bool))
+    assert np.array_equal(agglomerated(alone, np.arange(4), EVIDENCE, 0.0), np.arange(4))
+
+
+@pytest.mark.parametrize("together", [0, 1])
+def test_who_is_seen_side_by_side_must_be_more_alike(together):
+    rows = np.concatenate([photos_of(look, 6, alike=0.95) for look in look_alike(0.52)])
+    photos = np.arange(12)
+    photos[6 : 6 + together] = photos[:together]
+    group = agglomerated(faces_of(rows, photos=photos), np.repeat([0, 6], 6), EVIDENCE, 0.5)
+    assert len(np.unique(group)) == 1 + together
+
+
+def test_photos_count_those_that_show_both_groups():
+    photos = Photos(np.array([0, 0, 1, 1, 2, 3]))
+    group = np.array([0, 1, 0, 1, 0, 1])
+    against = photos.against_groups(group, np.array([0]), np.array([1]))
+    single = photos.against_faces(group, np.array([0, 5]), np.array([1, 0]))
+    assert against[0] == 2 * single[0] > 0
+    assert single[1] == 0
