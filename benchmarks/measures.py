@@ -30,7 +30,8 @@ class Row:
         """``yes``, ``no``, or nothing where nothing was promised or measured."""
         if self.limit is None or self.value is None:
             return ""
-        return "yes" if (self.value <= self.limit) == self.at_most else "no"
+        reached = self.value <= self.limit if self.at_most else self.value >= self.limit
+        return "yes" if reached else "no"
 
 
 def seconds(call: Callable[[], object]) -> float:

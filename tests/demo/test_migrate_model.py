@@ -11,7 +11,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from local.demo.event import event_status, find_photos, upload_event
+from local.demo.event import event_status, upload_event
+from local.demo.folders import find_photos
 from local.processes.stack import Stack, StackOptions
 from memoria.cli.migrate_model import migrate, models, running_model
 

@@ -42,6 +42,9 @@ def _kind(path: Path) -> str:
     session = open_session(path, threads=1)
     if len(session.get_outputs()) >= 5:
         return "detector"
-    *_, height, width = session.get_inputs()[0].shape
+    shapes = [source.shape for source in session.get_inputs()]
+    if len(shapes) != 1 or len(shapes[0]) != 4:
+        return "other"
+    *_, height, width = shapes[0]
     square = isinstance(height, int) and height == width
     return "recogniser" if square and height >= 112 and height % 16 == 0 else "other"

@@ -131,9 +131,14 @@ def test_networks_that_do_not_keep_their_word_are_refused_before_any_photo(pack:
     assert "mine" in refused(pack) or "100 numbers" in refused(pack)
 
 
-@pytest.mark.parametrize("missing", [True, False])
-def test_an_empty_folder_or_none_is_told(tmp_path: Path, missing: bool) -> None:
-    folder = tmp_path / "nothing"
-    if not missing:
-        folder.mkdir()
-    assert "no detector and recogniser among the .onnx files of nothing/" in refused(folder)
+def test_an_empty_folder_or_none_is_told(tmp_path: Path) -> None:
+    assert "there is no folder" in refused(tmp_path / "nothing")
+    (tmp_path / "nothing").mkdir()
+    assert "no detector and recogniser among the .onnx files of nothing/" in refused(
+        tmp_path / "nothing"
+    )
+
+
+def test_a_network_for_something_else_is_passed_over(pack: Path) -> None:
+    model(pack / "a first one.onnx", ["n", 16], ["n", 8])
+    assert locate(pack, "mine").detector.name == DETECTOR
