@@ -8,7 +8,7 @@ OUT    ?= out
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve check test soak lint types fmt chaos pacing bench bench-cluster bench-grouping \
-        bench-faces lock clean
+        bench-faces bench-packs lock clean
 
 help:                       ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -55,6 +55,9 @@ bench-cluster: .venv/bench  ## exact HDBSCAN against its peers
 
 bench-grouping: .venv/bench ## quality of the grouping, and its sensitivity
 	$(BIN)/python -m benchmarks.grouping
+
+bench-packs: .venv/bench    ## a pack: parity, faces found, grouping, speed, into docs/packs.md
+	$(BIN)/python -m benchmarks.packs
 
 bench-faces: .venv/bench    ## recall, invariance and cost of finding faces
 	$(BIN)/python -m benchmarks.find_faces
