@@ -12,10 +12,11 @@ check_tools() {
   export CLOUDSDK_CORE_DISABLE_PROMPTS=1 # a question of gcloud's would not be seen
   [[ -n $PROJECT ]] || PROJECT=$(gcloud config get-value project 2>/dev/null || true)
   [[ -n $PROJECT && $PROJECT != '(unset)' ]] || die 'no project: --project ID'
-  ACCOUNT=nobody
+  ACCOUNT=''
   [[ $DRY_RUN == yes ]] && return
-  ACCOUNT=$(gcloud auth list --filter=status:ACTIVE --format='value(account)' 2>/dev/null)
-  [[ -n $ACCOUNT ]] || die 'not logged in: gcloud auth login'
+  gcloud auth print-access-token >/dev/null 2>"$WORK/complaint" \
+    || die "not logged in: gcloud auth login ($(head -n 1 "$WORK/complaint"))"
+  ACCOUNT=$(gcloud config get-value account 2>/dev/null || true)
 }
 
 # InsightFace's packs may be used for non-commercial research only; the choice is the deployer's.

@@ -109,8 +109,12 @@ def gcloud(call: Call, project: Project) -> str:
     match plain:
         case ["config", "get-value", "project"]:
             return "from-gcloud"
-        case ["auth", "list"]:
+        case ["config", "get-value", "account"]:
             return project.account
+        case ["auth", "print-access-token"]:
+            if not project.account:
+                raise Refused("You do not currently have an active account selected.")
+            return "ya29.token"
         case ["secrets", *rest]:
             return secrets(rest, words, state.setdefault("secrets", {}), call.input)
         case ["run", *rest]:

@@ -1,0 +1,133 @@
+"""deploy.sh with the real gcloud, which talks to a stand-in of Google's APIs (google.py).
+
+What this proves is how gcloud itself behaves: which words it takes, what it prints, how it fails,
+what it does to traffic and tags. Google's own services were never part of it.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy.google import Google
+from tests.deploy.internet import Internet
+from tests.deploy.project import ROOT, SETTINGS
+
+GCLOUD = shutil.which("gcloud")
+APIS = ("run", "secretmanager", "artifactregistry", "iam", "serviceusage", "cloudresourcemanager")
+
+pytestmark = pytest.mark.skipif(GCLOUD is None, reason="gcloud is not installed")
+
+
+@dataclass
+class Real:
+    """The project, the internet, and the environment in which gcloud and curl find both."""
+
+    google: Google
+    net: Internet
+    environ: dict[str, str]
+
+    def deploy(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        common = ["--project", "p-1", "--no-build", "--env-file", "/dev/null", "--only", "process"]
+        return self.run("bash", str(ROOT / "deploy.sh"), *words, *common, **environ)
+
+    def run(self, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            words, env={**self.environ, **environ}, stdin=subprocess.DEVNULL, timeout=600,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    @property
+    def service(self) -> dict[str, Any]:
+        known: dict[str, Any] = self.google.state["services"]["memoria-process"]
+        return known
+
+
+@pytest.fixture
+def real(tmp_path: Path) -> Iterator[Real]:
+    with Google() as google, Internet(tmp_path, google) as net:
+        (tmp_path / "token").write_text("a-token")
+        proxy = {"TYPE": "http", "ADDRESS": "127.0.0.1", "PORT": str(google.port)}
+        hosts = {f"{api.upper()}": f"http://{api}.googleapis.com/" for api in APIS}
+        environ = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "CLOUDSDK_CONFIG": str(tmp_path / "gcloud"),
+            "CLOUDSDK_CORE_ACCOUNT": "me@example.com",
+            "CLOUDSDK_AUTH_ACCESS_TOKEN_FILE": str(tmp_path / "token"),
+            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
+            "CURL_CA_BUNDLE": str(net.authority),
+            "RETRY_SECONDS": "0",
+            **{f"CLOUDSDK_PROXY_{name}": value for name, value in proxy.items()},
+            **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}": host for api, host in hosts.items()},
+            **SETTINGS,
+            "SUPABASE_URL": net.url,
+        }
+        yield Real(google, net, environ)
+
+
+def test_a_release_a_failed_one_a_good_one_and_back(real: Real) -> None:
+    done = real.deploy("--tag", "t1", CALLBACK_URL="https://[2001:db8::1]/cb?a=1,2::LD_PRELOAD=x")
+    assert done.returncode == 0, done.stderr
+    (first,) = real.service["revisions"]
+    assert real.service["tags"] == {"current": first}
+    given = real.service["revisions"][first]
+    assert given["env"]["CALLBACK_URL"] == "https://[2001:db8::1]/cb?a=1,2::LD_PRELOAD=x"
+    assert given["secrets"]["WEBHOOK_SECRET"] == "memoria-webhook-secret:1"
+    assert real.google.secrets["memoria-callback-secret"]["versions"] == [
+        SETTINGS["CALLBACK_SECRET"]
+    ]
+    assert "memoria-deploying" not in real.google.secrets
+
+    real.net.broken = {"candidate/memoria-process": 404}
+    done = real.deploy("--tag", "t2", WEBHOOK_SECRET="newer")
+    assert done.returncode == 1
+    assert f"{first} goes on serving" in done.stderr
+    assert real.service["traffic"] == {first: 100}
+    assert real.service["revisions"][first] == given
+
+    real.net.broken = {}
+    done = real.deploy("--tag", "t3", WEBHOOK_SECRET="newer")
+    assert done.returncode == 0, done.stderr
+    third = list(real.service["revisions"])[-1]
+    assert real.service["traffic"] == {third: 100}
+    assert real.service["tags"] == {"current": third, "previous": first}
+
+    done = real.deploy("rollback")
+    assert done.returncode == 0, done.stderr
+    assert real.service["traffic"] == {first: 100}
+    assert real.service["tags"] == {"current": first}
+    assert "accepts version 1 of memoria-webhook-secret again" in done.stderr
+    done = real.deploy("connect")
+    assert done.returncode == 0, done.stderr
+    assert f'"webhook_secret": "{SETTINGS["CALLBACK_SECRET"]}"'.replace("\\", "\\\\").split(":")[
+        0
+    ] in (real.net.requests[-1].body)
+
+
+@pytest.mark.parametrize("status", [429, 403])
+def test_a_service_that_cannot_be_asked_for_stops_the_deployment(real: Real, status: int) -> None:
+    assert real.deploy("--tag", "t1").returncode == 0
+    before = real.google.state["services"]
+    real.google.fails, real.google.fails_with = r"GET \S*run\.googleapis\.com/apis", status
+    done = real.deploy("--tag", "t2")
+    assert done.returncode == 1
+    assert "cannot tell what is there" in done.stderr
+    assert real.google.state["services"] == before
+
+
+def test_a_second_run_sees_the_lock(real: Real) -> None:
+    create = ("secrets", "create", "memoria-deploying", "--replication-policy=automatic")
+    real.run("gcloud", *create, "--labels=run=1,by=ann", "--ttl=7200s", "--project=p-1")
+    done = real.deploy("--tag", "t1")
+    assert done.returncode == 1
+    assert "another deployment is under way here" in done.stderr
+    assert "ann" in done.stderr
+    assert real.google.services == {}
+    assert real.deploy("unlock").returncode == 0
+    assert "memoria-deploying" not in real.google.secrets
