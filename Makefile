@@ -27,6 +27,7 @@ test: .venv/test lint types ## everything that a change must pass
 
 soak: .venv/bench chaos pacing ## the long ones: faults, pacing, simulated lives, every figure of finding faces
 	LIFE_EXAMPLES=120 $(BIN)/python -m pytest -s tests/database/test_life.py
+	$(BIN)/python -m pytest tests/deploy/real_gcloud.py
 	$(BIN)/python -m benchmarks.find_faces
 
 lint: .venv/test            ## ruff, shellcheck

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a clean Google Cloud project to two running services, and again for every new version.
+# From a clean Google Cloud project to running services, and again for every new version.
 set -euo pipefail
 
 ((BASH_VERSINFO[0] >= 4)) || { echo "deploy.sh: needs bash 4 or newer, this is $BASH_VERSION" >&2; exit 1; }
@@ -9,6 +9,10 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 source "$ROOT/deploy/say.sh"
 # shellcheck source=deploy/values.sh
 source "$ROOT/deploy/values.sh"
+# shellcheck source=deploy/limits.sh
+source "$ROOT/deploy/limits.sh"
+# shellcheck source=deploy/packs.sh
+source "$ROOT/deploy/packs.sh"
 # shellcheck source=deploy/settings.sh
 source "$ROOT/deploy/settings.sh"
 # shellcheck source=deploy/lock.sh
@@ -23,6 +27,8 @@ source "$ROOT/deploy/build.sh"
 source "$ROOT/deploy/traffic.sh"
 # shellcheck source=deploy/release.sh
 source "$ROOT/deploy/release.sh"
+# shellcheck source=deploy/smoke.sh
+source "$ROOT/deploy/smoke.sh"
 # shellcheck source=deploy/connect.sh
 source "$ROOT/deploy/connect.sh"
 # shellcheck source=deploy/monitor.sh
@@ -42,10 +48,15 @@ commands
 options
   --project ID         default: gcloud's own
   --region REGION      default: $REGION or us-central1
-  --only SERVICE       process or cluster
+  --only SERVICE       process, cluster or search
   --env-file FILE      default: .env, when there is one; variables of the environment win
   --tag TAG            the images' tag; default: the git commit
   --no-build           the images of --tag are in the registry already
+  --pack NAME          the weights: buffalo_l (the default, research only), yunet_sface1,
+                       yunet_auraface1, … (docs/packs.md)
+  --with-search        a third service, where guests find their photos (also: SEARCH=on)
+  --cluster-memory SIZE, --cluster-cpu N
+                       for events that outgrow an instance: 32Gi and 8
   --gpu                process on an NVIDIA L4
   --no-invoker-iam     where the organisation forbids allUsers: switch the IAM check off instead
   --media-bucket NAME  let process read this Google Cloud Storage bucket (repeat for more)
@@ -54,7 +65,7 @@ options
 
 environment  SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY, CALLBACK_URL, CALLBACK_SECRET, and any of
              .env.example; MAX_IN_FLIGHT (32), CONCURRENCY (4), MIN_INSTANCES (0), CPU (2),
-             MEMORY (2Gi), WEIGHTS (release, or gs://bucket/prefix), PYTHON_IMAGE,
+             MEMORY (2Gi), CLUSTER_CPU, CLUSTER_MEMORY, SEARCH (off), WEIGHTS (release, or gs://bucket/prefix), PYTHON_IMAGE,
              ACCEPT_INSIGHTFACE_LICENSE=yes, DATABASE_URL (connect Supabase through psql; default:
              through its API)
 TEXT
@@ -85,7 +96,7 @@ main() {
   parse_options "$@"
   case "$COMMAND" in
     deploy) deploy ;;
-    rollback) check_tools; for_each_service rollback ;;
+    rollback) check_tools; rollback ;;
     connect) check_tools; read_settings; read_serving_secret; connect_supabase ;;
     monitoring) check_tools; apply_monitoring ;;
     unlock) check_tools; remove_lock ;;

@@ -2,7 +2,8 @@
 # The images, built and stored by Cloud Build. .gcloudignore says what of this folder goes there.
 
 image_of() {
-  printf '%s-docker.pkg.dev/%s/%s/%s:%s' "$REGION" "$PROJECT" "$REPOSITORY" "$1" "$TAG"
+  local image=${1/search/process} # one image, told by SEARCH what to answer
+  printf '%s-docker.pkg.dev/%s/%s/%s:%s' "$REGION" "$PROJECT" "$REPOSITORY" "$image" "$TAG"
 }
 
 # No value holds a comma: ALPHABET in values.sh sees to it.
@@ -11,7 +12,7 @@ build_images() {
   step 'images'
   local substitutions="_REGION=$REGION,_TAG=$TAG,_WEIGHTS=$WEIGHTS,_MODEL_PACK=$MODEL_PACK"
   substitutions+=",_TARGET=$(target),_ONLY=$ONLY,_TEST=no,_DEPLOY=no"
-  substitutions+=",_ACCEPT_INSIGHTFACE_LICENSE=yes" # accept_licence saw to it
+  ! must_be_accepted || substitutions+=",_ACCEPT_INSIGHTFACE_LICENSE=yes" # accept_licence saw to it
   [[ -z ${PYTHON_IMAGE:-} ]] || substitutions+=",_PYTHON_IMAGE=$PYTHON_IMAGE"
   run gcloud builds submit "$ROOT" --config="$ROOT/cloudbuild.yaml" --project="$PROJECT" \
     --region="$REGION" --substitutions="$substitutions" \

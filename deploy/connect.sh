@@ -5,6 +5,7 @@ connect_supabase() {
   step 'supabase'
   local settings
   look_urls
+  [[ -n $(called_services) ]] || return 0
   settings=$(supabase_settings "$WEBHOOK_SECRET")
   if [[ -n ${DATABASE_URL:-} ]]; then
     run_with_input "select public.memoria_configure(\$memoria\$$settings\$memoria\$::jsonb);" \
@@ -15,6 +16,12 @@ connect_supabase() {
 }
 
 declare -A URL=()
+
+# The services that the database calls; guests call search.
+called_services() {
+  local service
+  for service in "${SERVICES[@]}"; do [[ $service == search ]] || printf '%s\n' "$service"; done
+}
 
 look_urls() {
   local service
@@ -31,7 +38,7 @@ look_urls() {
 read_serving_secret() {
   [[ $DRY_RUN == no ]] || return 0
   local service version=''
-  for service in "${SERVICES[@]}"; do
+  for service in $(called_services); do
     look_traffic "$service"
     [[ -n $SERVICE_URL ]] || die "there is no service memoria-$service in $REGION yet: ./deploy.sh"
     look_webhook_version "$(serving_revisions | head -n 1)"
@@ -46,7 +53,7 @@ read_serving_secret() {
 supabase_settings() {
   local settings="\"max_in_flight\": {\"process\": $MAX_IN_FLIGHT, \"callback\": $((MAX_IN_FLIGHT / 2 > 0 ? MAX_IN_FLIGHT / 2 : 1))}"
   local service
-  for service in "${SERVICES[@]}"; do
+  for service in $(called_services); do
     settings+=", \"${service}_url\": $(quoted "${URL[$service]}")"
   done
   printf '{%s, "webhook_secret": %s}' "$settings" "$(quoted "$1")"

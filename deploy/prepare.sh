@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The project around the services: APIs, registry, accounts, the weights' licence.
+# The project around the services: APIs, registry, accounts.
 
 REPOSITORY=memoria
 
@@ -17,19 +17,6 @@ check_tools() {
   gcloud auth print-access-token >/dev/null 2>"$WORK/complaint" \
     || die "not logged in: gcloud auth login ($(head -n 1 "$WORK/complaint"))"
   ACCOUNT=$(gcloud config get-value account 2>/dev/null || true)
-}
-
-# InsightFace's packs may be used for non-commercial research only; the choice is the deployer's.
-accept_licence() {
-  [[ " ${SERVICES[*]} " == *' process '* && $BUILD == yes ]] || return 0
-  [[ ${ACCEPT_INSIGHTFACE_LICENSE:-} == yes || $DRY_RUN == yes ]] && return
-  step 'licence of the weights'
-  say "The image will contain InsightFace's $MODEL_PACK. Its authors license these weights for"
-  say 'non-commercial research only. README.md names what a commercial user can do instead.'
-  [[ -t 0 ]] || die 'set ACCEPT_INSIGHTFACE_LICENSE=yes to accept'
-  local answer
-  read -rp 'Type yes to accept: ' answer
-  [[ $answer == yes ]] || die 'not accepted, nothing was deployed'
 }
 
 enable_apis() {

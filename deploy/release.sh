@@ -75,53 +75,23 @@ service_flags() {
   flags+=(
     --service-account="$(account_of "$service")" --execution-environment=gen2 --port=8080
     --cpu-boost --no-cpu-throttling --ingress=all --labels="app=memoria,service=$service"
-    --min-instances="$MIN_INSTANCES" --max-instances="$(max_instances "$service")"
     --startup-probe='httpGet.path=/ready,httpGet.port=8080,periodSeconds=5,timeoutSeconds=5,failureThreshold=48'
     --liveness-probe='httpGet.path=/health,httpGet.port=8080,periodSeconds=30,timeoutSeconds=10,failureThreshold=4'
-    --set-env-vars="$(plain_settings)" --set-secrets="$(secret_settings)"
-    --concurrency="$(concurrency "$service")"
+    --set-env-vars="$(plain_settings "$service")" --set-secrets="$(secret_settings)"
   )
-  case "$service-$GPU" in
-    process-yes)
-      flags+=(--gpu=1 --gpu-type=nvidia-l4 --no-gpu-zonal-redundancy --cpu=4 --memory=16Gi --timeout=300)
-      ;;
-    process-no) flags+=(--cpu="$CPU" --memory="$MEMORY" --timeout=300) ;;
-    cluster-*) flags+=(--cpu="$CPU" --memory="$MEMORY" --timeout=3600) ;;
-  esac
-}
-
-# One event's faces may fill an instance: two at a time, and room for a callback beside each.
-concurrency() { if [[ $1 == cluster ]]; then printf 2; else printf '%s' "$CONCURRENCY"; fi; }
-
-# As many instances as the queue may keep busy: photos in flight, and callbacks up to half as many.
-max_instances() {
-  local in_flight=$((MAX_IN_FLIGHT + MAX_IN_FLIGHT / 2))
-  if [[ $1 == cluster ]]; then printf 4; else printf '%s' $(((in_flight + CONCURRENCY - 1) / CONCURRENCY)); fi
+  size_flags "$service"
 }
 
 # gcloud's own escape, ^delimiter^: a control character, which wrong_values lets into no value.
 DELIMITER=$'\x1f'
 plain_settings() {
-  local name joined=''
+  local service=$1 name joined
+  joined="${DELIMITER}THREADS=$(threads "$service")"
   for name in "${PLAIN_SETTINGS[@]}"; do
     [[ -z ${!name:-} ]] || joined+="$DELIMITER$name=${!name}"
   done
-  [[ $GPU == no ]] || joined+="${DELIMITER}USE_GPU=true"
+  [[ $service != search ]] || joined+="${DELIMITER}SEARCH=on${DELIMITER}USE_GPU=false"
+  [[ $GPU == no || $service == search ]] || joined+="${DELIMITER}USE_GPU=true"
   printf '^%s^%s' "$DELIMITER" "${joined#"$DELIMITER"}"
 }
 
-# Ready, closed to strangers, and able to do a whole request: secret, database, storage.
-smoke_test() {
-  local service=$1 url=$2 status body
-  local media="${SUPABASE_URL%/}/storage/v1/object/public/memoria-smoke-test/none.jpg"
-  local request="{\"job_id\":\"test-123\",\"media_id\":\"test-123\",\"event_id\":\"test-123\",\"media_url\":$(quoted "$media")}"
-  show curl "$url/ready" "$url/$service"
-  [[ $DRY_RUN == no ]] || return 0
-  [[ -n $url ]] || { say 'the revision has no URL of its own'; return 1; }
-  curl -fsS -o /dev/null --max-time 120 --retry 3 --retry-delay 2 "$url/ready" || return 1
-  status=$(curl -sS -o /dev/null -w '%{http_code}' --max-time 30 -X POST -d '{}' "$url/$service") || return 1
-  [[ $status == 401 ]] || { say "a stranger was answered $status, not 401"; return 1; }
-  body=$(printf 'header = %s\n' "$(quoted "Authorization: Bearer $WEBHOOK_SECRET")" | curl -sS --config - \
-    --max-time 120 -H 'Content-Type: application/json' -d "$request" "$url/$service") || return 1
-  [[ $body == *'"status"'* ]] || { say "the smoke test was answered: $body"; return 1; }
-}

@@ -26,6 +26,10 @@ parse_options() {
       --only) ONLY=$(value_of "$@"); shift ;;
       --env-file) ENV_FILE=$(value_of "$@"); shift ;;
       --tag) TAG=$(value_of "$@"); shift ;;
+      --pack) MODEL_PACK=$(value_of "$@"); shift ;;
+      --cluster-memory) CLUSTER_MEMORY=$(value_of "$@"); shift ;;
+      --cluster-cpu) CLUSTER_CPU=$(value_of "$@"); shift ;;
+      --with-search) SEARCH=on ;;
       --media-bucket) MEDIA_BUCKETS+=("$(value_of "$@")"); shift ;;
       --notify) NOTIFY=$(value_of "$@"); shift ;;
       --no-build) BUILD=no ;;
@@ -38,14 +42,17 @@ parse_options() {
     shift
   done
   [[ $COMMAND != help ]] || return 0
-  case "$ONLY" in
-    '') ;;
-    process | cluster) SERVICES=("$ONLY") ;;
-    *) die "--only takes process or cluster, not $ONLY" ;;
-  esac
   load_env_file
   trim_settings
   set_defaults
+  choose_services
+}
+
+choose_services() {
+  [[ $SEARCH == off ]] || SERVICES+=(search)
+  [[ -n $ONLY ]] || return 0
+  [[ $ONLY =~ ^(process|cluster|search)$ ]] || die "--only takes process, cluster or search, not $ONLY"
+  SERVICES=("$ONLY")
 }
 
 value_of() {
@@ -60,6 +67,9 @@ set_defaults() {
   MIN_INSTANCES=${MIN_INSTANCES:-0}
   CPU=${CPU:-2}
   MEMORY=${MEMORY:-2Gi}
+  CLUSTER_CPU=${CLUSTER_CPU:-$CPU}
+  CLUSTER_MEMORY=${CLUSTER_MEMORY:-$MEMORY}
+  SEARCH=${SEARCH:-off}
   WEIGHTS=${WEIGHTS:-release}
   MODEL_PACK=${MODEL_PACK:-buffalo_l}
   TAG=${TAG:-$(git -C "$ROOT" rev-parse --short=12 HEAD 2>/dev/null || date -u +%Y%m%d-%H%M%S)}
@@ -67,7 +77,8 @@ set_defaults() {
   problems=$(wrong_values)
   [[ -z $problems ]] || die "the settings need mending:$problems"
   for name in "${WHOLE_NUMBERS[@]}"; do printf -v "$name" '%d' "$((10#${!name}))"; done # 010 is ten
-  ((MAX_IN_FLIGHT > 0 && CONCURRENCY > 0)) || die 'MAX_IN_FLIGHT and CONCURRENCY: at least 1'
+  problems=$(wrong_limits)
+  [[ -z $problems ]] || die "the settings need mending:$problems"
   CALLBACK_URL=${CALLBACK_URL:-}
   [[ ${CALLBACK_URL,,} != off ]] || CALLBACK_URL=off
 }

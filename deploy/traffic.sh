@@ -28,15 +28,27 @@ move_traffic() {
     --project="$PROJECT" --region="$REGION" --quiet
 }
 
+declare -A PREVIOUS=() LEAVING=()
+
+# Every service is looked at before one is moved.
 rollback() {
-  local service=$1 previous leaving
+  for_each_service look_previous
+  for_each_service move_back
+}
+
+look_previous() {
+  look_traffic "$1"
+  PREVIOUS[$1]=$(tagged_revision previous)
+  LEAVING[$1]=$(serving_revisions)
+  [[ $DRY_RUN == no ]] || PREVIOUS[$1]=PREVIOUS
+  [[ -n ${PREVIOUS[$1]} ]] || die "memoria-$1: no revision is tagged previous; nothing was moved (--only SERVICE for the others)"
+}
+
+move_back() {
+  local service=$1
   step "rollback memoria-$service"
-  look_traffic "$service"
-  previous=$(tagged_revision previous)
-  leaving=$(serving_revisions)
-  [[ $DRY_RUN == yes || -n $previous ]] || die "memoria-$service: no revision is tagged previous"
-  move_traffic "$service" "${previous:-PREVIOUS}" --update-tags="current=${previous:-PREVIOUS}" --remove-tags=previous
-  [[ $DRY_RUN == yes ]] || compare_webhook_secrets "$service" "$previous" "$leaving"
+  move_traffic "$service" "${PREVIOUS[$service]}" --update-tags="current=${PREVIOUS[$service]}" --remove-tags=previous
+  [[ $DRY_RUN == yes ]] || compare_webhook_secrets "$service" "${PREVIOUS[$service]}" "${LEAVING[$service]}"
 }
 
 # The database presents one secret; a revision that serves again accepts the one that it was made with.

@@ -1,6 +1,6 @@
 """An empty Google Cloud project, and gcloud as deploy.sh sees it.
 
-tool.sh hands every call over. ``gcloud`` answers as the real one was seen to (test_real_gcloud.py
+tool.sh hands every call over. ``gcloud`` answers as the real one was seen to (real_gcloud.py
 compares them): what is missing is a NOT_FOUND on standard error and exit status 1, versions are
 numbered, traffic belongs to revisions, a name is created once.
 """

@@ -1,7 +1,7 @@
 """Google's APIs as the real gcloud calls them: as much as a deployment needs, over plain HTTP.
 
 gcloud is told to send every request through this server as through a proxy. Answers have the shape
-of the APIs' own documents: Knative's Service and Revision for Cloud Run, google.rpc.Status for errors.
+of the APIs' own: Knative's Service and Revision for Cloud Run, google.rpc.Status for errors.
 """
 
 import base64
@@ -15,7 +15,12 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 Json = dict[str, Any]
-STATUS = {404: "NOT_FOUND", 409: "ALREADY_EXISTS", 429: "RESOURCE_EXHAUSTED", 403: "PERMISSION_DENIED"}
+STATUS = {
+    404: "NOT_FOUND",
+    409: "ALREADY_EXISTS",
+    429: "RESOURCE_EXHAUSTED",
+    403: "PERMISSION_DENIED",
+}
 
 
 class ApiError(Exception):
@@ -63,7 +68,9 @@ class Google:
             services[name] = {
                 "traffic": {t["revisionName"]: t["percent"] for t in traffic if t.get("percent")},
                 "tags": {t["tag"]: t["revisionName"] for t in traffic if "tag" in t},
-                "revisions": {r: _given(made) for r, made in self.revisions.items() if r.startswith(name)},
+                "revisions": {
+                    r: _given(made) for r, made in self.revisions.items() if r.startswith(name)
+                },
             }
         return {"services": services, "secrets": self.secrets}
 
@@ -90,7 +97,9 @@ class Google:
                 raise ApiError(409, f"Secret [projects/1/secrets/{name}] already exists.")
             self.secrets[name] = {"versions": [], **body}
             return self._described(name)
-        found = re.fullmatch(r"/v1/projects/[^/]+/secrets/([^/:]+)(?:/versions/(\w+))?(?::(\w+))?", path)
+        found = re.fullmatch(
+            r"/v1/projects/[^/]+/secrets/([^/:]+)(?:/versions/(\w+))?(?::(\w+))?", path
+        )
         assert found, path
         name, version, verb = found.groups()
         if name not in self.secrets:
@@ -162,7 +171,10 @@ class Google:
         """A new revision where the template is a new one; its traffic as the spec says."""
         name, template = service["metadata"]["name"], service["spec"]["template"]
         revision = template["metadata"].get("name") or f"{name}-{len(self.revisions) + 1:05d}"
-        ready = [{"type": kind, "status": "True"} for kind in ("Ready", "ConfigurationsReady", "RoutesReady")]
+        ready = [
+            {"type": kind, "status": "True"}
+            for kind in ("Ready", "ConfigurationsReady", "RoutesReady")
+        ]
         self.revisions.setdefault(revision, {
             "apiVersion": "serving.knative.dev/v1", "kind": "Revision", "spec": template["spec"],
             "metadata": {**template["metadata"], "name": revision, "namespace": "p-1"},
@@ -200,7 +212,10 @@ def _handler(google: Google) -> type[BaseHTTPRequestHandler]:
         def _any(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length") or 0))
             try:
-                status, answer = 200, google.answer(self.command, self.path, json.loads(body or b"{}"))
+                status, answer = (
+                    200,
+                    google.answer(self.command, self.path, json.loads(body or b"{}")),
+                )
             except ApiError as problem:
                 status, message = problem.args
                 answer = {"error": {"code": status, "message": message, "status": STATUS[status]}}

@@ -13,14 +13,24 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.deploy.cloud import Project
+
+class Cloud(Protocol):
+    """What runs where services run: it is told where, and says with which secrets."""
+
+    url: str
+
+    @property
+    def state(self) -> dict[str, Any]: ...
+
+
+UNKNOWN = '{"error": {"code": "not_found", "message": "no such event"}}'
 
 
 @cache
@@ -67,13 +77,15 @@ class Request:
 class Internet:
     """``with Internet(folder, project) as net``; all that answers is below ``url``.
 
-    ``broken`` maps ``tag/service`` to the status of its /ready; ``strangers`` is what a request
-    without a secret gets; ``on_ready`` is called when a candidate is asked whether it is ready.
+    ``broken`` maps ``tag/service`` to the status of its /ready; ``missing`` are paths that this
+    version does not have; ``strangers`` is what a request without a secret gets; ``on_ready`` is
+    called when a candidate is asked whether it is ready.
     """
 
     folder: Path
-    project: Project
+    project: Cloud
     broken: dict[str, int] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
     strangers: int = 401
     outcome: str = '{"status": "failed"}'
     supabase_status: int = 204
@@ -114,11 +126,18 @@ class Internet:
             if self.on_ready is not None:
                 self.on_ready()
             return self.broken.get(f"{tag}/{service}", 200), "{}"
+        return self._called(tag, service, verb, request)
+
+    def _called(self, tag: str, service: str, verb: str, request: Request) -> tuple[int, str]:
+        if verb in self.missing:
+            return 404, UNKNOWN
         if "authorization" not in request.headers:
             return self.strangers, "{}"
         if request.headers["authorization"] != f"Bearer {self._secret_of(tag, service)}":
             return 401, '{"error": {"code": "unauthorized"}}'
-        json.loads(request.body)
+        asked = json.loads(request.body)
+        if verb == "search":
+            return (404, UNKNOWN) if "consent" in asked else (400, "{}")
         return 200, self.outcome
 
     def _secret_of(self, tag: str, service: str) -> str:

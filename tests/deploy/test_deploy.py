@@ -3,6 +3,9 @@ import re
 
 import pytest
 
+from memoria.media import budget
+from memoria.packs.catalogue import PACKS
+from tests.deploy.cloud import pairs
 from tests.deploy.project import ROOT, SECRETS, SETTINGS, Cloud, options_of
 
 
@@ -198,6 +201,128 @@ def test_every_wrong_setting_is_named_at_once(cloud: Cloud) -> None:
     for name in ("SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "CALLBACK_URL", "CALLBACK_SECRET"):
         assert f"  {name}: " in done.stderr
     assert cloud.changes() == []
+
+
+@pytest.mark.parametrize("pack", ["yunet_sface1", "yunet_auraface1"])
+def test_an_open_pack_asks_for_no_acceptance(cloud: Cloud, pack: str) -> None:
+    done = cloud.deploy("--pack", pack, ACCEPT_INSIGHTFACE_LICENSE="")
+    assert done.returncode == 0, done.stderr
+    (build,) = [words for words in cloud.calls() if words[:2] == ["builds", "submit"]]
+    given = pairs(options_of(build)["substitutions"])
+    assert given["_MODEL_PACK"] == pack
+    assert "_ACCEPT_INSIGHTFACE_LICENSE" not in given
+    for service in ("process", "cluster"):
+        (revision,) = cloud.service(service)["revisions"].values()
+        assert revision["env"]["MODEL_PACK"] == pack
+
+
+def test_the_packs_are_those_of_the_catalogue() -> None:
+    script = (ROOT / "deploy" / "packs.sh").read_text()
+    found = {
+        name: set(re.search(rf"^{name}_PACKS='(.*)'$", script, re.MULTILINE)[1].split())  # type: ignore[index]
+        for name in ("OPEN", "RESEARCH")
+    }
+    gated = {pack.name for pack in PACKS.values() if pack.licence.must_be_accepted}
+    assert found == {"OPEN": set(PACKS) - gated, "RESEARCH": gated}
+
+
+def test_an_unknown_pack_is_refused_before_anything_is_done(cloud: Cloud) -> None:
+    done = cloud.deploy("--pack", "bufalo_l")
+    assert done.returncode == 1
+    assert "unknown pack bufalo_l" in done.stderr
+    assert cloud.changes() == []
+
+
+def test_search_is_a_third_service_of_the_same_image(cloud: Cloud) -> None:
+    done = cloud.deploy("--with-search", SEARCH_ORIGINS="https://app.example")
+    assert done.returncode == 0, done.stderr
+    (revision,) = cloud.service("search")["revisions"].values()
+    assert revision["env"]["SEARCH"] == "on"
+    assert revision["env"]["SEARCH_ORIGINS"] == "https://app.example"
+    (process,) = cloud.service("process")["revisions"].values()
+    assert "SEARCH" not in process["env"]
+    images = {
+        words[2]: options_of(words)["image"] for words in cloud.calls() if words[1] == "deploy"
+    }
+    assert images["memoria-search"] == images["memoria-process"]
+    assert cloud.serving("search") == {cloud.revisions("search")[0]: 100}
+    assert set(cloud.configured()) == {
+        "max_in_flight", "process_url", "cluster_url", "webhook_secret",
+    }  # fmt: skip
+    assert f"{cloud.net.url}/serving/memoria-search" in done.stderr
+
+
+def test_a_version_without_search_is_not_released_as_search(deployed: Cloud) -> None:
+    deployed.net.missing = {"search"}
+    old = deployed.serving("process")
+    done = deployed.deploy("--with-search")
+    assert done.returncode == 1
+    assert "a stranger was answered 404, not 401" in done.stderr
+    assert deployed.serving("process") == old
+
+
+def test_search_alone_leaves_the_database_as_it_is(deployed: Cloud) -> None:
+    done = deployed.deploy("--only", "search")
+    assert done.returncode == 0, done.stderr
+    assert not [request for request in deployed.net.requests if "/rpc/" in request.path]
+    (build,) = [words for words in deployed.calls() if words[:2] == ["builds", "submit"]]
+    assert pairs(options_of(build)["substitutions"])["_ONLY"] == "search"
+
+
+def test_an_event_that_outgrows_an_instance_gets_a_larger_one(cloud: Cloud) -> None:
+    done = cloud.deploy("--cluster-memory", "32Gi", "--cluster-cpu", "8")
+    assert done.returncode == 0, done.stderr
+    sizes = {words[2]: options_of(words) for words in cloud.calls() if words[1] == "deploy"}
+    assert (sizes["memoria-cluster"]["cpu"], sizes["memoria-cluster"]["memory"]) == ("8", "32Gi")
+    assert (sizes["memoria-process"]["cpu"], sizes["memoria-process"]["memory"]) == ("2", "2Gi")
+
+
+@pytest.mark.parametrize(
+    ("environ", "complaint"),
+    [
+        ({"CONCURRENCY": "16"}, "MEMORY: 2Gi is too little for CONCURRENCY=16"),
+        ({"MEMORY": "1Gi"}, "MEMORY: 1Gi is too little for CONCURRENCY=4"),
+        ({"CLUSTER_MEMORY": "32Gi"}, "CLUSTER_MEMORY: Cloud Run gives no 32Gi to 2 CPUs"),
+        ({"CLUSTER_CPU": "8"}, "CLUSTER_MEMORY: Cloud Run gives no 2Gi to 8 CPUs"),
+        ({"CPU": "3"}, "CPU: 1, 2, 4, 6 or 8, not 3"),
+        ({"CONCURRENCY": "0"}, "CONCURRENCY: 1 to 1000"),
+        ({"MAX_IN_FLIGHT": "0"}, "MAX_IN_FLIGHT: at least 1"),
+    ],
+)
+def test_limits_that_do_not_fit_together_are_refused(
+    cloud: Cloud, environ: dict[str, str], complaint: str
+) -> None:
+    done = cloud.deploy(**environ)
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert cloud.project.calls == []
+
+
+def test_the_memory_of_an_instance_is_counted_as_the_functions_count_it() -> None:
+    script = (ROOT / "deploy" / "limits.sh").read_text()
+    told = {
+        name: int(value) for name, value in re.findall(r"^(\w+_MIB)=(\d+)$", script, re.MULTILINE)
+    }
+    assert told["DECODING_MIB"] == budget.LIMIT_BYTES // budget.MIB
+    assert told["REQUEST_MIB"] == budget.FREE_BYTES // budget.MIB
+    default = told["MODELS_MIB"] + told["DECODING_MIB"] + 4 * told["REQUEST_MIB"]
+    assert default <= 2048
+
+
+@pytest.mark.parametrize(("max_in_flight", "concurrency"), [(1, 1), (7, 4), (32, 4), (100, 3)])
+def test_instances_and_threads_hold_what_the_queue_sends(
+    cloud: Cloud, max_in_flight: int, concurrency: int
+) -> None:
+    cloud.deploy("--no-build", MAX_IN_FLIGHT=str(max_in_flight), CONCURRENCY=str(concurrency))
+    sent = cloud.configured()["max_in_flight"]
+    for words in (words for words in cloud.calls() if words[:2] == ["run", "deploy"]):
+        options = options_of(words)
+        at_once = int(options["max-instances"]) * int(options["concurrency"])
+        if words[2] == "memoria-process":
+            assert at_once >= max_in_flight + max_in_flight // 2
+            assert sent["process"] + sent["callback"] <= at_once
+        threads = int(pairs(options["set-env-vars"])["THREADS"])
+        assert threads > int(options["concurrency"])  # /health answers while all of them wait
 
 
 @pytest.mark.parametrize(

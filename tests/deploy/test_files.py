@@ -204,6 +204,56 @@ def test_render_builds_both_services_and_asks_for_the_four_variables() -> None:
         assert asked >= REQUIRED
 
 
+def test_render_can_have_search_too() -> None:
+    (service,) = YAML(typ="safe").load((ROOT / "deploy" / "render-search.yaml").read_text())[
+        "services"
+    ]
+    assert (ROOT / service["dockerfilePath"]).is_file()
+    assert {"key": "SEARCH", "value": "on"} in service["envVars"]
+    asked = {entry.get("key") for entry in service["envVars"] if entry.get("sync") is False}
+    assert asked >= REQUIRED | {"SEARCH_ORIGINS"}
+
+
+def test_render_and_cloud_build_name_the_same_pack() -> None:
+    blueprint = YAML(typ="safe").load((ROOT / "render.yaml").read_text())
+    (group,) = blueprint["envVarGroups"]
+    (pack,) = (entry["value"] for entry in group["envVars"] if entry["key"] == "MODEL_PACK")
+    assert cloud_build()["substitutions"]["_MODEL_PACK"] == pack == "buffalo_l"
+
+
+@pytest.mark.parametrize(
+    ("substitutions", "words"),
+    [
+        ({}, []),
+        ({"_TARGET": "gpu"}, ["--gpu"]),
+        ({"_ONLY": "cluster"}, ["--only", "cluster"]),
+    ],
+)
+def test_a_trigger_deploys_what_it_built(
+    substitutions: dict[str, str], words: list[str], tmp_path: Path
+) -> None:
+    """The last step's script, with deploy.sh replaced by one that says what it was given."""
+    (step,) = (step for step in cloud_build()["steps"] if step["id"] == "deploy")
+    values = {**cloud_build()["substitutions"], "_SEARCH": "on", "_MODEL_PACK": "yunet_sface1"}
+    values |= {"_CLUSTER_MEMORY": "32Gi", "PROJECT_ID": "p-1", **substitutions}
+    environ = {
+        name: values[value.removeprefix("$")]
+        for name, value in (entry.split("=", 1) for entry in step["env"])
+    }
+    (tmp_path / "gcloud").write_text("#!/bin/sh\necho secret\n")
+    (tmp_path / "deploy.sh").write_text('#!/bin/sh\nenv; echo WORDS "$@"\n')
+    for tool in ("gcloud", "deploy.sh"):
+        (tmp_path / tool).chmod(0o755)
+    done = subprocess.run(
+        ["bash", step["args"][0], step["args"][1].replace("$$", "$")], cwd=tmp_path, check=True,
+        env={**environ, "PATH": f"{tmp_path}:/usr/bin:/bin"}, capture_output=True, text=True,
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert {"SEARCH=on", "MODEL_PACK=yunet_sface1", "CLUSTER_MEMORY=32Gi"} <= set(lines)
+    (given,) = (line.split() for line in lines if line.startswith("WORDS"))
+    assert given[-len(words) :] == words if words else given[-1] == "--no-build"
+
+
 @pytest.mark.parametrize("service", services())
 def test_railway_builds_from_the_same_dockerfile(service: str) -> None:
     config = json.loads((ROOT / "functions" / service / "railway.json").read_text())
