@@ -51,7 +51,7 @@ read_serving_secret() {
 }
 
 supabase_settings() {
-  local settings="\"max_in_flight\": {\"process\": $MAX_IN_FLIGHT, \"callback\": $((MAX_IN_FLIGHT / 2 > 0 ? MAX_IN_FLIGHT / 2 : 1))}"
+  local settings="\"max_in_flight\": {\"process\": $MAX_IN_FLIGHT, \"callback\": $(callbacks_in_flight)}"
   local service
   for service in $(called_services); do
     settings+=", \"${service}_url\": $(quoted "${URL[$service]}")"

@@ -16,12 +16,15 @@ SPARE_THREADS=4       # for /health and /ready while every request waits
 concurrency() { if [[ $1 == cluster ]]; then printf %s "$CLUSTER_CONCURRENCY"; else printf '%s' "$CONCURRENCY"; fi; }
 threads() { printf '%s' $(($(concurrency "$1") + SPARE_THREADS)); }
 
-# As many instances as the queue may keep busy: photos in flight, and callbacks up to half as many.
+# At a time, beside MAX_IN_FLIGHT photos: half as many, and one at least.
+callbacks_in_flight() { printf '%s' $((MAX_IN_FLIGHT / 2 > 0 ? MAX_IN_FLIGHT / 2 : 1)); }
+
+# As many instances as the queue may keep busy with photos and callbacks.
 max_instances() {
   case $1 in
     cluster) printf '%s' "$CLUSTER_INSTANCES" ;;
     search) printf '%s' "$SEARCH_INSTANCES" ;;
-    process) printf '%s' $(((MAX_IN_FLIGHT + MAX_IN_FLIGHT / 2 + CONCURRENCY - 1) / CONCURRENCY)) ;;
+    process) printf '%s' $(((MAX_IN_FLIGHT + $(callbacks_in_flight) + CONCURRENCY - 1) / CONCURRENCY)) ;;
   esac
 }
 
