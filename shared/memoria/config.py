@@ -126,6 +126,7 @@ class Settings(BaseModel):
     max_media_bytes: int = Field(64_000_000, gt=0)
     max_media_pixels: int = Field(1_000_000_000, gt=0)
     max_faces_per_photo: int = Field(200, gt=0)
+    max_run_seconds: float = Field(300, gt=0)
     fetch_timeout_seconds: float = Field(30, gt=0)
     signed_url_seconds: int = Field(3600, ge=60)
     media_url_hosts: tuple[str, ...] = ()

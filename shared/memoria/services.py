@@ -18,6 +18,7 @@ from memoria.lazy import Lazy
 if TYPE_CHECKING:
     from memoria.cluster import ClusterPipeline
     from memoria.faces.types import FaceEngine, PhotoFaces
+    from memoria.media.children import Decoders
     from memoria.process import ProcessPipeline
 
 OpenEngine = Callable[[Settings], "FaceEngine"]
@@ -39,7 +40,8 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
     log.configure()
     build = open_engine or _open_pack
     engine = Lazy(lambda: build(settings))
-    pipeline = Lazy(lambda: _process_pipeline(settings, engine))
+    decoders = Lazy(lambda: _start_decoders(settings))
+    pipeline = Lazy(lambda: _process_pipeline(settings, engine, decoders))
 
     def health() -> Json:
         name = engine().model if engine.built else settings.model_dir.name
@@ -50,6 +52,7 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
         }
 
     def ready() -> Json:
+        threading.Thread(target=decoders, daemon=True).start()  # they import while weights load
         model = engine().model
         # What else a request needs is imported right after the answer, not before it.
         threading.Thread(target=pipeline, daemon=True).start()
@@ -106,9 +109,18 @@ def _open_pack(settings: Settings) -> "FaceEngine":
         raise EngineUnavailable("the model pack cannot be loaded: the log says why") from error
 
 
-def _process_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "ProcessPipeline":
+def _start_decoders(settings: Settings) -> "Decoders":
+    from memoria.media.children import Decoders
+
+    return Decoders(wait_seconds=settings.max_run_seconds)
+
+
+def _process_pipeline(
+    settings: Settings, engine: "Lazy[FaceEngine]", decoders: "Lazy[Decoders]"
+) -> "ProcessPipeline":
     # Weights load without the interpreter's lock: what is imported meanwhile costs no time.
-    loading = ThreadPoolExecutor(1).submit(engine)
+    threads = ThreadPoolExecutor(2)
+    starting, loading = threads.submit(decoders), threads.submit(engine)
     from memoria.callback import Callback
     from memoria.job import JobRunner
     from memoria.media.gcs import fetch_object as fetch_from_gcs
@@ -120,7 +132,7 @@ def _process_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "Proces
     from memoria.store.signed_urls import sign_url
 
     client = open_client(settings)
-    jobs = JobStore(client)
+    jobs = JobStore(client, settings.max_run_seconds)
     max_bytes, timeout_seconds = settings.max_media_bytes, settings.fetch_timeout_seconds
     source = MediaSource(
         allowed=AllowedHosts(settings.supabase_url, settings.media_url_hosts),
@@ -138,18 +150,20 @@ def _process_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "Proces
         runner=JobRunner(jobs, Callback(jobs, settings)),
         fetch_url=source.fetch,
         fetch_object=fetch_object,
-        find_faces=_find_faces(settings, loading.result()),
+        find_faces=_find_faces(settings, loading.result(), starting.result()),
         save=jobs.complete_media,
     )
 
 
-def _find_faces(settings: Settings, engine: "FaceEngine") -> Callable[[bytes], "PhotoFaces"]:
+def _find_faces(
+    settings: Settings, engine: "FaceEngine", decoders: "Decoders"
+) -> Callable[[bytes], "PhotoFaces"]:
     from memoria.faces import find_faces_in_photo
     from memoria.faces.types import PhotoFaces
 
     def find_faces(data: bytes) -> PhotoFaces:
         faces, width, height = find_faces_in_photo(
-            engine, data, max_pixels=settings.max_media_pixels
+            engine, data, max_pixels=settings.max_media_pixels, opened=decoders.opened
         )
         return PhotoFaces(faces, width, height, engine.model)
 

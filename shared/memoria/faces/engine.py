@@ -16,7 +16,7 @@ from memoria.faces.quality import face_quality
 from memoria.faces.recogniser import Recogniser
 from memoria.faces.search import Search
 from memoria.faces.types import Face, FaceEngine
-from memoria.media import DEFAULT_MAX_PIXELS, Photo, open_photo
+from memoria.media import DEFAULT_MAX_PIXELS, OpenPhoto, Photo, opened_here
 from memoria.packs.folder import PackFiles, locate
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.pack import WeightsUnavailable
@@ -94,14 +94,19 @@ class Engine:
 
 
 def find_faces_in_photo(
-    engine: FaceEngine, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS
+    engine: FaceEngine,
+    data: bytes,
+    *,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    opened: OpenPhoto = opened_here,
 ) -> tuple[list[Face], int, int]:
     """The faces, best first, and the upright photo's full width and height in pixels.
 
-    Raises as decode_image does.
+    ``opened`` says where it is decoded: in this process, or in a child (media/children.py). Raises
+    as decode_image does.
     """
-    photo = open_photo(data, max_pixels=max_pixels)
-    return engine.find_faces_in(photo), *photo.size
+    with opened(data, max_pixels) as photo:
+        return engine.find_faces_in(photo), *photo.size
 
 
 def open_engine(

@@ -4,15 +4,17 @@ Several photos are answered at a time in a container of 2 GiB: large ones wait f
 here, small ones never wait.
 """
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from memoria.errors import MediaTooLarge
+from memoria.errors import EngineUnavailable, MediaTooLarge
 from memoria.memory import give_back_memory
 
 MIB = 1 << 20
-LIMIT_BYTES = 800 * MIB  # of 2 GiB, of which models and libraries take up to 600 MiB
+LIMIT_BYTES = 800 * MIB  # of 2 GiB; models and libraries take up to 600 MiB, children 50
 FREE_BYTES = 48 * MIB  # a photo of 16 megapixels in RGB; what needs less is not counted
 
 
@@ -26,10 +28,11 @@ class MemoryBudget:
         self._changed = threading.Condition()
 
     @contextmanager
-    def hold(self, size: int) -> Iterator[None]:
+    def hold(self, size: int, deadline: float = math.inf) -> Iterator[None]:
         """Wait until so many bytes are left, and hold them; never two of these in one thread.
 
-        Raises MediaTooLarge for more than there will ever be.
+        ``deadline`` is a moment of ``time.monotonic``. Raises MediaTooLarge for more than there
+        will ever be, EngineUnavailable where others hold too much until the deadline.
         """
         if size > self.limit_bytes:
             raise MediaTooLarge(
@@ -37,7 +40,11 @@ class MemoryBudget:
             )
         counted = size if size > self._free_bytes else 0
         with self._changed:
-            self._changed.wait_for(lambda: counted == 0 or self._held + counted <= self.limit_bytes)
+            left = None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+            if not self._changed.wait_for(
+                lambda: counted == 0 or self._held + counted <= self.limit_bytes, left
+            ):
+                raise EngineUnavailable("other photos hold the memory that this one needs")
             self._held += counted
         try:
             yield

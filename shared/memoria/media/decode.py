@@ -14,16 +14,16 @@ from memoria.media.formats import photo_format
 from memoria.media.headers import Header, JpegHeader, RawPhoto, read_header
 from memoria.media.jpeg import decode_jpeg, reduction
 from memoria.media.orientation import Box, stored_box, upright, upright_corner
+from memoria.media.photo import DEFAULT_MAX_PIXELS
 from memoria.media.stored import DECODED_BYTES, DECODING_BYTES, ArrayPixels, Pixels, stored_pixels
 
-DEFAULT_MAX_PIXELS = 1_000_000_000  # a ceiling: what memory allows is less (budget.LIMIT_BYTES)
 _MAX_SIDE = 65_500  # what JPEG can say
 _KEPT_WHOLE = 8_000_000  # pixels of a JPEG up to which it is decoded once: four requests hold four
 
 
 @dataclass(frozen=True, slots=True)
-class Photo:
-    """A photo whose header was read and is within limits; each decode is a new one."""
+class DecodedHere:
+    """A Photo that is decoded in this process; each decode is a new one."""
 
     header: Header
 
@@ -49,12 +49,8 @@ class Photo:
         return (height, width) if self.orientation >= 5 else (width, height)
 
     def frame(self, min_side: int | None = None) -> Image:
-        """(h, w, 3) uint8 RGB, upright, contiguous.
-
-        ``min_side`` allows a frame reduced to a half, a quarter or an eighth whose shorter side
-        is at least so long. Raises UnreadableMedia, MediaTooLarge.
-        """
-        scale = reduction(min(self.stored_size), min_side)
+        """As photo.Photo says."""
+        scale = self._reduction(min_side)
         with BUDGET.hold(self.bytes_needed(scale if self.format == "JPEG" else 1, scale)):
             pixels = self._stored(scale)
             stored = pixels.frame(scale // pixels.reduction)
@@ -62,19 +58,19 @@ class Photo:
             return upright(stored, self.orientation)
 
     @contextmanager
-    def loaded(self, min_side: int) -> Iterator["LoadedPhoto"]:
-        """The photo for as long as the block lasts: a reduced frame, and regions at full size.
+    def loaded(self, min_side: int | None) -> Iterator["LoadedHere"]:
+        """As photo.Photo says.
 
-        Decoded once, but large JPEGs, whose regions cost a second decode. Raises as ``frame``.
+        Decoded once, but large JPEGs, whose regions cost a second decode.
         """
-        scale = reduction(min(self.stored_size), min_side)
-        if self.format == "JPEG" and self._pixels > _KEPT_WHOLE:
-            yield LoadedPhoto(self, scale, self.frame(min_side), None)
+        scale = self._reduction(min_side)
+        if not self._is_kept:
+            yield LoadedHere(self, scale, self.frame(min_side), None)
             return
         with BUDGET.hold(self.bytes_needed(1, scale)):
             pixels = self._stored(1)
             frame = upright(pixels.frame(scale), self.orientation)
-            loaded = LoadedPhoto(self, scale, frame, pixels)
+            loaded = LoadedHere(self, scale, frame, pixels)
             del pixels
             try:
                 yield loaded
@@ -84,10 +80,34 @@ class Photo:
     @contextmanager
     def finest(self) -> Iterator[Pixels]:
         """The stored pixels of a large JPEG, in the least reduction that memory allows."""
+        scale, needed = self._finest()
+        with BUDGET.hold(needed):
+            yield self._stored(scale)
+
+    def plan(self, min_side: int | None) -> tuple[int, int]:
+        """Bytes to load the photo and hand its frame over, and to decode it again for regions.
+
+        The second is 0 where its pixels are kept.
+        """
+        scale = self._reduction(min_side)
+        frame = round(3 * self._pixels / scale**2)
+        if self._is_kept:
+            return self.bytes_needed(1, scale) + frame, 0
+        return self.bytes_needed(scale, scale) + frame, self._finest()[1]
+
+    def _finest(self) -> tuple[int, int]:
+        """The least reduction that memory allows, and the bytes it takes."""
         needs = {scale: self.bytes_needed(scale, scale) for scale in (8, 4, 2, 1)}
         scale = min((s for s in needs if needs[s] <= BUDGET.limit_bytes), default=8)
-        with BUDGET.hold(needs[scale]):
-            yield self._stored(scale)
+        return scale, needs[scale]
+
+    def _reduction(self, min_side: int | None) -> int:
+        return reduction(min(self.stored_size), min_side)
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether pixels stay for regions; large JPEGs are quickly decoded again."""
+        return self.format != "JPEG" or self._pixels <= _KEPT_WHOLE
 
     def _stored(self, scale: int) -> Pixels:
         """The pixels, not turned; only JPEGs come reduced."""
@@ -112,28 +132,24 @@ class Photo:
 
 
 @dataclass(slots=True)
-class LoadedPhoto:
-    """What a photo's faces are found in, and cropped from."""
+class LoadedHere:
+    """A LoadedPhoto of this process."""
 
-    photo: Photo
+    photo: DecodedHere
     reduction: int
     frame: Image  # upright, 1 / reduction of the photo
     pixels: Pixels | None  # None: decode again for regions
 
     @property
     def corner(self) -> tuple[int, int]:
-        """Where in the upright photo the frame begins: x, y, pixels.
-
-        Sides that the reduction does not divide leave a rest at the stored photo's far end, which
-        may be the upright one's near end.
-        """
+        """As photo.LoadedPhoto says."""
         width, height = self.photo.size
         seen_height, seen_width = (side * self.reduction for side in self.frame.shape[:2])
         rest = width - seen_width, height - seen_height
         return upright_corner(rest, self.photo.orientation)
 
     def regions(self, boxes: list[Box]) -> Iterator[Image]:
-        """(h, w, 3) uint8 RGB of each box of the upright photo, pixels; boxes lie within it."""
+        """As photo.LoadedPhoto says."""
         again = self.photo.finest() if self.pixels is None else nullcontext(self.pixels)
         with again as pixels:
             for box in boxes:
@@ -147,13 +163,19 @@ def decode_image(
     """One upright RGB frame of a photo. -> (h, w, 3) uint8, 0..255.
 
     JPEG, PNG, WebP, HEIC/HEIF, AVIF, TIFF, BMP and GIF (the first frame). ``min_side`` allows a
-    reduced frame, see Photo.frame. Raises UnsupportedMedia (no photo), UnreadableMedia (damaged),
-    MediaTooLarge (more than ``max_pixels``, or than ``budget.LIMIT_BYTES`` to decode).
+    reduced frame, see photo.Photo.frame. Raises UnsupportedMedia (no photo), UnreadableMedia
+    (damaged), MediaTooLarge (more than ``max_pixels``, or than ``budget.LIMIT_BYTES`` to decode).
     """
     return open_photo(data, max_pixels=max_pixels).frame(min_side)
 
 
-def open_photo(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
+@contextmanager
+def opened_here(data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[DecodedHere]:
+    """The photo, to be decoded in this process. Raises as decode_image does."""
+    yield open_photo(data, max_pixels=max_pixels)
+
+
+def open_photo(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> DecodedHere:
     """Read a photo's header, decode nothing. Raises as decode_image does."""
     header = _header(data)
     width, height = header.size
@@ -163,7 +185,7 @@ def open_photo(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Photo:
         raise MediaTooLarge(
             f"the photo has {width} × {height} pixels, the limit is {max_pixels // 10**6} million"
         )
-    return Photo(_turned_by_decoder(header) if header.kind == "HEIF" else header)
+    return DecodedHere(_turned_by_decoder(header) if header.kind == "HEIF" else header)
 
 
 def _header(data: bytes) -> Header:

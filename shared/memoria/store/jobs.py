@@ -1,6 +1,8 @@
 """The job table as a worker sees it: claim, keep, complete, fail. See docs/sql-surface.md."""
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,9 +78,10 @@ class PutOff:
 class JobStore:
     """Calls of the worker's SQL functions; safe to share between threads."""
 
-    def __init__(self, client: "Client") -> None:
-        """Talk through an open supabase client."""
+    def __init__(self, client: "Client", max_run_seconds: float = math.inf) -> None:
+        """Talk through an open supabase client; no run is kept longer than the most seconds."""
         self.client = client
+        self._max_run_seconds = max_run_seconds
 
     def claim(
         self, kind: Kind, job_id: str, event_id: str, media_id: str | None = None
@@ -132,7 +135,10 @@ class JobStore:
 
     @contextmanager
     def kept(self, claim: Claim) -> Iterator[None]:
-        """Extend the run lease in the background while the block runs."""
+        """Extend the run lease in the background while the block runs, but not for ever.
+
+        What takes longer than the most seconds of a run loses its lease, and its attempt counts.
+        """
         done = threading.Event()
         keeper = threading.Thread(target=self._keep, args=(claim, done), daemon=True)
         keeper.start()
@@ -142,7 +148,11 @@ class JobStore:
             done.set()
 
     def _keep(self, claim: Claim, done: threading.Event) -> None:
+        ends = time.monotonic() + self._max_run_seconds
         while not done.wait(claim.lease_seconds / 3):
+            if time.monotonic() > ends:
+                log.event("run_too_long", job_id=claim.job_id, seconds=self._max_run_seconds)
+                return
             try:
                 self._finish("memoria_heartbeat", claim)
             except MemoriaError as error:

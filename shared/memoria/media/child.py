@@ -1,0 +1,173 @@
+"""A decoding child: reads photos for the process that started it, one at a time.
+
+``python -m memoria.media.child DESCRIPTOR`` serves the socket behind a descriptor and ends when
+that closes. Every photo has its own limits of processor seconds and of address space, so that a
+file may cost an attempt, but neither the instance nor its neighbours. Requests (channel.py):
+
+- ``open`` with the file's descriptor, ``max_pixels``, ``seconds`` -> ``size``
+- ``plan`` with ``min_side`` -> ``bytes`` to load it, ``bytes_again`` for its regions
+- ``load`` with ``min_side`` -> ``shape``, ``reduction``, ``corner``, and the frame's descriptor
+- ``regions`` with ``boxes`` -> nothing; ``next`` -> ``shapes`` and a descriptor, none at the end
+- ``unload``, ``close`` -> nothing
+
+Errors are answered with ``error`` (a code) and ``message``.
+"""
+
+import math
+import os
+import resource
+import socket
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from memoria.arrays import Image
+from memoria.errors import MediaTooLarge, MemoriaError
+from memoria.media.budget import FREE_BYTES, MIB
+from memoria.media.channel import Closed, receive, send, shared_bytes, taken_bytes
+from memoria.media.decode import DecodedHere, LoadedHere, open_photo
+from memoria.memory import give_back_memory
+
+BATCH_BYTES = 32 * MIB  # of regions that are handed over at once
+SPARE_BYTES = 160 * MIB  # of address space beyond what the arithmetic says: stacks, tables, maps
+
+Answer = tuple[dict[str, Any], int | None]
+
+
+class Reader:
+    """One photo at a time, from ``open`` to ``close``."""
+
+    def __init__(self) -> None:
+        self._photo: DecodedHere | None = None
+        self._block: AbstractContextManager[LoadedHere] | None = None
+        self._loaded: LoadedHere | None = None
+        self._bytes = self._bytes_again = 0
+        self._regions: Iterator[Image] = iter(())
+
+    def answer(self, request: dict[str, Any], descriptor: int | None) -> Answer:
+        """Do what a request says. Raises MemoriaError."""
+        operations: dict[str, Callable[..., Answer]] = {
+            "open": self._open,
+            "plan": self._plan,
+            "load": self._load,
+            "regions": self._begin_regions,
+            "next": self._next,
+            "unload": self._unload,
+            "close": self._close,
+        }
+        operation = operations[request.pop("do")]
+        return operation(**request) if descriptor is None else operation(descriptor, **request)
+
+    def _open(self, descriptor: int, max_pixels: int, seconds: float) -> Answer:
+        data = taken_bytes(descriptor)
+        limit_seconds(seconds)
+        limit_memory(3 * len(data))
+        self._photo = open_photo(data, max_pixels=max_pixels)
+        return {"size": self._photo.size}, None
+
+    def _plan(self, min_side: int | None) -> Answer:
+        frame, again = self._opened.plan(min_side)
+        return {"bytes": frame, "bytes_again": again}, None
+
+    def _load(self, min_side: int | None) -> Answer:
+        photo = self._opened
+        self._bytes, self._bytes_again = photo.plan(min_side)
+        limit_memory(self._bytes + len(photo.header.data))
+        block = photo.loaded(min_side)
+        loaded = block.__enter__()
+        self._block, self._loaded = block, loaded
+        told = {"shape": loaded.frame.shape, "reduction": loaded.reduction, "corner": loaded.corner}
+        frame = shared_bytes(loaded.frame.data)
+        loaded.frame = np.broadcast_to(np.uint8(0), loaded.frame.shape)  # one copy is enough
+        return told, frame
+
+    def _begin_regions(self, boxes: list[tuple[int, int, int, int]]) -> Answer:
+        if self._loaded is None:
+            raise MemoriaError("regions of a photo that is not loaded")
+        limit_memory(self._bytes_again + 2 * BATCH_BYTES)
+        self._regions = self._loaded.regions([(x, y, x2, y2) for x, y, x2, y2 in boxes])
+        return {}, None
+
+    def _next(self) -> Answer:
+        images: list[Image] = []
+        for image in self._regions:
+            images.append(image)
+            if sum(each.nbytes for each in images) >= BATCH_BYTES:
+                break
+        shapes = [image.shape for image in images]
+        pixels = shared_bytes(*(image.data for image in images)) if images else None
+        return {"shapes": shapes}, pixels
+
+    def _unload(self) -> Answer:
+        block, self._block = self._block, None
+        self._loaded, self._regions = None, iter(())
+        if block is not None:
+            block.__exit__(None, None, None)
+        if self._bytes > FREE_BYTES:
+            give_back_memory()  # not of every photo: the next one takes the same pages
+        return {}, None
+
+    def _close(self) -> Answer:
+        self._photo = None
+        return self._unload()
+
+    @property
+    def _opened(self) -> DecodedHere:
+        if self._photo is None:
+            raise MemoriaError("no photo is open")
+        return self._photo
+
+
+def limit_seconds(seconds: float) -> None:
+    """Processor seconds from now on, after which the system ends this process."""
+    most = math.ceil(time.process_time() + seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
+
+
+def limit_memory(size: int) -> None:
+    """Bytes of address space from now on, after which every allocation fails."""
+    mapped = int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
+    most = mapped + size + SPARE_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+
+
+def serve(channel: socket.socket) -> None:
+    """Answer requests until the other side closes the socket."""
+    reader = Reader()
+    while True:
+        request, descriptor = receive(channel)
+        try:
+            answer, pixels = reader.answer(request, descriptor)
+        except MemoryError:
+            answer, pixels = _failure(MediaTooLarge("the photo needs more memory than there is"))
+        except MemoriaError as error:
+            answer, pixels = _failure(error)
+        send(channel, answer, pixels)
+        if pixels is not None:
+            os.close(pixels)
+
+
+def _failure(error: MemoriaError) -> Answer:
+    return {"error": error.code, "message": error.message}, None
+
+
+def main(descriptor: int) -> None:
+    """Serve, quietly: libraries' warnings of damage are no events."""
+    warnings.simplefilter("ignore")
+    channel = socket.socket(fileno=descriptor)
+    send(channel, {"ready": True})
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # libjpeg and libpng print
+    try:
+        serve(channel)
+    except Closed:
+        os._exit(0)  # whatever decoders left behind has nothing to say any more
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
