@@ -24,7 +24,7 @@ from memoria.clustering.groups import Faces
 from memoria.clustering.hdbscan import labels_from_lists, neighbour_lists
 from memoria.clustering.refinement import refined
 from memoria.clustering.rows import canonical_order, unit_rows
-from memoria.clustering.same_photo import Photos
+from memoria.clustering.same_photo import SharedPhotos
 from memoria.clustering.thresholds import MEASURED, Thresholds, thresholds_from_pairs, true_accepts
 
 LABELLED = Path(__file__).parents[2] / "shared" / "embeddings" / "lfw_dev.npz"
@@ -78,7 +78,7 @@ def by_thresholds(rows: F32) -> Callable[[Thresholds], Labels]:
     weight = np.ones(len(rows), dtype=np.float32)
 
     def labels(limits: Thresholds) -> Labels:
-        faces = Faces(rows, weight, weight > 0, Photos(None), near_pairs(lists, limits.floor))
+        faces = Faces(rows, weight, weight > 0, SharedPhotos(None), near_pairs(lists, limits.floor))
         found = np.empty(len(rows), dtype=np.intp)
         found[order] = refined(faces, first, limits, 3)
         return found

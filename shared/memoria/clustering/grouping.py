@@ -13,7 +13,7 @@ from memoria.clustering.hdbscan import (
 from memoria.clustering.neighbours import NeighbourLists
 from memoria.clustering.refinement import NEUTRAL, refined
 from memoria.clustering.rows import canonical_order, unit_rows
-from memoria.clustering.same_photo import Photos
+from memoria.clustering.same_photo import SharedPhotos
 from memoria.clustering.thresholds import Thresholds, thresholds_for
 
 LEAST_WEIGHT = 0.25  # what the poorest face still says, beside a good one's 1
@@ -60,7 +60,7 @@ def group_faces(
     lists = neighbour_lists(rows, min_samples)
     first = labels_from_lists(rows, lists, min_cluster_size, min_samples, epsilon)
     limits = thresholds or thresholds_for(model)
-    photos = Photos(None if photo_of is None else photo_of[order])
+    photos = SharedPhotos(None if photo_of is None else photo_of[order])
     near = near_pairs(lists, limits.floor - epsilon + NEUTRAL)
     faces = Faces(rows, np.maximum(known, LEAST_WEIGHT), known >= LIKE_NOBODY, photos, near)
     labels[order] = refined(faces, first, limits, min_cluster_size, epsilon)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoria.arrays import F32, F64, Index
-from memoria.clustering.same_photo import Photos
+from memoria.clustering.same_photo import SharedPhotos
 
 BLOCK = 4096  # pairs multiplied at once
 
@@ -22,7 +22,7 @@ class Faces:
     rows: F32  # (n, d) unit length
     weight: F32  # (n,) over 0, at most 1: how much of a good photo's evidence each face gives
     founds: NDArray[np.bool_]  # (n,) whether it can make a person, or only be taken in by one
-    photos: Photos
+    photos: SharedPhotos
     near: tuple[Index, Index]  # (m,), (m,) pairs of faces through which groups are compared at all
 
     def founders(self) -> "Faces":

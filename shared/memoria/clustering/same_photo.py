@@ -1,4 +1,4 @@
-"""Who is in one photo together: probably two people, but collages, mirrors and screens exist."""
+"""Two faces in one photo are probably two people; not surely: there are collages and mirrors."""
 
 from typing import Any
 
@@ -9,16 +9,16 @@ from memoria.arrays import F64, Index
 NATS = 12.0  # what one photo that shows both says against their being one person
 
 
-class Photos:
+class SharedPhotos:
     """Which faces share a photo; None where nobody knows."""
 
     def __init__(self, photo_of: Index | None) -> None:
         self.photo_of = photo_of
         self.count = 0 if photo_of is None else int(photo_of.max(initial=-1)) + 1
 
-    def at(self, chosen: Index) -> "Photos":
+    def at(self, chosen: Index) -> "SharedPhotos":
         """The photos of some faces."""
-        return Photos(None if self.photo_of is None else self.photo_of[chosen])
+        return SharedPhotos(None if self.photo_of is None else self.photo_of[chosen])
 
     def against_groups(self, group: Index, one: Index, other: Index) -> F64:
         """What the photos that show two groups say against their being one person.

@@ -4,7 +4,7 @@ import numpy as np
 
 from memoria.clustering.groups import Faces
 from memoria.clustering.rows import unit_rows
-from memoria.clustering.same_photo import Photos
+from memoria.clustering.same_photo import SharedPhotos
 from tests.data import LFW, there
 
 EMBEDDINGS = LFW.parent
@@ -42,6 +42,6 @@ def faces_of(rows, *, photos=None, weight=None, founds=None):
         rows,
         np.ones(n, np.float32) if weight is None else np.asarray(weight, np.float32),
         np.ones(n, bool) if founds is None else np.asarray(founds),
-        Photos(None if photos is None else np.asarray(photos)),
+        SharedPhotos(None if photos is None else np.asarray(photos)),
         np.triu_indices(n, 1),
     )

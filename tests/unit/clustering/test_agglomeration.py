@@ -4,7 +4,7 @@ import pytest
 from memoria.clustering.agglomeration import agglomerated
 from memoria.clustering.evidence import evidence_for
 from memoria.clustering.groups import dots, groups_of, sizes
-from memoria.clustering.same_photo import Photos
+from memoria.clustering.same_photo import SharedPhotos
 from memoria.clustering.thresholds import MEASURED
 from tests.unit.clustering.people import directions, faces_of, look_alike, photos_of
 
@@ -61,7 +61,7 @@ def test_who_is_seen_side_by_side_must_be_more_alike(together):
 
 
 def test_photos_count_those_that_show_both_groups():
-    photos = Photos(np.array([0, 0, 1, 1, 2, 3]))
+    photos = SharedPhotos(np.array([0, 0, 1, 1, 2, 3]))
     group = np.array([0, 1, 0, 1, 0, 1])
     against = photos.against_groups(group, np.array([0]), np.array([1]))
     single = photos.against_faces(group, np.array([0, 5]), np.array([1, 0]))
