@@ -126,7 +126,7 @@ def test_a_service_that_cannot_be_asked_for_stops_the_deployment(real: Real, sta
 
 
 def test_a_second_run_sees_the_lock(real: Real) -> None:
-    create = ("secrets", "create", "memoria-deploying", "--replication-policy=automatic")
+    create = ("secrets", "create", "memoria-deploying", "--replication-policy=automatic", "--quiet")
     made = real.run("gcloud", *create, "--labels=run=1,by=ann", "--ttl=7200s", "--project=p-1")
     assert made.returncode == 0, made.stderr
     done = real.deploy("--tag", "t1")
