@@ -1,6 +1,5 @@
 """The twins must cost what buffalo_l costs, or the benchmarks measure something else."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ DET_10G, W600K_R50 = 16_923_827, 174_383_860
 
 
 @pytest.fixture(scope="module")
-def pack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return twins.make(tmp_path_factory.mktemp("twins"))
 
 

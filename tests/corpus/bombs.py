@@ -8,6 +8,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -180,7 +181,7 @@ def patched_sizes(data: bytes, width: int, height: int) -> bytes:
 @cache
 def large(kind: str, side: int) -> bytes:
     """A plain photo of side × side pixels, in a few kilobytes."""
-    options: dict[str, object] = {"AVIF": {"speed": 10, "quality": 30}}.get(kind, {"quality": 20})
+    options: dict[str, Any] = {"AVIF": {"speed": 10, "quality": 30}}.get(kind, {"quality": 20})
     return saved(Image.new("RGB", (side, side), "teal"), kind, **options)
 
 

@@ -1,4 +1,5 @@
 import hashlib
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,11 +17,11 @@ def shifted(box: Box, by: float) -> Box:
     return (x + by * w, y, w, h)
 
 
-def again(db: Database, boxes: list[Box], model: str = "pack") -> dict[str, object]:
+def again(db: Database, boxes: list[Box], model: str = "pack") -> dict[str, Any]:
     """Processes photo m1 once more."""
     db.service("reprocess", event_id="party")
     (job,) = db.dispatched("process")
-    answer: dict[str, object] = db.service.complete(db.service.claim(job), boxes, model)
+    answer: dict[str, Any] = db.service.complete(db.service.claim(job), boxes, model)
     assert answer["outcome"] == "stored"
     return answer
 

@@ -1,15 +1,17 @@
-"""What the demo's tests share: a pack and an event of real photos."""
+"""What the demo's tests share: packs, and events of real photos."""
 
 from pathlib import Path
 
 import pytest
 
+from local.demo.sample_event import write_sample_event
 from tests.data import PORTRAITS, SITCOM, SMALL_PACK, there
 
 
 @pytest.fixture(scope="session")
-def pack() -> Path:
-    return there(SMALL_PACK)
+def pack(request: pytest.FixtureRequest) -> Path:
+    """A pack that finds the faces of real photos."""
+    return SMALL_PACK if SMALL_PACK.exists() else Path(request.getfixturevalue("offline_pack"))
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +22,13 @@ def sitcom() -> Path:
 @pytest.fixture(scope="session")
 def portraits() -> Path:
     return there(PORTRAITS)
+
+
+@pytest.fixture(scope="session")
+def any_event(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of real photos of people who recur."""
+    if SITCOM.exists():
+        return SITCOM
+    folder = tmp_path_factory.mktemp("event")
+    write_sample_event(folder)
+    return folder

@@ -55,9 +55,11 @@ def processes_of(folder: Path) -> list[str]:
         (signal.SIGKILL, "uploaded"),
     ],
 )
-def test_nothing_is_left(folder: Path, sitcom: Path, pack: Path, sig: signal.Signals, moment: str):
+def test_nothing_is_left(
+    folder: Path, any_event: Path, pack: Path, sig: signal.Signals, moment: str
+):
     environ = {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}", "MODEL_DIR": str(pack)}
-    arguments = ["-m", "local.demo", "--photos", str(sitcom), "--out", str(folder / "out")]
+    arguments = ["-m", "local.demo", "--photos", str(any_event), "--out", str(folder / "out")]
     with subprocess.Popen(
         [sys.executable, *arguments],
         env=os.environ | environ | {"TMPDIR": str(folder)},
@@ -68,7 +70,7 @@ def test_nothing_is_left(folder: Path, sitcom: Path, pack: Path, sig: signal.Sig
         running.send_signal(sig)
     assert running.returncode == (-sig if sig == signal.SIGKILL else 130)
     deadline = time.monotonic() + 15
-    while processes_of(folder) or list(folder.glob("memoria-[!s]*")):
+    while processes_of(folder) or any(folder.glob("memoria-[!s]*")):
         assert time.monotonic() < deadline, processes_of(folder)
         time.sleep(0.05)
 

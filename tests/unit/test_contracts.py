@@ -94,7 +94,7 @@ def test_a_face_is_told_as_the_contract_has_it() -> None:
         box=np.array([0.1, 0.2, 0.3, 0.4], np.float32),
         score=0.9,
         quality=0.8,
-        landmarks=np.arange(10, dtype=np.float32).reshape(5, 2) / 10,
+        landmarks=(np.arange(10).reshape(5, 2) / 10).astype(np.float32),
         embedding=np.full(512, 512**-0.5, np.float32),
     )
     body = json.loads(json.dumps(face_body(face)))

@@ -26,7 +26,7 @@ def bucket(client: Client) -> str:
 
 
 def signed_url(client: Client, bucket: str, path: str, seconds: int = 60) -> str:
-    return client.storage.from_(bucket).create_signed_url(path, seconds)["signedURL"]
+    return str(client.storage.from_(bucket).create_signed_url(path, seconds)["signedURL"])
 
 
 @pytest.mark.parametrize("path", ["IMG_1.jpg", "event 1/Größe & mehr (2).jpg", "a/b/c/.hidden"])

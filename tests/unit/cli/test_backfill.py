@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from supabase import Client
 
 from memoria.cli import backfill
 from memoria.cli.environment import environment
@@ -139,7 +140,7 @@ def test_a_large_folder_takes_several_pages(supabase: Supabase, tmp_path: Path) 
     assert len(list(listed)) == 1003
 
 
-def client():  # type: ignore[no-untyped-def]
+def client() -> Client:
     from memoria.config import Settings
 
     return backfill.open_client(

@@ -1,5 +1,6 @@
 import argparse
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,7 +9,7 @@ from memoria.cli import status
 
 
 @pytest.fixture(scope="module")
-def stack() -> Stack:
+def stack() -> Iterator[Stack]:
     without = frozenset({"process", "cluster", "cron", "pg_net"})
     with Stack(StackOptions(without=without)) as stack:
         yield stack

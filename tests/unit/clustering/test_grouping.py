@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -109,8 +111,9 @@ def test_real_people_are_found_and_strangers_left_alone(faces):
 
 @pytest.mark.parametrize("name", ["photo_ids", "quality"])
 def test_a_column_of_another_length_is_refused(name):
+    short: dict[str, Any] = {name: [1, 1]}
     with pytest.raises(ValueError, match=name):
-        group_faces(np.eye(8, dtype=np.float32), **{name: [1, 1]})
+        group_faces(np.eye(8, dtype=np.float32), **short)
 
 
 @pytest.mark.parametrize("event", ["asian", "five", "friends", "kpop", "pins", "worldcup"])

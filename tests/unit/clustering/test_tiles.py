@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
 from memoria.clustering.tiles import TILE, visit_tiles
 

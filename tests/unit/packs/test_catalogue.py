@@ -9,7 +9,7 @@ from memoria.packs.sources import WHEEL
 OPEN = {"yunet_sface1", "yunet_auraface1", "yunet_sface1_int8"}
 
 
-@pytest.fixture(params=PACKS.values(), ids=PACKS)
+@pytest.fixture(params=PACKS.values(), ids=list(PACKS))
 def pack(request: pytest.FixtureRequest) -> Pack:
     found: Pack = request.param
     return found

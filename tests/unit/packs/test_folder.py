@@ -18,6 +18,9 @@ RECOGNISER = "face_recognition_sface_2021dec_fp32.onnx"
 Shape = list[int | str]
 
 
+HEAD: Shape = ["n", 85]
+
+
 def model(path: Path, inputs: Shape, *outputs: Shape) -> None:
     """A network of these shapes, which says nothing about faces."""
     source = helper.make_tensor_value_info("data", TensorProto.FLOAT, inputs)
@@ -85,7 +88,7 @@ def test_a_detector_without_key_points_is_refused(pack: Path) -> None:
 
 
 def test_a_detector_of_unknown_layout_is_refused(pack: Path) -> None:
-    model(pack / DETECTOR, [1, 3, "h", "w"], *[["n", 85]] * 9)
+    model(pack / DETECTOR, [1, 3, "h", "w"], *(HEAD for _ in range(9)))
     assert "9 outputs are not SCRFD's or YuNet's" in refused(pack)
 
 

@@ -21,6 +21,9 @@ RECOGNISER = "rec_mobilefacenet.onnx"
 needs_pack = needs(SMALL_PACK)
 
 
+GEMM: dict[str, Any] = {"transB": 1}
+
+
 def network(slopes: np.ndarray, shape: tuple[int, ...], *, dense: bool = False) -> Any:
     """One convolution (or dense layer) of ``slopes.size`` channels and its PReLU."""
     channels = slopes.size
@@ -28,7 +31,7 @@ def network(slopes: np.ndarray, shape: tuple[int, ...], *, dense: bool = False) 
     weights = np.random.default_rng(0).normal(size=(channels, 3) if dense else (channels, 3, 1, 1))
     first = "Gemm" if dense else "Conv"
     nodes = [
-        helper.make_node(first, ["x", "w"], ["y"], **({"transB": 1} if dense else {})),
+        helper.make_node(first, ["x", "w"], ["y"], **(GEMM if dense else {})),
         helper.make_node("PRelu", ["y", "slopes"], ["z"]),
     ]
     tensors = [
