@@ -1,9 +1,10 @@
 # shellcheck shell=bash
 # How large the services are, in numbers that agree with each other and with the functions' own.
 
-# MiB that an instance of process takes: models and libraries, photos being decoded
-# (memoria.media.budget), and what each request holds beside them.
+# MiB that an instance of process takes: models and libraries, the decoding children, photos being
+# decoded (memoria.media.budget), and what each request holds beside them.
 MODELS_MIB=600
+CHILDREN_MIB=50
 DECODING_MIB=800
 REQUEST_MIB=48
 
@@ -15,6 +16,12 @@ SPARE_THREADS=4       # for /health and /ready while every request waits
 
 concurrency() { if [[ $1 == cluster ]]; then printf %s "$CLUSTER_CONCURRENCY"; else printf '%s' "$CONCURRENCY"; fi; }
 threads() { printf '%s' $(($(concurrency "$1") + SPARE_THREADS)); }
+
+# Cloud Run hangs up after the run itself has ended: MAX_RUN_SECONDS, and time to store and call back.
+photo_timeout() {
+  local seconds=${MAX_RUN_SECONDS:-300}
+  printf '%s' $((10#${seconds%%.*} + 60))
+}
 
 # At a time, beside MAX_IN_FLIGHT photos: half as many, and one at least.
 callbacks_in_flight() { printf '%s' $((MAX_IN_FLIGHT / 2 > 0 ? MAX_IN_FLIGHT / 2 : 1)); }
@@ -31,8 +38,8 @@ max_instances() {
 # Appends to the caller's array ``flags``.
 size_flags() {
   case "$1-$GPU" in
-    process-yes) flags+=(--gpu=1 --gpu-type=nvidia-l4 --no-gpu-zonal-redundancy --cpu=4 --memory="$GPU_MEMORY" --timeout=300) ;;
-    process-no) flags+=(--cpu="$CPU" --memory="$MEMORY" --timeout=300) ;;
+    process-yes) flags+=(--gpu=1 --gpu-type=nvidia-l4 --no-gpu-zonal-redundancy --cpu=4 --memory="$GPU_MEMORY" --timeout="$(photo_timeout)") ;;
+    process-no) flags+=(--cpu="$CPU" --memory="$MEMORY" --timeout="$(photo_timeout)") ;;
     cluster-*) flags+=(--cpu="$CLUSTER_CPU" --memory="$CLUSTER_MEMORY" --timeout=3600) ;;
     search-*) flags+=(--cpu="$CPU" --memory="$MEMORY" --timeout=60) ;;
   esac
@@ -47,7 +54,7 @@ wrong_limits() {
   [[ $GPU == no ]] || memory=$GPU_MEMORY
   ((MAX_IN_FLIGHT > 0)) || printf '\n  MAX_IN_FLIGHT: at least 1'
   ((CONCURRENCY > 0 && CONCURRENCY <= 1000)) || printf '\n  CONCURRENCY: 1 to 1000'
-  needed=$((MODELS_MIB + DECODING_MIB + CONCURRENCY * REQUEST_MIB))
+  needed=$((MODELS_MIB + CHILDREN_MIB + DECODING_MIB + CONCURRENCY * REQUEST_MIB))
   ((needed <= $(mebibytes "$memory"))) \
     || printf '\n  MEMORY: %s is too little for CONCURRENCY=%s, which needs %s MiB' "$memory" "$CONCURRENCY" "$needed"
   fits_cloud_run CPU MEMORY

@@ -31,6 +31,7 @@ declare -A ALPHABET=(
   [CLUSTER_CPU]='[0-9]{1,3}'
   [CLUSTER_MEMORY]='[0-9]{1,6}(Mi|Gi)'
   [SEARCH]='on|off'
+  [MAX_RUN_SECONDS]='[0-9]{1,3}(\.[0-9]+)?|[12][0-9]{3}(\.[0-9]+)?'
 )
 
 # KEY=VALUE lines are read, never executed; what the environment says already wins, the last line of

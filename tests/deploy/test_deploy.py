@@ -3,7 +3,9 @@ import re
 
 import pytest
 
+from memoria.config import Settings
 from memoria.media import budget
+from memoria.media.children import CHILDREN
 from memoria.packs.catalogue import PACKS
 from tests.deploy.cloud import pairs
 from tests.deploy.project import ROOT, SECRETS, SETTINGS, Cloud, options_of
@@ -305,8 +307,17 @@ def test_the_memory_of_an_instance_is_counted_as_the_functions_count_it() -> Non
     }
     assert told["DECODING_MIB"] == budget.LIMIT_BYTES // budget.MIB
     assert told["REQUEST_MIB"] == budget.FREE_BYTES // budget.MIB
-    default = told["MODELS_MIB"] + told["DECODING_MIB"] + 4 * told["REQUEST_MIB"]
+    assert told["CHILDREN_MIB"] >= 20 * CHILDREN  # docs/decisions/0207-decoding-children.md
+    default = sum(told.values()) + 3 * told["REQUEST_MIB"]
     assert default <= 2048
+
+
+@pytest.mark.parametrize("environ", [{}, {"MAX_RUN_SECONDS": "600"}])
+def test_cloud_run_waits_longer_than_a_run_may_take(cloud: Cloud, environ: dict[str, str]) -> None:
+    cloud.deploy("--no-build", "--only", "process", **environ)
+    (deploy,) = [words for words in cloud.calls() if words[:2] == ["run", "deploy"]]
+    run = float(environ.get("MAX_RUN_SECONDS", Settings.model_fields["max_run_seconds"].default))
+    assert int(options_of(deploy)["timeout"]) > run
 
 
 @pytest.mark.parametrize(("max_in_flight", "concurrency"), [(1, 1), (7, 4), (32, 4), (100, 3)])
