@@ -37,17 +37,15 @@ look_urls() {
 # this is not what stands in .env.
 read_serving_secret() {
   [[ $DRY_RUN == no ]] || return 0
-  local service version=''
+  local service accepted=''
   for service in $(called_services); do
-    look_traffic "$service"
-    [[ -n $SERVICE_URL ]] || die "there is no service memoria-$service in $REGION yet: ./deploy.sh"
-    look_webhook_version "$(serving_revisions | head -n 1)"
-    [[ -z $version || $version == "$ANSWER" ]] \
-      || die 'process and cluster accept different versions of memoria-webhook-secret: deploy both, or roll back both'
-    version=$ANSWER
+    look_serving_secret "$service"
+    [[ -n $ANSWER ]] || die "memoria-$service does not serve in $REGION yet: ./deploy.sh"
+    [[ -z $accepted || $accepted == "$ANSWER" ]] \
+      || die 'process and cluster accept different secrets of callers: deploy both, or roll back both'
+    accepted=$ANSWER
   done
-  look gcloud secrets versions access "$version" --secret=memoria-webhook-secret --project="$PROJECT"
-  WEBHOOK_SECRET=$ANSWER
+  WEBHOOK_SECRET=$accepted
 }
 
 supabase_settings() {

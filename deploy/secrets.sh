@@ -26,6 +26,17 @@ store_secrets() {
     [[ -n ${!variable:-} ]] || continue
     store_secret "$(secret_name "$variable")" "${!variable}"
   done
+  check_the_other_service
+}
+
+# The database presents one secret to process and cluster: a release of one of them must not change it.
+check_the_other_service() {
+  [[ $ONLY =~ ^(process|cluster)$ && $DRY_RUN == no ]] || return 0
+  local other=cluster
+  [[ $ONLY == process ]] || other=process
+  look_serving_secret "$other"
+  [[ -z $ANSWER || $ANSWER == "$WEBHOOK_SECRET" ]] \
+    || die "memoria-$other accepts another WEBHOOK_SECRET than this release would: deploy both (without --only)"
 }
 
 store_secret() {
@@ -50,6 +61,8 @@ store_version() {
   if [[ -n $ANSWER ]]; then
     look gcloud secrets versions access "${VERSION[$name]}" --secret="$name" --project="$PROJECT"
     [[ $ANSWER != "$value" ]] || return 0
+    [[ $name != memoria-webhook-secret || -n ${WEBHOOK_SECRET_PREVIOUS:-} ]] \
+      || say 'WEBHOOK_SECRET changes: what Supabase sends is refused between the release and the last step. WEBHOOK_SECRET_PREVIOUS=(the old one) avoids that.'
   fi
   added=$(run_with_input "$value" gcloud secrets versions add "$name" --data-file=- \
     --project="$PROJECT" --format='value(name)')
@@ -66,10 +79,22 @@ secret_settings() {
   printf '%s' "$joined"
 }
 
-# Which version of the webhook's secret a revision was made with, to ANSWER.
-look_webhook_version() {
+# The webhook's secret that a revision was made with, to ANSWER.
+look_webhook_secret() {
   look gcloud run revisions describe "$1" --project="$PROJECT" --region="$REGION" \
     --flatten='spec.containers[0].env[]' \
     --format='csv[no-heading](spec.containers[0].env.name,spec.containers[0].env.valueFrom.secretKeyRef.key)'
-  ANSWER=$(awk -F, '$1 == "WEBHOOK_SECRET" {print $2}' <<<"$ANSWER")
+  local version
+  version=$(awk -F, '$1 == "WEBHOOK_SECRET" {print $2}' <<<"$ANSWER")
+  [[ -n $version ]] || die "$1 has no WEBHOOK_SECRET: deploy.sh did not make it"
+  look gcloud secrets versions access "$version" --secret=memoria-webhook-secret --project="$PROJECT"
+}
+
+# The same of what serves now; '' where nothing does.
+look_serving_secret() {
+  local serving
+  look_traffic "$1"
+  serving=$(serving_revisions | head -n 1)
+  ANSWER=''
+  [[ -z $serving ]] || look_webhook_secret "$serving"
 }

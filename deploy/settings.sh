@@ -80,7 +80,6 @@ set_defaults() {
   problems=$(wrong_limits)
   [[ -z $problems ]] || die "the settings need mending:$problems"
   CALLBACK_URL=${CALLBACK_URL:-}
-  [[ ${CALLBACK_URL,,} != off ]] || CALLBACK_URL=off
 }
 
 # At a terminal, what is missing is asked for; secrets are not shown.
@@ -102,6 +101,8 @@ ask_for_missing() {
 read_settings() {
   step 'settings'
   ask_for_missing
+  trim_settings
+  [[ ${CALLBACK_URL,,} != off ]] || CALLBACK_URL=off
   local name problems
   problems=$(wrong_values)
   for name in SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL; do

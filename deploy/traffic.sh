@@ -54,9 +54,9 @@ move_back() {
 # The database presents one secret; a revision that serves again accepts the one that it was made with.
 compare_webhook_secrets() {
   local service=$1 previous=$2 leaving=$3 accepted
-  look_webhook_version "$previous"
+  look_webhook_secret "$previous"
   accepted=$ANSWER
-  look_webhook_version "${leaving%%$'\n'*}"
-  [[ $accepted == "$ANSWER" ]] || say "memoria-$service accepts version $accepted of memoria-webhook-secret again, \
-Supabase presents version $ANSWER: run ./deploy.sh connect"
+  look_webhook_secret "${leaving%%$'\n'*}"
+  [[ $accepted == "$ANSWER" ]] \
+    || say "memoria-$service accepts an older WEBHOOK_SECRET again, Supabase presents the newer one: run ./deploy.sh connect"
 }

@@ -107,7 +107,7 @@ def test_a_release_a_failed_one_a_good_one_and_back(real: Real) -> None:
     assert done.returncode == 0, done.stderr
     assert real.service["traffic"] == {first: 100}
     assert real.service["tags"] == {"current": first}
-    assert "accepts version 1 of memoria-webhook-secret again" in done.stderr
+    assert "accepts an older WEBHOOK_SECRET again" in done.stderr
     done = real.deploy("connect")
     assert done.returncode == 0, done.stderr
     told = json.loads(real.net.requests[-1].body)["p_settings"]

@@ -271,10 +271,30 @@ def test_after_a_rollback_connect_tells_supabase_the_secret_that_serves_again(
     assert deployed.deploy("--tag", "t2", WEBHOOK_SECRET="newer").returncode == 0
     assert deployed.configured()["webhook_secret"] == "newer"
     done = deployed.deploy("rollback")
-    assert "accepts version 1 of memoria-webhook-secret again" in done.stderr
+    assert "accepts an older WEBHOOK_SECRET again" in done.stderr
     assert "run ./deploy.sh connect" in done.stderr
     assert deployed.deploy("connect", WEBHOOK_SECRET="newer").returncode == 0
     assert deployed.configured()["webhook_secret"] == SETTINGS["CALLBACK_SECRET"]
+
+
+@pytest.mark.parametrize("only", ["process", "cluster"])
+def test_a_release_of_one_service_does_not_change_the_secret_of_both(
+    deployed: Cloud, only: str
+) -> None:
+    before = copy.deepcopy(deployed.state["services"])
+    done = deployed.deploy("--only", only, WEBHOOK_SECRET="newer")
+    assert done.returncode == 1
+    assert "deploy both (without --only)" in done.stderr
+    assert deployed.state["services"] == before
+    assert deployed.deploy("--only", only).returncode == 0
+
+
+def test_a_secret_that_changes_without_the_old_one_is_said(deployed: Cloud) -> None:
+    done = deployed.deploy(WEBHOOK_SECRET="newer")
+    assert "is refused between the release and the last step" in done.stderr
+    old = SETTINGS["CALLBACK_SECRET"]
+    done = deployed.deploy(WEBHOOK_SECRET="newest", WEBHOOK_SECRET_PREVIOUS=old)
+    assert "is refused between" not in done.stderr
 
 
 def test_connect_does_not_choose_between_two_secrets(deployed: Cloud) -> None:
@@ -282,4 +302,4 @@ def test_connect_does_not_choose_between_two_secrets(deployed: Cloud) -> None:
     deployed.deploy("rollback", "--only", "process")
     done = deployed.deploy("connect")
     assert done.returncode == 1
-    assert "different versions of memoria-webhook-secret" in done.stderr
+    assert "accept different secrets of callers" in done.stderr
