@@ -8,6 +8,8 @@ from memoria.clustering.groups import Faces, dots, groups_of, sizes
 
 ROUNDS = 3  # nearly all is settled after one
 LIKELIER = 0.5
+CLEAR = 0.9  # the weight of a face whose evidence must speak for itself,
+SPEAKS = 1.0  # in nats: a bystander is clear, and about as alike to somebody as chance has it
 NOTHING = 1e-6  # the weight of a group without the only face that spoke for it
 
 
@@ -17,7 +19,8 @@ def settled(faces: Faces, group: Index, evidence: Evidence, least: int) -> Index
     The odds of a group are the evidence times its share of the faces, those of nobody the share of
     the faces that are in no group of ``least``. Shares go by weight: blurred faces left over do
     not say that strangers are about. A face is compared with the groups of its near faces, and
-    with its own without itself. Only who was grouped before speaks for a group: nothing snowballs.
+    with its own without itself; a clear face joins by its evidence, never by shares alone. Only
+    who was grouped before speaks for a group: nothing snowballs.
     """
     n, group = len(group), group.copy()
     speaks: F32 = faces.weight * (faces.founds & (sizes(group) >= least))
@@ -54,6 +57,7 @@ def _log_odds(
         (weight, np.maximum(groups.weight[where] - out, NOTHING)),
         (weight**2, np.maximum(groups.square[where] - 2 * out * product + out**2, 0)),
     )
+    odds[(weight >= CLEAR) & (odds < SPEAKS) & ~own] = -np.inf
     odds += np.log(np.maximum(share - own * weight, NOTHING))
     return odds - faces.photos.against_faces(group, face, where)
 

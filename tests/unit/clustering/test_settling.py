@@ -53,3 +53,11 @@ def test_of_two_faces_of_one_photo_the_likelier_joins():
     photos = np.append(np.arange(12), [12, 12])
     assert settled(faces_of(rows), group, EVIDENCE, 3)[12:].tolist() == [0, 0]
     assert settled(faces_of(rows, photos=photos), group, EVIDENCE, 3)[12:].tolist() == [0, 13]
+
+
+def test_a_clear_bystander_is_taken_in_by_no_share():
+    rows, group = two_people(0.36 * ANN + 0.93 * STRANGER)
+    weight = np.append(np.ones(12), 1)
+    assert settled(faces_of(rows, weight=weight), group, EVIDENCE, 3)[12] == 12
+    weight[12] = 0.6
+    assert settled(faces_of(rows, weight=weight), group, EVIDENCE, 3)[12] == 0
