@@ -1,6 +1,7 @@
 """Other ways to group faces by their vectors. Each gets its best single setting over all events."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -50,13 +51,13 @@ def infomap(event: Event) -> Iterator[tuple[float, Index]]:
 
     for cut in CUTS:
         one, other, weight = _edges(event, cut)
-        flow = Infomap("--two-level --silent --seed 1")
+        flow: Any = Infomap("--two-level --silent --seed 1")
         for node in range(len(event.rows)):
             flow.add_node(node)
         for edge in zip(one.tolist(), other.tolist(), weight.tolist(), strict=True):
             flow.add_link(*edge)
         flow.run()
-        modules = flow.get_modules()  # type: ignore[no-untyped-call]
+        modules = flow.get_modules()
         labels = np.array([modules[node] for node in range(len(event.rows))])
         yield cut, without_small(labels)
 
