@@ -36,11 +36,14 @@ def find_or_fetch(name: str, dest: Path, *, progress: "ReportBytes | None" = Non
     WeightsUnavailable for an unknown pack, without a network (within seconds), or for wrong bytes.
     """
     pack = pack_named(name)
-    missing = [network for network in pack.networks if not _intact(network, dest)]
-    if missing:
-        _fetch(pack, dest, progress)
-    for network in pack.networks:
-        _make(network, dest, again=network in missing)
+    try:
+        missing = [network for network in pack.networks if not _intact(network, dest)]
+        if missing:
+            _fetch(pack, dest, progress)
+        for network in pack.networks:
+            _make(network, dest, again=network in missing)
+    except OSError as exc:
+        raise WeightsUnavailable(f"{name} cannot be kept in {dest}: {exc.strerror}") from exc
     return dest
 
 

@@ -157,6 +157,12 @@ def test_without_a_network_the_answer_comes_within_seconds(
     assert time.monotonic() - started < 15
 
 
+def test_a_place_that_cannot_be_written_is_told(release: Release, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"no folder")
+    with pytest.raises(WeightsUnavailable, match=r"tiny cannot be kept in .*: Not a directory"):
+        find_or_fetch("tiny", tmp_path / "file" / "tiny")
+
+
 def test_an_unknown_pack_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(WeightsUnavailable, match=r"buffalo_l.*yunet_sface1_int8"):
         find_or_fetch("buffalo_xl", tmp_path)
