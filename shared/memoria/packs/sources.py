@@ -36,6 +36,7 @@ def downloaded(url: str, progress: ReportBytes | None = None) -> Iterator[IO[byt
                 _copy(response, file, total, progress)
         except (urllib.error.URLError, OSError, ValueError) as exc:
             reason = getattr(exc, "reason", exc)
+            reason = getattr(reason, "strerror", None) or reason
             raise WeightsUnavailable(f"cannot fetch {name}: {reason}") from exc
         if total and file.tell() != total:
             raise WeightsUnavailable(
