@@ -11,6 +11,7 @@ from memoria import log
 from memoria.auth import sign
 from memoria.config import OFF
 from memoria.errors import CallbackFailed, MemoriaError
+from memoria.posting import NotAnswered, post_for_status
 from memoria.store.jobs import Claim, JobStore, Skipped
 
 if TYPE_CHECKING:
@@ -25,13 +26,16 @@ class Callback:
         self._store = store
         self._url = settings.callback_url
         self._secret = settings.callback_secret.get_secret_value()
-        self._http = httpx.Client(timeout=settings.callback_timeout_seconds, follow_redirects=False)
+        self._seconds = settings.callback_timeout_seconds
+        self._tls = httpx.create_ssl_context()
         # a slow receiver must not hold up the answer: the result is committed, the debt recorded
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="callback")
+        self._waiting: set[str] = set()
 
     def soon(self, job_id: str | None, event_id: str) -> None:
-        """Deliver in the background what a commit has just come to owe."""
-        if job_id is not None:
+        """Deliver in the background what is owed; nothing where it waits for that already."""
+        if job_id is not None and job_id not in self._waiting:
+            self._waiting.add(job_id)
             self._threads.submit(self._try, job_id, event_id)
 
     def deliver(self, job_id: str, event_id: str) -> Claim | Skipped:
@@ -49,6 +53,7 @@ class Callback:
         return claim
 
     def _try(self, job_id: str, event_id: str) -> None:
+        self._waiting.discard(job_id)
         try:
             self.deliver(job_id, event_id)
         except MemoriaError as error:
@@ -66,8 +71,10 @@ class Callback:
             **sign(self._secret, claim.job_id, int(time.time()), body),
         }
         try:
-            answer = self._http.post(self._url, content=body, headers=headers)
-        except httpx.HTTPError as exc:
-            raise CallbackFailed(f"the callback did not answer ({type(exc).__name__})") from exc
-        if not answer.is_success:
-            raise CallbackFailed(f"the callback answered {answer.status_code}")
+            status = post_for_status(
+                self._url, body, headers, seconds=self._seconds, context=self._tls
+            )
+        except NotAnswered as exc:
+            raise CallbackFailed(f"the callback did not answer ({exc})") from exc
+        if not httpx.codes.is_success(status):
+            raise CallbackFailed(f"the callback answered {status}")

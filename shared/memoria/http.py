@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import flask
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from memoria import __version__, log, metrics
@@ -138,6 +139,8 @@ def _read_body(request: flask.Request) -> bytes:
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 raise BodyTooLarge(f"the body is over {MAX_BODY_BYTES} bytes")
+    except ParseException as exc:
+        raise InvalidRequest("the body's chunks make no sense") from exc
     except (OSError, HTTPException) as exc:
         raise InvalidRequest("the body could not be read in time") from exc
     finally:

@@ -52,11 +52,9 @@ class JobRunner:
             return _skipped_job(request.job_id, claim)
 
     def _deliver_callback(self, request: Dispatch) -> Json:
-        """Do a job of kind callback. Raises CallbackFailed after recording the next try."""
-        delivered = self.callback.deliver(request.job_id, request.event_id)
-        if isinstance(delivered, Skipped):
-            return _skipped_job(request.job_id, delivered)
-        return {"job_id": request.job_id, "status": "completed"}
+        """Begin a job of kind callback: a slow receiver must not hold a request's thread."""
+        self.callback.soon(request.job_id, request.event_id)
+        return {"job_id": request.job_id, "status": "accepted"}
 
     def _work(self, claim: Claim, work: Work, nothing: Json) -> Json:
         started = time.monotonic()

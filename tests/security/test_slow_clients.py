@@ -6,12 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import httpx
 import pytest
 
 from local.processes.postgres import free_port
 from memoria.http import BODY_SECONDS
+from memoria.worker import HEADER_SECONDS
 from tests.deploy.project import ROOT
 
 SECRET = "a-secret-between-friends"
@@ -112,3 +114,73 @@ def answered(client: socket.socket) -> bool:
         return False
     except ConnectionError:
         return True
+
+
+HALF = b"POST /cluster HTTP/1.1\r\nHost: x\r\nAuthor"
+
+
+def test_half_sent_headers_block_nobody(port: int) -> None:
+    clients = [connect(port) for _ in range(5 * THREADS)]
+    for number, client in enumerate(clients):
+        client.sendall(HALF if number % 2 else HALF[:7])
+    time.sleep(0.3)
+    assert wait_healthy(port) < 1
+    for client in clients:
+        client.close()
+
+
+def test_headers_that_come_in_pieces_are_whole(port: int) -> None:
+    with connect(port) as client:
+        for byte in request(BEARER, length=2):
+            client.sendall(bytes([byte]))
+        client.sendall(b"{}")
+        assert client.recv(100).startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.slow
+def test_headers_have_a_deadline_wherever_they_begin(port: int) -> None:
+    """Also those that lie behind a whole request, on a connection that is kept."""
+    health = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    with connect(port) as fresh, connect(port) as kept, connect(port) as silent:
+        fresh.sendall(HALF)
+        kept.sendall(health)
+        assert kept.recv(1000).startswith(b"HTTP/1.1 200")
+        kept.sendall(HALF)
+        start = time.monotonic()
+        for client in (fresh, kept, silent):
+            client.settimeout(30)
+            assert client.recv(100) == b""
+        assert time.monotonic() - start < HEADER_SECONDS + 5
+
+
+def test_half_a_request_behind_a_whole_one_holds_no_thread(port: int) -> None:
+    health = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+    clients = [connect(port) for _ in range(2 * THREADS)]
+    for client in clients:
+        client.sendall(health + HALF)
+    for client in clients:
+        assert client.recv(1000).startswith(b"HTTP/1.1 200")
+    assert wait_healthy(port) < 1
+    clients[0].sendall(b"ization: none\r\nContent-Length: 0\r\n\r\n")
+    assert clients[0].recv(100).startswith(b"HTTP/1.1 401")
+    for client in clients:
+        client.close()
+
+
+def test_headers_without_an_end_are_given_up(port: int) -> None:
+    with connect(port) as client, suppress(ConnectionError):
+        client.sendall(b"GET /health HTTP/1.1\r\n" + b"x: y\r\n" * 20_000)
+        assert client.recv(100) == b""
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+@pytest.mark.parametrize("body", [b"zz\r\n", b"5\r\n{}", b"2\r\n{}XX", b"-1\r\n", b"5;\0=\r\n"])
+@pytest.mark.parametrize("headers", [SIGNATURE, BEARER])
+def test_a_malformed_chunk_is_the_senders_mistake(port: int, headers: str, body: bytes) -> None:
+    lines = ["POST /cluster HTTP/1.1", "Host: x", CHUNKED, headers]
+    with connect(port) as client:
+        client.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100)[9:12] in {b"400", b"401"}

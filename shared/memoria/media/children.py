@@ -19,7 +19,7 @@ from typing import Any
 
 from memoria import errors
 from memoria.arrays import Image
-from memoria.errors import EngineUnavailable, MemoriaError, UnreadableMedia
+from memoria.errors import EngineUnavailable, MemoriaError, Transient, UnreadableMedia
 from memoria.media.budget import BUDGET, MemoryBudget
 from memoria.media.channel import Closed, receive, send, shared_bytes, taken_images
 from memoria.media.orientation import Box
@@ -99,7 +99,7 @@ class _Child:
         if code == -signal.SIGXCPU:
             return _Ended(f"decoding took over {self._cpu_seconds:g} s")
         if code == -signal.SIGKILL:  # not by us: the system had no memory left
-            return EngineUnavailable("the system has killed a decoder")
+            return Transient("the system has killed a decoder")
         return _Ended("the decoder crashed")
 
     @property
@@ -144,13 +144,13 @@ class Decoders:
     def opened(self, data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Photo]:
         """A photo for as long as the block lasts, in a child of its own.
 
-        Raises as decode.open_photo, and EngineUnavailable where no child became free in time.
+        Raises as decode.open_photo, and Transient where no child became free in time.
         """
         deadline = time.monotonic() + self._wait_seconds
         try:
             child = self._free.get(timeout=self._wait_seconds)
         except queue.Empty as exc:
-            raise EngineUnavailable("all decoders are busy with other photos") from exc
+            raise Transient("all decoders are busy with other photos") from exc
         if not child.is_alive:  # killed while it had nothing to do
             child.end()
             child = self._started()
@@ -180,7 +180,7 @@ class Decoders:
 
     def _after(self, error: MemoriaError, child: _Child) -> _Child:
         """The child for the next photo: the same one, unless it came to its end."""
-        if not isinstance(error, _Ended | EngineUnavailable):
+        if not isinstance(error, _Ended | Transient):
             try:
                 child.ask({"do": "close"})
                 return child

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from memoria.errors import MediaTooLarge
+from memoria.errors import MediaTooLarge, Transient
 from memoria.media.budget import MemoryBudget
 
 
@@ -38,3 +38,15 @@ def test_an_error_gives_back_what_was_held() -> None:
     for _ in range(3):
         with pytest.raises(RuntimeError), budget.hold(100):
             raise RuntimeError
+
+
+def test_waiting_ends_with_its_deadline() -> None:
+    budget = MemoryBudget(100, 10)
+    with (
+        budget.hold(60),
+        pytest.raises(Transient, match="memory"),
+        budget.hold(60, time.monotonic() + 0.05),
+    ):
+        pass
+    with budget.hold(100, time.monotonic() + 0.05):
+        pass

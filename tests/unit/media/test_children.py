@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from memoria.errors import EngineUnavailable, MediaTooLarge, UnreadableMedia, UnsupportedMedia
+from memoria.errors import MediaTooLarge, Transient, UnreadableMedia, UnsupportedMedia
 from memoria.media import open_photo
 from memoria.media.budget import MIB, MemoryBudget
 from memoria.media.children import Decoders
@@ -106,7 +106,7 @@ def test_a_crash_is_the_photos_own(decoders: Decoders) -> None:
 
 
 def test_what_the_system_kills_may_be_tried_again(decoders: Decoders) -> None:
-    with pytest.raises(EngineUnavailable):
+    with pytest.raises(Transient):
         signalled(decoders, signal.SIGKILL)
 
 
@@ -130,7 +130,7 @@ def test_a_bug_of_ours_costs_no_child_for_long(decoders: Decoders) -> None:
 def test_a_photo_waits_for_a_child_but_not_for_ever(impatient: Decoders) -> None:
     with (
         impatient.opened(GOOD),
-        pytest.raises(EngineUnavailable, match="busy"),
+        pytest.raises(Transient, match="busy"),
         impatient.opened(GOOD),
     ):
         pass
@@ -142,7 +142,7 @@ def test_a_photo_waits_for_memory_but_not_for_ever() -> None:
     large = deflated_png(3000, 3000)
     with (
         budget.hold(90 * MIB),
-        pytest.raises(EngineUnavailable, match="memory"),
+        pytest.raises(Transient, match="memory"),
         waiting.opened(large) as opened,
     ):
         opened.frame()
