@@ -25,9 +25,10 @@ check: .venv/test lint types ## before a commit: lint, types and the fast tests,
 test: .venv/test lint types ## everything that a change must pass
 	$(BIN)/python -m pytest
 
-soak: .venv/bench chaos pacing ## the long ones: faults, pacing, simulated lives, every figure of finding faces
+soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulated lives, every figure of finding faces
 	LIFE_EXAMPLES=120 $(BIN)/python -m pytest -s tests/database/test_life.py
 	$(BIN)/python -m pytest tests/deploy/real_gcloud.py
+	$(BIN)/python -m tests.bombs
 	$(BIN)/python -m benchmarks.find_faces
 
 lint: .venv/test            ## ruff, shellcheck

@@ -85,12 +85,12 @@ class Server:
     @property
     def cpu_seconds(self) -> float:
         """CPU time that the process and its children have spent."""
-        return sum(_ticks(pid) for pid in _family(self.pid)) / os.sysconf("SC_CLK_TCK")
+        return sum(_ticks(pid) for pid in family(self.pid)) / os.sysconf("SC_CLK_TCK")
 
     @property
     def megabytes(self) -> float:
         """Resident memory of the process and its children, MB."""
-        return sum(_resident(pid) for pid in _family(self.pid)) / 1e6
+        return sum(resident(pid) for pid in family(self.pid)) / 1e6
 
 
 def as_in_the_image(pack: Path) -> Path:
@@ -167,12 +167,12 @@ def peak_of(server: Server) -> Iterator[Callable[[], float]]:
     thread.join()
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     try:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     except OSError:
         return []
-    return [pid, *(each for child in children for each in _family(int(child)))]
+    return [pid, *(each for child in children for each in family(int(child)))]
 
 
 def _ticks(pid: int) -> int:
@@ -181,7 +181,7 @@ def _ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def _resident(pid: int) -> int:
+def resident(pid: int) -> int:
     """Private memory and a share of what is shared (PSS), so that a fork counts once. Bytes."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -137,6 +138,8 @@ class Decoders:
         """Start them. ``wait_seconds``: how long a photo waits for a child, and for memory."""
         self._cpu_seconds, self._wait_seconds, self._budget = cpu_seconds, wait_seconds, budget
         self._free: queue.LifoQueue[_Child] = queue.LifoQueue()
+        self._all: set[_Child] = set()
+        self.close = weakref.finalize(self, _end_all, self._all)
         for _ in range(count):
             self._free.put(self._started())
 
@@ -176,7 +179,11 @@ class Decoders:
         return _Remote(child, self._budget, deadline, tuple(answer["size"]))
 
     def _started(self) -> _Child:
-        return _Child(self._cpu_seconds)
+        child = _Child(self._cpu_seconds)
+        for other in [other for other in list(self._all) if not other.is_alive]:
+            self._all.discard(other)
+        self._all.add(child)
+        return child
 
     def _after(self, error: MemoriaError, child: _Child) -> _Child:
         """The child for the next photo: the same one, unless it came to its end."""
@@ -189,11 +196,10 @@ class Decoders:
         child.end()
         return self._started()
 
-    def close(self) -> None:
-        """End the children that are free."""
-        with suppress(queue.Empty):
-            while True:
-                self._free.get_nowait().end()
+
+def _end_all(children: set[_Child]) -> None:
+    for child in children:
+        child.end()
 
 
 @dataclass(frozen=True, slots=True)

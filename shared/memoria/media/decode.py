@@ -8,7 +8,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
 from memoria.arrays import Image
-from memoria.errors import MediaTooLarge, UnreadableMedia, UnsupportedMedia
+from memoria.errors import MediaTooLarge, UnreadableMedia
 from memoria.media.budget import BUDGET
 from memoria.media.formats import photo_format
 from memoria.media.headers import Header, JpegHeader, RawPhoto, read_header
@@ -195,7 +195,9 @@ def _header(data: bytes) -> Header:
             return read_header(data, kind)
     except RawPhoto:
         pass
-    raise UnsupportedMedia("the file is a camera's RAW file, not a photo")
+    from memoria.media.raw import read_raw
+
+    return read_raw(data)
 
 
 def _turned_by_decoder(header: Header) -> Header:

@@ -31,6 +31,7 @@ _SOI, _EOI, _SOS, _JPEG_LS = 0xD8, 0xD9, 0xDA, 0xF7
 class JpegHeader(Header):
     """A JPEG's header."""
 
+    has_exif: bool
     components: int  # 1 grey, 3 colour, 4 CMYK
     kept: float  # bytes that libjpeg keeps of every pixel until the last scan
     progressive: bool
@@ -83,6 +84,7 @@ def read_jpeg(data: bytes) -> JpegHeader:
         data=head + data[scan:],
         size=size,
         orientation=orientation(walk.exif),
+        has_exif=bool(walk.exif),
         components=len(factors),
         kept=2.0 * sum(samples) / max(samples) if several else 0.0,
         progressive=marker in _PROGRESSIVE,
