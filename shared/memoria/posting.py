@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import httpcore
 
-from memoria.media.network import Deadline, TimedStream
+from memoria.deadline import Deadline, TimedStream
 
 
 class NotAnswered(Exception):

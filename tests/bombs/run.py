@@ -60,7 +60,7 @@ def rows(most: int | None) -> Iterator[Row]:
     )
     with Stack(options) as stack:
         stack.client().storage.create_bucket(BUCKET)
-        with Ceiling(stack.services["process"].pid) as ceiling:
+        with Ceiling(stack.services["process"].pid or 0) as ceiling:
             for name, data in islice(bombs(), most):
                 yield _row(stack, ceiling, name, data)
 

@@ -5,6 +5,7 @@ import io
 import time
 from typing import Any
 
+from memoria.deadline import Deadline
 from memoria.errors import (
     MediaForbidden,
     MediaGone,
@@ -12,7 +13,6 @@ from memoria.errors import (
     MediaUnavailable,
     MemoriaError,
 )
-from memoria.media.network import Deadline
 
 
 def fetch_object(bucket: str, path: str, *, max_bytes: int, timeout_seconds: float) -> bytes:

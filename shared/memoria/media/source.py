@@ -15,6 +15,7 @@ from http import HTTPStatus
 import httpcore
 import httpx
 
+from memoria.deadline import Deadline
 from memoria.errors import (
     MediaForbidden,
     MediaGone,
@@ -23,7 +24,7 @@ from memoria.errors import (
     MemoriaError,
 )
 from memoria.media.hosts import AllowedHosts
-from memoria.media.network import Deadline, PinnedNetwork
+from memoria.media.network import PinnedNetwork
 
 MAX_REDIRECTS = 5
 REASON_BYTES = 4096  # how much of an error page is read to learn the reason
