@@ -18,6 +18,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from memoria import __version__, log, metrics
+from memoria.agreement import OURS
 from memoria.auth import has_bearer, presents_credentials, verify
 from memoria.contracts import Dispatch, Json, error_body, parse_body
 from memoria.errors import (
@@ -111,7 +112,8 @@ class Service:
         return flask.jsonify(_acknowledgement(self.run(work)))
 
     def _health(self, _: flask.Request) -> flask.Response:
-        return flask.jsonify({"status": "healthy", "version": __version__, **self.health()})
+        stated = {"version": __version__, "agreement": OURS.json()}
+        return flask.jsonify({"status": "healthy", **stated, **self.health()})
 
     def _ready(self, _: flask.Request) -> flask.Response:
         return flask.jsonify({"status": "ready", "version": __version__, **self.ready()})

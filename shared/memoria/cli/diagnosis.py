@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from memoria.agreement import Agreement
 from memoria.contracts import Json
 
 WANTED_EXTENSIONS = {
@@ -52,6 +53,22 @@ def diagnose(told: Json) -> Iterator[Finding]:
     yield _vault(told["vault"])
     yield from _addresses(told["settings"])
     yield _nudges(told["last_nudges"])
+
+
+def together(service: str, functions: Agreement | None, database: Agreement | None) -> Finding:
+    """Whether the functions that are deployed and the database can work together."""
+    about = f"{service} and database"
+    if functions is None or database is None:
+        silent = "the database" if functions else service
+        return note(about, f"{silent} does not state which agreement it was made for")
+    made_for = f"made for {functions.made_for} and {database.made_for}"
+    if not database.accepts(functions):
+        return wrong(about, f"{made_for}; the database needs functions for {database.works_with}",
+                     "./deploy.sh: the functions are older than the database")  # fmt: skip
+    if not functions.accepts(database):
+        return wrong(about, f"{made_for}; the functions need a database for {functions.works_with}",
+                     "supabase db push: the database is older than the functions")  # fmt: skip
+    return ok(about, f"work together, {made_for}")
 
 
 def _migrations(versions: list[str]) -> Finding:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from memoria import __version__
-from memoria.cli.diagnosis import Finding, diagnose, note, ok, wrong
+from memoria.agreement import Agreement
+from memoria.cli.diagnosis import Finding, diagnose, note, ok, together, wrong
 from memoria.cli.environment import environment
 from memoria.config import OFF, BadConfiguration, Settings
 from memoria.contracts import Json
@@ -74,7 +75,7 @@ def _examine_system(
     for service in ("process", "cluster"):
         url = told["settings"].get(f"{service}_url")
         if url:
-            yield from _function(service, url, settings)
+            yield from _function(service, url, settings, Agreement.told(told))
     yield _callback(settings)
     if wait_seconds is not None:
         yield _probe(client, wait_seconds)
@@ -95,7 +96,9 @@ def _database_trouble(error: MemoriaError) -> Finding:
     return wrong("database", error.message, "see the project's API log")
 
 
-def _function(service: str, url: str, settings: Settings) -> Iterator[Finding]:
+def _function(
+    service: str, url: str, settings: Settings, database: Agreement | None
+) -> Iterator[Finding]:
     """Whether a function is there, which version, and whether it takes our secret and no other."""
     try:
         health = httpx.get(f"{url}/health", timeout=PATIENCE_SECONDS)
@@ -115,6 +118,7 @@ def _function(service: str, url: str, settings: Settings) -> Iterator[Finding]:
         yield ok(service, f"healthy, version {version}")
     else:
         yield note(service, f"healthy, version {version}; this is {__version__}")
+    yield together(service, Agreement.told(told), database)
     if "model" in told:
         yield weights(str(told["model"]))
     yield _secret(service, url, settings)
