@@ -19,8 +19,9 @@ demo: .venv/demo            ## find the people in PHOTOS (or in a sample event),
 serve: .venv/demo           ## the whole system on this machine, until Ctrl-C
 	@$(BIN)/python -m local.serve
 
+LONG := faces cli media/test_memory.py  # figures of real faces, whole systems, processes of their own
 check: .venv/test lint types ## before a commit: lint, types and the fast tests, under a minute
-	$(BIN)/python -m pytest -q -m "not slow" tests/unit
+	$(BIN)/python -m pytest -q -m "not slow" tests/unit $(addprefix --ignore=tests/unit/,$(LONG))
 
 test: .venv/test lint types ## everything that a change must pass
 	$(BIN)/python -m pytest
@@ -34,7 +35,7 @@ soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulate
 lint: .venv/test            ## ruff, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/shellcheck -x deploy.sh .ci/run local/environment.sh
+	$(BIN)/shellcheck -x deploy.sh .ci/run .ci/subject local/environment.sh
 
 types: .venv/test           ## mypy --strict
 	$(BIN)/mypy
