@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from memoria import errors
 from memoria.config import Settings
 from memoria.contracts import ClusterRequest, Dispatch, ProcessRequest
-from memoria.packs.catalogue import SCRFD_SCALE, YUNET_SCALE
+from memoria.packs.catalogue import PACKS
 from tests.documents import names, page, table
 
 README = page("README.md")
@@ -21,7 +21,9 @@ ERRORS = {
 FAILURES = [
     code for code, error in ERRORS.items() if issubclass(error, errors.Terminal | errors.Transient)
 ]
-EXAMPLES = {"MODEL_DIR": "/models/buffalo_l", "DETECTION_THRESHOLD": f"{SCRFD_SCALE.face:g}"}
+[YUNET_FACE] = {pack.detection.face for name, pack in PACKS.items() if name.startswith("yunet")}
+[SCRFD_FACE] = {pack.detection.face for name, pack in PACKS.items() if not name.startswith("yunet")}
+EXAMPLES = {"MODEL_DIR": "/models/buffalo_l", "DETECTION_THRESHOLD": f"{SCRFD_FACE:g}"}
 NOT_OF_SETTINGS = {"LOG_LEVEL": "INFO"}
 
 
@@ -41,7 +43,7 @@ def default_of(name: str) -> str:
     if name == "webhook_secret":
         return "`CALLBACK_SECRET`"
     if name == "detection_threshold":
-        return f"the pack's: {SCRFD_SCALE.face:g}, {YUNET_SCALE.face:g} for YuNet"
+        return f"the pack's: {SCRFD_FACE:g}, {YUNET_FACE:g} for YuNet"
     if name == "model_dir":
         return "`/models/<MODEL_PACK>`"
     if field.is_required():
