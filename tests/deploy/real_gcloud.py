@@ -19,6 +19,7 @@ import pytest
 from tests.deploy.google import Google
 from tests.deploy.internet import Internet
 from tests.deploy.project import ROOT, SETTINGS
+from tests.deploy.test_files import checkout, uploaded
 
 GCLOUD = shutil.which("gcloud")
 APIS = ("run", "secretmanager", "artifactregistry", "iam", "serviceusage", "cloudresourcemanager")
@@ -136,3 +137,12 @@ def test_a_second_run_sees_the_lock(real: Real) -> None:
     assert real.google.services == {}
     assert real.deploy("unlock").returncode == 0
     assert "memoria-deploying" not in real.google.secrets
+
+
+def test_gcloud_reads_the_list_of_what_it_sends_as_git_does(tmp_path: Path) -> None:
+    folder = checkout(tmp_path / "checkout")
+    listed = subprocess.run(
+        ["gcloud", "meta", "list-files-for-upload", str(folder)], capture_output=True, text=True,
+        check=True, env={**os.environ, "CLOUDSDK_CONFIG": str(tmp_path / "config")},
+    )  # fmt: skip
+    assert set(listed.stdout.split()) == uploaded(folder)

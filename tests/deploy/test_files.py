@@ -1,7 +1,6 @@
 """What lies in the repository for others to read: build files, monitoring, the flags of gcloud."""
 
 import json
-import os
 import re
 import runpy
 import shutil
@@ -153,17 +152,6 @@ def test_the_build_gets_what_the_images_are_made_of_and_nothing_else(tmp_path: P
     assert not {
         name for name in sent if not re.match(r"functions/|shared/memoria/|\.dockerig|cloudb", name)
     }
-
-
-def test_gcloud_reads_the_list_of_what_it_sends_as_git_does(tmp_path: Path) -> None:
-    if shutil.which("gcloud") is None:
-        pytest.skip("gcloud is not installed: git alone reads .gcloudignore")
-    folder = checkout(tmp_path / "checkout")
-    listed = subprocess.run(
-        ["gcloud", "meta", "list-files-for-upload", str(folder)], capture_output=True, text=True,
-        check=True, env={**os.environ, "CLOUDSDK_CONFIG": str(tmp_path / "config")},
-    )  # fmt: skip
-    assert set(listed.stdout.split()) == uploaded(folder)
 
 
 def test_the_dockerfiles_are_clean() -> None:
