@@ -44,13 +44,14 @@ def loaded(data: bytes, kind: str) -> Image.Image:
         return image
 
 
-def rgb(image: Image.Image, brightest: float = 255) -> NDArray[np.uint8]:
-    """(h, w, 3) uint8: sixteen bits cut to eight; transparent becomes white, as it is shown.
+def rgb(image: Image.Image, brightest: float = 255, bits: int = 16) -> NDArray[np.uint8]:
+    """(h, w, 3) uint8: deeper samples cut to eight bits; transparent becomes white, as it is shown.
 
-    ``brightest`` is the largest value of the whole photo: floats reach 1 or 255.
+    ``brightest`` is the largest value of the whole photo: floats reach 1 or 255. ``bits`` is how
+    deep whole numbers are that Pillow keeps in more than eight.
     """
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return _grey(np.asarray(image).astype(np.int64) >> 8)
+        return _grey(np.asarray(image).astype(np.int64) >> bits - 8)
     if image.mode == "F":
         values = np.nan_to_num(np.asarray(image))
         return _grey(values * 255 if brightest <= 1 else values)

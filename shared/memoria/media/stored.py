@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoria.arrays import Image
-from memoria.errors import MediaTooLarge, UnreadableMedia
+from memoria.errors import MediaTooLarge, UnreadableMedia, UnsupportedMedia
 from memoria.media.headers import Header, TiffHeader, WebpHeader
 from memoria.media.orientation import Box
 
@@ -92,9 +92,9 @@ class _Banded:
 class PillowPixels(_Banded):
     """What Pillow has loaded, in any of its modes."""
 
-    def __init__(self, image: "Pillow.Image", kind: str) -> None:
+    def __init__(self, image: "Pillow.Image", kind: str, bits: int = 16) -> None:
         super().__init__(*image.size)
-        self._image, self._kind = image, kind
+        self._image, self._kind, self._bits = image, kind, bits
         extremes: Any = image.getextrema() if image.mode == "F" else (0, 255)
         self._brightest = float(extremes[1])
 
@@ -103,7 +103,7 @@ class PillowPixels(_Banded):
         from memoria.media.pillow import reading, rgb
 
         with reading(self._kind):
-            return rgb(self._image.crop(box), self._brightest)
+            return rgb(self._image.crop(box), self._brightest, self._bits)
 
 
 class BgrPixels(_Banded):
@@ -155,7 +155,7 @@ def stored_pixels(header: Header) -> Pixels:
     except UnreadableMedia:
         if header.kind not in _SECOND_DECODER:
             raise
-        pixels = _by_opencv(header)
+        pixels = _by_second_decoder(header)
     if isinstance(header, TiffHeader) and header.negative:
         return NegativePixels(pixels, header.size)
     return pixels
@@ -164,10 +164,23 @@ def stored_pixels(header: Header) -> Pixels:
 _SECOND_DECODER = frozenset({"PNG", "BMP", "TIFF"})
 
 
+def _by_second_decoder(header: Header) -> Pixels:
+    """Raises UnsupportedMedia for a TIFF of numbers that neither decoder knows."""
+    try:
+        return _by_opencv(header)
+    except UnreadableMedia:
+        if not isinstance(header, TiffHeader) or header.is_plain:
+            raise
+    raise UnsupportedMedia(
+        f"the file is a TIFF of {header.samples} numbers of {header.bits} bits, which is not read"
+    )
+
+
 def _by_pillow(header: Header) -> Pixels:
     from memoria.media.pillow import loaded
 
-    return PillowPixels(loaded(header.data, header.kind), header.kind)
+    bits = header.bits if isinstance(header, TiffHeader) and 8 < header.bits < 16 else 16
+    return PillowPixels(loaded(header.data, header.kind), header.kind, bits)
 
 
 def _by_opencv(header: Header) -> Pixels:

@@ -42,6 +42,7 @@ _MOST_VALUES = 16  # of any other tag
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIZES |= {16: 8, 17: 8, 18: 8}  # BigTIFF's
 _NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+_NUMBERS_OF = {1: "whole", 2: "signed", 3: "floating"}
 _RAW_PHOTOMETRICS = {32803, 34892}  # a colour filter array, linear raw
 
 
@@ -50,6 +51,13 @@ class TiffHeader(Header):
     """A TIFF's header; ``data`` says BlackIsZero where the file says WhiteIsZero."""
 
     negative: bool = False  # to be turned after decoding
+    bits: int = 8  # of a sample
+    samples: str = "whole"  # or signed, floating: what kind of numbers they are
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its samples are such as every decoder reads."""
+        return self.samples == "whole" and self.bits in {1, 2, 4, 8, 16}
 
 
 class RawPhoto(Exception):
@@ -134,6 +142,8 @@ def read_tiff(data: bytes) -> TiffHeader:
         orientation=orientation if 1 <= (orientation := one(_ORIENTATION, 1)) <= 8 else 1,
         largest=_largest_tile(tags, one, width, height),
         negative=one(_PHOTOMETRIC, 1) == 0,
+        bits=one(_BITS, 1),
+        samples=_NUMBERS_OF.get(one(_FORMAT, 1), "strange"),
     )
 
 
