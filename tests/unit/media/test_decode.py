@@ -9,6 +9,7 @@ from PIL import Image
 
 from memoria.errors import MediaTooLarge, UnreadableMedia, UnsupportedMedia
 from memoria.media import decode_image, open_photo
+from tests.corpus.bombs import page, tiff
 from tests.exif import STORED
 
 pillow_heif.register_heif_opener()
@@ -214,3 +215,30 @@ def test_a_reduced_frame_says_where_it_begins_where_sides_leave_a_rest(
         x, y = loaded.corner
     assert 8 * (columns.mean() + 0.5) + x == pytest.approx(xs.mean() + 0.5, abs=0.6)
     assert 8 * (rows.mean() + 0.5) + y == pytest.approx(ys.mean() + 0.5, abs=0.6)
+
+
+def test_a_tiff_of_twelve_bits_keeps_its_brightness() -> None:
+    value = 200 << 4
+    pair = bytes((value >> 4, (value & 15) << 4 | value >> 8, value & 255))
+    pixels = pair * (8 * 8 // 2)
+    data = tiff(page(8, 8, t258=12, t279=len(pixels)), pixels)
+    assert abs(int(decode_image(data)[4, 4, 0]) - 200) <= 1
+
+
+def test_a_tiff_of_strange_numbers_is_named() -> None:
+    pixels = bytes(8 * 8 * 3 * 4)
+    tags = page(8, 8, t258=32, t262=2, t277=3, t279=len(pixels), t339=1)
+    with pytest.raises(UnsupportedMedia, match="32 bits"):
+        decode_image(tiff(tags, pixels))
+
+
+def test_a_plain_lower_part_is_no_missing_data() -> None:
+    """Where a file lacks its end marker, and where only its last rows are missing."""
+    tall = Image.new("RGB", (300, 900), "white")
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8)
+    tall.paste(Image.fromarray(noise))
+    data = saved(tall, "JPEG")
+    for end in (len(data) - 2, len(data) - 1, len(data) - 60):
+        assert decode_image(data[:end]).shape == (900, 300, 3)
+    with pytest.raises(UnreadableMedia, match="less than half"):
+        decode_image(data[: len(data) // 3])

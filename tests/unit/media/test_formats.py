@@ -49,6 +49,7 @@ def test_what_is_known_to_be_none_is_named(magic: bytes) -> None:
         (bytes(4) + b"\x47" + bytes(187)) * 4,
         b"P6\n640 480\n255\n",
         bytes(128) + b"DICM",
+        b"\0\0\x02" + bytes(40),
     ],
 )
 def test_videos_drawings_and_what_browsers_do_not_show_are_named(data: bytes) -> None:

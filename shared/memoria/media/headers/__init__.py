@@ -1,5 +1,6 @@
 """Header walks: one for each format, linear, with limits, before any library sees the file."""
 
+import struct
 from collections.abc import Callable
 
 from memoria.media.headers.bmp import read_bmp
@@ -32,5 +33,10 @@ def read_header(data: bytes, kind: str) -> Header:
     """
     try:
         return _WALKS[kind](data)
-    except (IndexError, ValueError, OverflowError) as exc:  # numbers that lead out of the file
+    except (
+        IndexError,
+        ValueError,
+        OverflowError,
+        struct.error,
+    ) as exc:  # numbers that lead out of the file
         raise damaged(kind, "its header is cut off") from exc
