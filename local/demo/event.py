@@ -40,8 +40,8 @@ def event_status(client: Client, event_id: str) -> Json:
 
 def read_event(client: Client, event_id: str, names: Mapping[str, str]) -> Json:
     """The answer of the demo, ``people.json``, from ``memoria_media`` and ``memoria_people``."""
-    media = _about(client, "memoria_media", event_id)["media"]
-    people = _about(client, "memoria_people", event_id)["people"]
+    media = _all(client, "memoria_media", event_id, "media")
+    people = _all(client, "memoria_people", event_id, "people")
     photos = {names[item["media_id"]]: _photo(item) for item in media}
     photos = dict(sorted(photos.items()))
     return {
@@ -50,6 +50,19 @@ def read_event(client: Client, event_id: str, names: Mapping[str, str]) -> Json:
         "photos": photos,
         "people": [_person(person, photos) for person in people],
     }
+
+
+def _all(client: Client, function: str, event_id: str, items: str) -> list[Json]:
+    """Every item of a list that is read in pages."""
+    found: list[Json] = []
+    after: Any = None
+    while True:
+        asked = {"p_event_id": event_id, "p_after": after, "p_limit": 500}
+        page = cast("Json", client.rpc(function, asked).execute().data)
+        found += page[items]
+        after = page["next"]
+        if after is None:
+            return found
 
 
 def _about(client: Client, function: str, event_id: str) -> Json:

@@ -10,7 +10,7 @@ import httpx
 from memoria import log
 from memoria.auth import sign
 from memoria.config import OFF
-from memoria.errors import CallbackFailed, MemoriaError
+from memoria.errors import CallbackFailed, CallbackGone, MemoriaError
 from memoria.posting import NotAnswered, post_for_status
 from memoria.store.jobs import Claim, JobStore, Skipped
 
@@ -39,14 +39,17 @@ class Callback:
             self._threads.submit(self._try, job_id, event_id)
 
     def deliver(self, job_id: str, event_id: str) -> Claim | Skipped:
-        """Claim the debt and pay it. Raises CallbackFailed after recording the next try."""
+        """Claim the debt and pay it.
+
+        Raises CallbackFailed after recording the next try, CallbackGone where there is none.
+        """
         claim = self._store.claim("callback", job_id, event_id)
         if isinstance(claim, Skipped):
             return claim
         try:
             self._post(claim)
-        except CallbackFailed as error:
-            self._store.fail(claim, error, terminal=False)
+        except MemoriaError as error:
+            self._store.fail(claim, error)
             raise
         self._store.complete_callback(claim)
         log.event("callback_delivered", job_id=job_id, event_id=event_id, attempt=claim.attempt)
@@ -76,5 +79,7 @@ class Callback:
             )
         except NotAnswered as exc:
             raise CallbackFailed(f"the callback did not answer ({exc})") from exc
+        if status == httpx.codes.GONE:
+            raise CallbackGone("the callback answered 410: it wants to hear no more of this")
         if not httpx.codes.is_success(status):
             raise CallbackFailed(f"the callback answered {status}")

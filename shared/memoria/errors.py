@@ -17,16 +17,20 @@
     │   ├── UnreadableMedia     the bytes are no image, or damaged
     │   └── UnsupportedMedia    a kind of file that is not a photo
     └── Transient   503, recorded with the next try
-        ├── MediaUnavailable    the media host timed out or answered 5xx
-        ├── StoreUnavailable    the database did not answer
-        ├── CallbackFailed      the app's callback did not accept the outcome
-        └── EngineUnavailable   the model cannot serve now
+        └── Outside     not the work's own fault: no attempt is spent, and it is ridden out for days
+            ├── MediaUnavailable    the media host timed out or answered 5xx
+            ├── StoreUnavailable    the database did not answer
+            ├── CallbackFailed      the app's callback did not accept the outcome
+            └── EngineUnavailable   the model cannot serve now
 
 A message is one plain sentence for the person who reads the error: it names the field or the
 limit, and never carries a URL's query, a token, a path of the machine or a vector.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+# what a recorded failure costs the job: its end, one of its attempts, or only time
+Policy = Literal["terminal", "attempt", "outside"]
 
 
 class MemoriaError(Exception):
@@ -34,6 +38,7 @@ class MemoriaError(Exception):
 
     code: ClassVar[str] = "internal_error"
     status: ClassVar[int] = 500
+    policy: ClassVar[Policy] = "attempt"
 
     @property
     def message(self) -> str:
@@ -92,6 +97,7 @@ class Terminal(MemoriaError):
     """Trying again cannot mend it: recorded, acknowledged."""
 
     status = 200
+    policy = "terminal"
 
 
 class MediaGone(Terminal):
@@ -131,25 +137,37 @@ class Transient(MemoriaError):
     status = 503
 
 
-class MediaUnavailable(Transient):
+class Outside(Transient):
+    """Something else failed, not this work: an outage costs no attempt."""
+
+    policy = "outside"
+
+
+class MediaUnavailable(Outside):
     """The media host timed out or answered 5xx."""
 
     code = "media_unavailable"
 
 
-class StoreUnavailable(Transient):
+class StoreUnavailable(Outside):
     """The database did not answer, or answered with trouble of its own."""
 
     code = "store_unavailable"
 
 
-class CallbackFailed(Transient):
+class CallbackFailed(Outside):
     """The app's callback did not accept the outcome."""
 
     code = "callback_failed"
 
 
-class EngineUnavailable(Transient):
+class CallbackGone(Terminal):
+    """The app's callback says that it will never accept it: 410."""
+
+    code = "callback_gone"
+
+
+class EngineUnavailable(Outside):
     """The model cannot serve this request now."""
 
     code = "engine_unavailable"

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from memoria import log, metrics
 from memoria.callback import Callback
 from memoria.contracts import ClusterRequest, Dispatch, Json, ProcessRequest, error_body
-from memoria.errors import MemoriaError, Terminal, Transient
+from memoria.errors import MemoriaError, Transient
 from memoria.store.jobs import Claim, Failed, JobStore, Kind, Skipped, Stored
+from memoria.store.sweeper import Sweeper
 
 Request = ProcessRequest | ClusterRequest | Dispatch
 Work = Callable[[Claim], tuple[Stored | Skipped, Json]]  # -> how storing ended, what to answer
@@ -24,6 +25,7 @@ class JobRunner:
 
     jobs: JobStore
     callback: Callback
+    sweeper: Sweeper
 
     def run(
         self,
@@ -63,6 +65,8 @@ class JobRunner:
                 saved, answer = work(claim)
         except Exception as error:
             return self._fail(claim, error, nothing | processing_time(started))
+        finally:
+            self.sweeper.soon()
         if isinstance(saved, Skipped):
             return _skipped(saved)
         self.callback.soon(saved.callback_job_id, claim.event_id)
@@ -75,7 +79,7 @@ class JobRunner:
         and the error itself where it is a bug of ours (its attempt is recorded as well).
         """
         known = error if isinstance(error, MemoriaError) else MemoriaError("an internal error")
-        recorded = self.jobs.fail(claim, known, terminal=isinstance(known, Terminal))
+        recorded = self.jobs.fail(claim, known)
         log.event("job_failed", code=known.code, outcome=recorded.outcome, attempt=claim.attempt)
         if isinstance(recorded, Failed):
             self.callback.soon(recorded.callback_job_id, claim.event_id)

@@ -1,5 +1,6 @@
 """*process*, told from claim to answer: one photo in, its faces out."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ class ProcessPipeline:
     fetch_url: Callable[[str], bytes]  # a URL that a caller gave
     fetch_object: Callable[[str, str], bytes]  # bucket and path, as the database knows them
     find_faces: Callable[[bytes], "PhotoFaces"]
-    save: Callable[[Claim, "PhotoFaces", float], Stored | Skipped]  # seconds it took
+    # the digest of the bytes, the seconds it took
+    save: Callable[[Claim, "PhotoFaces", str, float], Stored | Skipped]
 
     def run(self, request: ProcessRequest | Dispatch) -> Json:
         """Do the job that a request names, once: the full answer, with faces; see JobRunner.run."""
@@ -40,10 +42,12 @@ class ProcessPipeline:
 
     def _work(self, claim: Claim, url: str | None) -> tuple[Stored | Skipped, Json]:
         started = time.monotonic()
-        photo = self.find_faces(self._fetch(claim, url))
+        data = self._fetch(claim, url)
+        digest = hashlib.sha256(data).hexdigest()
+        photo = self.find_faces(data)
         seconds = round(time.monotonic() - started, 3)
         with metrics.stage("store"):
-            saved = self.save(claim, photo, seconds)
+            saved = self.save(claim, photo, digest, seconds)
         if isinstance(saved, Stored):
             metrics.faces(len(photo.faces))
             log.event("photo_done", faces=len(photo.faces), seconds=seconds, attempt=claim.attempt)

@@ -130,6 +130,7 @@ def _process_pipeline(
     from memoria.store.client import open_client
     from memoria.store.jobs import JobStore
     from memoria.store.signed_urls import sign_url
+    from memoria.store.sweeper import Sweeper
 
     client = open_client(settings)
     jobs = JobStore(client, settings.max_run_seconds)
@@ -147,7 +148,7 @@ def _process_pipeline(
         return source.fetch(sign_url(client, bucket, path, settings.signed_url_seconds))
 
     return ProcessPipeline(
-        runner=JobRunner(jobs, Callback(jobs, settings)),
+        runner=JobRunner(jobs, Callback(jobs, settings), Sweeper(client)),
         fetch_url=source.fetch,
         fetch_object=fetch_object,
         find_faces=_find_faces(settings, loading.result(), starting.result()),
@@ -178,11 +179,12 @@ def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
     from memoria.store.client import open_client
     from memoria.store.jobs import JobStore
     from memoria.store.people import load_event, save_people
+    from memoria.store.sweeper import Sweeper
 
     client = open_client(settings)
     jobs = JobStore(client)
     return ClusterPipeline(
-        runner=JobRunner(jobs, Callback(jobs, settings)),
+        runner=JobRunner(jobs, Callback(jobs, settings), Sweeper(client)),
         load=partial(load_event, client),
         regroup=partial(
             regroup,

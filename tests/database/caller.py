@@ -38,7 +38,7 @@ class Caller:
             ),
         )
         sent = {
-            name: json.dumps(value) if isinstance(value, dict) else value
+            name: json.dumps(value) if _is_json(value) else value
             for name, value in arguments.items()
         }
         claims = {"role": self.role} | ({"sub": str(self.user)} if self.user else {})
@@ -64,17 +64,23 @@ class Caller:
         )  # fmt: skip
         return answer
 
-    def complete(self, claim: Json, boxes: Sequence[Box] = (), model: str = "pack") -> Json:
+    def complete(
+        self, claim: Json, boxes: Sequence[Box] = (), model: str = "pack", digest: str | None = None
+    ) -> Json:
         answer: Json = self(
             "complete_media", job_id=claim["job_id"], token=claim["token"],
-            result=result(boxes, model),
+            result=result(boxes, model) | ({"digest": digest} if digest else {}),
         )  # fmt: skip
         return answer
 
-    def fail(self, claim: Json, *, terminal: bool = False, code: str = "media_unavailable") -> Json:
+    def fail(
+        self, claim: Json, *, terminal: bool = False, outside: bool = False,
+        code: str = "unreadable_media",
+    ) -> Json:  # fmt: skip
+        policy = "terminal" if terminal else "outside" if outside else "attempt"
         answer: Json = self(
             "fail", job_id=claim["job_id"], token=claim["token"],
-            code=code, message="It did not work.", terminal=terminal,
+            code=code, message="It did not work.", policy=policy,
         )  # fmt: skip
         return answer
 
@@ -143,6 +149,13 @@ class Database:
             kind,
         )
         return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def _is_json(value: Any) -> bool:
+    """An object, or an array of objects; an array of plain values is one to SQL, too."""
+    return isinstance(value, dict) or (
+        isinstance(value, list) and any(isinstance(item, dict) for item in value)
+    )
 
 
 def result(boxes: Sequence[Box] = (), model: str = "pack") -> Json:

@@ -26,14 +26,16 @@ def save(db: Database, claim: dict[str, object]) -> dict[str, object]:
 
 def test_the_last_photo_queues_one_cluster_job(db: Database) -> None:
     jobs = [db.service.enqueue(media) for media in ("m1", "m2")]
+    ahead = "select run_after - clock_timestamp() from memoria.jobs where kind = 'cluster'"
     db.service.complete(db.service.claim(jobs[0]))
-    assert db.rows(CLUSTERS) == []
+    assert 59 < db.value(ahead).total_seconds() <= 60  # no later than this, photos or not
     db.service.complete(db.service.claim(jobs[1]))
+    assert 9 < db.value(ahead).total_seconds() <= 10
     assert db.rows(CLUSTERS) == ["queued"]
 
 
 def test_it_waits_for_the_quiet_period_which_every_photo_prolongs(db: Database) -> None:
-    db.configure(quiet_period_seconds=60)
+    db.configure(quiet_period_seconds=60, cluster_wait_seconds=900)
     ahead = "select run_after - clock_timestamp() from memoria.jobs where kind = 'cluster'"
     db.service.process("m1")
     assert 59 < db.value(ahead).total_seconds() <= 60
@@ -127,16 +129,17 @@ def test_deleting_the_photo_that_everyone_waits_for_lets_the_rest_be_clustered(
     assert db.value(WAITING) == 1
 
 
-def test_recluster_waits_for_no_quiet_period_but_for_photos(db: Database) -> None:
-    db.configure(quiet_period_seconds=600)
+def test_recluster_waits_for_nothing_and_is_never_postponed(db: Database) -> None:
+    db.configure(quiet_period_seconds=600, max_in_flight={"cluster": 0})
     db.service.process("m1")
-    db.service("recluster", event_id="party")
-    assert db.rows(CLUSTERS) == ["dispatched"]
-    pending = db.service.enqueue("m2")
-    db.service("recluster", event_id="party")
-    assert db.rows(CLUSTERS) == ["queued"]
-    db.service.complete(db.service.claim(pending))
-    assert db.rows(CLUSTERS) == ["queued"]
+    job = db.service("recluster", event_id="party")
+    pending = [db.service.enqueue(media) for media in ("m2", "m3")]
+    db.service.complete(db.service.claim(pending[0]))
+    db.configure(max_in_flight={"cluster": 1})
+    (sent,) = db.dispatched("cluster")
+    assert str(sent["job_id"]) == job["job_id"]
+    saved = save(db, db.service.claim(sent, kind="cluster"))
+    assert (saved["pending"], saved["complete"]) == (1, False)
 
 
 @pytest.mark.parametrize("kind", ["process", "cluster"])

@@ -52,7 +52,7 @@ def test_a_clustering_owes_its_outcome_and_a_failed_one_its_reason(db: Database)
     assert claim_callback(db, db.service.fail(run, terminal=True))["payload"] == {
         "job_id": run["job_id"], "event_id": "party", "status": "failed",
         "total_faces": 0, "clusters_created": 0, "noise_faces": 0, "clusters": [],
-        "error": {"code": "media_unavailable", "message": "It did not work."},
+        "error": {"code": "unreadable_media", "message": "It did not work."},
     }  # fmt: skip
 
 
@@ -96,7 +96,7 @@ def test_a_callback_that_fails_is_tried_until_it_is_dead_and_never_touches_the_p
 
 
 def test_a_job_that_the_sweeper_buries_owes_a_callback_at_once(db: Database) -> None:
-    db.configure(max_attempts={"process": 1})
+    db.configure(max_deaths=1)
     db.service.claim(db.service.enqueue("m1"))
     db.expire("running")
     db.service("sweep")

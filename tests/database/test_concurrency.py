@@ -139,7 +139,7 @@ def test_thirty_sweeps_at_once_count_nothing_twice(db: Database, callers: list[C
     db.expire("running")
     reports = at_once(callers, lambda _, caller: caller("sweep"))
     assert sum(report["runs_expired"] for report in reports) == 20
-    assert Counter(db.rows("select attempts from memoria.jobs")) == {1: 20}
+    assert Counter(db.rows("select deaths from memoria.jobs")) == {1: 20}
 
 
 def test_everything_at_once_never_deadlocks(db: Database, callers: list[Caller]) -> None:

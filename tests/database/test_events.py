@@ -28,28 +28,50 @@ def test_a_photo_that_moved_or_had_failed_is_processed_anew(db: Database) -> Non
 
 def test_a_photo_belongs_to_one_event(db: Database) -> None:
     db.service.enqueue("m1", "party")
-    with pytest.raises(psycopg.Error, match="another event") as refused:
+    with pytest.raises(psycopg.Error, match="taken by another photo") as refused:
         db.service.enqueue("m1", "other")
     assert refused.value.sqlstate == "PT409"
 
 
-@pytest.mark.parametrize("wrong", ["", "x" * 201])
-def test_ids_are_one_to_two_hundred_characters(db: Database, wrong: str) -> None:
+@pytest.mark.parametrize("wrong", ["", "x" * 201, "a\tb", "a\x7f", "\x01"])
+def test_ids_are_one_to_two_hundred_characters_without_control(db: Database, wrong: str) -> None:
+    """The rule of contracts.py: what the function would refuse is never nudged."""
     db.service.enqueue("ü" * 200, "é" * 200)
-    with pytest.raises(psycopg.errors.CheckViolation):
-        db.service.enqueue(wrong)
-    with pytest.raises(psycopg.errors.CheckViolation):
-        db.service.enqueue("m1", wrong)
+    for media, event in ((wrong, "party"), ("m1", wrong)):
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="1 to 200 characters"):
+            db.service.enqueue(media, event, "x.jpg")
+    for table, columns in (("events", "(id)"), ("media", "(id, event_id, bucket, path)")):
+        values = "(%s)" if table == "events" else "(%s, 'party', 'b', 'p')"
+        db.do("insert into memoria.events (id) values ('party') on conflict do nothing")
+        with pytest.raises(psycopg.errors.CheckViolation):
+            db.do(f"insert into memoria.{table} {columns} values {values}", wrong)
+    assert db.service.enqueue("after", "party")["status"] == "queued"
+
+
+@pytest.mark.parametrize("wrong", ["", "x" * 201, "a\tb", "a\x7f", "a\nb", "é", "a b", "x" * 200])
+def test_the_rule_of_ids_is_that_of_the_contract(db: Database, wrong: str) -> None:
+    from pydantic import TypeAdapter, ValidationError
+
+    from memoria.contracts import Id
+
+    try:
+        TypeAdapter(Id).validate_python(wrong)
+        valid = True
+    except ValidationError:
+        valid = False
+    assert db.value("select memoria.is_id(%s)", wrong) is valid
 
 
 def test_the_status_counts_photos_by_outcome_and_gives_reasons(db: Database) -> None:
     db.service.process("m1", [ANN, BOB])
-    db.service.fail(db.service.claim(db.service.enqueue("m2")), terminal=True, code="media_gone")
+    db.service.fail(db.service.claim(db.service.enqueue("m2")), terminal=True)
     db.service.enqueue("m3")
     status = db.service("event_status", event_id="party")
-    assert status["photos"] == {"total": 3, "pending": 1, "completed": 1, "failed": 1}
+    assert status["photos"] == {
+        "total": 3, "pending": 1, "completed": 1, "failed": 1, "waiting": 0,
+    }  # fmt: skip
     assert status["failures"] == [
-        {"media_id": "m2", "code": "media_gone", "message": "It did not work."}
+        {"media_id": "m2", "code": "unreadable_media", "message": "It did not work."}
     ]
     assert (status["faces"], status["people"]) == (2, 0)
     assert (status["status"], status["clustering"], status["done"]) == (
@@ -62,7 +84,7 @@ def test_the_status_counts_photos_by_outcome_and_gives_reasons(db: Database) -> 
 def test_an_event_without_photos_is_done(db: Database) -> None:
     db.service("create_event", event_id="empty")
     assert db.service("event_status", event_id="empty")["done"] is True
-    assert db.service("media", event_id="empty") == {"event_id": "empty", "media": []}
+    assert db.service("media", event_id="empty")["media"] == []
 
 
 def test_the_photos_come_with_their_faces_and_no_vectors(db: Database) -> None:
@@ -70,16 +92,17 @@ def test_the_photos_come_with_their_faces_and_no_vectors(db: Database) -> None:
     db.service.fail(db.service.claim(db.service.enqueue("m2")), terminal=True)
     found, failed = db.service("media", event_id="party")["media"]
     ((shown),) = found.pop("faces")
+    assert found.pop("created_at")
     assert found == {
         "media_id": "m1", "bucket": "photos", "path": "party/m1.jpg", "status": "completed",
-        "width": 4000, "height": 3000, "model": "pack", "error": None,
+        "width": 4000, "height": 3000, "model": "pack", "error": None, "preview_path": None,
     }  # fmt: skip
     assert shown.pop("landmarks")["nose"] == {"x": 0.5, "y": 0.5}
     assert shown == {
         "face_id": face, "bbox": dict(zip("xywh", ANN, strict=True)),
-        "quality_score": 0.8, "person_id": None,
+        "quality_score": 0.8, "person_id": None, "pinned": False,
     }  # fmt: skip
-    assert failed["error"]["code"] == "media_unavailable"
+    assert failed["error"]["code"] == "unreadable_media"
     assert failed["faces"] == []
 
 
@@ -89,21 +112,3 @@ def test_reprocessing_queues_every_photo_once(db: Database) -> None:
     assert db.service("reprocess", event_id="party") == {"event_id": "party", "queued": 1}
     assert db.service("reprocess", event_id="party")["queued"] == 0
     assert len(db.dispatched("process")) == 2
-
-
-def test_a_bulk_insert_over_the_apps_own_trigger_needs_no_function(db: Database) -> None:
-    """The recipe of the README: an app's table feeds memoria.media by statement."""
-    db.do(
-        "create table public.uploads (id uuid primary key default gen_random_uuid(), party text);"
-        " create function public.to_memoria() returns trigger language plpgsql security definer"
-        " set search_path = '' as $$ begin"
-        " insert into memoria.events (id) select distinct party from added on conflict do nothing;"
-        " insert into memoria.media (id, event_id, bucket, path)"
-        " select id::text, party, 'photos', party || '/' || id from added on conflict do nothing;"
-        " return null; end $$;"
-        " create trigger to_memoria after insert on public.uploads referencing new table as added"
-        " for each statement execute function public.to_memoria()"
-    )
-    db.do("insert into public.uploads (party) select 'p' || n % 3 from generate_series(1, 30) n")
-    assert db.value("select count(*) from memoria.events") == 3
-    assert len(db.dispatched("process")) == 30

@@ -308,7 +308,9 @@ class Life(RuleBasedStateMachine):
         return {slot: person_of[face] for slot, face in self.face.items()}
 
     def some_person(self, pick: int) -> UUID | None:
-        listed = self.project.call("people", event_id=self.event)["people"]
+        listed = self.project.call("people", event_id=self.event, with_hidden=True, limit=500)[
+            "people"
+        ]
         return UUID(listed[pick % len(listed)]["person_id"]) if listed else None
 
     def some_slot(self, pick: int) -> Slot | None:

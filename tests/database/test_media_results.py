@@ -118,8 +118,8 @@ def test_a_forgotten_face_does_not_come_back(db: Database) -> None:
     db.service.process("m1", [ANN, BOB])
     db.do(
         "with gone as (delete from memoria.faces where x < 0.3 returning *)"
-        " insert into memoria.forgotten_faces (event_id, media_id, x, y, w, h)"
-        " select event_id, media_id, x, y, w, h from gone"
+        " insert into memoria.forgotten_faces (event_id, picture, x, y, w, h)"
+        " select event_id, 'media:' || media_id, x, y, w, h from gone"
     )
     answer = again(db, [shifted(ANN, 0.05), BOB])
     assert answer["face_ids"][0] is None
@@ -134,8 +134,8 @@ def test_a_forgotten_face_does_not_come_back(db: Database) -> None:
 def test_a_tombstone_takes_one_face_only(db: Database) -> None:
     db.service.process("m1", [ANN])
     db.do(
-        "insert into memoria.forgotten_faces (event_id, media_id, x, y, w, h)"
-        " values ('party', 'm1', 0.1, 0.1, 0.2, 0.2); delete from memoria.faces"
+        "insert into memoria.forgotten_faces (event_id, picture, x, y, w, h)"
+        " values ('party', 'media:m1', 0.1, 0.1, 0.2, 0.2); delete from memoria.faces"
     )
     ids = again(db, [ANN, shifted(ANN, 0.25)])["face_ids"]
     assert ids[0] is None

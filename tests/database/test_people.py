@@ -64,7 +64,7 @@ class Party:
         return likeness(self.centres[who], 0.9, self.rng)
 
     def listed(self, name: str) -> dict[str, Any]:
-        people = self.project.call("people", event_id=self.event)["people"]
+        people = self.project.call("people", event_id=self.event, with_hidden=True)["people"]
         (person,) = (row for row in people if row["name"] == name)
         return {key: person[key] for key in ("hidden", "face_count")}
 
@@ -280,7 +280,7 @@ def test_forgetting_leaves_a_tombstone_and_nothing_else(project: Project, party:
         assert not project.rows(query, [person, other]), table
     assert not project.rows("select from memoria.persons where id in (%s, %s)", person, other)
     columns = project.rows("select * from memoria.forgotten_faces")[0].keys()
-    assert set(columns) == {"id", "event_id", "media_id", "x", "y", "w", "h", "created_at"}
+    assert set(columns) == {"id", "event_id", "picture", "x", "y", "w", "h", "created_at"}
     again = project.process(party.event, party.photo[ann[0]], [(BOX, party.look("Ann"))])
     assert again == [None]
 
@@ -311,11 +311,11 @@ def test_a_stranger_cannot_tell_whether_a_person_exists(project: Project, party:
     person = party.person(ann)
     params = {"p_person_id": str(person), "p_name": "Ann"}
     named = project.user(owner).rpc("memoria_rename_person", params).execute().data
-    assert named == {"person_id": str(person), "name": "Ann"}
+    assert named == {"person_id": str(person), "name": "Ann", "same_name": []}
     for unknown in (person, UUID(int=3)):
         params = {"p_person_id": str(unknown), "p_name": "Eve"}
         call = project.user(stranger).rpc("memoria_rename_person", params)
-        with pytest.raises(APIError, match="not yours"):
+        with pytest.raises(APIError, match="no such person"):
             call.execute()
     with pytest.raises(StoreUnavailable, match="PT404"):
         project.call("rename_person", person_id=UUID(int=3), name="Eve")

@@ -46,7 +46,7 @@ def test_of_many_claims_one_wins(db: Database) -> None:
         outcomes = list(pool.map(lambda caller: caller.claim(job), callers))
     assert sorted(o["outcome"] for o in outcomes) == ["claimed"] + ["skipped"] * 9
     assert {o["reason"] for o in outcomes if o["outcome"] == "skipped"} == {"running"}
-    assert db.value("select attempts from memoria.jobs") == 1
+    assert db.rows("select tries, attempts from memoria.jobs") == [(1, 0)]
 
 
 def test_what_is_done_dead_or_gone_says_so(db: Database) -> None:
@@ -85,13 +85,13 @@ def test_the_last_attempt_is_the_dead_end_with_its_reason(db: Database) -> None:
     job = db.service.enqueue("m1")
     db.service.fail(db.service.claim(job))
     db.hurry()
-    failed = db.service.fail(db.service.claim(job), code="media_unavailable")
+    failed = db.service.fail(db.service.claim(job))
     assert failed["outcome"] == "failed"
     assert db.rows("select status, error_code from memoria.jobs where kind = 'process'") == [
-        ("failed", "media_unavailable")
+        ("failed", "unreadable_media")
     ]
     assert db.rows("select status, error_code, error_message from memoria.media") == [
-        ("failed", "media_unavailable", "It did not work.")
+        ("failed", "unreadable_media", "It did not work.")
     ]
 
 
@@ -134,7 +134,7 @@ def test_a_late_nudge_takes_no_place_that_went_to_another(db: Database) -> None:
 
 
 def test_the_last_worker_that_vanished_leaves_a_job_that_is_dead(db: Database) -> None:
-    db.configure(max_attempts={"process": 1})
+    db.configure(max_deaths=1)
     job = db.service.enqueue("m1")
     db.service.claim(job)
     db.expire("running")

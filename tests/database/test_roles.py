@@ -1,4 +1,4 @@
-"""Owner, stranger, anon, service role: who may do what with an event."""
+"""Hosts, cohosts, contributors, viewers, strangers, the service role: who may do what."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,44 +10,64 @@ import pytest
 from tests.database.caller import Caller, Database, Json
 
 OWNER, STRANGER = UUID(int=1), UUID(int=2)
+GUESTS = ("host", "cohost", "contributor", "viewer")
 
 
 @dataclass
 class Party:
     """The owner's event with one photo and one person, and everyone who wants something of it."""
 
-    owner: Caller
-    stranger: Caller
-    anon: Caller
-    service: Caller
+    people: dict[str, Caller]  # by role in the event; stranger, anon, service
     face: str
     person: str
+
+    def __getitem__(self, role: str) -> Caller:
+        return self.people[role]
 
 
 @pytest.fixture
 def party(db: Database) -> Party:
-    owner = db.caller("authenticated", OWNER)
-    job = owner.enqueue("m1")
-    (face,) = db.service.complete(db.service.claim(job), [(0.1, 0.1, 0.2, 0.2)])["face_ids"]
+    db.service("create_event", event_id="party", owner_id=OWNER)
+    people = {"owner": db.caller("authenticated", OWNER), "service": db.service}
+    for n, role in enumerate(GUESTS):
+        people[role] = db.caller("authenticated", UUID(int=10 + n))
+        db.service("add_member", event_id="party", user_id=people[role].user, role=role)
+    people["stranger"] = db.caller("authenticated", STRANGER)
+    people["nameless"] = db.caller("authenticated")
+    (face,) = db.service.process("m1", [(0.1, 0.1, 0.2, 0.2)])["face_ids"]
     person = db.value("insert into memoria.persons (event_id) values ('party') returning id")
     db.do("update memoria.faces set identity_id = %s, person_id = %s", person, person)
-    return Party(
-        owner, db.caller("authenticated", STRANGER), db.caller("anon"), db.service,
-        face, str(person),
-    )  # fmt: skip
+    db.do("select memoria.refresh_people(array[%s]::uuid[])", person)
+    return Party(people, face, str(person))
 
 
-DEEDS: dict[str, Callable[[Caller, Party], Json]] = {
-    "enqueue": lambda who, _: who.enqueue("m2"),
+Deed = Callable[[Caller, Party], Json]
+VIEW: dict[str, Deed] = {
     "event_status": lambda who, _: who("event_status", event_id="party"),
     "media": lambda who, _: who("media", event_id="party"),
+    "photo": lambda who, _: who("photo", media_id="m1"),
     "people": lambda who, _: who("people", event_id="party"),
+    "person_photos": lambda who, p: who("person_photos", person_id=p.person),
+    "photos_with": lambda who, p: who("photos_with", event_id="party", people=[p.person]),
+    "unassigned_faces": lambda who, _: who("unassigned_faces", event_id="party"),
+}
+CONTRIBUTE: dict[str, Deed] = {
+    "enqueue": lambda who, _: who.enqueue("m2"),
+    "enqueue_many": lambda who, _: who(
+        "enqueue_many",
+        event_id="party",
+        media=[{"media_id": "m3", "bucket": "photos", "path": "m3"}],
+    ),
+}
+MANAGE: dict[str, Deed] = {
     "rename_person": lambda who, p: who("rename_person", person_id=p.person, name="Ann"),
     "hide_person": lambda who, p: who("hide_person", person_id=p.person, hidden=True),
     "assign_face": lambda who, p: who("assign_face", face_id=p.face),
     "reject_face": lambda who, p: who("reject_face", face_id=p.face, person_id=p.person),
     "split_person": lambda who, p: who("split_person", person_id=p.person, face_ids=[p.face]),
+    "merge_people": lambda who, p: who("merge_people", into=p.person, **{"from": p.person}),
     "forget_person": lambda who, p: who("forget_person", person_id=p.person),
+    "person_changes": lambda who, _: who("person_changes", event_id="party"),
     "recluster": lambda who, _: who("recluster", event_id="party"),
     "reprocess": lambda who, _: who("reprocess", event_id="party"),
     "archive_event": lambda who, _: who("archive_event", event_id="party"),
@@ -55,40 +75,281 @@ DEEDS: dict[str, Callable[[Caller, Party], Json]] = {
     "delete_media": lambda who, _: who("delete_media", media_id="m1"),
     "delete_event": lambda who, _: who("delete_event", event_id="party"),
     "create_event": lambda who, _: who("create_event", event_id="party"),
+    "members": lambda who, _: who("members", event_id="party"),
+    "add_member": lambda who, _: who(
+        "add_member", event_id="party", user_id=STRANGER, role="viewer"
+    ),
+    "remove_member": lambda who, _: who("remove_member", event_id="party", user_id=STRANGER),
+}
+OWN: dict[str, Deed] = {
+    "set_owner": lambda who, _: who("set_owner", event_id="party", owner_id=STRANGER)
+}
+MAY = {
+    "view": ("owner", *GUESTS, "service"),
+    "contribute": ("owner", "host", "cohost", "contributor", "service"),
+    "manage": ("owner", "host", "cohost", "service"),
+    "own": ("owner", "service"),
+}
+RIGHTS = {"view": VIEW, "contribute": CONTRIBUTE, "manage": MANAGE, "own": OWN}
+DEEDS = [(right, name) for right, deeds in RIGHTS.items() for name in deeds]
+
+
+@pytest.mark.parametrize(("right", "deed"), DEEDS)
+def test_who_has_the_right_may_and_everybody_else_finds_nothing(
+    db: Database, party: Party, right: str, deed: str
+) -> None:
+    before = db.rows("select to_jsonb(e) from memoria.events e")
+    for role in party.people.keys() - MAY[right]:
+        with pytest.raises(psycopg.Error) as refused:
+            RIGHTS[right][deed](party[role], party)
+        expected = {"PT404"} | ({"42501"} if right == "own" else set())
+        assert refused.value.sqlstate in expected, role
+    assert db.rows("select to_jsonb(e) from memoria.events e") == before
+    assert db.rows("select count(*) from memoria.media") == [1]
+    for role in (
+        ("service",) if deed in ("delete_media", "delete_event", "forget_person") else MAY[right]
+    ):
+        if deed in ("set_owner", "split_person"):
+            continue
+        assert isinstance(RIGHTS[right][deed](party[role], party), dict), role
+
+
+@pytest.mark.parametrize("deed", ["delete_media", "delete_event", "forget_person", "set_owner"])
+@pytest.mark.parametrize("role", ["owner", "host", "cohost"])
+def test_who_manages_may_destroy(party: Party, deed: str, role: str) -> None:
+    deeds = MANAGE | OWN
+    if deed == "set_owner" and role != "owner":
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="Only the owner"):
+            deeds[deed](party[role], party)
+    else:
+        assert isinstance(deeds[deed](party[role], party), dict)
+
+
+@pytest.mark.parametrize(("right", "deed"), DEEDS)
+def test_anon_may_call_nothing(db: Database, party: Party, right: str, deed: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        RIGHTS[right][deed](db.caller("anon"), party)
+
+
+NOWHERE: dict[str, Callable[[Caller, str, str], Json]] = {
+    "event": lambda who, event, _: who("event_status", event_id=event),
+    "media of an event": lambda who, event, _: who("media", event_id=event),
+    "people of an event": lambda who, event, _: who("people", event_id=event),
+    "recluster": lambda who, event, _: who("recluster", event_id=event),
+    "delete event": lambda who, event, _: who("delete_event", event_id=event),
+    "enqueue": lambda who, event, _: who.enqueue("new", event),
 }
 
 
-@pytest.mark.parametrize("deed", DEEDS)
-def test_the_owner_may_and_nobody_else_but_the_service(
-    db: Database, party: Party, deed: str
+@pytest.mark.parametrize("deed", NOWHERE)
+def test_a_stranger_cannot_tell_an_event_that_exists_from_one_that_does_not(
+    party: Party, deed: str
 ) -> None:
-    before = db.rows("select to_jsonb(e) from memoria.events e")
-    for who in (party.stranger, party.anon):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            DEEDS[deed](who, party)
-    assert db.rows("select to_jsonb(e) from memoria.events e") == before
-    assert db.rows("select count(*) from memoria.media") == [1]
-    assert isinstance(DEEDS[deed](party.owner, party), dict)
+    told = set()
+    for event in ("party", "no such party"):
+        with pytest.raises(psycopg.Error) as refused:
+            NOWHERE[deed](party["stranger"], event, "")
+        told.add((refused.value.sqlstate, refused.value.diag.message_primary))
+    assert told == {("PT404", "There is no such event.")}
 
 
-@pytest.mark.parametrize("deed", DEEDS)
-def test_the_service_may_do_everything(party: Party, deed: str) -> None:
-    assert isinstance(DEEDS[deed](party.service, party), dict)
+@pytest.mark.parametrize(
+    ("function", "argument", "what"),
+    [
+        ("rename_person", "person_id", "person"),
+        ("person_photos", "person_id", "person"),
+        ("forget_person", "person_id", "person"),
+        ("assign_face", "face_id", "face"),
+        ("photo", "media_id", "photo"),
+        ("delete_media", "media_id", "photo"),
+    ],
+)
+def test_a_stranger_cannot_probe_for_people_faces_and_photos(
+    party: Party, function: str, argument: str, what: str
+) -> None:
+    known = {"person": party.person, "face": party.face, "photo": "m1"}[what]
+    unknown = "no such photo" if what == "photo" else str(uuid4())
+    more = {"name": "Eve"} if function == "rename_person" else {}
+    told = set()
+    for thing in (known, unknown):
+        with pytest.raises(psycopg.Error) as refused:
+            party["stranger"](function, **{argument: thing}, **more)
+        told.add((refused.value.sqlstate, refused.value.diag.message_primary))
+    assert told == {("PT404", f"There is no such {what}.")}
 
 
-def test_merging_asks_for_both_people(db: Database, party: Party) -> None:
-    other = db.value("insert into memoria.persons (event_id) values ('party') returning id")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        party.stranger("merge_people", into=party.person, **{"from": str(other)})
-    party.owner("merge_people", into=party.person, **{"from": str(other)})
+def test_who_may_by_the_apps_rule_gets_an_empty_answer_for_an_event_that_is_not_known_yet(
+    db: Database, party: Party
+) -> None:
+    db.do(
+        "create or replace function memoria.can_view_event(p_event_id text) returns boolean"
+        " language sql stable security definer set search_path = '' as $$ select true $$"
+    )
+    stranger = party["stranger"]
+    status = stranger("event_status", event_id="soon")
+    assert (status["done"], status["photos"]["total"], status["version"]) == (True, 0, 0)
+    assert stranger("people", event_id="soon")["people"] == []
+    assert stranger("media", event_id="soon")["media"] == []
+    assert stranger("unassigned_faces", event_id="soon")["faces"] == []
+    with pytest.raises(psycopg.Error) as missing:
+        party["service"]("event_status", event_id="soon")
+    assert missing.value.sqlstate == "PT404"
 
 
-@pytest.mark.parametrize("role", ["anon", "authenticated"])
-@pytest.mark.parametrize("table", ["faces", "persons", "media", "jobs", "settings", "dispatches"])
-def test_no_user_reads_a_table(db: Database, role: str, table: str) -> None:
-    db.do(f"set role {role}")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        db.rows(f"select * from memoria.{table}")
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "can_create_event", "can_view_event", "can_contribute_to_event", "can_manage_event",
+        "can_search_event",
+    ],
+)  # fmt: skip
+def test_an_app_puts_its_own_rule_in_place_of_each(db: Database, party: Party, rule: str) -> None:
+    guest = db.caller("authenticated", uuid4())
+    right = rule.removeprefix("can_").split("_")[0]
+    deeds = {
+        "create": lambda: guest("create_event", event_id="theirs"),
+        "view": lambda: guest("people", event_id="party"),
+        "contribute": lambda: guest.enqueue("m2"),
+        "manage": lambda: guest("recluster", event_id="party"),
+    }
+    if right in deeds:
+        with pytest.raises(psycopg.Error) as refused:
+            deeds[right]()
+        assert refused.value.sqlstate == "PT404"
+    db.do(
+        f"create or replace function memoria.{rule}(p_event_id text) returns boolean"
+        " language sql stable security definer set search_path = ''"
+        f" as $$ select auth.uid() = '{guest.user}' $$"
+    )
+    if right in deeds:
+        assert deeds[right]()
+    claims = f'{{"role": "authenticated", "sub": "{guest.user}"}}'
+    with db.admin.transaction():
+        db.do("select set_config('request.jwt.claims', %s, true)", claims)
+        assert db.value(f"select memoria.{rule}('party')") is True
+
+
+# members
+
+
+def test_members_come_change_and_leave(db: Database, party: Party) -> None:
+    guest = db.caller("authenticated", uuid4())
+    cohost = party["cohost"]
+    cohost("add_member", event_id="party", user_id=guest.user, role="viewer")
+    assert guest("people", event_id="party")["people"]
+    with pytest.raises(psycopg.Error, match="no such event"):
+        guest.enqueue("m2")
+    cohost("add_member", event_id="party", user_id=guest.user, role="contributor")
+    assert guest.enqueue("m2")["status"] == "queued"
+    listed = cohost("members", event_id="party")
+    assert listed["owner_id"] == str(OWNER)
+    roles = {member["user_id"]: member["role"] for member in listed["members"]}
+    assert roles[str(guest.user)] == "contributor"
+    assert guest("remove_member", event_id="party", user_id=guest.user)["removed"] is True
+    with pytest.raises(psycopg.Error, match="no such event"):
+        guest("people", event_id="party")
+
+
+def test_a_cohost_touches_no_host(party: Party) -> None:
+    cohost, host = party["cohost"], party["host"]
+    for change in (
+        lambda: cohost("add_member", event_id="party", user_id=host.user, role="viewer"),
+        lambda: cohost("remove_member", event_id="party", user_id=host.user),
+        lambda: cohost("add_member", event_id="party", user_id=STRANGER, role="host"),
+        lambda: cohost("add_member", event_id="party", user_id=cohost.user, role="host"),
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="Only a host"):
+            change()
+    host("add_member", event_id="party", user_id=cohost.user, role="host")
+    cohost("remove_member", event_id="party", user_id=host.user)
+
+
+def test_the_owner_is_always_host(party: Party) -> None:
+    for who in ("host", "owner", "service"):
+        for deed, more in (("add_member", {"role": "viewer"}), ("remove_member", {})):
+            with pytest.raises(psycopg.Error, match="always host"):
+                party[who](deed, event_id="party", user_id=OWNER, **more)
+
+
+def test_the_owner_gives_the_event_away(party: Party) -> None:
+    party["owner"]("set_owner", event_id="party", owner_id=party["viewer"].user)
+    assert party["viewer"]("recluster", event_id="party")["job_id"]
+    with pytest.raises(psycopg.Error, match="no such event"):
+        party["owner"]("people", event_id="party")
+
+
+@pytest.mark.parametrize("role", ["admin", "", None])
+def test_an_unknown_role_is_named(party: Party, role: str | None) -> None:
+    with pytest.raises(psycopg.Error, match="host, cohost, contributor or viewer"):
+        party["owner"]("add_member", event_id="party", user_id=STRANGER, role=role)
+
+
+# photos
+
+
+def test_a_contributor_deletes_only_their_own_photos(db: Database, party: Party) -> None:
+    contributor = party["contributor"]
+    contributor.enqueue("mine")
+    assert contributor("delete_media", media_id="mine")["deleted"] is True
+    with pytest.raises(psycopg.Error, match="no such photo"):
+        contributor("delete_media", media_id="m1")
+    assert db.rows("select id from memoria.media") == ["m1"]
+
+
+def test_a_contributor_points_nobody_elses_photo_elsewhere(db: Database, party: Party) -> None:
+    contributor = party["contributor"]
+    assert contributor.enqueue("m1")["status"] == "completed"
+    with pytest.raises(psycopg.Error, match="taken by another photo"):
+        contributor.enqueue("m1", path="elsewhere.jpg")
+    contributor.enqueue("mine")
+    contributor.enqueue("mine", path="elsewhere.jpg")
+    party["cohost"].enqueue("mine", path="again.jpg")
+    assert db.value("select path from memoria.media where id = 'mine'") == "again.jpg"
+
+
+def test_a_stranger_squats_no_id(db: Database, party: Party) -> None:
+    """Neither an event before the app makes it nor a photo before it is handed over."""
+    stranger = party["stranger"]
+    for attempt in (
+        lambda: stranger("create_event", event_id="42"),
+        lambda: stranger.enqueue("1", "42"),
+    ):
+        with pytest.raises(psycopg.Error) as refused:
+            attempt()
+        assert refused.value.sqlstate == "PT404"
+    assert db.rows("select id from memoria.events") == ["party"]
+
+
+def test_a_conflict_of_ids_is_never_silent(db: Database, party: Party) -> None:
+    db.do(
+        "create or replace function memoria.can_create_event(p_event_id text) returns boolean"
+        " language sql stable security definer set search_path = '' as $$ select true $$"
+    )
+    stranger = party["stranger"]
+    stranger("create_event", event_id="theirs")
+    for who, call in (
+        (stranger, lambda: stranger("create_event", event_id="party")),
+        (stranger, lambda: stranger.enqueue("m1", "theirs")),
+        (db.service, lambda: db.service.enqueue("m1", "theirs")),
+        (db.service, lambda: db.service("create_event", event_id="party", owner_id=STRANGER)),
+    ):
+        with pytest.raises(psycopg.Error) as told:
+            call()
+        assert told.value.sqlstate == "PT409", who.role
+    assert db.value("select event_id from memoria.media where id = 'm1'") == "party"
+
+
+def test_an_owner_has_only_so_many_photos_waiting(db: Database, party: Party) -> None:
+    db.configure(max_pending_per_owner=3)
+    contributor = party["contributor"]
+    db.service("create_event", event_id="another of theirs", owner_id=OWNER)
+    db.service.enqueue("a", "another of theirs")
+    contributor.enqueue("b")
+    contributor.enqueue("c")
+    with pytest.raises(psycopg.Error, match="max_pending_per_owner is 3") as refused:
+        contributor.enqueue("d")
+    assert refused.value.sqlstate == "PT429"
+    db.service.enqueue("d")  # the app's backend decides for itself
 
 
 @pytest.mark.parametrize(
@@ -100,6 +361,7 @@ def test_no_user_reads_a_table(db: Database, role: str, table: str) -> None:
         ("status", {}),
         ("doctor", {}),
         ("sweep", {}),
+        ("sweep_if_due", {}),
         ("configure", {"settings": {}}),
         ("requeue", {}),
     ],
@@ -107,85 +369,97 @@ def test_no_user_reads_a_table(db: Database, role: str, table: str) -> None:
 def test_workers_and_operators_functions_are_closed_to_users(
     party: Party, name: str, arguments: Json
 ) -> None:
-    for who in (party.owner, party.stranger, party.anon):
+    for role in ("owner", "host", "stranger", "nameless"):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            who(name, **arguments)
-    party.service(name, **arguments)
+            party[role](name, **arguments)
+    party["service"](name, **arguments)
 
 
-def test_a_stranger_cannot_tell_an_event_that_exists_from_one_that_does_not(party: Party) -> None:
-    messages = set()
-    for event in ("party", "no such party"):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege) as refused:
-            party.stranger("event_status", event_id=event)
-        messages.add(str(refused.value.diag.message_primary))
-    assert len(messages) == 1
-
-
-def test_a_stranger_cannot_probe_for_photos(party: Party) -> None:
-    for media in ("m1", "no such photo"):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            party.stranger("delete_media", media_id=media)
-
-
-def test_a_stranger_cannot_take_a_photo_into_an_event_of_their_own(
-    db: Database, party: Party
-) -> None:
-    with pytest.raises(psycopg.Error) as refused:
-        party.stranger.enqueue("m1", "their own")
-    assert refused.value.sqlstate == "PT409"
-    assert db.value("select event_id from memoria.media") == "party"
-
-
-def test_an_event_belongs_to_who_made_it(db: Database, party: Party) -> None:
-    assert db.value("select owner_id from memoria.events where id = 'party'") == OWNER
+@pytest.mark.parametrize("role", ["authenticated", "service_role"])
+def test_nobody_but_the_owner_of_the_schema_follows_a_table(db: Database, role: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        party.stranger("create_event", event_id="gift", owner_id=OWNER)
-    party.service("create_event", event_id="gift", owner_id=STRANGER)
-    assert party.stranger("event_status", event_id="gift")["done"] is True
+        db.caller(role)("unfollow", table="auth.users")
 
 
-def test_the_service_hears_of_an_event_that_is_not_there(party: Party) -> None:
-    with pytest.raises(psycopg.Error) as missing:
-        party.service("event_status", event_id="nowhere")
-    assert missing.value.sqlstate == "PT404"
-
-
-def test_a_user_without_a_name_owns_nothing(db: Database) -> None:
-    db.service("create_event", event_id="ownerless")
-    nameless = db.caller("authenticated")
+@pytest.mark.parametrize("role", ["anon", "authenticated"])
+@pytest.mark.parametrize("table", ["faces", "persons", "media", "jobs", "settings", "dispatches"])
+def test_no_user_reads_a_table(db: Database, role: str, table: str) -> None:
+    db.do(f"set role {role}")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        nameless("event_status", event_id="ownerless")
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        nameless("create_event", event_id="mine")
+        db.rows(f"select * from memoria.{table}")
 
 
-def test_an_app_puts_its_own_rule_in_place(db: Database, party: Party) -> None:
-    guest = db.caller("authenticated", uuid4())
-    db.do(
-        "create table public.guests (event_id text, user_id uuid);"
-        " create or replace function memoria.can_access_event(p_event_id text) returns boolean"
-        " language sql stable security definer set search_path = '' as $$ select exists ("
-        " select from public.guests where event_id = p_event_id and user_id = auth.uid()) $$"
-    )
-    db.do("insert into public.guests values ('party', %s)", guest.user)
-    assert guest("event_status", event_id="party")["photos"]["total"] == 1
-    with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        party.owner("event_status", event_id="party")
-
-
-def test_a_user_has_only_their_own_objects_processed(db: Database) -> None:
-    """The worker could read everyone's."""
-    owner = db.caller("authenticated", OWNER)
+@pytest.fixture
+def storage(db: Database) -> Database:
+    """Two objects in Supabase Storage, the owner's and a stranger's."""
     with psycopg.connect(db.server.url_of(db.name, "supabase_admin")) as admin:
         admin.execute(
             "create table storage.objects (bucket_id text, name text, owner_id text);"
             "grant all on storage.objects to postgres"
         )
-    db.do("insert into storage.objects values ('photos', 'theirs.jpg', %s)", str(STRANGER))
+    db.service("create_event", event_id="party", owner_id=OWNER)
+    db.do("insert into storage.objects values ('photos', 'victim/x.jpg', %s)", str(STRANGER))
     db.do("insert into storage.objects values ('photos', 'mine.jpg', %s)", str(OWNER))
+    return db
+
+
+def test_a_user_has_only_their_own_objects_processed(storage: Database) -> None:
+    """The worker could read everyone's."""
+    owner = storage.caller("authenticated", OWNER)
     owner.enqueue("m1", path="mine.jpg")
-    for bucket, path in [("photos", "theirs.jpg"), ("photos", "none.jpg"), ("gs://b", "mine.jpg")]:
+    for bucket, path in [("photos", "victim/x.jpg"), ("photos", "no.jpg"), ("gs://b", "mine.jpg")]:
+        place = {"event_id": "party", "bucket": bucket, "path": path}
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            owner("enqueue", media_id="m2", event_id="party", bucket=bucket, path=path)
-        db.service("enqueue", media_id=path + bucket, event_id="party", bucket=bucket, path=path)
+            owner("enqueue", media_id="m2", **place)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            owner(
+                "enqueue", media_id="m2", event_id="party", bucket="photos",
+                path="mine.jpg", preview_path="victim/x.jpg",
+            )  # fmt: skip
+        many = [{"media_id": "m2", "bucket": bucket, "path": path}]
+        (refused,) = owner("enqueue_many", event_id="party", media=many)["media"]
+        assert refused["error"]["code"] == "not_yours"
+        storage.service("enqueue", media_id=(path + bucket).replace("/", ""), **place)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "victim//x.jpg", "victim/x%2Ejpg", "victim%2Fx.jpg", "/victim/x.jpg", "victim/./x.jpg",
+        "victim/../victim/x.jpg", "a/../x", "..", "victim/x.jpg/", "victim/x.jpg\n", "", "%",
+    ],
+)  # fmt: skip
+def test_a_name_has_one_spelling_the_one_that_storage_will_be_asked_for(
+    storage: Database, path: str
+) -> None:
+    """storage3 decodes escapes and drops empty segments: 'victim//x.jpg' reads 'victim/x.jpg'."""
+    storage.do("insert into storage.objects values ('photos', %s, %s)", path, str(OWNER))
+    owner = storage.caller("authenticated", OWNER)
+    for who in (owner, storage.service):
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="The path has 1 to 1024"):
+            who("enqueue", media_id="m2", event_id="party", bucket="photos", path=path)
+    assert storage.rows("select id from memoria.media") == []
+    with pytest.raises(psycopg.errors.CheckViolation):
+        storage.do(
+            "insert into memoria.media (id, event_id, bucket, path)"
+            " values ('m', 'party', 'photos', %s)",
+            path,
+        )
+
+
+@pytest.mark.parametrize("path", ["a/b.jpg", "ünï é.jpg", "a b+c&d=e;f,g@h.jpg", "a..b/.c", "#?"])
+def test_storage_is_asked_for_exactly_the_name_that_was_compared(db: Database, path: str) -> None:
+    from storage3._sync.file_api import relative_path_to_parts
+    from yarl import URL
+
+    assert db.value("select memoria.is_object_name('photos', %s)", path) is True
+    parts = relative_path_to_parts(path)
+    assert "/".join(parts) == path
+    asked = URL("http://storage/").joinpath("object", "sign", "photos", *parts)
+    assert asked.path == f"/object/sign/photos/{path}"
+
+
+@pytest.mark.parametrize("bucket", ["", "..", "a/b", "a%2Fb", "gs://", "gs://..", "a\n", "a?b"])
+def test_a_bucket_is_one_name(db: Database, bucket: str) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="The bucket is"):
+        db.service("enqueue", media_id="m", event_id="party", bucket=bucket, path="x.jpg")

@@ -4,14 +4,15 @@ from tests.database.caller import Database
 
 WORKER = {
     "claim", "heartbeat", "complete_media", "fail", "load_faces", "load_people", "save_people",
-    "complete_callback",
+    "complete_callback", "sweep_if_due",
 }  # fmt: skip
 OPERATOR = {"status", "requeue", "configure", "sweep", "doctor"}
 APP = {
     "enqueue", "create_event", "event_status", "people", "media", "rename_person", "hide_person",
     "assign_face", "reject_face", "merge_people", "split_person", "forget_person", "archive_event",
-    "reopen_event", "delete_media", "delete_event", "recluster", "reprocess",
-    "person_changes",
+    "reopen_event", "delete_media", "delete_event", "recluster", "reprocess", "person_changes",
+    "enqueue_many", "set_owner", "add_member", "remove_member", "members", "person_photos",
+    "photos_with", "photo", "unassigned_faces",
 }  # fmt: skip
 
 PUBLIC = (

@@ -13,13 +13,13 @@ def test_a_lost_nudge_costs_no_attempt(db: Database) -> None:
     assert db.service.claim(job)["attempt"] == 1
 
 
-def test_a_worker_that_fell_silent_costs_its_attempt(db: Database) -> None:
+def test_a_worker_that_fell_silent_costs_no_attempt_but_is_counted(db: Database) -> None:
     job = db.service.enqueue("m1")
     db.service.claim(job)
     db.expire("running")
     assert db.service("sweep")["runs_expired"] == 1
-    assert db.rows("select status, attempts, error_code from memoria.jobs") == [
-        ("queued", 1, "lease_expired")
+    assert db.rows("select status, attempts, deaths, error_code from memoria.jobs") == [
+        ("queued", 0, 1, "lease_expired")
     ]
     db.hurry()
     db.service("sweep")
@@ -62,8 +62,15 @@ def test_work_that_reached_an_archived_event_is_cancelled(db: Database) -> None:
     db.service("create_event", event_id="party")
     db.service("archive_event", event_id="party")
     db.do("insert into memoria.media (id, event_id, bucket, path) values ('m1', 'party', 'b', 'p')")
+    assert db.rows("select status, error_code from memoria.media") == [("failed", "event_archived")]
+    db.do("update memoria.media set status = 'pending', completed_at = null")
+    db.do(
+        "insert into memoria.jobs (kind, event_id, media_id, max_attempts)"
+        " values ('process', 'party', 'm1', 5)"
+    )
     assert db.service("sweep")["cancelled"] == 1
     assert db.rows("select status from memoria.jobs") == ["cancelled"]
+    assert db.rows("select status, error_code from memoria.media") == [("failed", "event_archived")]
 
 
 def test_old_dispatches_are_pruned(db: Database) -> None:
@@ -93,9 +100,20 @@ def test_a_crash_that_empties_unlogged_tables_loses_nothing(db: Database) -> Non
     assert db.rows(
         "select relname from pg_class where relnamespace = 'memoria'::regnamespace"
         " and relkind = 'r' and relpersistence = 'u'"
-    ) == ["wakeups"]
+    ) == ["arrivals", "wakeups"]
+    db.configure(max_in_flight={"process": 1})
     db.service.enqueue("m1")
-    db.do("truncate memoria.wakeups")
+    with db.admin.transaction():
+        db.do("insert into memoria.events (id) values ('late')")
+        db.do(
+            "insert into memoria.media (id, event_id, bucket, path) values ('l', 'late', 'b', 'p')"
+        )
+        db.do("set constraints all immediate")
+        db.do("truncate memoria.wakeups, memoria.arrivals")
+    db.do("delete from memoria.lanes")
     db.expire("dispatched")
-    db.service("sweep")
-    assert len(db.dispatched("process")) == 1
+    for _ in range(2):
+        db.service("sweep")
+        for job in db.dispatched("process"):
+            db.service.complete(db.service.claim(job))
+    assert db.value("select count(*) from memoria.media where status = 'completed'") == 2

@@ -188,6 +188,10 @@ def test_a_photo_that_cannot_be_read_fails_with_its_reason(
     stack: Stack, event: Event, data: bytes | None, code: str
 ) -> None:
     ids = event.add(data)
+    event.rows(  # one that is young is looked for again
+        "update memoria.media set placed_at = now() - interval '1 hour' where id = %s returning id",
+        ids["media_id"],
+    )
     answer = nudge(stack, "process", ids)
     assert answer.status_code == 200
     assert answer.json()["status"] == "failed"
@@ -232,7 +236,19 @@ def test_an_expired_url_is_renewed_from_the_storage_path(
     assert ask(stack, "process", ids | {"media_url": url}).json()["status"] == "completed"
 
 
-def test_an_unreachable_host_is_tried_again_later_and_then_given_up(
+def test_a_photo_whose_object_comes_after_its_row_is_found(
+    stack: Stack, event: Event, photo: bytes
+) -> None:
+    ids = event.add(None)
+    assert nudge(stack, "process", ids).status_code == 503
+    event.client.storage.from_(BUCKET).upload(f"{event.id}/{ids['media_id']}.jpg", photo)
+    event.rows(
+        "update memoria.jobs set run_after = now() where id = %s returning id", ids["job_id"]
+    )
+    assert nudge(stack, "process", ids).json()["faces_detected"] == 6
+
+
+def test_an_unreachable_host_is_tried_again_later_for_days_and_then_given_up(
     stack: Stack, event: Event
 ) -> None:
     ids = event.add(None, bucket="gs://nobody-listens-there")
@@ -241,10 +257,12 @@ def test_an_unreachable_host_is_tried_again_later_and_then_given_up(
     [(status, attempts)] = event.rows(
         "select status, attempts from memoria.jobs where id = %s", ids["job_id"]
     )
-    assert (status, attempts) == ("queued", 1)
+    assert (status, attempts) == ("queued", 0)
     assert nudge(stack, "process", ids).json()["reason"] == "later"
     event.rows(
-        "update memoria.jobs set run_after = now() where id = %s returning id", ids["job_id"]
+        "update memoria.jobs set run_after = now(), waiting_since = now() - interval '73 hours'"
+        " where id = %s returning id",
+        ids["job_id"],
     )
     last = nudge(stack, "process", ids)
     assert last.json()["error"]["code"] == "media_unavailable"

@@ -86,7 +86,7 @@ class JobStore:
     def claim(
         self, kind: Kind, job_id: str, event_id: str, media_id: str | None = None
     ) -> Claim | Skipped:
-        """Take the job, counting an attempt. Raises Conflict, StoreUnavailable."""
+        """Take the job. Raises Conflict, StoreUnavailable."""
         params = {
             "p_kind": kind,
             "p_job_id": job_id,
@@ -104,9 +104,15 @@ class JobStore:
                 return Skipped("unknown")
         return Skipped(answer["reason"])
 
-    def complete_media(self, claim: Claim, photo: "PhotoFaces", seconds: float) -> Stored | Skipped:
-        """Store the faces of a photo; one transaction, safe to repeat."""
+    def complete_media(
+        self, claim: Claim, photo: "PhotoFaces", digest: str, seconds: float
+    ) -> Stored | Skipped:
+        """Store the faces of a photo; one transaction, safe to repeat.
+
+        ``digest``: the SHA-256 of the bytes that were looked at, in hex.
+        """
         result = {
+            "digest": digest,
             "model": photo.model,
             "width": photo.width,
             "height": photo.height,
@@ -119,13 +125,10 @@ class JobStore:
         """The app has accepted the outcome."""
         self._finish("memoria_complete_callback", claim)
 
-    def fail(
-        self, claim: Claim, error: MemoriaError, *, terminal: bool
-    ) -> Failed | PutOff | Skipped:
-        """Record a failure: for good, or until the next try."""
-        answer = self._finish(
-            "memoria_fail", claim, p_code=error.code, p_message=error.message, p_terminal=terminal
-        )
+    def fail(self, claim: Claim, error: MemoriaError) -> Failed | PutOff | Skipped:
+        """Record a failure by its policy: for good, or until the next try."""
+        told = {"p_code": error.code, "p_message": error.message, "p_policy": error.policy}
+        answer = self._finish("memoria_fail", claim, **told)
         match answer["outcome"]:
             case "failed":
                 return Failed(answer.get("callback_job_id"))

@@ -7,7 +7,7 @@ from memoria import log
 from memoria.errors import StoreUnavailable
 from memoria.people.types import EventFaces, KnownPeople, KnownPerson, PeopleResult
 from memoria.store.client import rpc
-from memoria.store.jobs import Claim, Skipped, Stored, saved, vector_text
+from memoria.store.jobs import Claim, Skipped, Stored, saved
 from memoria.store.pages import DIMENSIONS, PageBuffer, unpack
 
 if TYPE_CHECKING:
@@ -102,8 +102,6 @@ def _result(people: PeopleResult, seconds: float) -> dict[str, Any]:
                 "is_new": group.is_new,
                 "face_ids": [ids[row] for row in group.rows],
                 "representative_face_id": ids[group.representative],
-                "model": group.model,
-                "centroid": vector_text(group.centroid),
             }
             for group in people.groups
         ],

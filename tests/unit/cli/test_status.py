@@ -45,18 +45,18 @@ def test_it_shows_an_empty_queue_then_work_and_failures(
         .data
     )
     failure = {
-        "p_job_id": job, "p_token": claim["token"], "p_code": "media_gone",
-        "p_message": "The photo is gone.", "p_terminal": True,
+        "p_job_id": job, "p_token": claim["token"], "p_code": "unreadable_media",
+        "p_message": "No decoder makes sense of it.", "p_policy": "terminal",
     }  # fmt: skip
     client.rpc("memoria_fail", failure).execute()
 
     assert show() == 1
     shown = capsys.readouterr().out
-    assert "media_gone" in shown
-    assert "The photo is gone." in shown
+    assert "unreadable_media" in shown
+    assert "No decoder makes sense of it." in shown
 
     assert show("--json") == 1
-    assert json.loads(capsys.readouterr().out)["failures"][0]["code"] == "media_gone"
+    assert json.loads(capsys.readouterr().out)["failures"][0]["code"] == "unreadable_media"
 
 
 def test_the_oldest_waiting_is_told_in_words() -> None:

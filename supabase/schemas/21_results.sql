@@ -31,10 +31,18 @@ language sql immutable set search_path = '' as $$
   from jsonb_array_elements(p_faces) with ordinality as item(face, number)
 $$;
 
+-- What tombstones of a photo are kept under: its bytes, and its id for where the bytes are not known.
+create function memoria.pictures_of(p_media_id text, p_digest text) returns text[]
+language sql immutable set search_path = '' as $$
+  select array_remove(array['media:' || p_media_id, p_digest], null)
+$$;
+
 -- Which stored face each new face is: one to one, best overlap first, at least one half. A tombstone
--- takes its face like a stored one does, and answers null.
-create function memoria.matched_faces(p_media_id text, p_faces jsonb)
-returns table (n integer, face_id uuid)
+-- takes its face like a stored one does, and answers null. Where the picture is another one, no stored
+-- face is the same.
+create function memoria.matched_faces(
+  p_media memoria.media, p_digest text, p_faces jsonb
+) returns table (n integer, face_id uuid)
 language plpgsql stable set search_path = '' as $$
 declare
   v_pair record;
@@ -44,9 +52,11 @@ begin
   for v_pair in
     with known as (
       select faces.id as face_id, faces.id::text as key, x, y, w, h
-      from memoria.faces where media_id = p_media_id
+      from memoria.faces
+      where media_id = p_media.id and (p_media.digest = p_digest) is not false
       union all
-      select null, id::text, x, y, w, h from memoria.forgotten_faces where media_id = p_media_id
+      select null, id::text, x, y, w, h from memoria.forgotten_faces
+      where event_id = p_media.event_id and picture = any (memoria.pictures_of(p_media.id, p_digest))
     ), pairs as (
       select new.n, known.face_id, known.key,
         memoria.iou(new.x, new.y, new.w, new.h, known.x, known.y, known.w, known.h) as overlap
@@ -68,7 +78,7 @@ end
 $$;
 
 -- The id of a face that was not there before: the same photo and box give the same id, so that a
--- result written twice by mistake cannot make two faces. p_turn parts equal boxes.
+-- result written twice by mistake cannot make two faces. p_turn parts boxes that round to the same.
 create function memoria.new_face_id(p_media_id text, x real, y real, w real, h real, p_turn bigint)
 returns uuid
 language sql immutable set search_path = '' as $$
@@ -79,50 +89,64 @@ language sql immutable set search_path = '' as $$
   )) from 1 for 16), 'hex')::uuid
 $$;
 
+-- The ids of a result's faces in their order: of who is known theirs, of who is forgotten null, of the
+-- others the first that no stored face bears and no face before it took.
+create function memoria.face_ids(p_media memoria.media, p_digest text, p_faces jsonb) returns uuid[]
+language plpgsql stable set search_path = '' as $$
+declare
+  v_face record;
+  v_ids uuid[] := '{}';
+  v_id uuid;
+  v_turn bigint;
+begin
+  for v_face in
+    select new.n, new.x, new.y, new.w, new.h, matched.n is not null as known, matched.face_id
+    from memoria.parsed_faces(p_faces) as new
+    left join memoria.matched_faces(p_media, p_digest, p_faces) as matched using (n)
+    order by new.n
+  loop
+    v_id := v_face.face_id;
+    if not v_face.known then
+      v_turn := 0;
+      loop
+        v_turn := v_turn + 1;
+        v_id := memoria.new_face_id(p_media.id, v_face.x, v_face.y, v_face.w, v_face.h, v_turn);
+        exit when v_id <> all (array_remove(v_ids, null))
+          and not exists (select from memoria.faces where id = v_id);
+      end loop;
+    end if;
+    v_ids := v_ids || v_id;
+  end loop;
+  return v_ids;
+end
+$$;
+
 -- Replaces the stored faces of a photo by those of a result. Returns the id of each in order, null
 -- for who is forgotten.
-create function memoria.replace_faces(p_media_id text, p_event_id text, p_model text, p_faces jsonb)
-returns uuid[]
+create function memoria.replace_faces(p_media memoria.media, p_result jsonb) returns uuid[]
 language plpgsql set search_path = '' as $$
 declare
-  v_ids uuid[];
+  v_ids uuid[] := memoria.face_ids(p_media, p_result ->> 'digest', p_result -> 'faces');
 begin
-  with matched as (
-    select * from memoria.matched_faces(p_media_id, p_faces)
-  ), numbered as (
-    select new.*, matched.face_id, matched.n is not null as known,
-      row_number() over (partition by new.x, new.y, new.w, new.h order by new.n) as turn
-    from memoria.parsed_faces(p_faces) as new left join matched using (n)
-  ), named as (
-    select numbered.*, case
-      when known then face_id
-      else (
-        -- an id whose box has moved away since is not free for another face
-        select candidate from generate_series(turn, turn + 1000) as t,
-          memoria.new_face_id(p_media_id, x, y, w, h, t) as candidate
-        where not exists (select from memoria.faces where id = candidate) order by t limit 1
-      )
-    end as id
-    from numbered
-  ), gone as (
-    delete from memoria.faces
-    where media_id = p_media_id and id not in (select face_id from matched where face_id is not null)
-  ), kept as (
-    update memoria.faces set
-      x = named.x, y = named.y, w = named.w, h = named.h, landmarks = named.landmarks,
-      score = named.score, quality = named.quality, model = p_model, embedding = named.embedding
-    from named where known and faces.id = named.id
-  ), added as (
-    insert into memoria.faces
-      (id, event_id, media_id, x, y, w, h, landmarks, score, quality, model, embedding)
-    select id, p_event_id, p_media_id, x, y, w, h, landmarks, score, quality, p_model, embedding
-    from named where not known
+  if p_media.digest <> p_result ->> 'digest' then
+    -- what users said was of the picture that lay here before
+    delete from memoria.corrections where media_id = p_media.id;
+  end if;
+  delete from memoria.faces where media_id = p_media.id and id <> all (array_remove(v_ids, null));
+  insert into memoria.faces (
+    id, event_id, media_id, media_number, x, y, w, h, landmarks, score, quality, model, embedding
   )
-  select coalesce(array_agg(id order by n), '{}') into v_ids from named;
+  select
+    v_ids[n], p_media.event_id, p_media.id, p_media.number, x, y, w, h, landmarks, score, quality,
+    p_result ->> 'model', embedding
+  from memoria.parsed_faces(p_result -> 'faces') where v_ids[n] is not null
+  on conflict (id) do update set
+    x = excluded.x, y = excluded.y, w = excluded.w, h = excluded.h, landmarks = excluded.landmarks,
+    score = excluded.score, quality = excluded.quality, model = excluded.model, embedding = excluded.embedding;
   -- corrections outlive the rows they were made on: they follow the box
   update memoria.corrections set face_id = faces.id
   from memoria.faces
-  where corrections.media_id = p_media_id and faces.media_id = p_media_id
+  where corrections.media_id = p_media.id and faces.media_id = p_media.id
     and not exists (select from memoria.faces as old where old.id = corrections.face_id)
     and memoria.iou(
       faces.x, faces.y, faces.w, faces.h, corrections.x, corrections.y, corrections.w, corrections.h
@@ -155,29 +179,41 @@ set statement_timeout = '60s'
 as $$
 declare
   v_job memoria.jobs := memoria.lock_run(p_job_id, p_token);
+  v_media memoria.media;
+  v_people uuid[];
   v_ids uuid[];
   v_stored integer;
 begin
   if v_job.id is null or v_job.kind <> 'process' then
     return memoria.why_lost(p_job_id);
   end if;
-  v_ids := memoria.replace_faces(
-    v_job.media_id, v_job.event_id, p_result ->> 'model', p_result -> 'faces'
+  select * into v_media from memoria.media where id = v_job.media_id;
+  if (v_media.bucket, v_media.path) <> (v_job.payload ->> 'bucket', v_job.payload ->> 'path') then
+    -- pointed elsewhere meanwhile: this is not the picture that is wanted now
+    update memoria.jobs set status = 'queued', run_after = clock_timestamp(), token = null, leased_until = null
+    where id = v_job.id;
+    return memoria.skipped('moved');
+  end if;
+  v_people := array(
+    select distinct person_id from memoria.faces where media_id = v_media.id and person_id is not null
   );
+  v_ids := memoria.replace_faces(v_media, p_result);
   v_stored := cardinality(array_remove(v_ids, null));
   update memoria.media set
     status = 'completed', completed_at = clock_timestamp(), error_code = null, error_message = null,
-    model = p_result ->> 'model', width = (p_result ->> 'width')::integer,
-    height = (p_result ->> 'height')::integer, faces_detected = v_stored
-  where id = v_job.media_id;
-  perform memoria.settle_event(v_job.event_id);
+    digest = coalesce(p_result ->> 'digest', digest), model = p_result ->> 'model',
+    width = (p_result ->> 'width')::integer, height = (p_result ->> 'height')::integer,
+    faces_detected = v_stored
+  where id = v_media.id;
+  if cardinality(v_people) > 0 then
+    perform memoria.refresh_people(v_people);
+    perform memoria.touch_people(v_media.event_id);
+  end if;
+  perform memoria.touch_photos(v_media.event_id);
+  perform memoria.settle_event(v_media.event_id);
   return jsonb_build_object(
     'outcome', 'stored', 'faces_stored', v_stored, 'face_ids', to_jsonb(v_ids),
     'callback_job_id', memoria.finish_job(v_job, memoria.media_payload(v_job, p_result, v_ids))
   );
 end
 $$;
-
-revoke all on all functions in schema memoria from public, anon, authenticated, service_role;
-revoke all on function public.memoria_complete_media(uuid, uuid, jsonb) from public, anon, authenticated;
-grant execute on function public.memoria_complete_media(uuid, uuid, jsonb) to service_role;

@@ -1,10 +1,5 @@
 -- The life of a job: queued → dispatched → running → completed | failed | cancelled.
 
-create function memoria.as_uuid(p_text text) returns uuid
-language sql immutable set search_path = '' as $$
-  select case when p_text ~* '^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$' then p_text::uuid end
-$$;
-
 create function memoria.skipped(p_reason text) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object('outcome', 'skipped', 'reason', p_reason)
@@ -14,7 +9,9 @@ $$;
 create function memoria.refusal(p_job memoria.jobs) returns text
 language plpgsql set search_path = '' as $$
 declare
-  v_archived boolean := (select status = 'archived' from memoria.events where id = p_job.event_id);
+  v_archived boolean := p_job.kind <> 'callback' and (
+    select status = 'archived' from memoria.events where id = p_job.event_id
+  );
 begin
   if p_job.status = 'completed' then
     return 'done';
@@ -26,7 +23,7 @@ begin
     return 'gone';
   elsif p_job.status = 'running' and p_job.leased_until > clock_timestamp() then
     return 'running';
-  elsif p_job.attempts >= p_job.max_attempts then
+  elsif p_job.status = 'running' and p_job.deaths + 1 >= memoria.number('max_deaths') then
     return 'dead';  -- its last worker vanished: the sweeper will say so
   elsif p_job.status = 'queued' and p_job.run_after > clock_timestamp() then
     return 'later';
@@ -35,18 +32,42 @@ begin
     where kind = 'cluster' and event_id = p_job.event_id and status = 'running' and id <> p_job.id
   ) then
     return 'running';
-  elsif p_job.kind = 'cluster' and exists (
+  elsif p_job.kind = 'cluster' and p_job.no_later_than > clock_timestamp() and exists (
     select from memoria.media where event_id = p_job.event_id and status = 'pending'
   ) then
     return 'later';
   elsif p_job.status = 'queued' then
     -- a nudge that comes after its place went to another takes a free place or none
-    perform from memoria.dispatcher for no key update;
+    perform from memoria.dispatcher where only_one for no key update;
     if memoria.in_flight(p_job.kind) >= memoria.setting_of('max_in_flight', p_job.kind) then
       return 'later';
     end if;
   end if;
   return null;
+end
+$$;
+
+-- Marks a job as running. What it is sent to look at is kept, to be compared with what is wanted then.
+create function memoria.start_job(p_job memoria.jobs) returns memoria.jobs
+language plpgsql set search_path = '' as $$
+declare
+  v_job memoria.jobs;
+begin
+  update memoria.jobs set
+    status = 'running', tries = tries + 1, token = gen_random_uuid(),
+    -- whoever held it fell silent
+    deaths = deaths + (status = 'running')::integer,
+    started_at = clock_timestamp(),
+    leased_until = clock_timestamp() + memoria.seconds_of('run_lease_seconds', kind),
+    payload = case when kind = 'process' then (
+      select jsonb_build_object('bucket', bucket, 'path', path) from memoria.media where id = p_job.media_id
+    ) else payload end
+  where id = p_job.id returning * into v_job;
+  if v_job.kind = 'cluster' then
+    -- what ends from now on is for the next run
+    update memoria.events set ungrouped_since = null where id = v_job.event_id;
+  end if;
+  return v_job;
 end
 $$;
 
@@ -57,7 +78,6 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_job memoria.jobs;
   v_refusal text;
-  v_lease numeric := memoria.setting_of('run_lease_seconds', p_kind);
 begin
   if exists (select from memoria.media where id = p_media_id and event_id <> p_event_id) then
     return jsonb_build_object('outcome', 'conflict', 'message', 'The media item belongs to another event.');
@@ -77,17 +97,21 @@ begin
     return memoria.skipped('gone');
   end if;
   v_refusal := memoria.refusal(v_job);
+  if v_refusal = 'later' and v_job.status = 'dispatched' then
+    -- a photo came after the nudge was sent: its place is free for others meanwhile
+    update memoria.jobs set status = 'queued', leased_until = null, run_after = no_later_than
+    where id = v_job.id;
+  end if;
   if v_refusal is not null then
     return memoria.skipped(v_refusal);
   end if;
-  update memoria.jobs set
-    status = 'running', attempts = attempts + 1, token = gen_random_uuid(),
-    leased_until = clock_timestamp() + make_interval(secs => v_lease::double precision)
-  where id = v_job.id returning * into v_job;
+  v_job := memoria.start_job(v_job);
   return jsonb_build_object(
     'outcome', 'claimed', 'job_id', v_job.id, 'token', v_job.token,
-    'attempt', v_job.attempts, 'max_attempts', v_job.max_attempts, 'lease_seconds', v_lease,
-    'event_id', v_job.event_id, 'media_id', v_job.media_id, 'payload', v_job.payload
+    'attempt', v_job.tries, 'max_attempts', v_job.max_attempts,
+    'lease_seconds', memoria.setting_of('run_lease_seconds', p_kind),
+    'event_id', v_job.event_id, 'media_id', v_job.media_id,
+    'payload', case when p_kind = 'callback' then v_job.payload end
   ) || coalesce(
     (select jsonb_build_object('bucket', bucket, 'path', path) from memoria.media where id = v_job.media_id),
     '{"bucket": null, "path": null}'
@@ -99,9 +123,7 @@ create function public.memoria_heartbeat(p_job_id uuid, p_token uuid) returns js
 language plpgsql security definer set search_path = '' as $$
 begin
   update memoria.jobs
-  set leased_until = clock_timestamp() + make_interval(
-    secs => memoria.setting_of('run_lease_seconds', kind)::double precision
-  )
+  set leased_until = clock_timestamp() + memoria.seconds_of('run_lease_seconds', kind)
   where id = p_job_id and token = p_token and leased_until > clock_timestamp();
   return jsonb_build_object('held', found);
 end
@@ -127,7 +149,7 @@ language sql stable set search_path = '' as $$
   select memoria.skipped(coalesce(
     (
       select case
-        when events.status = 'archived' then 'archived'
+        when events.status = 'archived' and jobs.kind <> 'callback' then 'archived'
         when jobs.status = 'completed' then 'done'
         else 'lease_lost'
       end
@@ -143,20 +165,18 @@ language plpgsql set search_path = '' as $$
 begin
   update memoria.jobs set
     status = 'completed', finished_at = clock_timestamp(), token = null, leased_until = null,
-    error_code = null, error_message = null
+    waiting_since = null, error_code = null, error_message = null, payload = null
   where id = p_job.id;
-  perform memoria.wake(p_job.kind);
   return memoria.owe_callback(p_job.id, p_payload);
 end
 $$;
 
 -- Exponential, between half and one and a half times the nominal delay, so that what failed
 -- together does not come back together.
-create function memoria.backoff(p_attempts integer) returns interval
+create function memoria.backoff(p_times integer, p_most text default 'backoff_most_seconds') returns interval
 language sql volatile set search_path = '' as $$
   select least(
-    memoria.seconds('backoff_first_seconds') * power(2, least(p_attempts, 30) - 1),
-    memoria.seconds('backoff_most_seconds')
+    memoria.seconds('backoff_first_seconds') * power(2, least(p_times, 30) - 1), memoria.seconds(p_most)
   ) * (0.5 + random())
 $$;
 
@@ -169,63 +189,107 @@ declare
 begin
   update memoria.jobs set
     status = 'failed', finished_at = clock_timestamp(), token = null, leased_until = null,
-    error_code = p_code, error_message = p_message
+    attempts = p_job.attempts, deaths = p_job.deaths, waits = p_job.waits,
+    waiting_since = p_job.waiting_since, error_code = p_code, error_message = p_message
   where id = p_job.id;
   if p_job.kind = 'process' then
     update memoria.media set
       status = 'failed', completed_at = clock_timestamp(), error_code = p_code, error_message = p_message
     where id = p_job.media_id;
-    perform memoria.settle_event(p_job.event_id);
+    perform memoria.touch_photos(p_job.event_id);
+    perform memoria.settle_event(p_job.event_id, false);
   end if;
   if p_job.kind <> 'callback' then
     v_callback := memoria.owe_callback(
       p_job.id, memoria.failure_payload(p_job, p_code, p_message), p_at_once
     );
   end if;
-  perform memoria.wake(p_job.kind);
   return jsonb_build_object('outcome', 'failed', 'callback_job_id', v_callback);
 end
 $$;
 
--- A failed attempt of a job whose event and row are locked: another try, or the dead end.
+-- Whether a final answer may still change: an object that is uploaded after its row, a permission in
+-- Google Cloud that takes minutes to arrive.
+create function memoria.is_early(p_job memoria.jobs, p_code text) returns boolean
+language sql stable set search_path = '' as $$
+  select p_job.kind = 'process' and exists (
+    select from memoria.media where id = p_job.media_id and case
+      when p_code = 'media_gone' then placed_at
+      when p_code = 'media_forbidden' and bucket like 'gs://%' then coalesce(p_job.waiting_since, clock_timestamp())
+    end > clock_timestamp() - memoria.seconds('young_seconds')
+  )
+$$;
+
+-- A failure of a job whose event and row are locked: another try, or the dead end.
+--   terminal  trying again cannot mend it
+--   attempt   the work itself failed: max_attempts of these
+--   outside   storage, database, receiver or weights failed: ridden out for outside_patience_hours
+--   death     the worker fell silent: max_deaths of these
 create function memoria.fail_job(
-  p_job memoria.jobs, p_code text, p_message text, p_terminal boolean, p_at_once boolean default false
+  p_job memoria.jobs, p_code text, p_message text, p_policy text, p_at_once boolean default false
 ) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
-  v_next timestamptz := clock_timestamp() + memoria.backoff(p_job.attempts);
+  v_job memoria.jobs := p_job;
+  v_early boolean := p_policy = 'terminal' and memoria.is_early(p_job, p_code);
+  v_dead boolean;
+  v_next timestamptz := clock_timestamp();
   v_successor timestamptz;
 begin
-  if p_terminal or p_job.attempts >= p_job.max_attempts then
-    return memoria.bury_job(p_job, p_code, p_message, p_at_once);
+  if p_policy = 'outside' or v_early then
+    v_job.waiting_since := coalesce(v_job.waiting_since, clock_timestamp());
+    v_job.waits := v_job.waits + 1;
+    v_dead := clock_timestamp() - v_job.waiting_since
+      >= make_interval(secs => memoria.number('outside_patience_hours')::double precision * 3600);
+    v_next := v_next + memoria.backoff(v_job.waits, 'outside_backoff_most_seconds');
+  elsif p_policy = 'death' then
+    v_job.deaths := v_job.deaths + 1;
+    v_dead := v_job.deaths >= memoria.number('max_deaths');
+    v_next := v_next + memoria.backoff(v_job.deaths);
+  else
+    v_job.waiting_since := null;
+    v_job.waits := 0;
+    v_job.attempts := v_job.attempts + 1;
+    v_dead := p_policy = 'terminal' or v_job.attempts >= v_job.max_attempts;
+    v_next := v_next + memoria.backoff(v_job.attempts);
   end if;
-  if p_job.kind = 'cluster' then
+  if v_job.kind = 'cluster' then
+    update memoria.events set ungrouped_since = coalesce(ungrouped_since, v_job.started_at)
+    where id = v_job.event_id;
+  end if;
+  if v_dead then
+    return memoria.bury_job(v_job, p_code, p_message, p_at_once);
+  end if;
+  if v_job.kind = 'cluster' then
     -- photos came meanwhile, and a run over all of them waits already: that is the next try
     select run_after into v_successor from memoria.jobs
-    where kind = 'cluster' and event_id = p_job.event_id and status in ('queued', 'dispatched');
+    where kind = 'cluster' and event_id = v_job.event_id and status in ('queued', 'dispatched');
   end if;
   update memoria.jobs set
     status = case when v_successor is null then 'queued' else 'cancelled' end,
     finished_at = case when v_successor is not null then clock_timestamp() end,
+    attempts = v_job.attempts, deaths = v_job.deaths, waits = v_job.waits, waiting_since = v_job.waiting_since,
     run_after = v_next, token = null, leased_until = null,
     error_code = p_code, error_message = p_message
-  where id = p_job.id;
-  perform memoria.wake(p_job.kind);
+  where id = v_job.id;
   return jsonb_build_object('outcome', 'retry', 'next_try_at', coalesce(v_successor, v_next));
 end
 $$;
 
 create function public.memoria_fail(
-  p_job_id uuid, p_token uuid, p_code text, p_message text, p_terminal boolean
+  p_job_id uuid, p_token uuid, p_code text, p_message text, p_policy text
 ) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_job memoria.jobs := memoria.lock_run(p_job_id, p_token);
 begin
+  if p_policy is null or p_policy not in ('terminal', 'attempt', 'outside') then
+    raise exception 'p_policy is terminal, attempt or outside.' using errcode = '22023';
+  end if;
   if v_job.id is null then
     return memoria.why_lost(p_job_id);
   end if;
-  return memoria.fail_job(v_job, left(p_code, 100), left(p_message, 1000), p_terminal);
+  return memoria.fail_job(v_job, left(p_code, 100), left(p_message, 1000), p_policy);
 end
 $$;
 
@@ -235,26 +299,11 @@ begin
   -- what was told is in the tables; the outbox keeps no second copy
   update memoria.jobs set
     status = 'completed', finished_at = clock_timestamp(), token = null, leased_until = null,
-    error_code = null, error_message = null, payload = null
+    waiting_since = null, error_code = null, error_message = null, payload = null
   where id = p_job_id and kind = 'callback' and token = p_token and leased_until > clock_timestamp();
   if not found then
     return memoria.why_lost(p_job_id);
   end if;
-  perform memoria.wake('callback');
   return '{"outcome": "stored"}';
 end
 $$;
-
-revoke all on all functions in schema memoria from public, anon, authenticated, service_role;
-revoke all on function
-  public.memoria_claim(text, text, text, text),
-  public.memoria_heartbeat(uuid, uuid),
-  public.memoria_fail(uuid, uuid, text, text, boolean),
-  public.memoria_complete_callback(uuid, uuid)
-from public, anon, authenticated;
-grant execute on function
-  public.memoria_claim(text, text, text, text),
-  public.memoria_heartbeat(uuid, uuid),
-  public.memoria_fail(uuid, uuid, text, text, boolean),
-  public.memoria_complete_callback(uuid, uuid)
-to service_role;

@@ -1,55 +1,90 @@
--- The tables of Memoria. No role but their owner touches them: apps and workers go through the
--- functions `public.memoria_…`. Ids of events and media are the app's own.
-
-create schema if not exists extensions;
-create extension if not exists vector with schema extensions;
-
-create schema memoria;
-comment on schema memoria is 'Finds the people in the photos of an event. Reached through public.memoria_… only.';
-revoke all on schema memoria from public;
+-- The tables. No role but their owner touches them: apps and workers go through public.memoria_….
 
 create table memoria.events (
   id text primary key,
   owner_id uuid,
+  -- the user who made it; null when the app's backend or a followed table did
+  made_by uuid,
   status text not null default 'open',
   created_at timestamptz not null default now(),
   clustered_at timestamptz,
-  constraint events_id_length check (char_length(id) between 1 and 200),
+  -- since when photos wait that no run has grouped; null when every photo is grouped
+  ungrouped_since timestamptz,
+  -- runs in a row that had to leave photos out: each doubles the next wait
+  incomplete_runs integer not null default 0,
+  last_run_seconds real not null default 0,
+  -- change with what pages show: who is who, and which photos there are
+  people_version bigint not null default 1,
+  photos_version bigint not null default 1,
+  constraint events_id_valid check (memoria.is_id(id)),
   constraint events_status_known check (status in ('open', 'archived'))
 );
 create index events_owner on memoria.events (owner_id);
 
+-- The owner of an event is always its host and needs no row.
+create table memoria.members (
+  event_id text not null references memoria.events on delete cascade,
+  user_id uuid not null,
+  role text not null,
+  added_by uuid,
+  added_at timestamptz not null default now(),
+  primary key (event_id, user_id),
+  constraint members_role_known check (role in ('host', 'cohost', 'contributor', 'viewer'))
+);
+create index members_user on memoria.members (user_id);
+
 create table memoria.media (
   id text primary key,
+  -- the order of arrival: what pages of photos are keyed by
+  number bigint generated always as identity,
   event_id text not null references memoria.events on delete cascade,
   bucket text not null,
   path text not null,
+  -- a smaller rendition beside the original, for screens
+  preview_path text,
+  -- the user who handed it over, and the app's table that it follows
+  added_by uuid,
+  source text,
   status text not null default 'pending',
   error_code text,
   error_message text,
+  -- SHA-256 of the bytes that were looked at
+  digest text,
   model text,
   width integer,
   height integer,
   faces_detected integer,
   created_at timestamptz not null default now(),
+  -- since when it lies where it lies
+  placed_at timestamptz not null default now(),
   completed_at timestamptz,
-  constraint media_id_length check (char_length(id) between 1 and 200),
+  constraint media_id_valid check (memoria.is_id(id)),
+  constraint media_bucket_valid check (memoria.is_bucket(bucket)),
+  constraint media_path_valid check (memoria.is_object_name(bucket, path)),
+  constraint media_preview_valid check (preview_path is null or memoria.is_object_name(bucket, preview_path)),
+  constraint media_digest_valid check (digest ~ '^[0-9a-f]{64}$'),
   constraint media_status_known check (status in ('pending', 'completed', 'failed'))
 );
-create index media_event on memoria.media (event_id);
+create index media_event on memoria.media (event_id, number);
+create index media_by_status on memoria.media (event_id, status, number);
 -- what "the last photo of the event is done" is asked of, so it must not grow with the event
 create index media_pending on memoria.media (event_id) where status = 'pending';
+create index media_source on memoria.media (source) where source is not null;
 
 create table memoria.persons (
   id uuid primary key default gen_random_uuid(),
   event_id text not null references memoria.events on delete cascade,
   name text,
+  name_key text generated always as (memoria.name_key(name)) stored,
   hidden boolean not null default false,
+  -- a person that was merged away keeps its row, so that its id stays good
   merged_into uuid references memoria.persons on delete set null,
+  -- of the last run: 0 is the largest person
   cluster_label integer,
   face_count integer not null default 0,
   representative_face_id uuid,
   avg_quality real,
+  -- the unit mean of the identity's vectors, computed here and nowhere else
   centroid extensions.vector(512),
   model text,
   created_at timestamptz not null default now(),
@@ -58,12 +93,17 @@ create table memoria.persons (
 );
 create index persons_event on memoria.persons (event_id);
 create index persons_merged_into on memoria.persons (merged_into) where merged_into is not null;
+create index persons_page on memoria.persons (event_id, hidden, (-face_count), id)
+  where merged_into is null and (face_count > 0 or name is not null);
+create index persons_named on memoria.persons (event_id, name_key) where name is not null;
 
 -- Boxes are fractions of the upright image: x y of the top left corner, width, height.
 create table memoria.faces (
   id uuid primary key,
   event_id text not null references memoria.events on delete cascade,
   media_id text not null references memoria.media on delete cascade,
+  -- the photo's number, here too, so that a person's photos are read in their order
+  media_number bigint not null,
   x real not null,
   y real not null,
   w real not null,
@@ -88,7 +128,9 @@ create table memoria.faces (
 create index faces_event on memoria.faces (event_id, id);
 create index faces_media on memoria.faces (media_id);
 create index faces_identity on memoria.faces (identity_id);
-create index faces_person on memoria.faces (person_id);
+create index faces_person on memoria.faces (person_id, media_number);
+create index faces_best on memoria.faces (person_id, quality desc, id);
+create index faces_nobodys on memoria.faces (event_id, media_number, id) where person_id is null;
 
 -- What a user said of a face. It names the photo and the box too, so that it outlives the face's row.
 create table memoria.corrections (
@@ -125,19 +167,19 @@ create table memoria.person_changes (
 create index person_changes_event on memoria.person_changes (event_id, id);
 create index person_changes_person on memoria.person_changes (person_id);
 
--- Tombstones: nothing of the person is left in them but where not to look again.
+-- Tombstones: where not to look again, in which picture of the event. They outlive the photo's row.
 create table memoria.forgotten_faces (
   id bigint generated always as identity primary key,
   event_id text not null references memoria.events on delete cascade,
-  media_id text not null references memoria.media on delete cascade,
+  -- the picture's digest, or media:<id> where the worker sent none
+  picture text not null,
   x real not null,
   y real not null,
   w real not null,
   h real not null,
   created_at timestamptz not null default now()
 );
-create index forgotten_faces_event on memoria.forgotten_faces (event_id);
-create index forgotten_faces_media on memoria.forgotten_faces (media_id);
+create index forgotten_faces_picture on memoria.forgotten_faces (event_id, picture);
 
 -- One row per piece of work: the truth that a lost webhook cannot change.
 create table memoria.jobs (
@@ -148,13 +190,25 @@ create table memoria.jobs (
   -- of a callback: the job whose outcome it tells
   source_job_id uuid references memoria.jobs on delete cascade,
   status text not null default 'queued',
+  -- claims so far; of them: failures that the work itself caused, and workers that died
+  tries integer not null default 0,
   attempts integer not null default 0,
+  deaths integer not null default 0,
   max_attempts integer not null,
+  -- since when something outside the work keeps it from being done, and how often that was met
+  waiting_since timestamptz,
+  waits integer not null default 0,
+  waiting boolean not null generated always as (waiting_since is not null) stored,
+  revived boolean not null default false,
   run_after timestamptz not null default now(),
+  -- of a clustering: from when on it no longer waits for photos under way
+  no_later_than timestamptz,
   leased_until timestamptz,
+  started_at timestamptz,
   token uuid,
   error_code text,
   error_message text,
+  -- of a callback: what to tell; of a photo: where the worker was sent to look
   payload jsonb,
   created_at timestamptz not null default now(),
   finished_at timestamptz,
@@ -170,12 +224,17 @@ create table memoria.jobs (
     (status in ('completed', 'failed', 'cancelled')) = (finished_at is not null)
   )
 );
-create index jobs_event on memoria.jobs (event_id);
+create index jobs_event on memoria.jobs (event_id, kind, status);
 create index jobs_media on memoria.jobs (media_id);
 create index jobs_source on memoria.jobs (source_job_id);
-create index jobs_waiting on memoria.jobs (kind, event_id, run_after, id) where status = 'queued';
-create index jobs_in_flight on memoria.jobs (kind, event_id, leased_until) where status in ('dispatched', 'running');
+create index jobs_queued on memoria.jobs (kind, event_id, waiting, run_after, id)
+  where status = 'queued';
+create index jobs_in_flight on memoria.jobs (kind, leased_until) where status in ('dispatched', 'running');
+create index jobs_waiting on memoria.jobs (event_id) where waiting_since is not null and finished_at is null;
 create index jobs_ended_badly on memoria.jobs (kind, error_code) where status = 'failed';
+create index jobs_died_waiting on memoria.jobs (kind, finished_at)
+  where status = 'failed' and waiting_since is not null and not revived;
+create index jobs_completed on memoria.jobs (kind, finished_at) where status = 'completed';
 create unique index jobs_one_process_per_media on memoria.jobs (media_id)
   where kind = 'process' and status in ('queued', 'dispatched', 'running');
 -- One cluster job may wait while another runs: photos that arrive during clustering ask for it.
@@ -193,21 +252,38 @@ create table memoria.dispatches (
   event_id text not null,
   media_id text,
   created_at timestamptz not null default clock_timestamp(),
-  -- pg_net's id of the POST, to look up what it came to
+  -- pg_net's id of the POST, to look up what it came to; ids start anew after a crash
   request_id bigint,
   constraint dispatches_service_known check (service in ('process', 'cluster')),
   constraint dispatches_kind_known check (kind in ('process', 'cluster', 'callback'))
 );
-create index dispatches_job on memoria.dispatches (job_id);
-create index dispatches_served on memoria.dispatches (kind, event_id, id);
+create index dispatches_job on memoria.dispatches (job_id, id);
 create index dispatches_age on memoria.dispatches (created_at);
 
-create table memoria.settings (
-  key text primary key,
-  value jsonb not null
+-- The app's own tables whose rows are photos; docs/sql-surface.md, memoria_follow.
+create table memoria.followed (
+  relation text primary key,
+  columns jsonb not null,
+  created_at timestamptz not null default now()
 );
 
+-- What could not be handed over, and whose ids collided: seen in event_status and memoria doctor.
+create table memoria.hand_overs (
+  id bigint generated always as identity primary key,
+  relation text not null,
+  row_id text not null,
+  event_id text,
+  code text not null,
+  message text not null,
+  -- one that failed is gone when it succeeds; a collision stays on record
+  failed boolean not null,
+  created_at timestamptz not null default clock_timestamp()
+);
+create unique index hand_overs_failed on memoria.hand_overs (relation, row_id) where failed;
+create index hand_overs_event on memoria.hand_overs (event_id);
+
 alter table memoria.events enable row level security;
+alter table memoria.members enable row level security;
 alter table memoria.media enable row level security;
 alter table memoria.persons enable row level security;
 alter table memoria.faces enable row level security;
@@ -216,5 +292,5 @@ alter table memoria.person_changes enable row level security;
 alter table memoria.forgotten_faces enable row level security;
 alter table memoria.jobs enable row level security;
 alter table memoria.dispatches enable row level security;
-alter table memoria.settings enable row level security;
-revoke all on all tables in schema memoria from public, anon, authenticated, service_role;
+alter table memoria.followed enable row level security;
+alter table memoria.hand_overs enable row level security;

@@ -47,11 +47,6 @@ begin
     memoria.setting_of('max_attempts', 'callback'), p_payload
   from memoria.jobs where id = p_job_id
   returning id into v_callback;
-  if p_at_once then
-    perform memoria.wake('callback');
-  end if;
   return v_callback;
 end
 $$;
-
-revoke all on all functions in schema memoria from public, anon, authenticated, service_role;

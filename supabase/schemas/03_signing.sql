@@ -39,4 +39,3 @@ language sql immutable strict set search_path = '' as $$
   ) from stamp
 $$;
 
-revoke all on all functions in schema memoria from public, anon, authenticated, service_role;

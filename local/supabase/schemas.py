@@ -1,0 +1,36 @@
+"""``supabase/schemas``, where the SQL is written, and the migration that carries it to a database.
+
+Until 0.2.0 is released there is one migration, and it is the schemas in their order:
+``python -m local.supabase.schemas`` writes it. From then on a change is made in the schemas and in a
+migration of its own; that both lead to the same database is tested
+(tests/database/test_schemas.py).
+"""
+
+import psycopg
+
+from local.supabase.migrations import MIGRATIONS
+
+SCHEMAS = MIGRATIONS.parent / "schemas"
+MIGRATION = MIGRATIONS / "20261125000000_memoria.sql"
+_HEAD = "-- Written by python -m local.supabase.schemas: change the files in supabase/schemas instead.\n"
+
+
+def migration_text() -> str:
+    """All schemas in their order, as one migration."""
+    parts = [f"\n-- {path.name}\n\n{path.read_text()}" for path in sorted(SCHEMAS.glob("*.sql"))]
+    return _HEAD + "".join(parts)
+
+
+def apply_schemas(url: str) -> None:
+    """Applies the schemas themselves to an empty database."""
+    with psycopg.connect(url) as connection:
+        for path in sorted(SCHEMAS.glob("*.sql")):
+            try:
+                connection.execute(path.read_bytes())
+            except psycopg.Error as error:
+                error.add_note(f"in {path.name}")
+                raise
+
+
+if __name__ == "__main__":
+    MIGRATION.write_text(migration_text())

@@ -1,0 +1,4696 @@
+-- Written by python -m local.supabase.schemas: change the files in supabase/schemas instead.
+
+-- 00_schema.sql
+
+-- The schema, and what a name may look like. Ids of events and media are the app's own.
+
+create schema if not exists extensions;
+create extension if not exists vector with schema extensions;
+
+create schema memoria;
+comment on schema memoria is 'Finds the people in the photos of an event. Reached through public.memoria_… only.';
+revoke all on schema memoria from public;
+
+-- The rule of contracts.py: 1 to 200 characters, none of them a control character.
+create function memoria.is_id(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+  select p_text is not null and char_length(p_text) between 1 and 200
+    and p_text !~ '[\u0001-\u001f\u007f]'
+$$;
+
+-- A Storage bucket, or gs://name for Google Cloud Storage.
+create function memoria.is_bucket(p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+  select p_text is not null and char_length(p_text) between 1 and 222
+    and p_text ~ '^(gs://)?[^/%?#\\[:space:][:cntrl:]][^/%?#\\[:cntrl:]]*$'
+    and p_text not in ('.', '..', 'gs://.', 'gs://..')
+$$;
+
+-- Whether a name is written as storage will be asked for it. Storage's client decodes %2E, drops empty
+-- segments and refuses dots, so that another spelling would name another object than was compared.
+create function memoria.is_object_name(p_bucket text, p_text text) returns boolean
+language sql immutable set search_path = '' as $$
+  select p_text is not null and char_length(p_text) between 1 and 1024
+    and p_text !~ '[\u0001-\u001f\u007f]'
+    and (p_bucket like 'gs://%' or (
+      p_text !~ '%' and p_text !~ '(^|/)(\.{0,2})(/|$)'
+    ))
+$$;
+
+-- How names of people are compared: without case, accents and blanks around or doubled.
+create function memoria.name_key(p_name text) returns text
+language sql immutable set search_path = '' as $$
+  select replace(replace(replace(translate(
+    regexp_replace(
+      lower(regexp_replace(normalize(btrim(p_name), nfkd), '[\u0300-\u036f]', '', 'g')), '\s+', ' ', 'g'
+    ),
+    'øłđðı', 'olddi'), 'ß', 'ss'), 'æ', 'ae'), 'œ', 'oe')
+$$;
+
+-- Null where the text is no uuid.
+create function memoria.as_uuid(p_text text) returns uuid
+language sql immutable set search_path = '' as $$
+  select case when p_text ~* '^[0-9a-f]{8}-?([0-9a-f]{4}-?){3}[0-9a-f]{12}$' then p_text::uuid end
+$$;
+
+-- 01_tables.sql
+
+-- The tables. No role but their owner touches them: apps and workers go through public.memoria_….
+
+create table memoria.events (
+  id text primary key,
+  owner_id uuid,
+  -- the user who made it; null when the app's backend or a followed table did
+  made_by uuid,
+  status text not null default 'open',
+  created_at timestamptz not null default now(),
+  clustered_at timestamptz,
+  -- since when photos wait that no run has grouped; null when every photo is grouped
+  ungrouped_since timestamptz,
+  -- runs in a row that had to leave photos out: each doubles the next wait
+  incomplete_runs integer not null default 0,
+  last_run_seconds real not null default 0,
+  -- change with what pages show: who is who, and which photos there are
+  people_version bigint not null default 1,
+  photos_version bigint not null default 1,
+  constraint events_id_valid check (memoria.is_id(id)),
+  constraint events_status_known check (status in ('open', 'archived'))
+);
+create index events_owner on memoria.events (owner_id);
+
+-- The owner of an event is always its host and needs no row.
+create table memoria.members (
+  event_id text not null references memoria.events on delete cascade,
+  user_id uuid not null,
+  role text not null,
+  added_by uuid,
+  added_at timestamptz not null default now(),
+  primary key (event_id, user_id),
+  constraint members_role_known check (role in ('host', 'cohost', 'contributor', 'viewer'))
+);
+create index members_user on memoria.members (user_id);
+
+create table memoria.media (
+  id text primary key,
+  -- the order of arrival: what pages of photos are keyed by
+  number bigint generated always as identity,
+  event_id text not null references memoria.events on delete cascade,
+  bucket text not null,
+  path text not null,
+  -- a smaller rendition beside the original, for screens
+  preview_path text,
+  -- the user who handed it over, and the app's table that it follows
+  added_by uuid,
+  source text,
+  status text not null default 'pending',
+  error_code text,
+  error_message text,
+  -- SHA-256 of the bytes that were looked at
+  digest text,
+  model text,
+  width integer,
+  height integer,
+  faces_detected integer,
+  created_at timestamptz not null default now(),
+  -- since when it lies where it lies
+  placed_at timestamptz not null default now(),
+  completed_at timestamptz,
+  constraint media_id_valid check (memoria.is_id(id)),
+  constraint media_bucket_valid check (memoria.is_bucket(bucket)),
+  constraint media_path_valid check (memoria.is_object_name(bucket, path)),
+  constraint media_preview_valid check (preview_path is null or memoria.is_object_name(bucket, preview_path)),
+  constraint media_digest_valid check (digest ~ '^[0-9a-f]{64}$'),
+  constraint media_status_known check (status in ('pending', 'completed', 'failed'))
+);
+create index media_event on memoria.media (event_id, number);
+create index media_by_status on memoria.media (event_id, status, number);
+-- what "the last photo of the event is done" is asked of, so it must not grow with the event
+create index media_pending on memoria.media (event_id) where status = 'pending';
+create index media_source on memoria.media (source) where source is not null;
+
+create table memoria.persons (
+  id uuid primary key default gen_random_uuid(),
+  event_id text not null references memoria.events on delete cascade,
+  name text,
+  name_key text generated always as (memoria.name_key(name)) stored,
+  hidden boolean not null default false,
+  -- a person that was merged away keeps its row, so that its id stays good
+  merged_into uuid references memoria.persons on delete set null,
+  -- of the last run: 0 is the largest person
+  cluster_label integer,
+  face_count integer not null default 0,
+  representative_face_id uuid,
+  avg_quality real,
+  -- the unit mean of the identity's vectors, computed here and nowhere else
+  centroid extensions.vector(512),
+  model text,
+  created_at timestamptz not null default now(),
+  constraint persons_name_length check (char_length(name) between 1 and 200),
+  constraint persons_not_merged_into_themselves check (merged_into <> id)
+);
+create index persons_event on memoria.persons (event_id);
+create index persons_merged_into on memoria.persons (merged_into) where merged_into is not null;
+create index persons_page on memoria.persons (event_id, hidden, (-face_count), id)
+  where merged_into is null and (face_count > 0 or name is not null);
+create index persons_named on memoria.persons (event_id, name_key) where name is not null;
+
+-- Boxes are fractions of the upright image: x y of the top left corner, width, height.
+create table memoria.faces (
+  id uuid primary key,
+  event_id text not null references memoria.events on delete cascade,
+  media_id text not null references memoria.media on delete cascade,
+  -- the photo's number, here too, so that a person's photos are read in their order
+  media_number bigint not null,
+  x real not null,
+  y real not null,
+  w real not null,
+  h real not null,
+  landmarks real[] not null,
+  score real not null,
+  quality real not null,
+  model text not null,
+  -- null once the event is archived
+  embedding extensions.vector(512),
+  -- what the machine says, and what people see: the root of identity_id under persons.merged_into
+  identity_id uuid references memoria.persons on delete set null,
+  person_id uuid references memoria.persons on delete set null,
+  created_at timestamptz not null default now(),
+  constraint faces_box_in_image check (
+    x between 0 and 1 and y between 0 and 1 and w between 0 and 1 and h between 0 and 1
+  ),
+  constraint faces_five_landmarks check (cardinality(landmarks) = 10),
+  constraint faces_score_range check (score between 0 and 1),
+  constraint faces_quality_range check (quality between 0 and 1)
+);
+create index faces_event on memoria.faces (event_id, id);
+create index faces_media on memoria.faces (media_id);
+create index faces_identity on memoria.faces (identity_id);
+create index faces_person on memoria.faces (person_id, media_number);
+create index faces_best on memoria.faces (person_id, quality desc, id);
+create index faces_nobodys on memoria.faces (event_id, media_number, id) where person_id is null;
+
+-- What a user said of a face. It names the photo and the box too, so that it outlives the face's row.
+create table memoria.corrections (
+  id bigint generated always as identity primary key,
+  event_id text not null references memoria.events on delete cascade,
+  kind text not null,
+  face_id uuid,
+  media_id text not null references memoria.media on delete cascade,
+  x real not null,
+  y real not null,
+  w real not null,
+  h real not null,
+  person_id uuid not null references memoria.persons on delete cascade,
+  created_at timestamptz not null default now(),
+  created_by uuid,
+  constraint corrections_kind_known check (kind in ('pin', 'reject'))
+);
+create index corrections_event on memoria.corrections (event_id);
+create index corrections_face on memoria.corrections (face_id);
+create index corrections_media on memoria.corrections (media_id);
+create index corrections_person on memoria.corrections (person_id);
+
+-- What happened to people, by a run (job_id) or by a user. The people named may be gone since.
+create table memoria.person_changes (
+  id bigint generated always as identity primary key,
+  event_id text not null references memoria.events on delete cascade,
+  job_id uuid,
+  kind text not null,
+  person_id uuid not null,
+  other_person_id uuid,
+  faces integer,
+  created_at timestamptz not null default now()
+);
+create index person_changes_event on memoria.person_changes (event_id, id);
+create index person_changes_person on memoria.person_changes (person_id);
+
+-- Tombstones: where not to look again, in which picture of the event. They outlive the photo's row.
+create table memoria.forgotten_faces (
+  id bigint generated always as identity primary key,
+  event_id text not null references memoria.events on delete cascade,
+  -- the picture's digest, or media:<id> where the worker sent none
+  picture text not null,
+  x real not null,
+  y real not null,
+  w real not null,
+  h real not null,
+  created_at timestamptz not null default now()
+);
+create index forgotten_faces_picture on memoria.forgotten_faces (event_id, picture);
+
+-- One row per piece of work: the truth that a lost webhook cannot change.
+create table memoria.jobs (
+  id uuid primary key default gen_random_uuid(),
+  kind text not null,
+  event_id text not null references memoria.events on delete cascade,
+  media_id text references memoria.media on delete cascade,
+  -- of a callback: the job whose outcome it tells
+  source_job_id uuid references memoria.jobs on delete cascade,
+  status text not null default 'queued',
+  -- claims so far; of them: failures that the work itself caused, and workers that died
+  tries integer not null default 0,
+  attempts integer not null default 0,
+  deaths integer not null default 0,
+  max_attempts integer not null,
+  -- since when something outside the work keeps it from being done, and how often that was met
+  waiting_since timestamptz,
+  waits integer not null default 0,
+  waiting boolean not null generated always as (waiting_since is not null) stored,
+  revived boolean not null default false,
+  run_after timestamptz not null default now(),
+  -- of a clustering: from when on it no longer waits for photos under way
+  no_later_than timestamptz,
+  leased_until timestamptz,
+  started_at timestamptz,
+  token uuid,
+  error_code text,
+  error_message text,
+  -- of a callback: what to tell; of a photo: where the worker was sent to look
+  payload jsonb,
+  created_at timestamptz not null default now(),
+  finished_at timestamptz,
+  constraint jobs_kind_known check (kind in ('process', 'cluster', 'callback')),
+  constraint jobs_status_known check (
+    status in ('queued', 'dispatched', 'running', 'completed', 'failed', 'cancelled')
+  ),
+  constraint jobs_process_names_its_media check (kind <> 'process' or media_id is not null),
+  constraint jobs_callback_names_its_source check ((kind = 'callback') = (source_job_id is not null)),
+  constraint jobs_leased_while_out check ((status in ('dispatched', 'running')) = (leased_until is not null)),
+  constraint jobs_token_while_running check ((status = 'running') = (token is not null)),
+  constraint jobs_finished_at_an_end check (
+    (status in ('completed', 'failed', 'cancelled')) = (finished_at is not null)
+  )
+);
+create index jobs_event on memoria.jobs (event_id, kind, status);
+create index jobs_media on memoria.jobs (media_id);
+create index jobs_source on memoria.jobs (source_job_id);
+create index jobs_queued on memoria.jobs (kind, event_id, waiting, run_after, id)
+  where status = 'queued';
+create index jobs_in_flight on memoria.jobs (kind, leased_until) where status in ('dispatched', 'running');
+create index jobs_waiting on memoria.jobs (event_id) where waiting_since is not null and finished_at is null;
+create index jobs_ended_badly on memoria.jobs (kind, error_code) where status = 'failed';
+create index jobs_died_waiting on memoria.jobs (kind, finished_at)
+  where status = 'failed' and waiting_since is not null and not revived;
+create index jobs_completed on memoria.jobs (kind, finished_at) where status = 'completed';
+create unique index jobs_one_process_per_media on memoria.jobs (media_id)
+  where kind = 'process' and status in ('queued', 'dispatched', 'running');
+-- One cluster job may wait while another runs: photos that arrive during clustering ask for it.
+create unique index jobs_one_cluster_waiting on memoria.jobs (event_id)
+  where kind = 'cluster' and status in ('queued', 'dispatched');
+create unique index jobs_one_cluster_running on memoria.jobs (event_id)
+  where kind = 'cluster' and status = 'running';
+
+-- One row per nudge; an INSERT webhook hangs here.
+create table memoria.dispatches (
+  id bigint generated always as identity primary key,
+  service text not null,
+  kind text not null,
+  job_id uuid not null references memoria.jobs on delete cascade,
+  event_id text not null,
+  media_id text,
+  created_at timestamptz not null default clock_timestamp(),
+  -- pg_net's id of the POST, to look up what it came to; ids start anew after a crash
+  request_id bigint,
+  constraint dispatches_service_known check (service in ('process', 'cluster')),
+  constraint dispatches_kind_known check (kind in ('process', 'cluster', 'callback'))
+);
+create index dispatches_job on memoria.dispatches (job_id, id);
+create index dispatches_age on memoria.dispatches (created_at);
+
+-- The app's own tables whose rows are photos; docs/sql-surface.md, memoria_follow.
+create table memoria.followed (
+  relation text primary key,
+  columns jsonb not null,
+  created_at timestamptz not null default now()
+);
+
+-- What could not be handed over, and whose ids collided: seen in event_status and memoria doctor.
+create table memoria.hand_overs (
+  id bigint generated always as identity primary key,
+  relation text not null,
+  row_id text not null,
+  event_id text,
+  code text not null,
+  message text not null,
+  -- one that failed is gone when it succeeds; a collision stays on record
+  failed boolean not null,
+  created_at timestamptz not null default clock_timestamp()
+);
+create unique index hand_overs_failed on memoria.hand_overs (relation, row_id) where failed;
+create index hand_overs_event on memoria.hand_overs (event_id);
+
+alter table memoria.events enable row level security;
+alter table memoria.members enable row level security;
+alter table memoria.media enable row level security;
+alter table memoria.persons enable row level security;
+alter table memoria.faces enable row level security;
+alter table memoria.corrections enable row level security;
+alter table memoria.person_changes enable row level security;
+alter table memoria.forgotten_faces enable row level security;
+alter table memoria.jobs enable row level security;
+alter table memoria.dispatches enable row level security;
+alter table memoria.followed enable row level security;
+alter table memoria.hand_overs enable row level security;
+
+-- 02_settings.sql
+
+-- Settings, changed with public.memoria_configure: each has a type, a least and a most.
+
+create table memoria.settings (
+  key text primary key,
+  value jsonb not null,
+  -- whole, number, boolean or text
+  type text not null,
+  least numeric,
+  most numeric,
+  -- one value for each of process, cluster and callback
+  per_kind boolean not null default false,
+  constraint settings_type_known check (type in ('whole', 'number', 'boolean', 'url', 'secret')),
+  constraint settings_numbers_have_limits check (
+    (type in ('whole', 'number')) = (least is not null and most is not null)
+  )
+);
+alter table memoria.settings enable row level security;
+
+insert into memoria.settings (key, value, type, least, most, per_kind) values
+  ('max_in_flight', '{"process": 32, "cluster": 2, "callback": 16}', 'whole', 0, 10000, true),
+  -- failures that the work itself causes, before the dead end
+  ('max_attempts', '{"process": 5, "cluster": 5, "callback": 10}', 'whole', 1, 100, true),
+  -- workers that may die over one job: counted apart, since most deaths are nobody's fault
+  ('max_deaths', '10', 'whole', 1, 100, false),
+  -- how long an outage outside is ridden out
+  ('outside_patience_hours', '72', 'number', 0.01, 8760, false),
+  -- how long a running worker may stay silent; it extends its lease with a heartbeat
+  ('run_lease_seconds', '{"process": 120, "cluster": 300, "callback": 60}', 'number', 1, 86400, true),
+  -- how long a nudge may take to arrive before its slot goes to another
+  ('dispatch_lease_seconds', '60', 'number', 1, 3600, false),
+  ('backoff_first_seconds', '5', 'number', 0.01, 3600, false),
+  ('backoff_most_seconds', '900', 'number', 0.01, 86400, false),
+  ('outside_backoff_most_seconds', '1800', 'number', 0.01, 86400, false),
+  -- an object may be uploaded after its row, and permissions take minutes to arrive
+  ('young_seconds', '600', 'number', 0, 86400, false),
+  -- guests upload one by one: wait this long after the last photo before clustering
+  ('quiet_period_seconds', '10', 'number', 0, 86400, false),
+  -- but no longer than this after the first photo that is not grouped, doubling up to the most
+  ('cluster_wait_seconds', '60', 'number', 0, 86400, false),
+  ('cluster_wait_most_seconds', '900', 'number', 0, 86400, false),
+  ('max_pending_per_owner', '100000', 'whole', 1, 100000000, false),
+  ('callbacks', 'true', 'boolean', null, null, false),
+  -- pg_net waits for the slowest of a batch, and takes 0 for no timeout at all
+  ('nudge_timeout_ms', '5000', 'whole', 100, 60000, false),
+  ('sweep_seconds', '30', 'number', 1, 3600, false),
+  ('keep_dispatches_hours', '24', 'number', 0.1, 8760, false),
+  -- where there is no Vault; Vault's memoria_process_url, … win over these
+  ('process_url', 'null', 'url', null, null, false),
+  ('cluster_url', 'null', 'url', null, null, false),
+  ('webhook_secret', 'null', 'secret', null, null, false);
+
+create function memoria.setting(p_key text) returns jsonb
+language sql stable set search_path = '' as $$
+  select value from memoria.settings where key = p_key
+$$;
+
+create function memoria.setting_of(p_key text, p_kind text) returns numeric
+language sql stable set search_path = '' as $$
+  select (value ->> p_kind)::numeric from memoria.settings where key = p_key
+$$;
+
+create function memoria.number(p_key text) returns numeric
+language sql stable set search_path = '' as $$
+  select (value #>> '{}')::numeric from memoria.settings where key = p_key
+$$;
+
+create function memoria.seconds(p_key text) returns interval
+language sql stable set search_path = '' as $$
+  select make_interval(secs => (value #>> '{}')::double precision) from memoria.settings where key = p_key
+$$;
+
+create function memoria.seconds_of(p_key text, p_kind text) returns interval
+language sql stable set search_path = '' as $$
+  select make_interval(secs => (value ->> p_kind)::double precision) from memoria.settings where key = p_key
+$$;
+
+-- What Vault says of a value; null where there is no Vault, or none that can be decrypted.
+create function memoria.vault_value(p_name text, out value text, out fault text)
+language plpgsql stable set search_path = '' as $$
+begin
+  if to_regclass('vault.decrypted_secrets') is not null then
+    execute 'select decrypted_secret from vault.decrypted_secrets where name = $1'
+      into value using 'memoria_' || p_name;
+  end if;
+exception when others then
+  -- after its root key changed, every read raises
+  value := null;
+  fault := sqlerrm;
+end
+$$;
+
+-- A URL or the secret: Vault's where there is a Vault that has it, else the setting.
+create function memoria.secret(p_name text) returns text
+language sql stable set search_path = '' as $$
+  select coalesce((memoria.vault_value(p_name)).value, memoria.setting(p_name) #>> '{}')
+$$;
+
+-- Why one number cannot be that setting's, or null.
+create function memoria.number_fault(p_name text, p_value jsonb, p_setting memoria.settings) returns text
+language sql stable set search_path = '' as $$
+  select case
+    when jsonb_typeof(p_value) <> 'number' then format('%s must be a number.', p_name)
+    when p_value::numeric not between p_setting.least and p_setting.most
+      then format('%s must be from %s to %s.', p_name, p_setting.least, p_setting.most)
+    when p_setting.type = 'whole' and p_value::numeric <> trunc(p_value::numeric)
+      then format('%s must be a whole number.', p_name)
+  end
+$$;
+
+-- Why a value cannot be that setting's, or null.
+create function memoria.setting_fault(p_key text, p_value jsonb) returns text
+language plpgsql stable set search_path = '' as $$
+declare
+  v_setting memoria.settings;
+  v_text text := p_value #>> '{}';
+begin
+  select * into v_setting from memoria.settings where key = p_key;
+  if not found then
+    return format('There is no setting %s.', p_key);
+  elsif v_setting.per_kind then
+    if jsonb_typeof(p_value) <> 'object' or exists (
+      select from jsonb_object_keys(p_value) as kind where kind not in ('process', 'cluster', 'callback')
+    ) then
+      return format('%s takes a number for process, cluster or callback.', p_key);
+    end if;
+    return (
+      select string_agg(memoria.number_fault(p_key || '.' || kind, number, v_setting), ' ' order by kind)
+      from jsonb_each(p_value) as given (kind, number)
+    );
+  elsif v_setting.type in ('whole', 'number') then
+    return memoria.number_fault(p_key, p_value, v_setting);
+  elsif v_setting.type = 'boolean' then
+    return case when jsonb_typeof(p_value) <> 'boolean' then format('%s must be a boolean.', p_key) end;
+  elsif p_value = 'null' then
+    return null;
+  elsif jsonb_typeof(p_value) <> 'string' then
+    return format('%s must be text.', p_key);
+  elsif v_setting.type = 'url' and v_text !~ '^https?://[^/?#[:space:][:cntrl:]]+([/?#][^[:space:][:cntrl:]]*)?$' then
+    return format('%s must be an http or https URL.', p_key);
+  elsif v_setting.type = 'secret' and v_text like 'whsec\_%'
+    and v_text !~ '^whsec_([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[A-Za-z0-9+/=]=|[A-Za-z0-9+/]{4})$' then
+    return format('%s must be base64 after whsec_.', p_key);
+  elsif v_text = '' then
+    return format('%s must not be empty.', p_key);
+  end if;
+  return null;
+end
+$$;
+
+-- 03_signing.sql
+
+-- Standard Webhooks signatures on core sha256(): pgcrypto is not everywhere.
+
+-- HMAC-SHA-256 (RFC 2104): the key is padded with zeros to the block of 64 bytes.
+create function memoria.hmac_sha256(p_key bytea, p_message bytea) returns bytea
+language sql immutable strict set search_path = '' as $$
+  with key as (
+    select case when length(p_key) > 64 then sha256(p_key) else p_key end as bytes
+  ), padded as (
+    select bytes || decode(repeat('00', 64 - length(bytes)), 'hex') as bytes from key
+  ), pads as (
+    select
+      decode(string_agg(lpad(to_hex(get_byte(bytes, i) # 54), 2, '0'), '' order by i), 'hex') as inner_pad,
+      decode(string_agg(lpad(to_hex(get_byte(bytes, i) # 92), 2, '0'), '' order by i), 'hex') as outer_pad
+    from padded, generate_series(0, 63) as i
+  )
+  select sha256(outer_pad || sha256(inner_pad || p_message)) from pads
+$$;
+
+-- The key of a secret: "whsec_…" is base64, anything else is taken as it is.
+create function memoria.signing_key(p_secret text) returns bytea
+language sql immutable strict set search_path = '' as $$
+  select case
+    when p_secret like 'whsec\_%' then decode(substr(p_secret, 7), 'base64')
+    else convert_to(p_secret, 'UTF8')
+  end
+$$;
+
+-- The headers that authenticate a body to its receiver, by the Standard Webhooks specification.
+create function memoria.signed_headers(p_id text, p_at timestamptz, p_body text, p_secret text) returns jsonb
+language sql immutable strict set search_path = '' as $$
+  with stamp as (select floor(extract(epoch from p_at))::bigint::text as seconds)
+  select jsonb_build_object(
+    'webhook-id', p_id,
+    'webhook-timestamp', seconds,
+    'webhook-signature', 'v1,' || encode(memoria.hmac_sha256(
+      memoria.signing_key(p_secret),
+      convert_to(p_id || '.' || seconds || '.' || p_body, 'UTF8')
+    ), 'base64')
+  ) from stamp
+$$;
+
+
+-- 04_rights.sql
+
+-- Who may do what. Each rule is one function that an app may replace (`create or replace function`,
+-- same name and arguments); docs/sql-surface.md tells which function asks which.
+
+-- host, cohost, contributor, viewer, or null for who has nothing to do with the event.
+create function memoria.role_in(p_event_id text, p_user_id uuid) returns text
+language sql stable security definer set search_path = '' as $$
+  select case
+    when exists (select from memoria.events where id = p_event_id and owner_id = p_user_id) then 'host'
+    else (select role from memoria.members where event_id = p_event_id and user_id = p_user_id)
+  end
+$$;
+
+create function memoria.can_create_event(p_event_id text) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select false
+$$;
+comment on function memoria.can_create_event(text) is
+  'Whether the user may make an event of this id: replace its body with your app''s own rule.';
+
+create function memoria.can_view_event(p_event_id text) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select memoria.role_in(p_event_id, (select auth.uid())) is not null
+$$;
+comment on function memoria.can_view_event(text) is
+  'Whether the user may see photos and people of the event: replace its body with your app''s own rule.';
+
+create function memoria.can_contribute_to_event(p_event_id text) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select coalesce(memoria.role_in(p_event_id, (select auth.uid())) in ('host', 'cohost', 'contributor'), false)
+$$;
+comment on function memoria.can_contribute_to_event(text) is
+  'Whether the user may add photos to the event: replace its body with your app''s own rule.';
+
+create function memoria.can_manage_event(p_event_id text) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select coalesce(memoria.role_in(p_event_id, (select auth.uid())) in ('host', 'cohost'), false)
+$$;
+comment on function memoria.can_manage_event(text) is
+  'Whether the user may correct, remove and forget: replace its body with your app''s own rule.';
+
+create function memoria.can_search_event(p_event_id text) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select false
+$$;
+comment on function memoria.can_search_event(text) is
+  'Whether the user may search the event by selfie: replace its body with your app''s own rule.';
+
+-- Which objects a user may have processed: the worker reads them with rights that the user has not, so
+-- by default only what they uploaded themselves. Names are compared as storage will be asked for them.
+create function memoria.can_use_object(p_bucket text, p_path text) returns boolean
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_theirs boolean;
+begin
+  if p_bucket like 'gs://%' or not memoria.is_bucket(p_bucket) or not memoria.is_object_name(p_bucket, p_path) then
+    return false;
+  elsif to_regclass('storage.objects') is null then
+    return true;  -- not Supabase Storage: nothing is known of whose an object is
+  end if;
+  execute 'select exists (
+      select from storage.objects where bucket_id = $1 and name = $2 and owner_id = auth.uid()::text
+    )' into v_theirs using p_bucket, p_path;
+  return v_theirs;
+end
+$$;
+comment on function memoria.can_use_object(text, text) is
+  'Which stored objects a user may hand over: replace its body with your app''s own rule.';
+
+-- The service role and the owner of these functions. Meant for the inside of security definer
+-- functions, where current_user is that owner while the setting "role" still names the caller.
+create function memoria.caller_is_trusted() returns boolean
+language sql stable set search_path = '' as $$
+  with caller as (
+    select coalesce(nullif(current_setting('role', true), 'none'), session_user) as name
+  )
+  select name = 'service_role' or pg_has_role(name::name, current_user, 'usage') from caller
+$$;
+
+-- The one answer to whoever may not, and to whoever named what is not there.
+create function memoria.refuse_unknown(p_what text) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+  raise exception 'There is no such %.', p_what using errcode = 'PT404';
+end
+$$;
+
+create function memoria.may(p_event_id text, p_right text) returns boolean
+language plpgsql stable set search_path = '' as $$
+begin
+  return memoria.caller_is_trusted() or coalesce(
+    case p_right
+      when 'create' then memoria.can_create_event(p_event_id)
+      when 'view' then memoria.can_view_event(p_event_id)
+      when 'contribute' then memoria.can_contribute_to_event(p_event_id)
+      when 'manage' then memoria.can_manage_event(p_event_id)
+      when 'search' then memoria.can_search_event(p_event_id)
+    end,
+    false
+  );
+end
+$$;
+
+-- Raises 404 for who may not, whether or not the event is there. Who may by the app's own rule passes
+-- for an event that is not known yet; the service role is told that it is not there.
+create function memoria.authorize(p_event_id text, p_right text, p_what text default 'event') returns void
+language plpgsql stable set search_path = '' as $$
+begin
+  if not memoria.may(p_event_id, p_right)
+    or (memoria.caller_is_trusted() and not exists (select from memoria.events where id = p_event_id)) then
+    perform memoria.refuse_unknown(p_what);
+  end if;
+end
+$$;
+
+-- Whoever changes an event's photos, faces, people or jobs locks its row first: event, job, dispatcher
+-- is the order of locks everywhere; of several events, in the order of their ids.
+create function memoria.lock_event(p_event_id text) returns memoria.events
+language plpgsql set search_path = '' as $$
+declare
+  v_event memoria.events;
+begin
+  select * into v_event from memoria.events where id = p_event_id for no key update;
+  return v_event;
+end
+$$;
+
+-- Locks an event for a change that the caller may make. Raises 404.
+create function memoria.lock_event_for(p_event_id text, p_right text, p_what text default 'event')
+returns memoria.events
+language plpgsql set search_path = '' as $$
+declare
+  v_event memoria.events;
+begin
+  perform memoria.authorize(p_event_id, p_right, p_what);
+  v_event := memoria.lock_event(p_event_id);
+  if v_event.id is null then
+    perform memoria.refuse_unknown(p_what);
+  end if;
+  return v_event;
+end
+$$;
+
+-- The same, of an event that is not archived. Raises 404, or 409 when it is.
+create function memoria.lock_open_event(p_event_id text, p_right text, p_what text default 'event')
+returns memoria.events
+language plpgsql set search_path = '' as $$
+declare
+  v_event memoria.events := memoria.lock_event_for(p_event_id, p_right, p_what);
+begin
+  if v_event.status = 'archived' then
+    raise exception 'This event is archived: reopen it first.' using errcode = 'PT409';
+  end if;
+  return v_event;
+end
+$$;
+
+-- What pages show has changed; the event is locked. Who is who, or only which photos there are.
+create function memoria.touch_people(p_event_id text) returns void
+language sql set search_path = '' as $$
+  update memoria.events set people_version = people_version + 1 where id = p_event_id
+$$;
+
+create function memoria.touch_photos(p_event_id text) returns void
+language sql set search_path = '' as $$
+  update memoria.events set photos_version = photos_version + 1 where id = p_event_id
+$$;
+
+-- 10_dispatch.sql
+
+-- Pacing: queued jobs become nudges, never more than max_in_flight per kind of work.
+--
+-- Every change of a job tells the dispatcher by itself: triggers on memoria.jobs note in which event
+-- something is queued, and ask for one dispatch at the commit. There every other lock is taken already,
+-- so that the dispatcher's row is always the last in order, and whoever holds it waits for nobody.
+--
+-- A lane is one event's queue of one kind of work. Turns go round by owner, then by event, then by age.
+-- Lanes and owners are read and written under the dispatcher's lock alone, each step by one index
+-- look-up: what a turn costs grows neither with the queue nor with the number of events that wait.
+
+create table memoria.dispatcher (
+  only_one boolean primary key default true,
+  constraint dispatcher_is_one_row check (only_one)
+);
+insert into memoria.dispatcher default values;
+alter table memoria.dispatcher enable row level security;
+
+create sequence memoria.turn_numbers;
+
+-- waiting: jobs that something outside keeps from being done have a lane of their own.
+create table memoria.lanes (
+  kind text not null,
+  waiting boolean not null,
+  event_id text not null,
+  owner text not null,
+  -- when its next job is due; infinity where none is queued
+  due_at timestamptz not null,
+  ready boolean not null default false,
+  -- the number of its last turn
+  served bigint not null default 0,
+  primary key (kind, waiting, event_id)
+);
+create index lanes_due on memoria.lanes (kind, due_at) where not ready;
+create index lanes_ready on memoria.lanes (kind, waiting, owner, served) where ready;
+alter table memoria.lanes enable row level security;
+
+create table memoria.owners (
+  kind text not null,
+  waiting boolean not null,
+  owner text not null,
+  ready boolean not null default false,
+  served bigint not null default 0,
+  primary key (kind, waiting, owner)
+);
+create index owners_ready on memoria.owners (kind, waiting, served) where ready;
+alter table memoria.owners enable row level security;
+
+-- Where something was queued: written by anyone, read and emptied by the dispatcher. What a crash
+-- takes of it the sweeper finds again.
+create unlogged table memoria.arrivals (
+  kind text not null,
+  waiting boolean not null,
+  event_id text not null,
+  due_at timestamptz not null
+);
+create index arrivals_kind on memoria.arrivals (kind);
+alter table memoria.arrivals enable row level security;
+
+-- Lives within one transaction: a row is written to be deleted at the commit.
+create unlogged table memoria.wakeups (
+  id bigint generated always as identity primary key,
+  kind text not null
+);
+alter table memoria.wakeups enable row level security;
+
+create function memoria.in_flight(p_kind text) returns bigint
+language sql stable set search_path = '' as $$
+  select count(*) from memoria.jobs where kind = p_kind and status in ('dispatched', 'running')
+$$;
+
+-- Takes up what arrived and what has become due. The dispatcher is locked.
+create function memoria.line_up(p_kind text, p_now timestamptz) returns void
+language plpgsql set search_path = '' as $$
+begin
+  with arrived as (
+    delete from memoria.arrivals where kind = p_kind returning waiting, event_id, due_at
+  ), lanes as (
+    select waiting, event_id, min(due_at) as due_at from arrived group by waiting, event_id
+  )
+  insert into memoria.lanes (kind, waiting, event_id, owner, due_at)
+  select p_kind, lanes.waiting, events.id, coalesce(events.owner_id::text, events.id), lanes.due_at
+  from lanes join memoria.events on events.id = lanes.event_id
+  on conflict (kind, waiting, event_id) do update set
+    owner = case when memoria.lanes.ready then memoria.lanes.owner else excluded.owner end,
+    due_at = least(memoria.lanes.due_at, excluded.due_at);
+  with due as (
+    update memoria.lanes set ready = true
+    where kind = p_kind and not ready and due_at <= p_now
+    returning waiting, owner
+  )
+  insert into memoria.owners (kind, waiting, owner, ready)
+  select distinct p_kind, waiting, owner, true from due
+  on conflict (kind, waiting, owner) do update set ready = true where not memoria.owners.ready;
+end
+$$;
+
+-- How many places each owner holds: the jobs in flight are few, however many wait.
+create function memoria.places_held(p_kind text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_object_agg(owner, places), '{}') from (
+    select coalesce(events.owner_id::text, events.id) as owner, count(*) as places
+    from memoria.jobs join memoria.events on events.id = jobs.event_id
+    where jobs.kind = p_kind and jobs.status in ('dispatched', 'running')
+    group by 1
+  ) as held
+$$;
+
+-- The lane whose turn it is: the owner served longest ago, of theirs the event served longest ago. Those
+-- who hold half the places, and jobs that wait for something outside, stand back while others wait.
+create function memoria.next_lane(p_kind text, p_most numeric, p_held jsonb, p_waiting_held bigint)
+returns memoria.lanes
+language plpgsql set search_path = '' as $$
+declare
+  v_half numeric := greatest(1, trunc(p_most / 2));
+  v_full text[] := array(select key from jsonb_each(p_held) where value::numeric >= v_half);
+  v_owner memoria.owners;
+  v_lane memoria.lanes;
+begin
+  loop
+    -- first whoever is below their half, in turn; then whoever waits at all
+    select * into v_owner from (
+      (
+        select * from memoria.owners
+        where kind = p_kind and not waiting and ready and owner <> all (v_full) order by served limit 1
+      )
+      union all
+      (
+        select * from memoria.owners
+        where kind = p_kind and waiting and ready and owner <> all (v_full) and p_waiting_held < v_half
+        order by served limit 1
+      )
+    ) as below order by served limit 1;
+    if not found then
+      select * into v_owner from memoria.owners
+      where kind = p_kind and not waiting and ready order by served limit 1;
+    end if;
+    if not found then
+      select * into v_owner from memoria.owners
+      where kind = p_kind and waiting and ready order by served limit 1;
+    end if;
+    exit when not found;
+    select * into v_lane from memoria.lanes
+    where kind = p_kind and waiting = v_owner.waiting and owner = v_owner.owner and ready
+    order by served limit 1;
+    exit when found;
+    update memoria.owners set ready = false
+    where kind = p_kind and waiting = v_owner.waiting and owner = v_owner.owner;
+  end loop;
+  return v_lane;
+end
+$$;
+
+-- Until when a lane has to stand back although its job is due, or null: a run waits for the run before
+-- it, and for photos under way as long as it may; an archived event is only told of.
+create function memoria.lane_closed_until(p_lane memoria.lanes) returns timestamptz
+language plpgsql stable set search_path = '' as $$
+declare
+  v_status text := (select status from memoria.events where id = p_lane.event_id);
+  v_latest timestamptz;
+begin
+  if v_status is null or (v_status = 'archived' and p_lane.kind <> 'callback') then
+    return 'infinity';
+  elsif p_lane.kind <> 'cluster' then
+    return null;
+  elsif exists (
+    select from memoria.jobs
+    where event_id = p_lane.event_id and kind = 'cluster' and status in ('dispatched', 'running')
+  ) then
+    return 'infinity';
+  elsif exists (select from memoria.media where event_id = p_lane.event_id and status = 'pending') then
+    select no_later_than into v_latest from memoria.jobs
+    where event_id = p_lane.event_id and kind = 'cluster' and status = 'queued';
+    return case when v_latest > clock_timestamp() then v_latest end;
+  end if;
+  return null;
+end
+$$;
+
+-- Hands out at most p_limit due jobs of a lane, and says when its next is due. The dispatcher is locked;
+-- what somebody else has locked is left alone.
+create function memoria.serve_lane(p_lane memoria.lanes, p_limit integer, p_now timestamptz) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_closed timestamptz := memoria.lane_closed_until(p_lane);
+  v_chosen uuid[] := '{}';
+  v_next timestamptz;
+  v_turn bigint := nextval('memoria.turn_numbers');
+begin
+  if v_closed is null then
+    v_chosen := array(
+      select id from memoria.jobs
+      where kind = p_lane.kind and event_id = p_lane.event_id
+        and waiting = p_lane.waiting and status = 'queued' and run_after <= p_now
+      order by run_after, id limit p_limit
+      for no key update skip locked
+    );
+    update memoria.jobs
+    set status = 'dispatched', leased_until = p_now + memoria.seconds('dispatch_lease_seconds')
+    where id = any (v_chosen);
+    insert into memoria.dispatches (service, kind, job_id, event_id, media_id)
+    select
+      -- a callback is delivered by the service that did the work
+      case when media_id is null then 'cluster' else 'process' end,
+      kind, id, event_id, media_id
+    from memoria.jobs where id = any (v_chosen) order by array_position(v_chosen, id);
+    select run_after into v_next from memoria.jobs
+    where kind = p_lane.kind and event_id = p_lane.event_id
+      and waiting = p_lane.waiting and status = 'queued'
+    order by run_after limit 1;
+    if cardinality(v_chosen) = 0 and v_next <= p_now then
+      v_next := p_now + interval '1 second';  -- due, but locked
+    end if;
+  end if;
+  update memoria.lanes set
+    served = v_turn, due_at = coalesce(v_closed, v_next, 'infinity'),
+    ready = coalesce(v_closed, v_next, 'infinity') <= p_now
+  where kind = p_lane.kind and waiting = p_lane.waiting and event_id = p_lane.event_id;
+  update memoria.owners set served = v_turn
+  where kind = p_lane.kind and waiting = p_lane.waiting and owner = p_lane.owner;
+  return cardinality(v_chosen);
+end
+$$;
+
+-- Fills the free places of one kind. Returns how many nudges were written. A nudge holds its place
+-- for the short dispatch lease; a claim takes it over.
+create function memoria.dispatch(p_kind text) returns integer
+language plpgsql security definer
+set search_path = ''
+-- plans made while the tables were empty must serve when they are full
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_now timestamptz;
+  v_most numeric;
+  v_free integer;
+  v_held jsonb;
+  v_waiting_held bigint;
+  v_lane memoria.lanes;
+  v_batch integer;
+  v_served integer;
+  v_sent integer := 0;
+begin
+  if current_setting('transaction_isolation') <> 'read committed' then
+    return 0;  -- an old snapshot cannot count what is in flight: the sweeper can
+  end if;
+  perform from memoria.dispatcher where only_one for no key update;
+  v_now := clock_timestamp();
+  perform memoria.line_up(p_kind, v_now);
+  v_most := memoria.setting_of('max_in_flight', p_kind);
+  v_free := v_most - memoria.in_flight(p_kind);
+  if v_free <= 0 or not exists (select from memoria.owners where kind = p_kind and ready) then
+    return 0;
+  end if;
+  v_held := memoria.places_held(p_kind);
+  v_waiting_held := (
+    select count(*) from memoria.jobs
+    where kind = p_kind and status in ('dispatched', 'running') and waiting_since is not null
+  );
+  while v_free > v_sent loop
+    v_lane := memoria.next_lane(p_kind, v_most, v_held, v_waiting_held);
+    exit when v_lane.kind is null;
+    -- one event alone needs no turns
+    v_batch := case
+      when (
+        select count(*) from (
+          select from memoria.lanes where kind = p_kind and waiting = v_lane.waiting and ready limit 2
+        ) as two
+      ) = 1 and not exists (
+        select from memoria.owners where kind = p_kind and waiting <> v_lane.waiting and ready
+      ) then v_free - v_sent
+      else 1
+    end;
+    v_served := memoria.serve_lane(v_lane, v_batch, v_now);
+    v_sent := v_sent + v_served;
+    v_held := v_held || jsonb_build_object(
+      v_lane.owner, coalesce((v_held ->> v_lane.owner)::bigint, 0) + v_served
+    );
+    if v_lane.waiting then
+      v_waiting_held := v_waiting_held + v_served;
+    end if;
+  end loop;
+  return v_sent;
+end
+$$;
+
+-- Asks for one dispatch of this kind at the commit, however often it is called before.
+create function memoria.wake(p_kind text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if current_setting('memoria.wake_' || p_kind, true) is distinct from 'asked' then
+    insert into memoria.wakeups (kind) values (p_kind);
+    perform set_config('memoria.wake_' || p_kind, 'asked', true);
+  end if;
+end
+$$;
+
+create function memoria.dispatch_at_commit() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  delete from memoria.wakeups where id = new.id;
+  perform set_config('memoria.wake_' || new.kind, '', true);
+  begin
+    perform memoria.dispatch(new.kind);
+  exception when others then
+    -- the caller's own work stands; the sweeper dispatches later
+    raise warning 'memoria: nothing dispatched: %', sqlerrm;
+  end;
+  return null;
+end
+$$;
+
+create constraint trigger dispatch_at_commit
+  after insert on memoria.wakeups
+  deferrable initially deferred
+  for each row execute function memoria.dispatch_at_commit();
+
+create function memoria.note_new_jobs() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  insert into memoria.arrivals (kind, waiting, event_id, due_at)
+  select kind, waiting, event_id, min(run_after)
+  from added where status = 'queued' group by 1, 2, 3;
+  perform memoria.wake(kind) from (select distinct kind from added where status = 'queued') as queued;
+  return null;
+end
+$$;
+
+create trigger note_new_jobs
+  after insert on memoria.jobs referencing new table as added
+  for each statement execute function memoria.note_new_jobs();
+
+create function memoria.note_changed_jobs() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  insert into memoria.arrivals (kind, waiting, event_id, due_at)
+  select kind, waiting, event_id, min(run_after)
+  from changed where status = 'queued' group by 1, 2, 3
+  union all
+  -- the run that waits behind one that has ended
+  select distinct 'cluster', false, changed.event_id, clock_timestamp()
+  from changed join former using (id)
+  where changed.kind = 'cluster' and former.status in ('dispatched', 'running')
+    and changed.status in ('completed', 'failed', 'cancelled');
+  perform memoria.wake(kind) from (
+    select distinct changed.kind from changed join former using (id)
+    where changed.status = 'queued' or (
+      former.status in ('dispatched', 'running') and changed.status not in ('dispatched', 'running')
+    )
+  ) as stirred;
+  return null;
+end
+$$;
+
+create trigger note_changed_jobs
+  after update on memoria.jobs referencing old table as former new table as changed
+  for each statement execute function memoria.note_changed_jobs();
+
+create function memoria.note_deleted_jobs() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform memoria.wake(kind) from (
+    select distinct kind from former where status in ('dispatched', 'running')
+  ) as freed;
+  return null;
+end
+$$;
+
+create trigger note_deleted_jobs
+  after delete on memoria.jobs referencing old table as former
+  for each statement execute function memoria.note_deleted_jobs();
+
+-- One POST per dispatch through pg_net, with the payload of a Supabase database webhook. The bearer
+-- secret would lie in pg_net's queue for every role to read, so the body is signed instead.
+create function memoria.post_nudge(p_nudge memoria.dispatches) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+  v_url text := memoria.secret(p_nudge.service || '_url');
+  v_request bigint;
+  v_body jsonb := jsonb_build_object(
+    'type', 'INSERT', 'table', 'dispatches', 'schema', 'memoria',
+    'record', to_jsonb(p_nudge) - 'request_id', 'old_record', null
+  );
+begin
+  -- without pg_net or a URL, a webhook made in the dashboard may hang on the table instead
+  if v_url is not null and to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null then
+    execute 'select net.http_post(
+        url := $1, body := $2, params := ''{}'', headers := $3, timeout_milliseconds := $4)'
+      into v_request
+      using v_url, v_body,
+        jsonb_build_object('Content-Type', 'application/json') || coalesce(memoria.signed_headers(
+          'nudge_' || p_nudge.id, clock_timestamp(), v_body::text, memoria.secret('webhook_secret')
+        ), '{}'),
+        memoria.number('nudge_timeout_ms')::integer;
+  end if;
+  return v_request;
+end
+$$;
+
+create function memoria.send_nudge() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  new.request_id := memoria.post_nudge(new);
+  return new;
+exception when others then
+  -- never a reason for a user's insert to fail: the lease runs out, and the sweeper sends another
+  raise warning 'memoria: nudge not sent: %', sqlerrm;
+  return new;
+end
+$$;
+
+create trigger send_nudge
+  before insert on memoria.dispatches
+  for each row execute function memoria.send_nudge();
+
+-- A bulk insert of photos costs one statement more, however many rows and events it has. What is
+-- handed over to an archived event ends at once, with that reason.
+create function memoria.queue_inserted_media() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  if exists (
+    select from inserted join memoria.events on events.id = inserted.event_id where events.status = 'archived'
+  ) then
+    update memoria.media set
+      status = 'failed', completed_at = clock_timestamp(),
+      error_code = 'event_archived', error_message = 'The event is archived.'
+    from inserted join memoria.events on events.id = inserted.event_id
+    where media.id = inserted.id and events.status = 'archived' and inserted.status = 'pending';
+  end if;
+  insert into memoria.jobs (kind, event_id, media_id, max_attempts)
+  select 'process', inserted.event_id, inserted.id, (select memoria.setting_of('max_attempts', 'process'))
+  from inserted join memoria.events on events.id = inserted.event_id
+  where inserted.status = 'pending' and events.status = 'open';
+  return null;
+end
+$$;
+
+create trigger queue_inserted_media
+  after insert on memoria.media
+  referencing new table as inserted
+  for each statement execute function memoria.queue_inserted_media();
+
+-- 11_callbacks.sql
+
+-- The outbox: a finished job owes the app one POST, which is a job too.
+
+create function memoria.face_box(f memoria.faces) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('x', f.x, 'y', f.y, 'w', f.w, 'h', f.h)
+$$;
+
+create function memoria.named_landmarks(p_points real[]) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_object_agg(name, jsonb_build_object('x', p_points[2 * n - 1], 'y', p_points[2 * n]))
+  from unnest(array['left_eye', 'right_eye', 'nose', 'mouth_left', 'mouth_right'])
+    with ordinality as point(name, n)
+$$;
+
+-- The response contract of a failed job.
+create function memoria.failure_payload(p_job memoria.jobs, p_code text, p_message text) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'job_id', p_job.id, 'event_id', p_job.event_id, 'status', 'failed',
+    'error', jsonb_build_object('code', p_code, 'message', p_message)
+  ) || case p_job.kind
+    when 'process' then jsonb_build_object(
+      'media_id', p_job.media_id, 'faces_detected', 0, 'faces', '[]'::jsonb
+    )
+    else '{"total_faces": 0, "clusters_created": 0, "noise_faces": 0, "clusters": []}'::jsonb
+  end
+$$;
+
+-- Writes the callback that tells p_payload. It starts out dispatched to the worker that finished the
+-- job, who tries once after its commit; when the lease runs out it is nudged like any other job.
+-- Without a worker at hand (p_at_once) it is queued. Returns null where callbacks are off.
+create function memoria.owe_callback(p_job_id uuid, p_payload jsonb, p_at_once boolean default false)
+returns uuid
+language plpgsql set search_path = '' as $$
+declare
+  v_callback uuid;
+begin
+  if memoria.setting('callbacks') = 'false' then
+    return null;
+  end if;
+  insert into memoria.jobs
+    (kind, event_id, media_id, source_job_id, status, leased_until, max_attempts, payload)
+  select
+    'callback', event_id, media_id, id,
+    case when p_at_once then 'queued' else 'dispatched' end,
+    case when not p_at_once then clock_timestamp() + memoria.seconds('dispatch_lease_seconds') end,
+    memoria.setting_of('max_attempts', 'callback'), p_payload
+  from memoria.jobs where id = p_job_id
+  returning id into v_callback;
+  return v_callback;
+end
+$$;
+
+-- 12_clustering.sql
+
+-- When an event is clustered: a quiet period after its last photo is done; and while photos keep coming,
+-- no later than a wait after the first one that is not grouped.
+
+-- How long a photo may wait for its group while others are under way: doubling with every run that had
+-- to leave photos out, and at least ten times what the last run took.
+create function memoria.cluster_wait(p_event memoria.events) returns interval
+language sql stable set search_path = '' as $$
+  select greatest(
+    least(
+      memoria.seconds('cluster_wait_seconds') * power(2, least(p_event.incomplete_runs, 20)),
+      memoria.seconds('cluster_wait_most_seconds')
+    ),
+    memoria.seconds('quiet_period_seconds'),
+    make_interval(secs => 10 * p_event.last_run_seconds)
+  )
+$$;
+
+-- Queues the event's next cluster job, or moves the one that waits already; one that a user asked for
+-- is never postponed, and one whose nudge is on its way has not loaded anything yet. The event is locked.
+create function memoria.queue_cluster(p_event_id text, p_run_after timestamptz, p_no_later_than timestamptz)
+returns void
+language sql set search_path = '' as $$
+  insert into memoria.jobs (kind, event_id, max_attempts, run_after, no_later_than)
+  values (
+    'cluster', p_event_id, memoria.setting_of('max_attempts', 'cluster'), p_run_after, p_no_later_than
+  )
+  on conflict (event_id) where kind = 'cluster' and status in ('queued', 'dispatched') do update set
+    -- after a failure the backoff holds
+    run_after = case
+      when jobs.attempts + jobs.deaths + jobs.waits > 0 then greatest(jobs.run_after, excluded.run_after)
+      else excluded.run_after
+    end,
+    no_later_than = excluded.no_later_than
+  where jobs.status = 'queued' and jobs.no_later_than <> '-infinity'
+$$;
+
+-- Called when a photo of the event came to its end, with the event's row locked before counting: of two
+-- last photos at the same instant, the second sees the first. p_news: there is something to group.
+create function memoria.settle_event(p_event_id text, p_news boolean default true) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_event memoria.events;
+  v_now timestamptz := clock_timestamp();
+  v_latest timestamptz;
+begin
+  update memoria.events set ungrouped_since = v_now
+  where id = p_event_id and p_news and ungrouped_since is null;
+  select * into v_event from memoria.events where id = p_event_id;
+  v_latest := coalesce(v_event.ungrouped_since, v_now) + memoria.cluster_wait(v_event);
+  if not exists (select from memoria.media where event_id = p_event_id and status = 'pending') then
+    perform memoria.queue_cluster(
+      p_event_id, least(v_now + memoria.seconds('quiet_period_seconds'), v_latest), v_latest
+    );
+  elsif v_event.ungrouped_since is not null then
+    perform memoria.queue_cluster(p_event_id, v_latest, v_latest);
+  end if;
+end
+$$;
+
+-- Asks for a run now, photos under way or not. Returns its job.
+create function memoria.cluster_now(p_event_id text) returns uuid
+language plpgsql set search_path = '' as $$
+declare
+  v_job uuid;
+begin
+  insert into memoria.jobs (kind, event_id, max_attempts, no_later_than)
+  values ('cluster', p_event_id, memoria.setting_of('max_attempts', 'cluster'), '-infinity')
+  on conflict (event_id) where kind = 'cluster' and status in ('queued', 'dispatched')
+  do update set run_after = least(jobs.run_after, clock_timestamp()), no_later_than = '-infinity'
+  returning id into v_job;
+  return v_job;
+end
+$$;
+
+-- 13_jobs.sql
+
+-- The life of a job: queued → dispatched → running → completed | failed | cancelled.
+
+create function memoria.skipped(p_reason text) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('outcome', 'skipped', 'reason', p_reason)
+$$;
+
+-- Why a job cannot be claimed now, or null. The job's row is locked, a cluster job's event too.
+create function memoria.refusal(p_job memoria.jobs) returns text
+language plpgsql set search_path = '' as $$
+declare
+  v_archived boolean := p_job.kind <> 'callback' and (
+    select status = 'archived' from memoria.events where id = p_job.event_id
+  );
+begin
+  if p_job.status = 'completed' then
+    return 'done';
+  elsif p_job.status = 'failed' then
+    return 'dead';
+  elsif v_archived then
+    return 'archived';
+  elsif p_job.status = 'cancelled' then
+    return 'gone';
+  elsif p_job.status = 'running' and p_job.leased_until > clock_timestamp() then
+    return 'running';
+  elsif p_job.status = 'running' and p_job.deaths + 1 >= memoria.number('max_deaths') then
+    return 'dead';  -- its last worker vanished: the sweeper will say so
+  elsif p_job.status = 'queued' and p_job.run_after > clock_timestamp() then
+    return 'later';
+  elsif p_job.kind = 'cluster' and exists (
+    select from memoria.jobs
+    where kind = 'cluster' and event_id = p_job.event_id and status = 'running' and id <> p_job.id
+  ) then
+    return 'running';
+  elsif p_job.kind = 'cluster' and p_job.no_later_than > clock_timestamp() and exists (
+    select from memoria.media where event_id = p_job.event_id and status = 'pending'
+  ) then
+    return 'later';
+  elsif p_job.status = 'queued' then
+    -- a nudge that comes after its place went to another takes a free place or none
+    perform from memoria.dispatcher where only_one for no key update;
+    if memoria.in_flight(p_job.kind) >= memoria.setting_of('max_in_flight', p_job.kind) then
+      return 'later';
+    end if;
+  end if;
+  return null;
+end
+$$;
+
+-- Marks a job as running. What it is sent to look at is kept, to be compared with what is wanted then.
+create function memoria.start_job(p_job memoria.jobs) returns memoria.jobs
+language plpgsql set search_path = '' as $$
+declare
+  v_job memoria.jobs;
+begin
+  update memoria.jobs set
+    status = 'running', tries = tries + 1, token = gen_random_uuid(),
+    -- whoever held it fell silent
+    deaths = deaths + (status = 'running')::integer,
+    started_at = clock_timestamp(),
+    leased_until = clock_timestamp() + memoria.seconds_of('run_lease_seconds', kind),
+    payload = case when kind = 'process' then (
+      select jsonb_build_object('bucket', bucket, 'path', path) from memoria.media where id = p_job.media_id
+    ) else payload end
+  where id = p_job.id returning * into v_job;
+  if v_job.kind = 'cluster' then
+    -- what ends from now on is for the next run
+    update memoria.events set ungrouped_since = null where id = v_job.event_id;
+  end if;
+  return v_job;
+end
+$$;
+
+create function public.memoria_claim(
+  p_kind text, p_job_id text, p_event_id text, p_media_id text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_job memoria.jobs;
+  v_refusal text;
+begin
+  if exists (select from memoria.media where id = p_media_id and event_id <> p_event_id) then
+    return jsonb_build_object('outcome', 'conflict', 'message', 'The media item belongs to another event.');
+  end if;
+  select * into v_job from memoria.jobs where id = memoria.as_uuid(p_job_id);
+  if not found then
+    return '{"outcome": "unknown"}';
+  elsif v_job.kind <> p_kind or v_job.event_id <> p_event_id
+    or (p_media_id is not null and v_job.media_id is distinct from p_media_id) then
+    return jsonb_build_object('outcome', 'conflict', 'message', 'The job belongs to other work.');
+  end if;
+  if p_kind = 'cluster' then
+    perform memoria.lock_event(p_event_id);
+  end if;
+  select * into v_job from memoria.jobs where id = v_job.id for no key update;
+  if not found then
+    return memoria.skipped('gone');
+  end if;
+  v_refusal := memoria.refusal(v_job);
+  if v_refusal = 'later' and v_job.status = 'dispatched' then
+    -- a photo came after the nudge was sent: its place is free for others meanwhile
+    update memoria.jobs set status = 'queued', leased_until = null, run_after = no_later_than
+    where id = v_job.id;
+  end if;
+  if v_refusal is not null then
+    return memoria.skipped(v_refusal);
+  end if;
+  v_job := memoria.start_job(v_job);
+  return jsonb_build_object(
+    'outcome', 'claimed', 'job_id', v_job.id, 'token', v_job.token,
+    'attempt', v_job.tries, 'max_attempts', v_job.max_attempts,
+    'lease_seconds', memoria.setting_of('run_lease_seconds', p_kind),
+    'event_id', v_job.event_id, 'media_id', v_job.media_id,
+    'payload', case when p_kind = 'callback' then v_job.payload end
+  ) || coalesce(
+    (select jsonb_build_object('bucket', bucket, 'path', path) from memoria.media where id = v_job.media_id),
+    '{"bucket": null, "path": null}'
+  );
+end
+$$;
+
+create function public.memoria_heartbeat(p_job_id uuid, p_token uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+begin
+  update memoria.jobs
+  set leased_until = clock_timestamp() + memoria.seconds_of('run_lease_seconds', kind)
+  where id = p_job_id and token = p_token and leased_until > clock_timestamp();
+  return jsonb_build_object('held', found);
+end
+$$;
+
+-- Locks the event, then the job, of a worker that wants to write its result. The row is null when
+-- the lease is lost; memoria.why_lost says why.
+create function memoria.lock_run(p_job_id uuid, p_token uuid) returns memoria.jobs
+language plpgsql set search_path = '' as $$
+declare
+  v_job memoria.jobs;
+begin
+  perform memoria.lock_event((select event_id from memoria.jobs where id = p_job_id));
+  select * into v_job from memoria.jobs
+  where id = p_job_id and token = p_token and leased_until > clock_timestamp()
+  for no key update;
+  return v_job;
+end
+$$;
+
+create function memoria.why_lost(p_job_id uuid) returns jsonb
+language sql stable set search_path = '' as $$
+  select memoria.skipped(coalesce(
+    (
+      select case
+        when events.status = 'archived' and jobs.kind <> 'callback' then 'archived'
+        when jobs.status = 'completed' then 'done'
+        else 'lease_lost'
+      end
+      from memoria.jobs join memoria.events on events.id = jobs.event_id where jobs.id = p_job_id
+    ),
+    'gone'
+  ))
+$$;
+
+-- Marks the job completed and owes its callback. Returns the callback's job id, or null.
+create function memoria.finish_job(p_job memoria.jobs, p_payload jsonb) returns uuid
+language plpgsql set search_path = '' as $$
+begin
+  update memoria.jobs set
+    status = 'completed', finished_at = clock_timestamp(), token = null, leased_until = null,
+    waiting_since = null, error_code = null, error_message = null, payload = null
+  where id = p_job.id;
+  return memoria.owe_callback(p_job.id, p_payload);
+end
+$$;
+
+-- Exponential, between half and one and a half times the nominal delay, so that what failed
+-- together does not come back together.
+create function memoria.backoff(p_times integer, p_most text default 'backoff_most_seconds') returns interval
+language sql volatile set search_path = '' as $$
+  select least(
+    memoria.seconds('backoff_first_seconds') * power(2, least(p_times, 30) - 1), memoria.seconds(p_most)
+  ) * (0.5 + random())
+$$;
+
+-- The dead end: the job with its reason, the photo with it, and a callback that tells so.
+create function memoria.bury_job(p_job memoria.jobs, p_code text, p_message text, p_at_once boolean)
+returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_callback uuid;
+begin
+  update memoria.jobs set
+    status = 'failed', finished_at = clock_timestamp(), token = null, leased_until = null,
+    attempts = p_job.attempts, deaths = p_job.deaths, waits = p_job.waits,
+    waiting_since = p_job.waiting_since, error_code = p_code, error_message = p_message
+  where id = p_job.id;
+  if p_job.kind = 'process' then
+    update memoria.media set
+      status = 'failed', completed_at = clock_timestamp(), error_code = p_code, error_message = p_message
+    where id = p_job.media_id;
+    perform memoria.touch_photos(p_job.event_id);
+    perform memoria.settle_event(p_job.event_id, false);
+  end if;
+  if p_job.kind <> 'callback' then
+    v_callback := memoria.owe_callback(
+      p_job.id, memoria.failure_payload(p_job, p_code, p_message), p_at_once
+    );
+  end if;
+  return jsonb_build_object('outcome', 'failed', 'callback_job_id', v_callback);
+end
+$$;
+
+-- Whether a final answer may still change: an object that is uploaded after its row, a permission in
+-- Google Cloud that takes minutes to arrive.
+create function memoria.is_early(p_job memoria.jobs, p_code text) returns boolean
+language sql stable set search_path = '' as $$
+  select p_job.kind = 'process' and exists (
+    select from memoria.media where id = p_job.media_id and case
+      when p_code = 'media_gone' then placed_at
+      when p_code = 'media_forbidden' and bucket like 'gs://%' then coalesce(p_job.waiting_since, clock_timestamp())
+    end > clock_timestamp() - memoria.seconds('young_seconds')
+  )
+$$;
+
+-- A failure of a job whose event and row are locked: another try, or the dead end.
+--   terminal  trying again cannot mend it
+--   attempt   the work itself failed: max_attempts of these
+--   outside   storage, database, receiver or weights failed: ridden out for outside_patience_hours
+--   death     the worker fell silent: max_deaths of these
+create function memoria.fail_job(
+  p_job memoria.jobs, p_code text, p_message text, p_policy text, p_at_once boolean default false
+) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_job memoria.jobs := p_job;
+  v_early boolean := p_policy = 'terminal' and memoria.is_early(p_job, p_code);
+  v_dead boolean;
+  v_next timestamptz := clock_timestamp();
+  v_successor timestamptz;
+begin
+  if p_policy = 'outside' or v_early then
+    v_job.waiting_since := coalesce(v_job.waiting_since, clock_timestamp());
+    v_job.waits := v_job.waits + 1;
+    v_dead := clock_timestamp() - v_job.waiting_since
+      >= make_interval(secs => memoria.number('outside_patience_hours')::double precision * 3600);
+    v_next := v_next + memoria.backoff(v_job.waits, 'outside_backoff_most_seconds');
+  elsif p_policy = 'death' then
+    v_job.deaths := v_job.deaths + 1;
+    v_dead := v_job.deaths >= memoria.number('max_deaths');
+    v_next := v_next + memoria.backoff(v_job.deaths);
+  else
+    v_job.waiting_since := null;
+    v_job.waits := 0;
+    v_job.attempts := v_job.attempts + 1;
+    v_dead := p_policy = 'terminal' or v_job.attempts >= v_job.max_attempts;
+    v_next := v_next + memoria.backoff(v_job.attempts);
+  end if;
+  if v_job.kind = 'cluster' then
+    update memoria.events set ungrouped_since = coalesce(ungrouped_since, v_job.started_at)
+    where id = v_job.event_id;
+  end if;
+  if v_dead then
+    return memoria.bury_job(v_job, p_code, p_message, p_at_once);
+  end if;
+  if v_job.kind = 'cluster' then
+    -- photos came meanwhile, and a run over all of them waits already: that is the next try
+    select run_after into v_successor from memoria.jobs
+    where kind = 'cluster' and event_id = v_job.event_id and status in ('queued', 'dispatched');
+  end if;
+  update memoria.jobs set
+    status = case when v_successor is null then 'queued' else 'cancelled' end,
+    finished_at = case when v_successor is not null then clock_timestamp() end,
+    attempts = v_job.attempts, deaths = v_job.deaths, waits = v_job.waits, waiting_since = v_job.waiting_since,
+    run_after = v_next, token = null, leased_until = null,
+    error_code = p_code, error_message = p_message
+  where id = v_job.id;
+  return jsonb_build_object('outcome', 'retry', 'next_try_at', coalesce(v_successor, v_next));
+end
+$$;
+
+create function public.memoria_fail(
+  p_job_id uuid, p_token uuid, p_code text, p_message text, p_policy text
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_job memoria.jobs := memoria.lock_run(p_job_id, p_token);
+begin
+  if p_policy is null or p_policy not in ('terminal', 'attempt', 'outside') then
+    raise exception 'p_policy is terminal, attempt or outside.' using errcode = '22023';
+  end if;
+  if v_job.id is null then
+    return memoria.why_lost(p_job_id);
+  end if;
+  return memoria.fail_job(v_job, left(p_code, 100), left(p_message, 1000), p_policy);
+end
+$$;
+
+create function public.memoria_complete_callback(p_job_id uuid, p_token uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+begin
+  -- what was told is in the tables; the outbox keeps no second copy
+  update memoria.jobs set
+    status = 'completed', finished_at = clock_timestamp(), token = null, leased_until = null,
+    waiting_since = null, error_code = null, error_message = null, payload = null
+  where id = p_job_id and kind = 'callback' and token = p_token and leased_until > clock_timestamp();
+  if not found then
+    return memoria.why_lost(p_job_id);
+  end if;
+  return '{"outcome": "stored"}';
+end
+$$;
+
+-- 20_figures.sql
+
+-- What is kept beside people so that lists need not count: faces, cover, mean vector.
+
+-- The person that people see: merges made by users are kept one level deep.
+create function memoria.root_of(p_person_id uuid) returns uuid
+language sql stable set search_path = '' as $$
+  select coalesce(merged_into, id) from memoria.persons where id = p_person_id
+$$;
+
+create function memoria.people_of_event(p_event_id text) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(select id from memoria.persons where event_id = p_event_id)
+$$;
+
+-- The figures of these people, from their faces. A representative that is no longer theirs gives way to
+-- their best face.
+create function memoria.refresh_people(p_people uuid[]) returns void
+language sql set search_path = '' as $$
+  with counted as (
+    select persons.id, count(faces.id) as face_count, avg(faces.quality)::real as avg_quality,
+      bool_or(faces.id = persons.representative_face_id) as keeps_cover
+    from memoria.persons left join memoria.faces on faces.person_id = persons.id
+    where persons.id = any (p_people)
+    group by persons.id
+  ), figures as (
+    select counted.*, case
+      when keeps_cover then persons.representative_face_id
+      else (select id from memoria.faces where person_id = counted.id order by quality desc, id limit 1)
+    end as cover
+    from counted join memoria.persons using (id)
+  )
+  update memoria.persons
+  set face_count = figures.face_count,
+    avg_quality = figures.avg_quality,
+    representative_face_id = figures.cover,
+    cluster_label = case when figures.face_count > 0 then cluster_label end
+  from figures
+  where persons.id = figures.id
+    and (persons.face_count, persons.avg_quality, persons.representative_face_id)
+      is distinct from (figures.face_count, figures.avg_quality, figures.cover)
+$$;
+
+-- Labels count from 0, largest person first, as of the run that gives them.
+create function memoria.relabel_people(p_event_id text) returns void
+language sql set search_path = '' as $$
+  update memoria.persons set cluster_label = ranked.label
+  from (
+    select id, case when face_count > 0 then
+      row_number() over (order by face_count desc, created_at, id) - 1
+    end as label
+    from memoria.persons where event_id = p_event_id
+  ) as ranked
+  where persons.id = ranked.id and persons.cluster_label is distinct from ranked.label
+$$;
+
+-- The mean vector of each of these identities, of the model that most of its faces have. Computed here
+-- alone: a mean that a worker made of vectors that were forgotten meanwhile would give them away.
+create function memoria.refresh_centroids(p_people uuid[]) returns void
+language sql set search_path = '' as $$
+  update memoria.persons set centroid = means.centroid, model = coalesce(means.model, persons.model)
+  from (
+    select person.id, mean.model, mean.centroid
+    from unnest(p_people) as person (id) left join lateral (
+      select model, extensions.l2_normalize(extensions.avg(embedding)) as centroid
+      from memoria.faces where identity_id = person.id and embedding is not null
+      group by model order by count(*) desc, model limit 1
+    ) as mean on true
+  ) as means
+  where persons.id = means.id and (persons.centroid is not null or means.centroid is not null)
+$$;
+
+-- Of these people, those whom no user ever touched and who have no faces left go.
+create function memoria.drop_empty_people(p_people uuid[]) returns void
+language sql set search_path = '' as $$
+  delete from memoria.persons
+  where id = any (p_people)
+    and name is null and not hidden and merged_into is null
+    and not exists (select from memoria.faces where identity_id = persons.id)
+    and not exists (select from memoria.persons as merged where merged.merged_into = persons.id)
+    and not exists (select from memoria.corrections where person_id = persons.id)
+$$;
+
+-- 21_results.sql
+
+-- The faces of one photo, written in one transaction; doing it twice changes nothing.
+
+-- Intersection over union of two boxes (x, y, w, h).
+create function memoria.iou(
+  ax double precision, ay double precision, aw double precision, ah double precision,
+  bx double precision, by double precision, bw double precision, bh double precision
+) returns double precision
+language sql immutable set search_path = '' as $$
+  with parts as (
+    select
+      greatest(0, least(ax + aw, bx + bw) - greatest(ax, bx))
+        * greatest(0, least(ay + ah, by + bh) - greatest(ay, by)) as common,
+      aw * ah + bw * bh as both_areas
+  )
+  select case when both_areas > common then common / (both_areas - common) else 0 end from parts
+$$;
+
+-- The faces of a result as rows, numbered in their order.
+create function memoria.parsed_faces(p_faces jsonb) returns table (
+  n integer, x real, y real, w real, h real, landmarks real[], score real, quality real,
+  embedding extensions.vector
+)
+language sql immutable set search_path = '' as $$
+  select
+    number::integer,
+    (face #>> '{bbox,x}')::real, (face #>> '{bbox,y}')::real,
+    (face #>> '{bbox,w}')::real, (face #>> '{bbox,h}')::real,
+    array(select jsonb_array_elements_text(face -> 'landmarks')::real),
+    (face ->> 'score')::real, (face ->> 'quality_score')::real,
+    (face ->> 'embedding')::extensions.vector
+  from jsonb_array_elements(p_faces) with ordinality as item(face, number)
+$$;
+
+-- What tombstones of a photo are kept under: its bytes, and its id for where the bytes are not known.
+create function memoria.pictures_of(p_media_id text, p_digest text) returns text[]
+language sql immutable set search_path = '' as $$
+  select array_remove(array['media:' || p_media_id, p_digest], null)
+$$;
+
+-- Which stored face each new face is: one to one, best overlap first, at least one half. A tombstone
+-- takes its face like a stored one does, and answers null. Where the picture is another one, no stored
+-- face is the same.
+create function memoria.matched_faces(
+  p_media memoria.media, p_digest text, p_faces jsonb
+) returns table (n integer, face_id uuid)
+language plpgsql stable set search_path = '' as $$
+declare
+  v_pair record;
+  v_new integer[] := '{}';
+  v_old text[] := '{}';
+begin
+  for v_pair in
+    with known as (
+      select faces.id as face_id, faces.id::text as key, x, y, w, h
+      from memoria.faces
+      where media_id = p_media.id and (p_media.digest = p_digest) is not false
+      union all
+      select null, id::text, x, y, w, h from memoria.forgotten_faces
+      where event_id = p_media.event_id and picture = any (memoria.pictures_of(p_media.id, p_digest))
+    ), pairs as (
+      select new.n, known.face_id, known.key,
+        memoria.iou(new.x, new.y, new.w, new.h, known.x, known.y, known.w, known.h) as overlap
+      from memoria.parsed_faces(p_faces) as new join known
+        on new.x < known.x + known.w and known.x < new.x + new.w
+        and new.y < known.y + known.h and known.y < new.y + new.h
+    )
+    select * from pairs where overlap >= 0.5 order by overlap desc, pairs.n, key
+  loop
+    if not (v_pair.n = any (v_new) or v_pair.key = any (v_old)) then
+      v_new := v_new || v_pair.n;
+      v_old := v_old || v_pair.key;
+      n := v_pair.n;
+      face_id := v_pair.face_id;
+      return next;
+    end if;
+  end loop;
+end
+$$;
+
+-- The id of a face that was not there before: the same photo and box give the same id, so that a
+-- result written twice by mistake cannot make two faces. p_turn parts boxes that round to the same.
+create function memoria.new_face_id(p_media_id text, x real, y real, w real, h real, p_turn bigint)
+returns uuid
+language sql immutable set search_path = '' as $$
+  select encode(substring(sha256(convert_to(
+    concat_ws('|', p_media_id, round(x::numeric, 4), round(y::numeric, 4),
+      round(w::numeric, 4), round(h::numeric, 4), p_turn),
+    'UTF8'
+  )) from 1 for 16), 'hex')::uuid
+$$;
+
+-- The ids of a result's faces in their order: of who is known theirs, of who is forgotten null, of the
+-- others the first that no stored face bears and no face before it took.
+create function memoria.face_ids(p_media memoria.media, p_digest text, p_faces jsonb) returns uuid[]
+language plpgsql stable set search_path = '' as $$
+declare
+  v_face record;
+  v_ids uuid[] := '{}';
+  v_id uuid;
+  v_turn bigint;
+begin
+  for v_face in
+    select new.n, new.x, new.y, new.w, new.h, matched.n is not null as known, matched.face_id
+    from memoria.parsed_faces(p_faces) as new
+    left join memoria.matched_faces(p_media, p_digest, p_faces) as matched using (n)
+    order by new.n
+  loop
+    v_id := v_face.face_id;
+    if not v_face.known then
+      v_turn := 0;
+      loop
+        v_turn := v_turn + 1;
+        v_id := memoria.new_face_id(p_media.id, v_face.x, v_face.y, v_face.w, v_face.h, v_turn);
+        exit when v_id <> all (array_remove(v_ids, null))
+          and not exists (select from memoria.faces where id = v_id);
+      end loop;
+    end if;
+    v_ids := v_ids || v_id;
+  end loop;
+  return v_ids;
+end
+$$;
+
+-- Replaces the stored faces of a photo by those of a result. Returns the id of each in order, null
+-- for who is forgotten.
+create function memoria.replace_faces(p_media memoria.media, p_result jsonb) returns uuid[]
+language plpgsql set search_path = '' as $$
+declare
+  v_ids uuid[] := memoria.face_ids(p_media, p_result ->> 'digest', p_result -> 'faces');
+begin
+  if p_media.digest <> p_result ->> 'digest' then
+    -- what users said was of the picture that lay here before
+    delete from memoria.corrections where media_id = p_media.id;
+  end if;
+  delete from memoria.faces where media_id = p_media.id and id <> all (array_remove(v_ids, null));
+  insert into memoria.faces (
+    id, event_id, media_id, media_number, x, y, w, h, landmarks, score, quality, model, embedding
+  )
+  select
+    v_ids[n], p_media.event_id, p_media.id, p_media.number, x, y, w, h, landmarks, score, quality,
+    p_result ->> 'model', embedding
+  from memoria.parsed_faces(p_result -> 'faces') where v_ids[n] is not null
+  on conflict (id) do update set
+    x = excluded.x, y = excluded.y, w = excluded.w, h = excluded.h, landmarks = excluded.landmarks,
+    score = excluded.score, quality = excluded.quality, model = excluded.model, embedding = excluded.embedding;
+  -- corrections outlive the rows they were made on: they follow the box
+  update memoria.corrections set face_id = faces.id
+  from memoria.faces
+  where corrections.media_id = p_media.id and faces.media_id = p_media.id
+    and not exists (select from memoria.faces as old where old.id = corrections.face_id)
+    and memoria.iou(
+      faces.x, faces.y, faces.w, faces.h, corrections.x, corrections.y, corrections.w, corrections.h
+    ) >= 0.5;
+  return v_ids;
+end
+$$;
+
+-- The response contract without embeddings, and without whoever is forgotten.
+create function memoria.media_payload(p_job memoria.jobs, p_result jsonb, p_ids uuid[]) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'job_id', p_job.id, 'media_id', p_job.media_id, 'event_id', p_job.event_id,
+    'faces_detected', count(*), 'faces', coalesce(jsonb_agg(jsonb_build_object(
+      'bbox', face -> 'bbox', 'quality_score', face -> 'quality_score',
+      'landmarks', memoria.named_landmarks(
+        array(select jsonb_array_elements_text(face -> 'landmarks')::real)
+      )
+    ) order by n), '[]'),
+    'processing_time_seconds', p_result -> 'processing_time_seconds', 'status', 'completed'
+  )
+  from jsonb_array_elements(p_result -> 'faces') with ordinality as item(face, n)
+  where p_ids[n] is not null
+$$;
+
+create function public.memoria_complete_media(p_job_id uuid, p_token uuid, p_result jsonb) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  v_job memoria.jobs := memoria.lock_run(p_job_id, p_token);
+  v_media memoria.media;
+  v_people uuid[];
+  v_ids uuid[];
+  v_stored integer;
+begin
+  if v_job.id is null or v_job.kind <> 'process' then
+    return memoria.why_lost(p_job_id);
+  end if;
+  select * into v_media from memoria.media where id = v_job.media_id;
+  if (v_media.bucket, v_media.path) <> (v_job.payload ->> 'bucket', v_job.payload ->> 'path') then
+    -- pointed elsewhere meanwhile: this is not the picture that is wanted now
+    update memoria.jobs set status = 'queued', run_after = clock_timestamp(), token = null, leased_until = null
+    where id = v_job.id;
+    return memoria.skipped('moved');
+  end if;
+  v_people := array(
+    select distinct person_id from memoria.faces where media_id = v_media.id and person_id is not null
+  );
+  v_ids := memoria.replace_faces(v_media, p_result);
+  v_stored := cardinality(array_remove(v_ids, null));
+  update memoria.media set
+    status = 'completed', completed_at = clock_timestamp(), error_code = null, error_message = null,
+    digest = coalesce(p_result ->> 'digest', digest), model = p_result ->> 'model',
+    width = (p_result ->> 'width')::integer, height = (p_result ->> 'height')::integer,
+    faces_detected = v_stored
+  where id = v_media.id;
+  if cardinality(v_people) > 0 then
+    perform memoria.refresh_people(v_people);
+    perform memoria.touch_people(v_media.event_id);
+  end if;
+  perform memoria.touch_photos(v_media.event_id);
+  perform memoria.settle_event(v_media.event_id);
+  return jsonb_build_object(
+    'outcome', 'stored', 'faces_stored', v_stored, 'face_ids', to_jsonb(v_ids),
+    'callback_job_id', memoria.finish_job(v_job, memoria.media_payload(v_job, p_result, v_ids))
+  );
+end
+$$;
+
+-- 22_runs.sql
+
+-- A run: faces in packed pages and people with what users said of them; and back in one transaction
+-- under the event's lock, in which whatever users corrected, merged or deleted meanwhile wins.
+
+-- One page of faces, ascending by id: one value per column, packed big-endian, so that 20,000 faces
+-- are ten values and not 10 million numbers.
+create function public.memoria_load_faces(
+  p_event_id text, p_after uuid default null, p_limit integer default 2000
+) returns jsonb
+language sql stable security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+  with page as materialized (
+    select id, media_id, identity_id, quality, model, embedding
+    from memoria.faces
+    where event_id = p_event_id
+      and embedding is not null
+      and id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
+    order by id
+    limit least(greatest(p_limit, 1), 10000)
+  ), models as materialized (
+    select model, row_number() over (order by model) - 1 as index
+    from (select distinct model from page) as used
+  ), packed as (
+    select
+      count(*) as count,
+      (array_agg(id order by id desc))[1] as last,
+      string_agg(uuid_send(id), '' order by id) as faces,
+      string_agg(int8send(hashtextextended(media_id, 0)), '' order by id) as photos,
+      string_agg(
+        uuid_send(coalesce(identity_id, '00000000-0000-0000-0000-000000000000')), '' order by id
+      ) as identities,
+      string_agg(float4send(quality), '' order by id) as quality,
+      string_agg(set_byte('\x00', 0, index::integer), '' order by id) as model_index,
+      -- pgvector sends two 16-bit numbers, its dimensions and a reserved one, before the values
+      string_agg(substring(extensions.vector_send(embedding) from 5), '' order by id) as vectors
+    from page join models using (model)
+  )
+  select jsonb_build_object(
+    'total', (
+      select count(*) from memoria.faces where event_id = p_event_id and embedding is not null
+    ),
+    'count', count,
+    'next', case when count >= least(greatest(p_limit, 1), 10000) then last end,
+    'models', (select coalesce(jsonb_agg(model order by index), '[]') from models),
+    'faces', encode(faces, 'base64'),
+    'photos', encode(photos, 'base64'),
+    'identities', encode(identities, 'base64'),
+    'quality', encode(quality, 'base64'),
+    'model_index', encode(model_index, 'base64'),
+    'vectors', encode(vectors, 'base64')
+  )
+  from packed
+$$;
+
+-- What users said of faces, in the order in which they said it.
+create function memoria.said(p_kind text, p_event_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(
+    jsonb_agg(jsonb_build_object('face_id', face_id, 'person_id', person_id) order by id), '[]'
+  )
+  from memoria.corrections
+  where event_id = p_event_id and kind = p_kind and face_id is not null
+$$;
+
+-- Everybody known, oldest first, with what users said: in one value, from one snapshot.
+create function public.memoria_load_people(p_event_id text) returns jsonb
+language sql stable security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+  select jsonb_build_object(
+    'people', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'person_id', id, 'name', name, 'hidden', hidden, 'merged_into', merged_into,
+        'created_at', created_at, 'model', model,
+        'centroid', encode(substring(extensions.vector_send(centroid) from 5), 'base64')
+      ) order by created_at, id), '[]')
+      from memoria.persons where event_id = p_event_id
+    ),
+    'pins', memoria.said('pin', p_event_id),
+    'rejections', memoria.said('reject', p_event_id)
+  )
+$$;
+
+-- Pins and rejections onto the faces as they are, and what people see from what the machine says.
+create function memoria.apply_corrections(p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  -- a correction keeps the place of its face, to know it again if a model misses it once
+  update memoria.corrections as said
+  set x = faces.x, y = faces.y, w = faces.w, h = faces.h
+  from memoria.faces
+  where said.event_id = p_event_id and faces.id = said.face_id
+    and (said.x, said.y, said.w, said.h) <> (faces.x, faces.y, faces.w, faces.h);
+  update memoria.faces
+  set identity_id = null
+  from memoria.corrections as said
+  where said.event_id = p_event_id and said.kind = 'reject' and faces.id = said.face_id
+    and memoria.root_of(faces.identity_id) = memoria.root_of(said.person_id);
+  update memoria.faces
+  set identity_id = said.person_id
+  from (
+    select distinct on (face_id) face_id, person_id
+    from memoria.corrections
+    where event_id = p_event_id and kind = 'pin'
+    order by face_id, id desc
+  ) as said
+  where faces.id = said.face_id
+    and memoria.root_of(faces.identity_id) is distinct from memoria.root_of(said.person_id);
+  update memoria.faces
+  set person_id = coalesce(persons.merged_into, persons.id)
+  from memoria.faces as seen left join memoria.persons on persons.id = seen.identity_id
+  where faces.event_id = p_event_id and seen.id = faces.id
+    and faces.person_id is distinct from coalesce(persons.merged_into, persons.id);
+end
+$$;
+
+-- Who is in which group, with the people made who are new. A person that a user forgot since the run
+-- loaded them does not come back: their group becomes a stranger's.
+create function memoria.store_groups(p_event_id text, p_groups jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+  create temporary table saved_groups on commit drop as
+  select
+    case
+      when (body ->> 'is_new')::boolean is not true and not exists (
+        select from memoria.persons
+        where id = (body ->> 'person_id')::uuid and event_id = p_event_id
+      ) then gen_random_uuid()
+      else (body ->> 'person_id')::uuid
+    end as person_id,
+    position,
+    body
+  from jsonb_array_elements(p_groups) with ordinality as groups (body, position);
+
+  insert into memoria.persons (id, event_id, created_at)
+  -- so that people made by one run keep their order
+  select person_id, p_event_id, now() + position * interval '1 microsecond'
+  from pg_temp.saved_groups
+  on conflict (id) do nothing;
+
+  update memoria.faces
+  set identity_id = saved_groups.person_id
+  from pg_temp.saved_groups, jsonb_array_elements_text(body -> 'face_ids') as face (id)
+  where faces.id = face.id::uuid and faces.event_id = p_event_id
+    and faces.identity_id is distinct from saved_groups.person_id;
+
+  -- of several groups that are one person, the largest shows its face
+  update memoria.persons
+  set representative_face_id = (body ->> 'representative_face_id')::uuid
+  from (
+    select distinct on (memoria.root_of(person_id)) memoria.root_of(person_id) as root, body
+    from pg_temp.saved_groups
+    order by memoria.root_of(person_id), jsonb_array_length(body -> 'face_ids') desc, position
+  ) as largest
+  where persons.id = largest.root and persons.event_id = p_event_id;
+  drop table pg_temp.saved_groups;
+end
+$$;
+
+create function memoria.clusters_of(p_event_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'cluster_label', cluster_label, 'person_id', id, 'face_count', face_count,
+    'representative_face_id', representative_face_id, 'avg_quality', round(avg_quality::numeric, 4)
+  ) order by cluster_label), '[]')
+  from memoria.persons where event_id = p_event_id and face_count > 0
+$$;
+
+-- What a run says of the event, apart from its job. pending: photos under way; complete: every photo
+-- that is done is grouped.
+create function memoria.people_summary(p_event_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'total_faces', count(*),
+    'clusters_created', count(distinct person_id),
+    'noise_faces', count(*) filter (where person_id is null),
+    'clusters', memoria.clusters_of(p_event_id),
+    'pending', (select count(*) from memoria.media where event_id = p_event_id and status = 'pending'),
+    'complete', (
+      select ungrouped_since is null and not exists (
+        select from memoria.media where event_id = p_event_id and status = 'pending'
+      )
+      from memoria.events where id = p_event_id
+    )
+  )
+  from memoria.faces where event_id = p_event_id
+$$;
+
+create function public.memoria_save_people(p_job_id uuid, p_token uuid, p_result jsonb) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '120s'
+as $$
+declare
+  v_job memoria.jobs;
+  v_people uuid[];
+  v_answer jsonb;
+begin
+  v_job := memoria.lock_run(p_job_id, p_token);
+  if v_job.id is null or v_job.kind <> 'cluster' then
+    return memoria.why_lost(p_job_id);
+  end if;
+
+  perform memoria.store_groups(v_job.event_id, p_result -> 'groups');
+  -- faces that came since the run loaded are in neither list: the next run looks at them
+  update memoria.faces set identity_id = null
+  from jsonb_array_elements_text(p_result -> 'nobody') as face (id)
+  where faces.id = face.id::uuid and faces.event_id = v_job.event_id and identity_id is not null;
+  perform memoria.apply_corrections(v_job.event_id);
+  perform memoria.drop_empty_people(memoria.people_of_event(v_job.event_id));
+  v_people := memoria.people_of_event(v_job.event_id);
+  perform memoria.refresh_people(v_people);
+  perform memoria.relabel_people(v_job.event_id);
+  -- who has no faces now is known again by the mean of those that went
+  perform memoria.refresh_centroids(array(
+    select distinct identity_id from memoria.faces where event_id = v_job.event_id and identity_id is not null
+  ));
+  insert into memoria.person_changes (event_id, job_id, kind, person_id, other_person_id, faces)
+  select v_job.event_id, v_job.id, kind, person_id, other_person_id, faces
+  from jsonb_to_recordset(p_result -> 'changes')
+    as change (kind text, person_id uuid, other_person_id uuid, faces integer);
+  update memoria.events set
+    clustered_at = now(), people_version = people_version + 1,
+    last_run_seconds = coalesce((p_result ->> 'processing_time_seconds')::real, 0),
+    incomplete_runs = case
+      when exists (select from memoria.media where event_id = v_job.event_id and status = 'pending')
+        then incomplete_runs + 1
+      else 0
+    end
+  where id = v_job.event_id;
+  v_answer := memoria.people_summary(v_job.event_id);
+  return v_answer || jsonb_build_object(
+    'outcome', 'stored',
+    'callback_job_id', memoria.finish_job(v_job, v_answer || jsonb_build_object(
+      'job_id', v_job.id, 'event_id', v_job.event_id,
+      'processing_time_seconds', p_result -> 'processing_time_seconds', 'status', 'completed'
+    ))
+  );
+end
+$$;
+
+-- 30_events.sql
+
+-- What an app does with events: make, share, look after, archive, delete.
+
+create function public.memoria_create_event(p_event_id text, p_owner_id uuid default null) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_user uuid := (select auth.uid());
+  v_event memoria.events;
+begin
+  select * into v_event from memoria.events where id = p_event_id;
+  if found then
+    -- a conflict of ids is never silent
+    if not memoria.may(p_event_id, 'manage') and not memoria.may(p_event_id, 'create') then
+      perform memoria.refuse_unknown('event');
+    elsif not memoria.may(p_event_id, 'manage') or p_owner_id <> v_event.owner_id then
+      raise exception 'An event of this id is there already, and is another''s.' using errcode = 'PT409';
+    end if;
+  else
+    if not memoria.may(p_event_id, 'create') or (
+      not memoria.caller_is_trusted() and (v_user is null or p_owner_id <> v_user)
+    ) then
+      perform memoria.refuse_unknown('event');
+    end if;
+    insert into memoria.events (id, owner_id, made_by)
+    values (
+      p_event_id, coalesce(p_owner_id, v_user), case when not memoria.caller_is_trusted() then v_user end
+    )
+    on conflict do nothing;
+    select * into v_event from memoria.events where id = p_event_id;
+  end if;
+  return jsonb_build_object('event_id', v_event.id, 'owner_id', v_event.owner_id, 'status', v_event.status);
+end
+$$;
+
+-- Whether the caller may change who is host: the owner, another host, the service role.
+create function memoria.acts_as_host(p_event_id text) returns boolean
+language sql stable set search_path = '' as $$
+  select memoria.caller_is_trusted() or coalesce(memoria.role_in(p_event_id, (select auth.uid())) = 'host', false)
+$$;
+
+-- Raises where a member's role may not be changed by the caller. The event is locked.
+create function memoria.check_member_change(p_event memoria.events, p_user_id uuid, p_role text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if p_user_id is null then
+    raise exception 'p_user_id is missing.' using errcode = '22023';
+  elsif p_user_id = p_event.owner_id then
+    raise exception 'The owner is always host: change the owner instead.' using errcode = 'PT409';
+  elsif not memoria.acts_as_host(p_event.id)
+    and 'host' in (coalesce(p_role, ''), coalesce(memoria.role_in(p_event.id, p_user_id), '')) then
+    raise exception 'Only a host makes or changes hosts.' using errcode = '42501';
+  end if;
+end
+$$;
+
+create function public.memoria_add_member(p_event_id text, p_user_id uuid, p_role text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_event memoria.events := memoria.lock_event_for(p_event_id, 'manage');
+begin
+  if p_role is null or p_role not in ('host', 'cohost', 'contributor', 'viewer') then
+    raise exception 'p_role is host, cohost, contributor or viewer.' using errcode = '22023';
+  end if;
+  perform memoria.check_member_change(v_event, p_user_id, p_role);
+  insert into memoria.members (event_id, user_id, role, added_by)
+  values (p_event_id, p_user_id, p_role, (select auth.uid()))
+  on conflict (event_id, user_id) do update set role = excluded.role;
+  return jsonb_build_object('event_id', p_event_id, 'user_id', p_user_id, 'role', p_role);
+end
+$$;
+
+-- A member may also leave.
+create function public.memoria_remove_member(p_event_id text, p_user_id uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_leaves boolean := p_user_id = (select auth.uid());
+  v_event memoria.events := memoria.lock_event_for(p_event_id, case when v_leaves then 'view' else 'manage' end);
+begin
+  if not v_leaves or p_user_id = v_event.owner_id then
+    perform memoria.check_member_change(v_event, p_user_id, null);
+  end if;
+  delete from memoria.members where event_id = p_event_id and user_id = p_user_id;
+  return jsonb_build_object('event_id', p_event_id, 'user_id', p_user_id, 'removed', found);
+end
+$$;
+
+create function public.memoria_members(p_event_id text) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform memoria.authorize(p_event_id, 'manage');
+  return jsonb_build_object(
+    'event_id', p_event_id,
+    'owner_id', (select owner_id from memoria.events where id = p_event_id),
+    'members', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'user_id', user_id, 'role', role, 'added_by', added_by, 'added_at', added_at
+      ) order by added_at, user_id), '[]')
+      from memoria.members where event_id = p_event_id
+    )
+  );
+end
+$$;
+
+-- By the owner and the service role alone. The former owner keeps no role.
+create function public.memoria_set_owner(p_event_id text, p_owner_id uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_event memoria.events := memoria.lock_event_for(p_event_id, 'manage');
+begin
+  if not memoria.caller_is_trusted() and v_event.owner_id is distinct from (select auth.uid()) then
+    raise exception 'Only the owner gives an event away.' using errcode = '42501';
+  elsif not memoria.caller_is_trusted() and p_owner_id is null then
+    raise exception 'p_owner_id is missing.' using errcode = '22023';
+  end if;
+  delete from memoria.members where event_id = p_event_id and user_id = p_owner_id;
+  update memoria.events set owner_id = p_owner_id where id = p_event_id;
+  return jsonb_build_object('event_id', p_event_id, 'owner_id', p_owner_id);
+end
+$$;
+
+create function memoria.photo_counts(p_event_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'total', count(*),
+    'pending', count(*) filter (where status = 'pending'),
+    'completed', count(*) filter (where status = 'completed'),
+    'failed', count(*) filter (where status = 'failed'),
+    -- of the pending: those that something outside keeps from being looked at
+    'waiting', (
+      select count(*) from memoria.jobs
+      where event_id = p_event_id and kind = 'process' and waiting_since is not null and finished_at is null
+    )
+  )
+  from memoria.media where event_id = p_event_id
+$$;
+
+-- waiting, running, idle; or failed, when the last run is dead and none follows.
+create function memoria.clustering_state(p_event_id text) returns text
+language sql stable set search_path = '' as $$
+  select coalesce(
+    (
+      select case when bool_or(status = 'running') then 'running' else 'waiting' end
+      from memoria.jobs
+      where event_id = p_event_id and kind = 'cluster' and status in ('queued', 'dispatched', 'running')
+      having count(*) > 0
+    ),
+    (
+      select 'failed' from (
+        select status from memoria.jobs
+        where event_id = p_event_id and kind = 'cluster' and status in ('completed', 'failed')
+        order by finished_at desc limit 1
+      ) as last_run
+      where status = 'failed'
+    ),
+    'idle'
+  )
+$$;
+
+create function public.memoria_event_status(p_event_id text) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_event memoria.events;
+  v_photos jsonb := memoria.photo_counts(p_event_id);
+  v_clustering text := memoria.clustering_state(p_event_id);
+begin
+  perform memoria.authorize(p_event_id, 'view');
+  select * into v_event from memoria.events where id = p_event_id;
+  return jsonb_build_object(
+    'event_id', p_event_id, 'status', coalesce(v_event.status, 'open'), 'clustered_at', v_event.clustered_at,
+    'photos', v_photos,
+    'faces', (select count(*) from memoria.faces where event_id = p_event_id),
+    'people', (
+      select count(*) from memoria.persons where event_id = p_event_id and merged_into is null and face_count > 0
+    ),
+    'clustering', v_clustering,
+    'clustering_error', case when v_clustering = 'failed' then (
+      select jsonb_build_object('code', error_code, 'message', error_message) from memoria.jobs
+      where event_id = p_event_id and kind = 'cluster' and status = 'failed'
+      order by finished_at desc limit 1
+    ) end,
+    -- nothing is left to do, and the people are those of all photos
+    'done', v_photos ->> 'pending' = '0' and v_clustering = 'idle',
+    'version', coalesce(v_event.people_version + v_event.photos_version, 0),
+    'failures', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'media_id', id, 'code', error_code, 'message', error_message
+      ) order by number), '[]')
+      from (
+        select * from memoria.media where event_id = p_event_id and status = 'failed' order by number limit 1000
+      ) as failed
+    ),
+    -- what something outside keeps from being looked at: it is tried again
+    'waiting', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'media_id', media_id, 'code', error_code, 'message', error_message, 'since', waiting_since
+      ) order by waiting_since, media_id), '[]')
+      from (
+        select * from memoria.jobs
+        where event_id = p_event_id and kind = 'process' and waiting_since is not null and finished_at is null
+        order by waiting_since, media_id limit 100
+      ) as held_up
+    ),
+    'not_handed_over', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'media_id', row_id, 'code', code, 'message', message, 'at', created_at
+      ) order by id), '[]')
+      from (
+        select * from memoria.hand_overs where event_id = p_event_id order by id limit 100
+      ) as told
+    )
+  );
+end
+$$;
+
+-- Cancels the event's work and purges its vectors at once; names, boxes and people stay. Photos that
+-- were not looked at end with that reason. What is owed to the app is still told.
+create function public.memoria_archive_event(p_event_id text) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  v_jobs integer;
+  v_faces integer;
+begin
+  perform memoria.lock_event_for(p_event_id, 'manage');
+  update memoria.events set status = 'archived', ungrouped_since = null where id = p_event_id;
+  update memoria.jobs set
+    status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null
+  where event_id = p_event_id and kind <> 'callback' and status in ('queued', 'dispatched', 'running');
+  get diagnostics v_jobs = row_count;
+  update memoria.media set
+    status = 'failed', completed_at = clock_timestamp(),
+    error_code = 'event_archived', error_message = 'The event is archived.'
+  where event_id = p_event_id and status = 'pending';
+  update memoria.faces set embedding = null where event_id = p_event_id and embedding is not null;
+  get diagnostics v_faces = row_count;
+  update memoria.persons set centroid = null where event_id = p_event_id and centroid is not null;
+  perform memoria.touch_photos(p_event_id);
+  return jsonb_build_object(
+    'event_id', p_event_id, 'status', 'archived', 'jobs_cancelled', v_jobs, 'vectors_purged', v_faces
+  );
+end
+$$;
+
+-- Queues the processing of photos whose event is locked; those that wait or run already stay as they are.
+create function memoria.queue_media(p_event_id text, p_media_ids text[]) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_queued integer;
+begin
+  update memoria.media
+  set status = 'pending', completed_at = null, error_code = null, error_message = null
+  where event_id = p_event_id and id = any (p_media_ids) and status <> 'pending';
+  insert into memoria.jobs (kind, event_id, media_id, max_attempts)
+  select 'process', p_event_id, id, (select memoria.setting_of('max_attempts', 'process'))
+  from memoria.media where event_id = p_event_id and id = any (p_media_ids)
+  order by number
+  on conflict do nothing;
+  get diagnostics v_queued = row_count;
+  perform memoria.touch_photos(p_event_id);
+  return v_queued;
+end
+$$;
+
+-- Opens an archived event again: the photos whose vectors went, or that were not done, are processed.
+create function public.memoria_reopen_event(p_event_id text) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  v_queued integer := 0;
+begin
+  if (memoria.lock_event_for(p_event_id, 'manage')).status = 'archived' then
+    update memoria.events set status = 'open' where id = p_event_id;
+    v_queued := memoria.queue_media(p_event_id, array(
+      select id from memoria.media
+      where event_id = p_event_id and (
+        status = 'pending' or error_code = 'event_archived'
+        or exists (select from memoria.faces where media_id = media.id and embedding is null)
+      )
+    ));
+    perform memoria.settle_event(p_event_id, v_queued = 0);
+  end if;
+  return jsonb_build_object('event_id', p_event_id, 'status', 'open', 'queued', v_queued);
+end
+$$;
+
+-- Removes an event with everything in it.
+create function public.memoria_delete_event(p_event_id text) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+begin
+  perform memoria.authorize(p_event_id, 'manage');
+  -- the strongest lock at once: taken in two steps it meets whoever is adding a photo
+  perform from memoria.events where id = p_event_id for update;
+  if not found then
+    perform memoria.refuse_unknown('event');
+  end if;
+  delete from memoria.hand_overs where event_id = p_event_id;
+  delete from memoria.events where id = p_event_id;
+  return jsonb_build_object('event_id', p_event_id, 'deleted', true);
+end
+$$;
+
+-- Groups the event's faces anew, now.
+create function public.memoria_recluster(p_event_id text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform memoria.lock_open_event(p_event_id, 'manage');
+  return jsonb_build_object('event_id', p_event_id, 'job_id', memoria.cluster_now(p_event_id));
+end
+$$;
+
+-- Looks at every photo of the event again, for instance with another model.
+create function public.memoria_reprocess(p_event_id text) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+begin
+  perform memoria.lock_open_event(p_event_id, 'manage');
+  return jsonb_build_object('event_id', p_event_id, 'queued', memoria.queue_media(
+    p_event_id, array(select id from memoria.media where event_id = p_event_id)
+  ));
+end
+$$;
+
+-- 31_media.sql
+
+-- Photos come and go: one, many, or the rows of the app's own table.
+
+-- A photo as it is handed over.
+create type memoria.handed as (media_id text, event_id text, bucket text, path text, preview_path text);
+create type memoria.refused as (media_id text, event_id text, code text, message text);
+
+-- What is wrong with a photo as it is handed over, or null.
+create function memoria.fault_of(p memoria.handed) returns text
+language sql immutable set search_path = '' as $$
+  select case
+    when not memoria.is_id(p.media_id)
+      then 'The id of a photo has 1 to 200 characters, none of them a control character.'
+    when not memoria.is_id(p.event_id)
+      then 'The id of an event has 1 to 200 characters, none of them a control character.'
+    when not memoria.is_bucket(p.bucket)
+      then 'The bucket is a name in Storage, or gs://name for Google Cloud Storage.'
+    when not memoria.is_object_name(p.bucket, p.path)
+      then 'The path has 1 to 1024 characters, no empty or dotted segment, no % and no control character.'
+    when p.preview_path is not null and not memoria.is_object_name(p.bucket, p.preview_path)
+      then 'The preview''s path has 1 to 1024 characters, no empty or dotted segment, no % and no control character.'
+  end
+$$;
+
+-- Removes photos of an event that is locked, with faces, corrections, jobs and callbacks; who remains is
+-- grouped anew.
+create function memoria.remove_media(p_event_id text, p_media_ids text[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_people uuid[] := array(
+    select person_id from memoria.faces where media_id = any (p_media_ids) and person_id is not null
+    union
+    select identity_id from memoria.faces where media_id = any (p_media_ids) and identity_id is not null
+    union
+    select person_id from memoria.corrections where media_id = any (p_media_ids)
+  );
+begin
+  delete from memoria.media where event_id = p_event_id and id = any (p_media_ids);
+  if cardinality(v_people) > 0 then
+    perform memoria.drop_empty_people(v_people);
+    perform memoria.refresh_centroids(v_people);
+    perform memoria.refresh_people(v_people);
+    perform memoria.touch_people(p_event_id);
+  end if;
+  perform memoria.touch_photos(p_event_id);
+  if exists (select from memoria.events where id = p_event_id and status = 'open') then
+    perform memoria.settle_event(p_event_id, cardinality(v_people) > 0);
+  end if;
+end
+$$;
+
+-- Locks, in the order of their ids, the events of photos that are known already and differ.
+create function memoria.lock_events_of(p_rows memoria.handed[], p_source text) returns void
+language sql set search_path = '' as $$
+  select from memoria.events
+  where id in (
+    select unnest(array[media.event_id, given.event_id])
+    from unnest(p_rows) as given join memoria.media on media.id = given.media_id
+    where (media.event_id, media.bucket, media.path, media.preview_path, media.source)
+        is distinct from (given.event_id, given.bucket, given.path, given.preview_path, p_source)
+      or (p_source is null and media.status <> 'completed')
+  )
+  order by id for no key update
+$$;
+
+-- Writes down what could not be handed over, or whose row was taken over.
+create function memoria.note_hand_overs(p_relation text, p_refused memoria.refused[], p_failed boolean) returns void
+language sql set search_path = '' as $$
+  insert into memoria.hand_overs (relation, row_id, event_id, code, message, failed)
+  select distinct on (media_id) p_relation, left(coalesce(media_id, ''), 200), left(event_id, 200), code, message, p_failed
+  from unnest(p_refused) order by media_id
+  on conflict (relation, row_id) where failed
+  do update set event_id = excluded.event_id, code = excluded.code, message = excluded.message,
+    created_at = excluded.created_at
+$$;
+
+-- Makes room under ids that the app's table wants: a row that a user put there goes, with its faces, and
+-- that is recorded; one that the table has moved to another event goes, too. The events are locked.
+create function memoria.clear_squatted(p_rows memoria.handed[], p_source text) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_gone record;
+begin
+  for v_gone in
+    select media.event_id, array_agg(media.id) as ids, array_agg(
+      row(media.id, given.event_id, 'taken_over',
+        'A user had put a photo under this id; it went, with its faces.')::memoria.refused
+    ) filter (where media.source is null) as taken_over
+    from unnest(p_rows) as given join memoria.media on media.id = given.media_id
+    where (media.source is null and media.added_by is not null
+        and (media.event_id, media.bucket, media.path) <> (given.event_id, given.bucket, given.path))
+      or (media.source = p_source and media.event_id <> given.event_id)
+    group by media.event_id order by media.event_id
+  loop
+    perform memoria.remove_media(v_gone.event_id, v_gone.ids);
+    if v_gone.taken_over is not null then
+      perform memoria.note_hand_overs(p_source, v_gone.taken_over, false);
+    end if;
+  end loop;
+end
+$$;
+
+-- Brings photos that are known in this event to how they are handed over now: processed anew where the
+-- object is another one, or where the photo had failed and is handed over by hand. The events are locked.
+create function memoria.update_known(p_rows memoria.handed[], p_source text) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_again record;
+  v_moved text[] := array(
+    select media.id from unnest(p_rows) as given join memoria.media on media.id = given.media_id
+    where (media.bucket, media.path) <> (given.bucket, given.path)
+  );
+begin
+  update memoria.media set
+    bucket = given.bucket, path = given.path, preview_path = given.preview_path,
+    source = coalesce(p_source, media.source),
+    placed_at = case when media.id = any (v_moved) then clock_timestamp() else placed_at end
+  from unnest(p_rows) as given
+  where media.id = given.media_id
+    and (media.bucket, media.path, media.preview_path, media.source)
+      is distinct from (given.bucket, given.path, given.preview_path, coalesce(p_source, media.source));
+  for v_again in
+    select media.event_id, array_agg(media.id order by media.number) as ids
+    from unnest(p_rows) as given join memoria.media on media.id = given.media_id
+    join memoria.events on events.id = media.event_id
+    where events.status = 'open'
+      and (media.id = any (v_moved) or (p_source is null and media.status = 'failed'))
+    group by media.event_id order by media.event_id
+  loop
+    perform memoria.queue_media(v_again.event_id, v_again.ids);
+  end loop;
+end
+$$;
+
+-- Takes photos in: p_source names the app's table that they are rows of, p_added_by the user who handed
+-- them over. Their events exist. Returns those that could not be taken.
+create function memoria.take_in(p_rows memoria.handed[], p_source text, p_added_by uuid)
+returns memoria.refused[]
+language plpgsql set search_path = '' as $$
+declare
+  v_rows memoria.handed[];
+  v_refused memoria.refused[];
+  v_foreign text[];
+begin
+  v_refused := array(
+    select row(given.media_id, given.event_id, 'invalid', memoria.fault_of(given))::memoria.refused
+    from unnest(p_rows) as given where memoria.fault_of(given) is not null
+  );
+  v_rows := array(
+    select row(media_id, event_id, bucket, path, preview_path)::memoria.handed from (
+      select distinct on (media_id) given.*
+      from unnest(p_rows) with ordinality as given (media_id, event_id, bucket, path, preview_path, n)
+      where memoria.fault_of(row(media_id, event_id, bucket, path, preview_path)::memoria.handed) is null
+      order by media_id, n desc
+    ) as last_word
+  );
+  -- twice at most: a row that somebody else adds at this instant is known the second time
+  for v_turn in 1..2 loop
+    perform memoria.lock_events_of(v_rows, p_source);
+    if p_source is not null then
+      perform memoria.clear_squatted(v_rows, p_source);
+    end if;
+    v_foreign := array(
+      select media.id from unnest(v_rows) as given join memoria.media on media.id = given.media_id
+      where media.event_id <> given.event_id or media.source <> p_source
+        -- by hand, nobody points a photo elsewhere that follows a table, or that is another user's
+        or (p_source is null and (media.bucket, media.path) <> (given.bucket, given.path) and (
+          media.source is not null
+          or (media.added_by is distinct from p_added_by and not memoria.may(media.event_id, 'manage'))
+        ))
+    );
+    perform memoria.update_known(array(
+      select given from unnest(v_rows) as given where media_id <> all (v_foreign)
+    ), p_source);
+    with added as (
+      insert into memoria.media (id, event_id, bucket, path, preview_path, added_by, source)
+      select media_id, event_id, bucket, path, preview_path, p_added_by, p_source
+      from unnest(v_rows) as given
+      where not exists (select from memoria.media where id = given.media_id)
+      order by media_id
+      on conflict do nothing
+      returning id
+    )
+    select array(
+      select given from unnest(v_rows) as given
+      where media_id not in (select id from added)
+        and not exists (select from memoria.media where id = given.media_id)
+    ) into v_rows;
+    v_refused := v_refused || array(
+      select row(given.media_id, given.event_id, 'id_taken',
+        'This id is taken by another photo.')::memoria.refused
+      from unnest(p_rows) as given where given.media_id = any (v_foreign)
+    );
+    exit when cardinality(v_rows) = 0;
+  end loop;
+  return v_refused;
+end
+$$;
+
+-- Raises 429 where an owner's photos that wait would become more than allowed.
+create function memoria.check_pending(p_event_id text, p_more integer) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+  v_most bigint := memoria.number('max_pending_per_owner');
+  v_pending bigint;
+begin
+  select count(*) into v_pending from (
+    select from memoria.events as mine join memoria.events as theirs
+      on theirs.id = mine.id or theirs.owner_id = mine.owner_id
+    join memoria.media on media.event_id = theirs.id and media.status = 'pending'
+    where mine.id = p_event_id limit v_most
+  ) as waiting;
+  if v_pending + p_more > v_most then
+    raise exception 'Too many photos of this owner wait already: max_pending_per_owner is %.', v_most
+      using errcode = 'PT429';
+  end if;
+end
+$$;
+
+-- The event that photos are handed over into, open and the caller's to add to; the service role makes it.
+create function memoria.check_enqueue(p_event_id text, p_rows memoria.handed[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_trusted boolean := memoria.caller_is_trusted();
+begin
+  if not memoria.may(p_event_id, 'contribute') then
+    perform memoria.refuse_unknown('event');
+  elsif v_trusted then
+    insert into memoria.events (id, owner_id)
+    select p_event_id, (select auth.uid())
+    where not exists (select from memoria.events where id = p_event_id) on conflict do nothing;
+  elsif not exists (select from memoria.events where id = p_event_id) then
+    perform memoria.refuse_unknown('event');
+  end if;
+  if exists (select from memoria.events where id = p_event_id and status = 'archived') then
+    raise exception 'This event is archived: reopen it first.' using errcode = 'PT409';
+  elsif not v_trusted then
+    perform memoria.check_pending(p_event_id, cardinality(p_rows));
+  end if;
+end
+$$;
+
+-- Of these photos, those whose objects the user may not have processed.
+create function memoria.not_theirs(p_rows memoria.handed[]) returns memoria.refused[]
+language plpgsql stable set search_path = '' as $$
+begin
+  if memoria.caller_is_trusted() then
+    return '{}';
+  end if;
+  return array(
+    select row(media_id, event_id, 'not_yours', 'This object is not yours.')::memoria.refused
+    from unnest(p_rows) as given
+    where memoria.fault_of(given) is null and (
+      memoria.can_use_object(bucket, path) is not true
+      or (preview_path is not null and memoria.can_use_object(bucket, preview_path) is not true)
+    )
+  );
+end
+$$;
+
+-- The job of a photo that was handed over; without one, how the photo stands: somebody may have deleted
+-- it or archived its event at the same instant.
+create function memoria.process_job_of(p_media_id text, p_event_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(
+    (
+      select jsonb_build_object('job_id', id, 'media_id', media_id, 'event_id', event_id, 'status', status)
+      from memoria.jobs where kind = 'process' and media_id = p_media_id
+      order by finished_at desc nulls first, created_at desc limit 1
+    ),
+    jsonb_build_object('job_id', null, 'media_id', p_media_id, 'event_id', p_event_id, 'status', coalesce(
+      (select status from memoria.media where id = p_media_id), 'cancelled'
+    ))
+  )
+$$;
+
+-- Hands a photo over. One that is known keeps its job, unless its place in storage changed or it had
+-- failed: then it is processed anew.
+create function public.memoria_enqueue(
+  p_media_id text, p_event_id text, p_bucket text, p_path text, p_preview_path text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_rows memoria.handed[] := array[row(p_media_id, p_event_id, p_bucket, p_path, p_preview_path)::memoria.handed];
+  v_fault text := memoria.fault_of(v_rows[1]);
+  v_refused memoria.refused[];
+begin
+  if v_fault is not null then
+    raise exception '%', v_fault using errcode = '22023';
+  end if;
+  perform memoria.check_enqueue(p_event_id, v_rows);
+  if cardinality(memoria.not_theirs(v_rows)) > 0 then
+    raise exception 'This object is not yours.' using errcode = '42501';
+  end if;
+  v_refused := memoria.take_in(v_rows, null, (select auth.uid()));
+  if cardinality(v_refused) > 0 then
+    raise exception '%', v_refused[1].message using errcode = 'PT409';
+  end if;
+  return memoria.process_job_of(p_media_id, p_event_id);
+end
+$$;
+
+-- Hands over at most 1,000 photos of an event: [{"media_id", "bucket", "path", "preview_path"}]. Each is
+-- answered by its job, or by the error that kept it out.
+create function public.memoria_enqueue_many(p_event_id text, p_media jsonb) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  v_rows memoria.handed[];
+  v_refused memoria.refused[];
+begin
+  if jsonb_typeof(p_media) is distinct from 'array' or jsonb_array_length(p_media) > 1000 then
+    raise exception 'p_media is an array of at most 1000 photos.' using errcode = '22023';
+  elsif not memoria.is_id(p_event_id) then
+    raise exception '%', memoria.fault_of(row('x', p_event_id, 'x', 'x', null)::memoria.handed)
+      using errcode = '22023';
+  end if;
+  v_rows := array(
+    select row(item ->> 'media_id', p_event_id, item ->> 'bucket', item ->> 'path', item ->> 'preview_path')::memoria.handed
+    from jsonb_array_elements(p_media) as item
+  );
+  perform memoria.check_enqueue(p_event_id, v_rows);
+  v_refused := memoria.not_theirs(v_rows);
+  v_refused := v_refused || memoria.take_in(array(
+    select given from unnest(v_rows) as given
+    where not exists (select from unnest(v_refused) as refused where refused.media_id = given.media_id)
+  ), null, (select auth.uid()));
+  return jsonb_build_object('event_id', p_event_id, 'media', (
+    select coalesce(jsonb_agg(coalesce(
+      (
+        select jsonb_build_object('media_id', given.media_id, 'error', jsonb_build_object('code', code, 'message', message))
+        from unnest(v_refused) as refused
+        where refused.media_id is not distinct from given.media_id limit 1
+      ),
+      memoria.process_job_of(given.media_id, p_event_id) - 'event_id'
+    ) order by n), '[]')
+    from unnest(v_rows) with ordinality as given (media_id, event_id, bucket, path, preview_path, n)
+  ));
+end
+$$;
+
+-- Removes a photo with everything of it: by who manages the event, or who contributed it.
+create function public.memoria_delete_media(p_media_id text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_media memoria.media;
+begin
+  select * into v_media from memoria.media where id = p_media_id;
+  if not found or not (
+    memoria.may(v_media.event_id, 'manage')
+    or (memoria.may(v_media.event_id, 'contribute') and coalesce(v_media.added_by = (select auth.uid()), false))
+  ) then
+    perform memoria.refuse_unknown('photo');
+  end if;
+  perform memoria.lock_event(v_media.event_id);
+  perform memoria.remove_media(v_media.event_id, array[p_media_id]);
+  return jsonb_build_object('media_id', p_media_id, 'event_id', v_media.event_id, 'deleted', true);
+end
+$$;
+
+-- 32_follow.sql
+
+-- The app's own table of photos, followed by triggers: what is inserted, changed and deleted there is
+-- handed over here, a thousand rows as cheaply as one. The app's table wins, and its statements never
+-- fail by it: what could not be handed over is written to memoria.hand_overs, and tried again.
+
+-- The columns of a followed table as an expression of type memoria.handed.
+create function memoria.handed_expression(p_columns jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select format(
+    'row(%I::text, %I::text, %s, %I::text, %s)::memoria.handed',
+    p_columns ->> 'id', p_columns ->> 'event',
+    case when p_columns ? 'bucket_column' then format('%I::text', p_columns ->> 'bucket_column')
+      else format('%L::text', p_columns ->> 'bucket') end,
+    p_columns ->> 'path',
+    case when p_columns ? 'preview_path' then format('%I::text', p_columns ->> 'preview_path') else 'null::text' end
+  )
+$$;
+
+-- {event: its owner} of some rows of a followed table.
+create function memoria.owners_expression(p_columns jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select case when p_columns ? 'owner' then format(
+    'coalesce(jsonb_object_agg(%1$I::text, %2$I::text) filter (where %1$I is not null), ''{}'')',
+    p_columns ->> 'event', p_columns ->> 'owner'
+  ) else 'null::jsonb' end
+$$;
+
+-- Makes the events that rows name, and gives back to the app those that a user made under its ids. The
+-- photos of a followed table are never filed under an event of which only a user says whose it is.
+-- Returns the events that are not the app's.
+create function memoria.claim_events(p_relation text, p_events text[], p_owners jsonb) returns text[]
+language plpgsql set search_path = '' as $$
+declare
+  v_event memoria.events;
+  v_owner uuid;
+begin
+  insert into memoria.events (id, owner_id)
+  select id, memoria.as_uuid(p_owners ->> id) from unnest(p_events) as wanted (id)
+  where not exists (select from memoria.events where events.id = wanted.id)
+  order by id on conflict do nothing;
+  if p_owners is null then
+    return array(select id from memoria.events where id = any (p_events) and made_by is not null);
+  end if;
+  for v_event in
+    select * from memoria.events
+    where id = any (p_events) and (made_by is not null or owner_id is null)
+      and owner_id is distinct from memoria.as_uuid(p_owners ->> id)
+    order by id for no key update
+  loop
+    v_owner := memoria.as_uuid(p_owners ->> v_event.id);
+    if v_event.made_by is not null then
+      delete from memoria.members where event_id = v_event.id;
+      perform memoria.remove_media(v_event.id, array(
+        select id from memoria.media where event_id = v_event.id and source is null and added_by is not null
+      ));
+      perform memoria.note_hand_overs(p_relation, array[row(
+        v_event.id, v_event.id, 'event_taken_over',
+        'A user had made an event of this id; it is the app''s again, without that user''s photos and members.'
+      )::memoria.refused], false);
+    end if;
+    update memoria.events set owner_id = v_owner, made_by = null where id = v_event.id;
+  end loop;
+  return '{}';
+end
+$$;
+
+-- Removes photos of a followed table that are no longer its rows.
+create function memoria.remove_followed(p_relation text, p_ids text[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_gone record;
+begin
+  for v_gone in
+    select event_id, array_agg(id) as ids from memoria.media
+    where id = any (p_ids) and source = p_relation group by event_id order by event_id
+  loop
+    perform memoria.lock_event(v_gone.event_id);
+    perform memoria.remove_media(v_gone.event_id, v_gone.ids);
+  end loop;
+  delete from memoria.hand_overs where relation = p_relation and row_id = any (p_ids) and failed;
+end
+$$;
+
+-- Takes in rows of a followed table. What is not complete yet, or cannot be taken, is written down.
+create function memoria.hand_over(p_relation text, p_rows memoria.handed[], p_owners jsonb) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_rows memoria.handed[];
+  v_refused memoria.refused[];
+  v_others text[];
+begin
+  v_refused := array(
+    select row(media_id, event_id, 'incomplete',
+      'The row names no ' || case when event_id is null then 'event' else 'path' end || ' yet.')::memoria.refused
+    from unnest(p_rows) where event_id is null or path is null
+  );
+  perform memoria.remove_followed(p_relation, array(select media_id from unnest(v_refused)));
+  v_rows := array(select given from unnest(p_rows) as given where event_id is not null and path is not null);
+  v_others := memoria.claim_events(p_relation, array(
+    select distinct event_id from unnest(v_rows) as given where memoria.fault_of(given) is null
+  ), p_owners);
+  v_refused := v_refused || array(
+    select row(media_id, event_id, 'event_of_a_user',
+      'A user made an event of this id: name the column of the event''s owner in memoria_follow.')::memoria.refused
+    from unnest(v_rows) where event_id = any (v_others)
+  );
+  v_rows := array(select given from unnest(v_rows) as given where event_id <> all (v_others));
+  v_refused := v_refused || memoria.take_in(v_rows, p_relation, null);
+  delete from memoria.hand_overs
+  where relation = p_relation and failed and row_id = any (array(select media_id from unnest(p_rows)));
+  perform memoria.note_hand_overs(p_relation, v_refused, true);
+  return cardinality(p_rows) - cardinality(v_refused);
+end
+$$;
+
+-- Writes down rows that met with trouble of ours, to be tried again by the sweeper.
+create function memoria.postpone_hand_over(p_relation text, p_rows memoria.handed[], p_message text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform memoria.note_hand_overs(p_relation, array(
+    select row(media_id, event_id, 'not_handed_over', p_message)::memoria.refused from unnest(p_rows)
+  ), true);
+exception when others then
+  raise warning 'memoria: rows of % were not handed over: %', p_relation, sqlerrm;
+end
+$$;
+
+create function memoria.follow_changes() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_relation text := tg_argv[0];
+  v_columns jsonb;
+  v_rows memoria.handed[] := '{}';
+  v_gone memoria.handed[] := '{}';
+  v_ids text[];
+  v_owners jsonb;
+begin
+  select columns into v_columns from memoria.followed where relation = v_relation;
+  if tg_op in ('INSERT', 'UPDATE') then
+    execute format(
+      'select coalesce(array_agg(%s), ''{}''), %s from memoria_added',
+      memoria.handed_expression(v_columns), memoria.owners_expression(v_columns)
+    ) into v_rows, v_owners;
+  end if;
+  if tg_op in ('UPDATE', 'DELETE') then
+    execute format(
+      'select coalesce(array_agg(%s), ''{}'') from memoria_removed', memoria.handed_expression(v_columns)
+    ) into v_gone;
+  elsif tg_op = 'TRUNCATE' then
+    v_gone := array(
+      select row(id, event_id, bucket, path, preview_path)::memoria.handed
+      from memoria.media where source = v_relation
+    );
+  end if;
+  v_ids := array(select media_id from unnest(v_gone) except select media_id from unnest(v_rows));
+  if tg_op = 'UPDATE' then
+    -- only what changed, of what concerns us
+    v_rows := array(select given from unnest(v_rows) as given except select given from unnest(v_gone) as given);
+  end if;
+  begin
+    perform memoria.remove_followed(v_relation, v_ids);
+    if cardinality(v_rows) > 0 then
+      perform memoria.hand_over(v_relation, v_rows, v_owners);
+    end if;
+  exception when others then
+    perform memoria.postpone_hand_over(v_relation, v_rows || array(
+      select given from unnest(v_gone) as given where media_id = any (v_ids)
+    ), sqlerrm);
+  end;
+  return null;
+exception when others then
+  -- never a reason for the app's statement to fail
+  raise warning 'memoria: changes of % were not handed over: %', v_relation, sqlerrm;
+  return null;
+end
+$$;
+
+-- Tries again what met with trouble of ours: as the rows are now; those that are gone are removed.
+create function memoria.retry_hand_overs() returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_table record;
+  v_rows memoria.handed[];
+  v_owners jsonb;
+  v_count integer := 0;
+begin
+  for v_table in
+    select followed.relation, followed.columns, array_agg(late.row_id) as ids
+    from memoria.followed join lateral (
+      select row_id from memoria.hand_overs
+      where relation = followed.relation and failed and code = 'not_handed_over' order by id limit 1000
+    ) as late on true
+    group by followed.relation, followed.columns
+  loop
+    begin
+      execute format(
+        'select coalesce(array_agg(%s), ''{}''), %s from %s where %I::text = any ($1)',
+        memoria.handed_expression(v_table.columns), memoria.owners_expression(v_table.columns),
+        v_table.relation, v_table.columns ->> 'id'
+      ) into v_rows, v_owners using v_table.ids;
+      perform memoria.remove_followed(v_table.relation, array(
+        select id from unnest(v_table.ids) as late (id)
+        where id not in (select media_id from unnest(v_rows) where media_id is not null)
+      ));
+      v_count := v_count + memoria.hand_over(v_table.relation, v_rows, v_owners);
+    exception when others then
+      raise warning 'memoria: rows of % are still not handed over: %', v_table.relation, sqlerrm;
+    end;
+  end loop;
+  return v_count;
+end
+$$;
+
+create function memoria.unfollow_triggers(p_table regclass) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_trigger text;
+begin
+  foreach v_trigger in array array['insert', 'update', 'delete', 'truncate'] loop
+    execute format('drop trigger if exists %I on %s', 'memoria_follow_' || v_trigger, p_table);
+  end loop;
+end
+$$;
+
+create function memoria.follow_triggers(p_table regclass, p_relation text) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_trigger record;
+begin
+  for v_trigger in
+    select * from (values
+      ('insert', 'referencing new table as memoria_added'),
+      ('update', 'referencing old table as memoria_removed new table as memoria_added'),
+      ('delete', 'referencing old table as memoria_removed'),
+      ('truncate', '')
+    ) as one (event, tables)
+  loop
+    execute format(
+      'create trigger %I after %s on %s %s for each statement execute function memoria.follow_changes(%L)',
+      'memoria_follow_' || v_trigger.event, v_trigger.event, p_table, v_trigger.tables, p_relation
+    );
+  end loop;
+end
+$$;
+
+create function memoria.name_of(p_table regclass) returns text
+language sql stable set search_path = '' as $$
+  select format('%I.%I', nspname, relname)
+  from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = p_table
+$$;
+
+-- Every row that is there already, in pages.
+create function memoria.hand_over_existing(p_table regclass, p_relation text, p_columns jsonb) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_row record;
+  v_rows memoria.handed[] := '{}';
+  v_owners jsonb := case when p_columns ? 'owner' then '{}'::jsonb end;
+  v_count integer := 0;
+begin
+  for v_row in execute format(
+    'select %s as handed, %s as owner from %s', memoria.handed_expression(p_columns),
+    case when p_columns ? 'owner' then format('%I::text', p_columns ->> 'owner') else 'null::text' end, p_table
+  ) loop
+    v_rows := v_rows || v_row.handed;
+    if v_row.owner is not null and (v_row.handed).event_id is not null and not v_owners ? (v_row.handed).event_id then
+      v_owners := v_owners || jsonb_build_object((v_row.handed).event_id, v_row.owner);
+    end if;
+    if cardinality(v_rows) >= 5000 then
+      v_count := v_count + memoria.hand_over(p_relation, v_rows, v_owners);
+      v_rows := '{}';
+    end if;
+  end loop;
+  return v_count + memoria.hand_over(p_relation, v_rows, v_owners);
+end
+$$;
+
+-- Follows a table of the app: from now on, and every row that is there. Called again, it changes what is
+-- followed. Columns are named as they are in the table; the bucket is a constant or a column.
+create function public.memoria_follow(
+  p_table regclass,
+  p_id text,
+  p_event text,
+  p_path text,
+  p_bucket text default null,
+  p_bucket_column text default null,
+  p_preview_path text default null,
+  p_owner text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_relation text := memoria.name_of(p_table);
+  v_columns jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'id', p_id, 'event', p_event, 'path', p_path, 'bucket', p_bucket, 'bucket_column', p_bucket_column,
+    'preview_path', p_preview_path, 'owner', p_owner
+  ));
+  v_missing text := (
+    select string_agg(value, ', ' order by key) from jsonb_each_text(v_columns)
+    where key <> 'bucket' and not exists (
+      select from pg_attribute where attrelid = p_table and attname = value and attnum > 0 and not attisdropped
+    )
+  );
+  v_count integer;
+begin
+  if v_missing is not null then
+    raise exception '% has no column %.', v_relation, v_missing using errcode = '42703';
+  elsif p_id is null or p_event is null or p_path is null then
+    raise exception 'p_id, p_event and p_path name columns of the table.' using errcode = '22023';
+  elsif (p_bucket is null) = (p_bucket_column is null) then
+    raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
+  end if;
+  insert into memoria.followed (relation, columns) values (v_relation, v_columns)
+  on conflict (relation) do update set columns = excluded.columns;
+  perform memoria.unfollow_triggers(p_table);
+  perform memoria.follow_triggers(p_table, v_relation);
+  v_count := memoria.hand_over_existing(p_table, v_relation, v_columns);
+  return jsonb_build_object('table', v_relation, 'handed_over', v_count, 'failed', (
+    select count(*) from memoria.hand_overs where relation = v_relation and failed
+  ));
+end
+$$;
+
+-- The table is no longer followed; the photos that it handed over stay.
+create function public.memoria_unfollow(p_table regclass) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_relation text := memoria.name_of(p_table);
+begin
+  perform memoria.unfollow_triggers(p_table);
+  delete from memoria.followed where relation = v_relation;
+  delete from memoria.hand_overs where relation = v_relation and failed;
+  update memoria.media set source = null where source = v_relation;
+  return jsonb_build_object('table', v_relation, 'followed', false);
+end
+$$;
+
+-- 40_reading.sql
+
+-- What screens show, in pages. Every page is keyed by where the one before it ended: give `next` back as
+-- p_after until it is null. A page tells the version of what it shows; when that changes between two
+-- pages, start again. What a page costs does not grow with the event.
+
+create function memoria.page_limit(p_limit integer) returns integer
+language sql immutable set search_path = '' as $$
+  select least(greatest(coalesce(p_limit, 100), 1), 500)
+$$;
+
+create function memoria.version_of(p_event_id text) returns bigint
+language sql stable set search_path = '' as $$
+  select coalesce((select people_version + photos_version from memoria.events where id = p_event_id), 0)
+$$;
+
+create function memoria.people_version_of(p_event_id text) returns bigint
+language sql stable set search_path = '' as $$
+  select coalesce((select people_version from memoria.events where id = p_event_id), 0)
+$$;
+
+-- Enough of a face to draw it: its box, and where its photo lies.
+create function memoria.face_cover(p_face_id uuid) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'face_id', faces.id, 'media_id', media.id, 'bucket', media.bucket, 'path', media.path,
+    'preview_path', media.preview_path, 'bbox', memoria.face_box(faces),
+    'width', media.width, 'height', media.height
+  )
+  from memoria.faces join memoria.media on media.id = faces.media_id
+  where faces.id = p_face_id
+$$;
+
+create function memoria.person_item(p memoria.persons) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'person_id', p.id, 'name', p.name, 'hidden', p.hidden, 'cluster_label', p.cluster_label,
+    'face_count', p.face_count, 'avg_quality', round(p.avg_quality::numeric, 4),
+    'representative_face_id', p.representative_face_id,
+    'cover', memoria.face_cover(p.representative_face_id), 'created_at', p.created_at
+  )
+$$;
+
+create function memoria.photo_item(m memoria.media) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'media_id', m.id, 'bucket', m.bucket, 'path', m.path, 'preview_path', m.preview_path,
+    'status', m.status, 'width', m.width, 'height', m.height, 'model', m.model, 'created_at', m.created_at,
+    'error', case when m.status = 'failed'
+      then jsonb_build_object('code', m.error_code, 'message', m.error_message) end
+  )
+$$;
+
+create function memoria.face_item(f memoria.faces) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'face_id', f.id, 'bbox', memoria.face_box(f), 'quality_score', f.quality,
+    'landmarks', memoria.named_landmarks(f.landmarks), 'person_id', f.person_id,
+    'pinned', exists (select from memoria.corrections where face_id = f.id and kind = 'pin')
+  )
+$$;
+
+-- A photo with its faces: all of them, or those of some people.
+create function memoria.photo_with_faces(m memoria.media, p_people uuid[] default null) returns jsonb
+language sql stable set search_path = '' as $$
+  select memoria.photo_item(m) || jsonb_build_object('faces', (
+    select coalesce(jsonb_agg(memoria.face_item(faces) order by quality desc, faces.id), '[]')
+    from memoria.faces
+    where media_id = m.id and (p_people is null or person_id = any (p_people))
+  ))
+$$;
+
+-- The people of an event, largest first; named ones also while they have no faces. p_name finds people
+-- by the beginning of a word of their name, without case and accents.
+create function public.memoria_people(
+  p_event_id text,
+  p_after jsonb default null,
+  p_limit integer default 100,
+  p_with_hidden boolean default false,
+  p_name text default null
+) returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit integer := memoria.page_limit(p_limit);
+  v_name text := nullif(memoria.name_key(p_name), '');
+  v_after_count integer := coalesce(-(p_after ->> 'face_count')::integer, -2147483647);
+  v_after_id uuid := coalesce(memoria.as_uuid(p_after ->> 'person_id'), '00000000-0000-0000-0000-000000000000');
+  v_page uuid[];
+begin
+  perform memoria.authorize(p_event_id, 'view');
+  if v_name is null then
+    v_page := array(
+      select id from (
+        (
+          select id, face_count from memoria.persons
+          where event_id = p_event_id and not hidden
+            and merged_into is null and (face_count > 0 or name is not null)
+            and (-face_count, id) > (v_after_count, v_after_id)
+          order by -face_count, id limit v_limit + 1
+        )
+        union all
+        (
+          select id, face_count from memoria.persons
+          where event_id = p_event_id and hidden and p_with_hidden
+            and merged_into is null and (face_count > 0 or name is not null)
+            and (-face_count, id) > (v_after_count, v_after_id)
+          order by -face_count, id limit v_limit + 1
+        )
+      ) as either
+      order by -face_count, id limit v_limit + 1
+    );
+  else
+    -- names are given by hand: an event has few
+    v_page := array(
+      select id from memoria.persons
+      where event_id = p_event_id and name is not null and merged_into is null
+        and (p_with_hidden or not hidden)
+        and ' ' || name_key like '% ' || regexp_replace(v_name, '([\\%_])', '\\\1', 'g') || '%'
+        and (-face_count, id) > (v_after_count, v_after_id)
+      order by -face_count, id limit v_limit + 1
+    );
+  end if;
+  return jsonb_build_object(
+    'event_id', p_event_id, 'version', memoria.people_version_of(p_event_id),
+    'people', (
+      select coalesce(jsonb_agg(memoria.person_item(persons) order by -face_count, id), '[]')
+      from memoria.persons where id = any (v_page[:v_limit])
+    ),
+    'next', case when cardinality(v_page) > v_limit then (
+      select jsonb_build_object('face_count', face_count, 'person_id', id)
+      from memoria.persons where id = v_page[v_limit]
+    ) end
+  );
+end
+$$;
+
+-- A person's photos in the order in which they came, with the boxes of that person.
+create function public.memoria_person_photos(
+  p_person_id uuid, p_after jsonb default null, p_limit integer default 100
+) returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit integer := memoria.page_limit(p_limit);
+  v_person memoria.persons;
+  v_page text[];
+begin
+  select * into v_person from memoria.persons where id = memoria.root_of(p_person_id);
+  perform memoria.authorize(v_person.event_id, 'view', 'person');
+  if v_person.id is null then
+    perform memoria.refuse_unknown('person');
+  end if;
+  v_page := array(
+    select min(media_id) from memoria.faces
+    where person_id = v_person.id and media_number > coalesce((p_after #>> '{}')::bigint, 0)
+    group by media_number order by media_number limit v_limit + 1
+  );
+  return memoria.person_item(v_person) || jsonb_build_object(
+    'event_id', v_person.event_id, 'version', memoria.people_version_of(v_person.event_id),
+    -- the id that was asked for was merged away
+    'is_now', case when v_person.id <> p_person_id then v_person.id end,
+    'photos', (
+      select coalesce(jsonb_agg(memoria.photo_with_faces(media, array[v_person.id]) order by number), '[]')
+      from memoria.media where id = any (v_page[:v_limit])
+    ),
+    'next', case when cardinality(v_page) > v_limit then (
+      select number from memoria.media where id = v_page[v_limit]
+    ) end
+  );
+end
+$$;
+
+-- The numbers of photos that show all of these people: each is asked in turn for its next photo, from
+-- the furthest that another one named on. A page may be short where few photos show them together.
+create function memoria.photos_of_all(
+  p_people uuid[], p_after bigint, p_limit integer, out numbers bigint[], out go_on bigint
+)
+language plpgsql stable set search_path = '' as $$
+declare
+  v_at bigint := p_after + 1;
+  v_next bigint;
+  v_agreed integer := 0;
+  v_asked integer := 0;
+begin
+  numbers := '{}';
+  while cardinality(numbers) < p_limit and v_asked < 10 * p_limit + 100 loop
+    select media_number into v_next from memoria.faces
+    where person_id = p_people[v_asked % cardinality(p_people) + 1] and media_number >= v_at
+    order by media_number limit 1;
+    if not found then
+      return;
+    end if;
+    v_asked := v_asked + 1;
+    v_agreed := case when v_next = v_at then v_agreed + 1 else 1 end;
+    v_at := v_next;
+    if v_agreed >= cardinality(p_people) then
+      numbers := numbers || v_at;
+      v_at := v_at + 1;
+      v_agreed := 0;
+    end if;
+  end loop;
+  go_on := v_at - 1;
+end
+$$;
+
+create function memoria.photos_of_any(
+  p_people uuid[], p_after bigint, p_limit integer, out numbers bigint[], out go_on bigint
+)
+language plpgsql stable set search_path = '' as $$
+begin
+  numbers := array(
+    select distinct media_number from unnest(p_people) as person (id), lateral (
+      select media_number from memoria.faces
+      where person_id = person.id and media_number > p_after
+      group by media_number order by media_number limit p_limit + 1
+    ) as theirs
+    order by media_number limit p_limit + 1
+  );
+  if cardinality(numbers) > p_limit then
+    numbers := numbers[:p_limit];
+    go_on := numbers[p_limit];
+  end if;
+end
+$$;
+
+-- The photos that show these people: all of them together, or any of them.
+create function public.memoria_photos_with(
+  p_event_id text,
+  p_people uuid[],
+  p_match text default 'all',
+  p_after jsonb default null,
+  p_limit integer default 100
+) returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit integer := memoria.page_limit(p_limit);
+  v_after bigint := coalesce((p_after #>> '{}')::bigint, 0);
+  v_people uuid[];
+  v_page record;
+begin
+  perform memoria.authorize(p_event_id, 'view');
+  if coalesce(cardinality(p_people), 0) not between 1 and 50 then
+    raise exception 'p_people names 1 to 50 people.' using errcode = '22023';
+  elsif p_match is null or p_match not in ('all', 'any') then
+    raise exception 'p_match is all or any.' using errcode = '22023';
+  end if;
+  if exists (
+    select from unnest(p_people) as wanted (id)
+    where not exists (select from memoria.persons where persons.id = wanted.id and event_id = p_event_id)
+  ) then
+    perform memoria.refuse_unknown('person');
+  end if;
+  v_people := array(select distinct memoria.root_of(id) from unnest(p_people) as wanted (id));
+  if p_match = 'all' then
+    select * into v_page from memoria.photos_of_all(v_people, v_after, v_limit);
+  else
+    select * into v_page from memoria.photos_of_any(v_people, v_after, v_limit);
+  end if;
+  return jsonb_build_object(
+    'event_id', p_event_id, 'version', memoria.people_version_of(p_event_id),
+    'photos', (
+      select coalesce(jsonb_agg(memoria.photo_with_faces(media, v_people) order by number), '[]')
+      from memoria.media where event_id = p_event_id and number = any (v_page.numbers)
+    ),
+    'next', v_page.go_on
+  );
+end
+$$;
+
+-- One photo with everybody in it.
+create function public.memoria_photo(p_media_id text) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_media memoria.media;
+begin
+  select * into v_media from memoria.media where id = p_media_id;
+  perform memoria.authorize(v_media.event_id, 'view', 'photo');
+  if v_media.id is null then
+    perform memoria.refuse_unknown('photo');
+  end if;
+  return memoria.photo_with_faces(v_media) || jsonb_build_object(
+    'event_id', v_media.event_id, 'version', memoria.version_of(v_media.event_id),
+    'people', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'person_id', id, 'name', name, 'hidden', hidden, 'face_count', face_count
+      ) order by face_count desc, id), '[]')
+      from memoria.persons
+      where id in (select person_id from memoria.faces where media_id = p_media_id)
+    )
+  );
+end
+$$;
+
+-- The photos of an event in the order in which they came, with their faces; no vectors.
+create function public.memoria_media(
+  p_event_id text, p_after jsonb default null, p_limit integer default 100, p_status text default null
+) returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit integer := memoria.page_limit(p_limit);
+  v_after bigint := coalesce((p_after #>> '{}')::bigint, 0);
+  v_page memoria.media[];
+begin
+  perform memoria.authorize(p_event_id, 'view');
+  if p_status is null then
+    v_page := array(
+      select media from memoria.media
+      where event_id = p_event_id and number > v_after order by number limit v_limit + 1
+    );
+  elsif p_status in ('pending', 'completed', 'failed') then
+    v_page := array(
+      select media from memoria.media
+      where event_id = p_event_id and status = p_status and number > v_after order by number limit v_limit + 1
+    );
+  else
+    raise exception 'p_status is pending, completed or failed.' using errcode = '22023';
+  end if;
+  return jsonb_build_object(
+    'event_id', p_event_id, 'version', memoria.version_of(p_event_id),
+    'media', (
+      select coalesce(jsonb_agg(memoria.photo_with_faces(v_page[n]) order by n), '[]')
+      from generate_series(1, least(cardinality(v_page), v_limit)) as n
+    ),
+    'next', case when cardinality(v_page) > v_limit then v_page[v_limit].number end
+  );
+end
+$$;
+
+-- The faces that are nobody's, in the order of their photos.
+create function public.memoria_unassigned_faces(
+  p_event_id text, p_after jsonb default null, p_limit integer default 100
+) returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit integer := memoria.page_limit(p_limit);
+  v_after bigint := coalesce((p_after ->> 'number')::bigint, 0);
+  v_after_id uuid := coalesce(memoria.as_uuid(p_after ->> 'face_id'), '00000000-0000-0000-0000-000000000000');
+  v_page uuid[];
+begin
+  perform memoria.authorize(p_event_id, 'view');
+  v_page := array(
+    select id from memoria.faces
+    where event_id = p_event_id and person_id is null and (media_number, id) > (v_after, v_after_id)
+    order by media_number, id limit v_limit + 1
+  );
+  return jsonb_build_object(
+    'event_id', p_event_id, 'version', memoria.version_of(p_event_id),
+    'faces', (
+      select coalesce(jsonb_agg(
+        memoria.face_cover(id) || jsonb_build_object('quality_score', quality) order by media_number, id
+      ), '[]')
+      from memoria.faces where id = any (v_page[:v_limit])
+    ),
+    'next', case when cardinality(v_page) > v_limit then (
+      select jsonb_build_object('number', media_number, 'face_id', id)
+      from memoria.faces where id = v_page[v_limit]
+    ) end
+  );
+end
+$$;
+
+-- What happened to the people of an event, newest first, by runs (job_id) and by users.
+create function public.memoria_person_changes(p_event_id text, p_limit integer default 100) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform memoria.authorize(p_event_id, 'manage');
+  return (
+    select jsonb_build_object('event_id', p_event_id, 'changes', coalesce(jsonb_agg(jsonb_build_object(
+      'kind', kind, 'person_id', person_id, 'other_person_id', other_person_id, 'faces', faces,
+      'job_id', job_id, 'created_at', created_at
+    ) order by id desc), '[]'))
+    from (
+      select * from memoria.person_changes where event_id = p_event_id
+      order by id desc limit least(greatest(p_limit, 1), 1000)
+    ) as latest
+  );
+end
+$$;
+
+-- 41_corrections.sql
+
+-- What users say of people. Every function locks the event, so that it never interleaves with a run's
+-- saving, and acts on the person that users see: the root of whatever was merged.
+
+-- The person under the event's lock. Raises 404, or 409 where the event is archived.
+create function memoria.lock_person(p_person_id uuid) returns memoria.persons
+language plpgsql set search_path = '' as $$
+declare
+  v_person memoria.persons;
+begin
+  perform memoria.lock_open_event(
+    (select event_id from memoria.persons where id = p_person_id), 'manage', 'person'
+  );
+  select * into v_person from memoria.persons where id = memoria.root_of(p_person_id);
+  if not found then
+    perform memoria.refuse_unknown('person');
+  end if;
+  return v_person;
+end
+$$;
+
+-- The face under the event's lock; raises like lock_person.
+create function memoria.lock_face(p_face_id uuid) returns memoria.faces
+language plpgsql set search_path = '' as $$
+declare
+  v_face memoria.faces;
+begin
+  perform memoria.lock_open_event(
+    (select event_id from memoria.faces where id = p_face_id), 'manage', 'face'
+  );
+  select * into v_face from memoria.faces where id = p_face_id;
+  if not found then
+    perform memoria.refuse_unknown('face');
+  end if;
+  return v_face;
+end
+$$;
+
+-- The person within an event that is locked already.
+create function memoria.person_within(p_event_id text, p_person_id uuid) returns memoria.persons
+language plpgsql stable set search_path = '' as $$
+declare
+  v_person memoria.persons;
+begin
+  select * into v_person from memoria.persons
+  where id = memoria.root_of(p_person_id) and event_id = p_event_id;
+  if not found then
+    perform memoria.refuse_unknown('person');
+  end if;
+  return v_person;
+end
+$$;
+
+-- What lists show of these people, after a correction: figures, covers, means, version.
+create function memoria.people_changed(p_event_id text, p_people uuid[]) returns void
+language sql set search_path = '' as $$
+  select memoria.refresh_people(p_people);
+  select memoria.refresh_centroids(p_people);
+  select memoria.touch_people(p_event_id);
+$$;
+
+-- Remembers a pin or a rejection of faces, in place of what it contradicts: the last word counts.
+create function memoria.say(p_kind text, p_face_ids uuid[], p_person_id uuid) returns void
+language sql set search_path = '' as $$
+  delete from memoria.corrections
+  where face_id = any (p_face_ids)
+    and (memoria.root_of(person_id) = p_person_id or (kind = 'pin' and p_kind = 'pin'));
+  insert into memoria.corrections (event_id, kind, face_id, media_id, x, y, w, h, person_id, created_by)
+  select event_id, p_kind, id, media_id, x, y, w, h, p_person_id, (select auth.uid())
+  from memoria.faces where id = any (p_face_ids) order by id;
+$$;
+
+create function memoria.note_change(
+  p_event_id text, p_kind text, p_person_id uuid, p_other_person_id uuid, p_faces integer
+) returns void
+language sql set search_path = '' as $$
+  insert into memoria.person_changes (event_id, kind, person_id, other_person_id, faces)
+  values (p_event_id, p_kind, p_person_id, p_other_person_id, p_faces)
+$$;
+
+-- These faces are this person's, and of nobody whose they were.
+create function memoria.give_faces(p_face_ids uuid[], p_person memoria.persons, p_kind text) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_owner record;
+  v_people uuid[] := array(
+    select p_person.id
+    union select person_id from memoria.faces where id = any (p_face_ids) and person_id is not null
+    union select identity_id from memoria.faces where id = any (p_face_ids) and identity_id is not null
+  );
+begin
+  for v_owner in
+    select person_id as id, array_agg(id) as face_ids from memoria.faces
+    where id = any (p_face_ids) and person_id is distinct from p_person.id group by person_id
+  loop
+    if v_owner.id is not null then
+      perform memoria.say('reject', v_owner.face_ids, v_owner.id);
+    end if;
+    perform memoria.note_change(
+      p_person.event_id, p_kind, p_person.id, v_owner.id, cardinality(v_owner.face_ids)
+    );
+  end loop;
+  perform memoria.say('pin', p_face_ids, p_person.id);
+  update memoria.faces set identity_id = p_person.id, person_id = p_person.id
+  where id = any (p_face_ids) and person_id is distinct from p_person.id;
+  perform memoria.people_changed(p_person.event_id, v_people);
+end
+$$;
+
+create function public.memoria_assign_face(p_face_id uuid, p_person_id uuid default null) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_face memoria.faces := memoria.lock_face(p_face_id);
+  v_person memoria.persons;
+begin
+  if p_person_id is null then
+    insert into memoria.persons (event_id) values (v_face.event_id) returning * into v_person;
+  else
+    v_person := memoria.person_within(v_face.event_id, p_person_id);
+  end if;
+  perform memoria.give_faces(array[p_face_id], v_person, 'assigned');
+  return jsonb_build_object('face_id', p_face_id, 'person_id', v_person.id);
+end
+$$;
+
+create function public.memoria_reject_face(p_face_id uuid, p_person_id uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_face memoria.faces := memoria.lock_face(p_face_id);
+  v_person memoria.persons := memoria.person_within(v_face.event_id, p_person_id);
+  v_people uuid[] := array_remove(array[v_person.id, v_face.identity_id], null);
+begin
+  perform memoria.say('reject', array[p_face_id], v_person.id);
+  if v_face.person_id = v_person.id then
+    v_face.person_id := null;
+    update memoria.faces set identity_id = null, person_id = null where id = p_face_id;
+  end if;
+  perform memoria.note_change(v_person.event_id, 'rejected', v_person.id, null, 1);
+  perform memoria.people_changed(v_person.event_id, v_people);
+  return jsonb_build_object('face_id', p_face_id, 'person_id', v_face.person_id);
+end
+$$;
+
+create function public.memoria_merge_people(p_into uuid, p_from uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_into memoria.persons := memoria.lock_person(p_into);
+  v_from memoria.persons := memoria.person_within(v_into.event_id, p_from);
+begin
+  if v_into.id <> v_from.id then
+    -- their faces were told apart before; now they are one. A pin counts for its face also while no
+    -- model finds that face.
+    delete from memoria.corrections as said
+    where kind = 'reject' and memoria.root_of(person_id) in (v_into.id, v_from.id) and (
+      face_id in (select id from memoria.faces where person_id in (v_into.id, v_from.id))
+      or exists (
+        select from memoria.corrections as pin
+        where pin.kind = 'pin' and pin.face_id = said.face_id
+          and memoria.root_of(pin.person_id) in (v_into.id, v_from.id)
+      )
+    );
+    update memoria.persons set merged_into = v_into.id
+    where v_from.id in (id, merged_into);
+    update memoria.persons set name = coalesce(name, v_from.name) where id = v_into.id;
+    update memoria.faces set person_id = v_into.id where person_id = v_from.id;
+    perform memoria.note_change(v_into.event_id, 'merged', v_into.id, v_from.id, v_from.face_count);
+    perform memoria.people_changed(v_into.event_id, array[v_into.id, v_from.id]);
+  end if;
+  return jsonb_build_object('person_id', v_into.id);
+end
+$$;
+
+-- Takes faces out of a person: they become a new one, and never go back.
+create function public.memoria_split_person(p_person_id uuid, p_face_ids uuid[]) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_person memoria.persons := memoria.lock_person(p_person_id);
+  v_new memoria.persons;
+begin
+  if coalesce(cardinality(p_face_ids), 0) = 0 or exists (
+    select from unnest(p_face_ids) as wanted (id)
+    where not exists (
+      select from memoria.faces where faces.id = wanted.id and person_id = v_person.id
+    )
+  ) then
+    raise exception 'These are not all faces of this person.' using errcode = 'PT409';
+  end if;
+  insert into memoria.persons (event_id) values (v_person.event_id) returning * into v_new;
+  perform memoria.give_faces(p_face_ids, v_new, 'split');
+  return jsonb_build_object('person_id', v_new.id);
+end
+$$;
+
+create function public.memoria_rename_person(p_person_id uuid, p_name text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_person memoria.persons := memoria.lock_person(p_person_id);
+  v_name text := nullif(btrim(p_name), '');
+begin
+  if char_length(v_name) > 200 then
+    raise exception 'A name has at most 200 characters.' using errcode = '22001';
+  end if;
+  update memoria.persons set name = v_name where id = v_person.id;
+  perform memoria.note_change(v_person.event_id, 'renamed', v_person.id, null, null);
+  perform memoria.touch_people(v_person.event_id);
+  return jsonb_build_object(
+    'person_id', v_person.id, 'name', v_name,
+    -- others of an equal name, without case and accents: perhaps one person, perhaps not
+    'same_name', (
+      select coalesce(jsonb_agg(id order by face_count desc, id), '[]') from memoria.persons
+      where event_id = v_person.event_id and id <> v_person.id and merged_into is null
+        and name is not null and name_key = memoria.name_key(v_name)
+    )
+  );
+end
+$$;
+
+create function public.memoria_hide_person(p_person_id uuid, p_hidden boolean) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_person memoria.persons := memoria.lock_person(p_person_id);
+  v_hidden boolean := coalesce(p_hidden, true);
+begin
+  update memoria.persons set hidden = v_hidden where id = v_person.id;
+  perform memoria.note_change(
+    v_person.event_id, case when v_hidden then 'hidden' else 'shown' end, v_person.id, null, null
+  );
+  perform memoria.touch_people(v_person.event_id);
+  return jsonb_build_object('person_id', v_person.id, 'hidden', v_hidden);
+end
+$$;
+
+
+-- 42_forgetting.sql
+
+-- Forgetting a person: vectors, links, name and history go at once, and everything that was derived from
+-- them. What stays is where not to look again, so that no photo of the same picture brings the face back.
+
+-- What was made of faces and people that are gone. Whatever keeps more of them (suggestions, audits,
+-- snapshots for undo) is purged here, too. The event is locked.
+create function memoria.purge_derived(p_event_id text, p_people uuid[], p_media_ids text[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  delete from memoria.person_changes
+  where event_id = p_event_id and (person_id = any (p_people) or other_person_id = any (p_people));
+  -- outcomes that the app was not told yet
+  update memoria.jobs set payload = payload || jsonb_build_object(
+    'faces_detected', (select count(*) from memoria.faces where media_id = jobs.media_id),
+    'faces', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'bbox', memoria.face_box(faces), 'quality_score', quality,
+        'landmarks', memoria.named_landmarks(landmarks)
+      ) order by created_at, id), '[]')
+      from memoria.faces where media_id = jobs.media_id
+    )
+  )
+  where event_id = p_event_id and kind = 'callback' and media_id = any (p_media_ids)
+    and payload ->> 'status' = 'completed';
+  update memoria.jobs set payload = payload || memoria.people_summary(p_event_id)
+  where event_id = p_event_id and kind = 'callback' and media_id is null
+    and payload ->> 'status' = 'completed';
+  -- a mean over the forgotten and the others would give the forgotten away
+  update memoria.persons set centroid = null
+  where event_id = p_event_id and centroid is not null
+    and not exists (select from memoria.faces where identity_id = persons.id);
+  perform memoria.refresh_centroids(memoria.people_of_event(p_event_id));
+end
+$$;
+
+create function public.memoria_forget_person(p_person_id uuid) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  v_person memoria.persons;
+  v_people uuid[];
+  v_faces uuid[];
+  v_media text[];
+  v_event memoria.events;
+begin
+  -- an archived event still knows names: forgetting works there too
+  v_event := memoria.lock_event_for(
+    (select event_id from memoria.persons where id = p_person_id), 'manage', 'person'
+  );
+  v_person := memoria.person_within(v_event.id, p_person_id);
+  v_people := array(
+    select id from memoria.persons where v_person.id in (id, merged_into)
+  );
+  v_faces := array(
+    select id from memoria.faces
+    where person_id = any (v_people) or identity_id = any (v_people)
+      -- found again by a later model, and not looked at by a run since
+      or id in (
+        select face_id from memoria.corrections where kind = 'pin' and person_id = any (v_people)
+      )
+  );
+  v_media := array(select distinct media_id from memoria.faces where id = any (v_faces));
+
+  insert into memoria.forgotten_faces (event_id, picture, x, y, w, h)
+  select v_event.id, coalesce(media.digest, 'media:' || media.id), box.x, box.y, box.w, box.h
+  from (
+    select media_id, x, y, w, h from memoria.faces where id = any (v_faces)
+    union all
+    -- a pinned face that a later model missed may be found again by the next
+    select media_id, x, y, w, h from memoria.corrections
+    where kind = 'pin' and person_id = any (v_people) and face_id <> all (v_faces)
+  ) as box join memoria.media on media.id = box.media_id;
+  delete from memoria.corrections where face_id = any (v_faces);
+  update memoria.media set faces_detected = faces_detected - gone.faces
+  from (
+    select media_id, count(*) as faces from memoria.faces where id = any (v_faces) group by media_id
+  ) as gone
+  where media.id = gone.media_id;
+  delete from memoria.faces where id = any (v_faces);
+  delete from memoria.persons where id = any (v_people);
+  perform memoria.refresh_people(memoria.people_of_event(v_event.id));
+  perform memoria.purge_derived(v_event.id, v_people, v_media);
+  perform memoria.touch_people(v_event.id);
+  perform memoria.touch_photos(v_event.id);
+  if v_event.status = 'open' then
+    -- groups that held together by the forgotten faces fall apart without them
+    perform memoria.settle_event(v_event.id);
+  end if;
+  return jsonb_build_object('person_id', v_person.id, 'faces_forgotten', cardinality(v_faces));
+end
+$$;
+
+-- 50_sweep.sql
+
+-- The sweeper: it only repairs, and hands out what has become due. It works event by event under the
+-- event's lock, as everyone else does; an event that is locked is left for the next sweep.
+
+create table memoria.sweeps (
+  only_one boolean primary key default true,
+  swept_at timestamptz not null default '-infinity',
+  -- why pg_cron could not be told to sweep, or null
+  schedule_error text,
+  constraint sweeps_is_one_row check (only_one)
+);
+insert into memoria.sweeps default values;
+alter table memoria.sweeps enable row level security;
+
+create function memoria.as_jsonb(p_text text) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+  return p_text::jsonb;
+exception when others then
+  return null;
+end
+$$;
+
+-- Jobs whose own nudge a function of ours has answered with 400 or 413: another would be answered the
+-- same. Only our own error body counts, and only for the request of that job and its time: ids of
+-- requests start anew after a crash.
+create function memoria.refused_nudges() returns table (job_id uuid, event_id text, code text, message text)
+language plpgsql stable set search_path = '' as $$
+begin
+  if to_regclass('net._http_response') is null then
+    return;
+  end if;
+  return query execute $query$
+    select sent.job_id, sent.event_id, body #>> '{error,code}', left(body #>> '{error,message}', 1000)
+    from (
+      select distinct on (dispatches.job_id) dispatches.*
+      from memoria.jobs join memoria.dispatches on dispatches.job_id = jobs.id
+      where jobs.status = 'dispatched' order by dispatches.job_id, dispatches.id desc
+    ) as sent
+    join net._http_response as answer on answer.id = sent.request_id
+      and answer.created between sent.created_at - interval '1 second' and sent.created_at + interval '10 minutes'
+    cross join lateral memoria.as_jsonb(answer.content) as body
+    where answer.created > clock_timestamp() - interval '20 minutes'
+      and (answer.status_code, body #>> '{error,code}') in ((400, 'invalid_request'), (413, 'body_too_large'))
+      and jsonb_typeof(body #> '{error,message}') = 'string'
+      and body - 'error' = '{}' and (body -> 'error') - 'code' - 'message' = '{}'
+  $query$;
+end
+$$;
+
+-- Jobs that an outage outlasted, of a kind that has succeeded since: each is revived once.
+create function memoria.revivable_jobs() returns table (job_id uuid, event_id text)
+language sql stable set search_path = '' as $$
+  select dead.id, dead.event_id
+  from unnest(array['process', 'cluster', 'callback']) as one (kind)
+  cross join lateral (
+    select max(finished_at) as at from memoria.jobs where jobs.kind = one.kind and status = 'completed'
+  ) as success
+  join memoria.jobs as dead on dead.kind = one.kind
+  where dead.status = 'failed' and dead.waiting_since is not null and not dead.revived
+    and dead.finished_at < success.at
+$$;
+
+-- Queues a dead job anew with all its attempts, unless another did its work since, or does. The event is
+-- locked and open, or it is a callback.
+create function memoria.revive_job(p_job_id uuid) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  v_job memoria.jobs;
+begin
+  update memoria.jobs set
+    status = 'queued', attempts = 0, deaths = 0, waits = 0, waiting_since = null,
+    run_after = clock_timestamp(), finished_at = null,
+    no_later_than = case when kind = 'cluster' then '-infinity'::timestamptz end
+  where id = p_job_id and status = 'failed' and (kind = 'callback' or not exists (
+    select from memoria.jobs as other
+    where other.id <> p_job_id and other.kind = jobs.kind and other.event_id = jobs.event_id
+      and other.media_id is not distinct from jobs.media_id
+      and (other.status in ('queued', 'dispatched', 'running') or other.finished_at > jobs.finished_at)
+  ))
+  returning * into v_job;
+  if not found then
+    return false;
+  end if;
+  if v_job.kind = 'process' then
+    update memoria.media set status = 'pending', completed_at = null, error_code = null, error_message = null
+    where id = v_job.media_id;
+    perform memoria.touch_photos(v_job.event_id);
+  end if;
+  return true;
+end
+$$;
+
+-- Photos without a job: restored from a dump, or inserted while triggers were off.
+create function memoria.media_without_job() returns table (media_id text, event_id text)
+language sql stable set search_path = '' as $$
+  select media.id, media.event_id
+  from memoria.media join memoria.events on events.id = media.event_id
+  where media.status = 'pending' and events.status = 'open' and not exists (
+    select from memoria.jobs
+    where jobs.media_id = media.id and kind = 'process' and jobs.status in ('queued', 'dispatched', 'running')
+  )
+$$;
+
+-- Ends the attempts of an event's workers that fell silent, and takes back nudges that nobody claimed.
+-- The event is locked.
+create function memoria.end_leases(p_event_id text, out runs integer, out nudges integer)
+language plpgsql set search_path = '' as $$
+declare
+  v_job memoria.jobs;
+begin
+  runs := 0;
+  for v_job in
+    select * from memoria.jobs
+    where event_id = p_event_id and status = 'running' and leased_until < clock_timestamp()
+    order by id for no key update skip locked
+  loop
+    perform memoria.fail_job(v_job, 'lease_expired', 'The worker fell silent.', 'death', true);
+    runs := runs + 1;
+  end loop;
+  -- the nudge was lost: nobody claimed, so nothing is counted
+  update memoria.jobs set status = 'queued', leased_until = null
+  where id in (
+    select id from memoria.jobs
+    where event_id = p_event_id and status = 'dispatched' and leased_until < clock_timestamp()
+    order by id for no key update skip locked
+  );
+  get diagnostics nudges = row_count;
+end
+$$;
+
+-- An event may be archived while a photo is on its way in. The event is locked.
+create function memoria.end_archived(p_event_id text) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  if not exists (select from memoria.events where id = p_event_id and status = 'archived') then
+    return 0;
+  end if;
+  update memoria.jobs
+  set status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null
+  where id in (
+    select id from memoria.jobs
+    where event_id = p_event_id and kind <> 'callback' and status in ('queued', 'dispatched', 'running')
+    order by id for no key update skip locked
+  );
+  get diagnostics v_count = row_count;
+  update memoria.media set
+    status = 'failed', completed_at = clock_timestamp(),
+    error_code = 'event_archived', error_message = 'The event is archived.'
+  where event_id = p_event_id and status = 'pending';
+  return v_count;
+end
+$$;
+
+-- Everything that one event needs. Returns what was done, by name.
+create function memoria.repair_event(p_event_id text) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_ended record;
+  v_refused record;
+  v_job memoria.jobs;
+  v_refusals integer := 0;
+  v_found integer;
+  v_revived integer := 0;
+begin
+  for v_refused in select * from memoria.refused_nudges() where event_id = p_event_id loop
+    select * into v_job from memoria.jobs
+    where id = v_refused.job_id and status = 'dispatched' for no key update skip locked;
+    continue when not found;
+    v_job.waiting_since := null;
+    perform memoria.bury_job(v_job, v_refused.code, v_refused.message, true);
+    v_refusals := v_refusals + 1;
+  end loop;
+  select * into v_ended from memoria.end_leases(p_event_id);
+  insert into memoria.jobs (kind, event_id, media_id, max_attempts)
+  select 'process', event_id, media_id, (select memoria.setting_of('max_attempts', 'process'))
+  from memoria.media_without_job() where event_id = p_event_id
+  on conflict do nothing;
+  get diagnostics v_found = row_count;
+  for v_job in
+    select jobs.* from memoria.revivable_jobs() as dead join memoria.jobs on jobs.id = dead.job_id
+    join memoria.events on events.id = jobs.event_id
+    where dead.event_id = p_event_id and (events.status = 'open' or jobs.kind = 'callback')
+  loop
+    -- once, whether or not there is something left to do
+    update memoria.jobs set revived = true where id = v_job.id;
+    v_revived := v_revived + memoria.revive_job(v_job.id)::integer;
+  end loop;
+  return jsonb_build_object(
+    'refused', v_refusals, 'runs_expired', v_ended.runs, 'nudges_expired', v_ended.nudges,
+    'media_found', v_found, 'revived', v_revived, 'cancelled', memoria.end_archived(p_event_id)
+  );
+end
+$$;
+
+-- Events that something is to be repaired in, in the order in which they are locked.
+create function memoria.events_to_repair() returns text[]
+language sql stable set search_path = '' as $$
+  select array(
+    select event_id from (
+      select event_id from memoria.jobs
+      where status in ('dispatched', 'running') and leased_until < clock_timestamp()
+        and kind in ('process', 'cluster', 'callback')
+      union
+      select event_id from memoria.refused_nudges()
+      union
+      select event_id from memoria.media_without_job()
+      union
+      select event_id from memoria.revivable_jobs()
+      union
+      select events.id from memoria.events
+      where events.status = 'archived' and (
+        exists (select from memoria.media where event_id = events.id and status = 'pending')
+        or exists (
+          select from memoria.jobs
+          where event_id = events.id and kind in ('process', 'cluster') and status in ('queued', 'dispatched', 'running')
+        )
+      )
+    ) as broken
+    order by event_id limit 1000
+  )
+$$;
+
+-- What is queued in lanes that the dispatcher does not know of: a crash empties unlogged tables.
+create function memoria.find_arrivals() returns void
+language sql set search_path = '' as $$
+  insert into memoria.arrivals (kind, waiting, event_id, due_at)
+  with recursive queued as (
+    (select kind, event_id from memoria.jobs where status = 'queued' order by kind, event_id limit 1)
+    union all
+    select next.kind, next.event_id from queued, lateral (
+      select kind, event_id from memoria.jobs
+      where status = 'queued' and (kind, event_id) > (queued.kind, queued.event_id)
+      order by kind, event_id limit 1
+    ) as next
+  )
+  select queued.kind, side.waiting, queued.event_id, first.run_after
+  from queued, (values (false), (true)) as side (waiting), lateral (
+    select run_after from memoria.jobs
+    where kind = queued.kind and event_id = queued.event_id and status = 'queued'
+      and jobs.waiting = side.waiting
+    order by run_after limit 1
+  ) as first
+  where not exists (
+    select from memoria.lanes
+    where kind = queued.kind and event_id = queued.event_id and waiting = side.waiting
+      and (ready or due_at <= first.run_after or due_at > clock_timestamp() and due_at < 'infinity')
+  )
+$$;
+
+create function memoria.prune_dispatches() returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_count integer;
+  v_horizon timestamptz := clock_timestamp()
+    - make_interval(secs => memoria.number('keep_dispatches_hours')::double precision * 3600);
+begin
+  delete from memoria.dispatches where id in (
+    select id from memoria.dispatches where created_at < v_horizon order by created_at limit 10000
+    for update skip locked
+  );
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$$;
+
+-- Lanes of events that are gone. The dispatcher is locked.
+create function memoria.prune_lanes() returns void
+language sql set search_path = '' as $$
+  delete from memoria.lanes where not exists (select from memoria.events where id = lanes.event_id);
+  delete from memoria.owners where not ready and not exists (
+    select from memoria.lanes
+    where kind = owners.kind and waiting = owners.waiting and lanes.owner = owners.owner
+  );
+$$;
+
+-- Repairs what got lost and hands out what has become due; safe to run at any time, by anyone, twice.
+create function public.memoria_sweep() returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+set jit = off
+as $$
+declare
+  v_event text;
+  v_report jsonb := '{"refused": 0, "runs_expired": 0, "nudges_expired": 0, "media_found": 0, "revived": 0, "cancelled": 0}';
+  v_done jsonb;
+begin
+  update memoria.sweeps set swept_at = clock_timestamp() where only_one in (
+    select only_one from memoria.sweeps for no key update skip locked
+  );
+  foreach v_event in array memoria.events_to_repair() loop
+    perform from memoria.events where id = v_event for no key update skip locked;
+    continue when not found;
+    v_done := memoria.repair_event(v_event);
+    v_report := (
+      select jsonb_object_agg(key, value::integer + (v_done ->> key)::integer) from jsonb_each_text(v_report)
+    );
+  end loop;
+  v_report := v_report || jsonb_build_object(
+    'handed_over', memoria.retry_hand_overs(), 'dispatches_pruned', memoria.prune_dispatches()
+  );
+  perform memoria.find_arrivals();
+  v_report := v_report || jsonb_build_object('dispatched', jsonb_build_object(
+    'process', memoria.dispatch('process'),
+    'cluster', memoria.dispatch('cluster'),
+    'callback', memoria.dispatch('callback')
+  ));
+  if current_setting('transaction_isolation') = 'read committed' then
+    perform memoria.prune_lanes();
+  end if;
+  return v_report;
+end
+$$;
+
+-- For workers, after their answer: hands out what has become due, and sweeps where nobody has for a
+-- while, so that neither the end of a quiet period nor a missing cron is waited for. again_in_seconds:
+-- when something is due next, if soon.
+create function public.memoria_sweep_if_due() returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_kind text;
+  v_swept boolean := false;
+  v_sent integer := 0;
+  v_next timestamptz;
+begin
+  perform from memoria.sweeps
+  where only_one and swept_at < clock_timestamp() - memoria.seconds('sweep_seconds')
+  for no key update skip locked;
+  if found then
+    perform public.memoria_sweep();
+    v_swept := true;
+  else
+    foreach v_kind in array array['process', 'cluster', 'callback'] loop
+      if exists (select from memoria.lanes where kind = v_kind and not ready and due_at <= clock_timestamp()) then
+        v_sent := v_sent + memoria.dispatch(v_kind);
+      end if;
+    end loop;
+  end if;
+  select min(first.due_at) into v_next
+  from unnest(array['process', 'cluster', 'callback']) as one (kind), lateral (
+    select due_at from memoria.lanes where kind = one.kind and not ready order by due_at limit 1
+  ) as first;
+  return jsonb_build_object(
+    'swept', v_swept, 'dispatched', v_sent,
+    'again_in_seconds', case when v_next < clock_timestamp() + interval '2 minutes' then
+      round(greatest(extract(epoch from v_next - clock_timestamp()), 0)::numeric, 3)
+    end
+  );
+end
+$$;
+
+-- 51_operations.sql
+
+-- What an operator does: a look at the queue, settings, another try for what is dead, the schedule.
+
+create view memoria.queue_depth with (security_invoker = true) as
+  select kind, status, count(*) as jobs, min(created_at) as oldest_at
+  from memoria.jobs group by kind, status;
+
+-- A nudge that is on its way is no work being done yet.
+create view memoria.oldest_waiting with (security_invoker = true) as
+  select distinct on (kind) kind, id as job_id, event_id, media_id, tries, created_at, error_code
+  from memoria.jobs
+  where (status = 'queued' and run_after <= clock_timestamp()) or status = 'dispatched'
+  order by kind, created_at;
+
+create view memoria.failures with (security_invoker = true) as
+  select kind, error_code, count(*) as jobs, max(finished_at) as last_at,
+    (array_agg(error_message order by finished_at desc))[1] as last_message
+  from memoria.jobs where status = 'failed' group by kind, error_code;
+
+-- What something outside keeps from being done.
+create view memoria.outages with (security_invoker = true) as
+  select kind, error_code, count(*) as jobs, min(waiting_since) as since,
+    (array_agg(error_message order by waiting_since desc))[1] as last_message
+  from memoria.jobs where waiting_since is not null and finished_at is null group by kind, error_code;
+
+create function public.memoria_status() returns jsonb
+language sql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+as $$
+  select jsonb_build_object(
+    'queue', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'kind', kind, 'status', status, 'jobs', jobs,
+        'oldest_seconds', round(extract(epoch from clock_timestamp() - oldest_at))
+      ) order by kind, status), '[]') from memoria.queue_depth
+    ),
+    'in_flight', (
+      select jsonb_object_agg(key, jsonb_build_object('now', memoria.in_flight(key), 'most', value))
+      from jsonb_each(memoria.setting('max_in_flight'))
+    ),
+    'oldest_waiting', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'kind', kind, 'job_id', job_id, 'event_id', event_id, 'media_id', media_id, 'attempts', tries,
+        'seconds', round(extract(epoch from clock_timestamp() - created_at)), 'code', error_code
+      ) order by kind), '[]') from memoria.oldest_waiting
+    ),
+    'outages', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'kind', kind, 'code', error_code, 'jobs', jobs, 'since', since, 'last_message', last_message
+      ) order by jobs desc, kind, error_code), '[]') from memoria.outages
+    ),
+    'failures', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'kind', kind, 'code', error_code, 'jobs', jobs, 'last_at', last_at, 'last_message', last_message
+      ) order by jobs desc, kind, error_code), '[]') from memoria.failures
+    )
+  )
+$$;
+
+-- Gives pg_cron a job, on the first of these schedules that it takes. Returns why it takes none, or null.
+create function memoria.schedule_job(p_name text, p_schedules text[], p_command text) returns text
+language plpgsql set search_path = '' as $$
+declare
+  v_schedule text;
+  v_error text;
+begin
+  foreach v_schedule in array p_schedules loop
+    begin
+      execute 'select cron.schedule($1, $2, $3)' using p_name, v_schedule, p_command;
+      return null;
+    exception when others then
+      v_error := sqlerrm;
+    end;
+  end loop;
+  return v_error;
+end
+$$;
+
+-- Schedules the sweeper where pg_cron is there; the same name replaces, so it may be called again.
+-- Never raises: doctor tells why nothing is scheduled.
+create function memoria.schedule_sweep() returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_error text := 'pg_cron is not installed';
+begin
+  if to_regprocedure('cron.schedule(text, text, text)') is not null then
+    -- pg_cron before 1.5 knows no seconds
+    v_error := memoria.schedule_job(
+      'memoria-sweep', array['30 seconds', '* * * * *'], 'select public.memoria_sweep()'
+    );
+    -- pg_cron keeps a row per run for ever, also of jobs that are no longer scheduled
+    perform memoria.schedule_job(
+      'memoria-prune-cron', array['17 3 * * *'],
+      'delete from cron.job_run_details where end_time < now() - interval ''2 days'' and ('
+      'jobid in (select jobid from cron.job where jobname like ''memoria-%'') '
+      'or (jobid not in (select jobid from cron.job) and command like ''%memoria_sweep%''))'
+    );
+  end if;
+  update memoria.sweeps set schedule_error = v_error where schedule_error is distinct from v_error;
+end
+$$;
+
+-- A value into Vault. Where Vault cannot be decrypted any more, what it holds is made anew. Returns
+-- whether Vault took it.
+create function memoria.keep_in_vault(p_name text, p_value text) returns boolean
+language plpgsql set search_path = '' as $$
+begin
+  if to_regprocedure('vault.create_secret(text, text, text, uuid)') is null
+    and to_regprocedure('vault.create_secret(text, text, text)') is null then
+    return false;
+  end if;
+  if (memoria.vault_value(p_name)).value is not distinct from p_value and (memoria.vault_value(p_name)).fault is null then
+    return true;
+  end if;
+  execute 'delete from vault.secrets where name = $1' using 'memoria_' || p_name;
+  if p_value is not null then
+    execute 'select vault.create_secret($1, $2)' using p_value, 'memoria_' || p_name;
+  end if;
+  return true;
+exception when others then
+  raise warning 'memoria: Vault does not take %: %', p_name, sqlerrm;
+  return false;
+end
+$$;
+
+create function memoria.keep_secret(p_name text, p_value text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if memoria.keep_in_vault(p_name, p_value) then
+    p_value := null;
+  end if;
+  update memoria.settings set value = coalesce(to_jsonb(p_value), 'null') where key = p_name;
+end
+$$;
+
+-- Every setting but the secret itself.
+create function memoria.readable_settings() returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_object_agg(key, case type
+    when 'url' then to_jsonb(memoria.secret(key))
+    when 'secret' then to_jsonb(case when memoria.secret(key) is null then 'not set' else 'set' end)
+    else value
+  end)
+  from memoria.settings
+$$;
+
+create function public.memoria_configure(p_settings jsonb) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_faults text;
+begin
+  if jsonb_typeof(p_settings) is distinct from 'object' then
+    raise exception 'p_settings is an object of settings.' using errcode = '22023';
+  end if;
+  v_faults := (
+    select string_agg(fault, ' ' order by key)
+    from jsonb_each(p_settings), memoria.setting_fault(key, value) as fault where fault is not null
+  );
+  if v_faults is not null then
+    raise exception '%', v_faults using errcode = '22023';
+  end if;
+  perform memoria.keep_secret(given.key, given.value)
+  from jsonb_each_text(p_settings) as given join memoria.settings on settings.key = given.key
+  where type in ('url', 'secret');
+  update memoria.settings set value = case when per_kind then settings.value || given.value else given.value end
+  from jsonb_each(p_settings) as given
+  where settings.key = given.key and type not in ('url', 'secret');
+  perform memoria.schedule_sweep();
+  perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
+  return memoria.readable_settings();
+end
+$$;
+
+-- Gives dead jobs all their attempts back: one, or all of a kind or of a reason. What has been done
+-- by another job since, or is under way, is left alone.
+create function public.memoria_requeue(
+  p_job_id uuid default null, p_kind text default null, p_code text default null
+) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  v_dead record;
+  v_count integer := 0;
+begin
+  for v_dead in
+    select jobs.id, jobs.event_id
+    from memoria.jobs join memoria.events on events.id = jobs.event_id
+    where jobs.status = 'failed' and (events.status = 'open' or jobs.kind = 'callback')
+      and (p_job_id is null or jobs.id = p_job_id)
+      and (p_kind is null or jobs.kind = p_kind)
+      and (p_code is null or jobs.error_code = p_code)
+    order by jobs.event_id, jobs.finished_at desc
+  loop
+    perform memoria.lock_event(v_dead.event_id);
+    v_count := v_count + memoria.revive_job(v_dead.id)::integer;
+  end loop;
+  perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
+  return jsonb_build_object('requeued', v_count);
+end
+$$;
+
+-- The last nudges and what pg_net says of them; it forgets after six hours, or a crash, after which its
+-- ids start anew. unanswered: beyond its timeout, so that pg_net's worker seems to stand still.
+create function memoria.last_nudges(p_limit integer) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_nudges jsonb;
+begin
+  if to_regclass('net._http_response') is null then
+    return '[]';
+  end if;
+  execute $query$
+    select coalesce(jsonb_agg(to_jsonb(nudge) order by nudge.id desc), '[]') from (
+      select d.id, d.service, d.kind, d.created_at, r.status_code, r.timed_out, r.error_msg,
+        round(extract(epoch from r.created - d.created_at)::numeric, 1) as answered_after_seconds,
+        r.id is null and d.request_id is not null
+          and d.created_at < clock_timestamp() - make_interval(secs => memoria.number('nudge_timeout_ms')::float8 / 1000 + 10)
+          and d.created_at > clock_timestamp() - interval '6 hours' as unanswered
+      from memoria.dispatches as d left join net._http_response as r
+        on r.id = d.request_id and r.created >= d.created_at - interval '1 second'
+      order by d.id desc limit $1
+    ) as nudge
+  $query$ into v_nudges using p_limit;
+  return v_nudges;
+end
+$$;
+
+create function memoria.sweep_schedule() returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_schedule jsonb;
+begin
+  if to_regclass('cron.job') is not null then
+    execute 'select to_jsonb(run) from (
+        select schedule, active, (
+          select jsonb_build_object(''status'', status, ''message'', return_message, ''at'', start_time)
+          from cron.job_run_details as d where d.jobid = job.jobid order by runid desc limit 1
+        ) as last_run
+        from cron.job where jobname = ''memoria-sweep''
+      ) as run' into v_schedule;
+  end if;
+  return v_schedule;
+exception when others then
+  return null;  -- not ours to read
+end
+$$;
+
+create function memoria.applied_migrations() returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_versions jsonb;
+begin
+  if to_regclass('supabase_migrations.schema_migrations') is not null then
+    execute 'select jsonb_agg(version order by version) from supabase_migrations.schema_migrations'
+      into v_versions;
+  end if;
+  return coalesce(v_versions, '[]');
+end
+$$;
+
+-- {name: why Vault cannot read it}.
+create function memoria.vault_faults() returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_object_agg(key, fault), '{}')
+  from memoria.settings, lateral (select (memoria.vault_value(key)).fault) as asked
+  where type in ('url', 'secret') and fault is not null
+$$;
+
+create function public.memoria_doctor() returns jsonb
+language sql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+as $$
+  select jsonb_build_object(
+    'postgres', current_setting('server_version'),
+    'migrations', memoria.applied_migrations(),
+    'extensions', (
+      select coalesce(jsonb_object_agg(extname, extversion), '{}') from pg_extension
+      where extname in ('vector', 'pg_net', 'pg_cron', 'supabase_vault')
+    ),
+    'pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null,
+    'vault', to_regclass('vault.decrypted_secrets') is not null,
+    'vault_faults', memoria.vault_faults(),
+    'cron', memoria.sweep_schedule(),
+    'cron_error', (select schedule_error from memoria.sweeps),
+    'swept_at', (select nullif(swept_at, '-infinity') from memoria.sweeps),
+    'settings', memoria.readable_settings(),
+    'last_nudges', memoria.last_nudges(20),
+    'followed', (select coalesce(jsonb_agg(relation order by relation), '[]') from memoria.followed),
+    'not_handed_over', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'table', relation, 'code', code, 'failed', failed, 'rows', rows, 'last_message', last_message
+      ) order by relation, code), '[]')
+      from (
+        select relation, code, failed, count(*) as rows,
+          (array_agg(message order by id desc))[1] as last_message
+        from memoria.hand_overs group by relation, code, failed
+      ) as told
+    )
+  )
+$$;
+
+-- Each on its own: what one extension refuses must not undo the other.
+do $$
+begin
+  if exists (select from pg_available_extensions where name = 'pg_net') then
+    create extension if not exists pg_net with schema extensions;
+  end if;
+exception when others then
+  raise notice 'memoria: enable pg_net in the dashboard: %', sqlerrm;
+end
+$$;
+
+do $$
+begin
+  if exists (select from pg_available_extensions where name = 'pg_cron') then
+    create extension if not exists pg_cron;
+  end if;
+exception when others then
+  raise notice 'memoria: enable pg_cron in the dashboard, then call memoria_configure: %', sqlerrm;
+end
+$$;
+
+do $$
+begin
+  perform memoria.schedule_sweep();
+end
+$$;
+
+-- 99_grants.sql
+
+-- Who may call what. Nothing of ours is open to anybody by default: new functions are, until this
+-- file takes that back, so it comes last.
+
+revoke all on all tables in schema memoria from public, anon, authenticated, service_role;
+revoke all on all sequences in schema memoria from public, anon, authenticated, service_role;
+revoke all on all functions in schema memoria from public, anon, authenticated, service_role;
+
+do $$
+declare
+  v_function regprocedure;
+begin
+  for v_function in
+    select oid from pg_proc where pronamespace = 'public'::regnamespace and proname like 'memoria\_%'
+  loop
+    execute format('revoke all on function %s from public, anon, authenticated, service_role', v_function);
+  end loop;
+end
+$$;
+
+-- In a migration of the app, as the schema's owner: memoria_follow, memoria_unfollow.
+
+-- Workers and operators.
+grant execute on function
+  public.memoria_claim(text, text, text, text),
+  public.memoria_heartbeat(uuid, uuid),
+  public.memoria_fail(uuid, uuid, text, text, text),
+  public.memoria_complete_media(uuid, uuid, jsonb),
+  public.memoria_complete_callback(uuid, uuid),
+  public.memoria_load_faces(text, uuid, integer),
+  public.memoria_load_people(text),
+  public.memoria_save_people(uuid, uuid, jsonb),
+  public.memoria_sweep_if_due(),
+  public.memoria_sweep(),
+  public.memoria_status(),
+  public.memoria_configure(jsonb),
+  public.memoria_requeue(uuid, text, text),
+  public.memoria_doctor()
+to service_role;
+
+-- The app's backend, and its users as far as the rules of 04_rights.sql let them.
+grant execute on function
+  public.memoria_create_event(text, uuid),
+  public.memoria_set_owner(text, uuid),
+  public.memoria_add_member(text, uuid, text),
+  public.memoria_remove_member(text, uuid),
+  public.memoria_members(text),
+  public.memoria_event_status(text),
+  public.memoria_archive_event(text),
+  public.memoria_reopen_event(text),
+  public.memoria_delete_event(text),
+  public.memoria_recluster(text),
+  public.memoria_reprocess(text),
+  public.memoria_enqueue(text, text, text, text, text),
+  public.memoria_enqueue_many(text, jsonb),
+  public.memoria_delete_media(text),
+  public.memoria_people(text, jsonb, integer, boolean, text),
+  public.memoria_person_photos(uuid, jsonb, integer),
+  public.memoria_photos_with(text, uuid[], text, jsonb, integer),
+  public.memoria_photo(text),
+  public.memoria_media(text, jsonb, integer, text),
+  public.memoria_unassigned_faces(text, jsonb, integer),
+  public.memoria_person_changes(text, integer),
+  public.memoria_assign_face(uuid, uuid),
+  public.memoria_reject_face(uuid, uuid),
+  public.memoria_merge_people(uuid, uuid),
+  public.memoria_split_person(uuid, uuid[]),
+  public.memoria_rename_person(uuid, text),
+  public.memoria_hide_person(uuid, boolean),
+  public.memoria_forget_person(uuid)
+to authenticated, service_role;

@@ -1,0 +1,80 @@
+-- What is kept beside people so that lists need not count: faces, cover, mean vector.
+
+-- The person that people see: merges made by users are kept one level deep.
+create function memoria.root_of(p_person_id uuid) returns uuid
+language sql stable set search_path = '' as $$
+  select coalesce(merged_into, id) from memoria.persons where id = p_person_id
+$$;
+
+create function memoria.people_of_event(p_event_id text) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(select id from memoria.persons where event_id = p_event_id)
+$$;
+
+-- The figures of these people, from their faces. A representative that is no longer theirs gives way to
+-- their best face.
+create function memoria.refresh_people(p_people uuid[]) returns void
+language sql set search_path = '' as $$
+  with counted as (
+    select persons.id, count(faces.id) as face_count, avg(faces.quality)::real as avg_quality,
+      bool_or(faces.id = persons.representative_face_id) as keeps_cover
+    from memoria.persons left join memoria.faces on faces.person_id = persons.id
+    where persons.id = any (p_people)
+    group by persons.id
+  ), figures as (
+    select counted.*, case
+      when keeps_cover then persons.representative_face_id
+      else (select id from memoria.faces where person_id = counted.id order by quality desc, id limit 1)
+    end as cover
+    from counted join memoria.persons using (id)
+  )
+  update memoria.persons
+  set face_count = figures.face_count,
+    avg_quality = figures.avg_quality,
+    representative_face_id = figures.cover,
+    cluster_label = case when figures.face_count > 0 then cluster_label end
+  from figures
+  where persons.id = figures.id
+    and (persons.face_count, persons.avg_quality, persons.representative_face_id)
+      is distinct from (figures.face_count, figures.avg_quality, figures.cover)
+$$;
+
+-- Labels count from 0, largest person first, as of the run that gives them.
+create function memoria.relabel_people(p_event_id text) returns void
+language sql set search_path = '' as $$
+  update memoria.persons set cluster_label = ranked.label
+  from (
+    select id, case when face_count > 0 then
+      row_number() over (order by face_count desc, created_at, id) - 1
+    end as label
+    from memoria.persons where event_id = p_event_id
+  ) as ranked
+  where persons.id = ranked.id and persons.cluster_label is distinct from ranked.label
+$$;
+
+-- The mean vector of each of these identities, of the model that most of its faces have. Computed here
+-- alone: a mean that a worker made of vectors that were forgotten meanwhile would give them away.
+create function memoria.refresh_centroids(p_people uuid[]) returns void
+language sql set search_path = '' as $$
+  update memoria.persons set centroid = means.centroid, model = coalesce(means.model, persons.model)
+  from (
+    select person.id, mean.model, mean.centroid
+    from unnest(p_people) as person (id) left join lateral (
+      select model, extensions.l2_normalize(extensions.avg(embedding)) as centroid
+      from memoria.faces where identity_id = person.id and embedding is not null
+      group by model order by count(*) desc, model limit 1
+    ) as mean on true
+  ) as means
+  where persons.id = means.id and (persons.centroid is not null or means.centroid is not null)
+$$;
+
+-- Of these people, those whom no user ever touched and who have no faces left go.
+create function memoria.drop_empty_people(p_people uuid[]) returns void
+language sql set search_path = '' as $$
+  delete from memoria.persons
+  where id = any (p_people)
+    and name is null and not hidden and merged_into is null
+    and not exists (select from memoria.faces where identity_id = persons.id)
+    and not exists (select from memoria.persons as merged where merged.merged_into = persons.id)
+    and not exists (select from memoria.corrections where person_id = persons.id)
+$$;

@@ -1,0 +1,242 @@
+-- A run: faces in packed pages and people with what users said of them; and back in one transaction
+-- under the event's lock, in which whatever users corrected, merged or deleted meanwhile wins.
+
+-- One page of faces, ascending by id: one value per column, packed big-endian, so that 20,000 faces
+-- are ten values and not 10 million numbers.
+create function public.memoria_load_faces(
+  p_event_id text, p_after uuid default null, p_limit integer default 2000
+) returns jsonb
+language sql stable security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+  with page as materialized (
+    select id, media_id, identity_id, quality, model, embedding
+    from memoria.faces
+    where event_id = p_event_id
+      and embedding is not null
+      and id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
+    order by id
+    limit least(greatest(p_limit, 1), 10000)
+  ), models as materialized (
+    select model, row_number() over (order by model) - 1 as index
+    from (select distinct model from page) as used
+  ), packed as (
+    select
+      count(*) as count,
+      (array_agg(id order by id desc))[1] as last,
+      string_agg(uuid_send(id), '' order by id) as faces,
+      string_agg(int8send(hashtextextended(media_id, 0)), '' order by id) as photos,
+      string_agg(
+        uuid_send(coalesce(identity_id, '00000000-0000-0000-0000-000000000000')), '' order by id
+      ) as identities,
+      string_agg(float4send(quality), '' order by id) as quality,
+      string_agg(set_byte('\x00', 0, index::integer), '' order by id) as model_index,
+      -- pgvector sends two 16-bit numbers, its dimensions and a reserved one, before the values
+      string_agg(substring(extensions.vector_send(embedding) from 5), '' order by id) as vectors
+    from page join models using (model)
+  )
+  select jsonb_build_object(
+    'total', (
+      select count(*) from memoria.faces where event_id = p_event_id and embedding is not null
+    ),
+    'count', count,
+    'next', case when count >= least(greatest(p_limit, 1), 10000) then last end,
+    'models', (select coalesce(jsonb_agg(model order by index), '[]') from models),
+    'faces', encode(faces, 'base64'),
+    'photos', encode(photos, 'base64'),
+    'identities', encode(identities, 'base64'),
+    'quality', encode(quality, 'base64'),
+    'model_index', encode(model_index, 'base64'),
+    'vectors', encode(vectors, 'base64')
+  )
+  from packed
+$$;
+
+-- What users said of faces, in the order in which they said it.
+create function memoria.said(p_kind text, p_event_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(
+    jsonb_agg(jsonb_build_object('face_id', face_id, 'person_id', person_id) order by id), '[]'
+  )
+  from memoria.corrections
+  where event_id = p_event_id and kind = p_kind and face_id is not null
+$$;
+
+-- Everybody known, oldest first, with what users said: in one value, from one snapshot.
+create function public.memoria_load_people(p_event_id text) returns jsonb
+language sql stable security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+  select jsonb_build_object(
+    'people', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'person_id', id, 'name', name, 'hidden', hidden, 'merged_into', merged_into,
+        'created_at', created_at, 'model', model,
+        'centroid', encode(substring(extensions.vector_send(centroid) from 5), 'base64')
+      ) order by created_at, id), '[]')
+      from memoria.persons where event_id = p_event_id
+    ),
+    'pins', memoria.said('pin', p_event_id),
+    'rejections', memoria.said('reject', p_event_id)
+  )
+$$;
+
+-- Pins and rejections onto the faces as they are, and what people see from what the machine says.
+create function memoria.apply_corrections(p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  -- a correction keeps the place of its face, to know it again if a model misses it once
+  update memoria.corrections as said
+  set x = faces.x, y = faces.y, w = faces.w, h = faces.h
+  from memoria.faces
+  where said.event_id = p_event_id and faces.id = said.face_id
+    and (said.x, said.y, said.w, said.h) <> (faces.x, faces.y, faces.w, faces.h);
+  update memoria.faces
+  set identity_id = null
+  from memoria.corrections as said
+  where said.event_id = p_event_id and said.kind = 'reject' and faces.id = said.face_id
+    and memoria.root_of(faces.identity_id) = memoria.root_of(said.person_id);
+  update memoria.faces
+  set identity_id = said.person_id
+  from (
+    select distinct on (face_id) face_id, person_id
+    from memoria.corrections
+    where event_id = p_event_id and kind = 'pin'
+    order by face_id, id desc
+  ) as said
+  where faces.id = said.face_id
+    and memoria.root_of(faces.identity_id) is distinct from memoria.root_of(said.person_id);
+  update memoria.faces
+  set person_id = coalesce(persons.merged_into, persons.id)
+  from memoria.faces as seen left join memoria.persons on persons.id = seen.identity_id
+  where faces.event_id = p_event_id and seen.id = faces.id
+    and faces.person_id is distinct from coalesce(persons.merged_into, persons.id);
+end
+$$;
+
+-- Who is in which group, with the people made who are new. A person that a user forgot since the run
+-- loaded them does not come back: their group becomes a stranger's.
+create function memoria.store_groups(p_event_id text, p_groups jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+  create temporary table saved_groups on commit drop as
+  select
+    case
+      when (body ->> 'is_new')::boolean is not true and not exists (
+        select from memoria.persons
+        where id = (body ->> 'person_id')::uuid and event_id = p_event_id
+      ) then gen_random_uuid()
+      else (body ->> 'person_id')::uuid
+    end as person_id,
+    position,
+    body
+  from jsonb_array_elements(p_groups) with ordinality as groups (body, position);
+
+  insert into memoria.persons (id, event_id, created_at)
+  -- so that people made by one run keep their order
+  select person_id, p_event_id, now() + position * interval '1 microsecond'
+  from pg_temp.saved_groups
+  on conflict (id) do nothing;
+
+  update memoria.faces
+  set identity_id = saved_groups.person_id
+  from pg_temp.saved_groups, jsonb_array_elements_text(body -> 'face_ids') as face (id)
+  where faces.id = face.id::uuid and faces.event_id = p_event_id
+    and faces.identity_id is distinct from saved_groups.person_id;
+
+  -- of several groups that are one person, the largest shows its face
+  update memoria.persons
+  set representative_face_id = (body ->> 'representative_face_id')::uuid
+  from (
+    select distinct on (memoria.root_of(person_id)) memoria.root_of(person_id) as root, body
+    from pg_temp.saved_groups
+    order by memoria.root_of(person_id), jsonb_array_length(body -> 'face_ids') desc, position
+  ) as largest
+  where persons.id = largest.root and persons.event_id = p_event_id;
+  drop table pg_temp.saved_groups;
+end
+$$;
+
+create function memoria.clusters_of(p_event_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'cluster_label', cluster_label, 'person_id', id, 'face_count', face_count,
+    'representative_face_id', representative_face_id, 'avg_quality', round(avg_quality::numeric, 4)
+  ) order by cluster_label), '[]')
+  from memoria.persons where event_id = p_event_id and face_count > 0
+$$;
+
+-- What a run says of the event, apart from its job. pending: photos under way; complete: every photo
+-- that is done is grouped.
+create function memoria.people_summary(p_event_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'total_faces', count(*),
+    'clusters_created', count(distinct person_id),
+    'noise_faces', count(*) filter (where person_id is null),
+    'clusters', memoria.clusters_of(p_event_id),
+    'pending', (select count(*) from memoria.media where event_id = p_event_id and status = 'pending'),
+    'complete', (
+      select ungrouped_since is null and not exists (
+        select from memoria.media where event_id = p_event_id and status = 'pending'
+      )
+      from memoria.events where id = p_event_id
+    )
+  )
+  from memoria.faces where event_id = p_event_id
+$$;
+
+create function public.memoria_save_people(p_job_id uuid, p_token uuid, p_result jsonb) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '120s'
+as $$
+declare
+  v_job memoria.jobs;
+  v_people uuid[];
+  v_answer jsonb;
+begin
+  v_job := memoria.lock_run(p_job_id, p_token);
+  if v_job.id is null or v_job.kind <> 'cluster' then
+    return memoria.why_lost(p_job_id);
+  end if;
+
+  perform memoria.store_groups(v_job.event_id, p_result -> 'groups');
+  -- faces that came since the run loaded are in neither list: the next run looks at them
+  update memoria.faces set identity_id = null
+  from jsonb_array_elements_text(p_result -> 'nobody') as face (id)
+  where faces.id = face.id::uuid and faces.event_id = v_job.event_id and identity_id is not null;
+  perform memoria.apply_corrections(v_job.event_id);
+  perform memoria.drop_empty_people(memoria.people_of_event(v_job.event_id));
+  v_people := memoria.people_of_event(v_job.event_id);
+  perform memoria.refresh_people(v_people);
+  perform memoria.relabel_people(v_job.event_id);
+  -- who has no faces now is known again by the mean of those that went
+  perform memoria.refresh_centroids(array(
+    select distinct identity_id from memoria.faces where event_id = v_job.event_id and identity_id is not null
+  ));
+  insert into memoria.person_changes (event_id, job_id, kind, person_id, other_person_id, faces)
+  select v_job.event_id, v_job.id, kind, person_id, other_person_id, faces
+  from jsonb_to_recordset(p_result -> 'changes')
+    as change (kind text, person_id uuid, other_person_id uuid, faces integer);
+  update memoria.events set
+    clustered_at = now(), people_version = people_version + 1,
+    last_run_seconds = coalesce((p_result ->> 'processing_time_seconds')::real, 0),
+    incomplete_runs = case
+      when exists (select from memoria.media where event_id = v_job.event_id and status = 'pending')
+        then incomplete_runs + 1
+      else 0
+    end
+  where id = v_job.event_id;
+  v_answer := memoria.people_summary(v_job.event_id);
+  return v_answer || jsonb_build_object(
+    'outcome', 'stored',
+    'callback_job_id', memoria.finish_job(v_job, v_answer || jsonb_build_object(
+      'job_id', v_job.id, 'event_id', v_job.event_id,
+      'processing_time_seconds', p_result -> 'processing_time_seconds', 'status', 'completed'
+    ))
+  );
+end
+$$;

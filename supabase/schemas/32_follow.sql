@@ -1,0 +1,334 @@
+-- The app's own table of photos, followed by triggers: what is inserted, changed and deleted there is
+-- handed over here, a thousand rows as cheaply as one. The app's table wins, and its statements never
+-- fail by it: what could not be handed over is written to memoria.hand_overs, and tried again.
+
+-- The columns of a followed table as an expression of type memoria.handed.
+create function memoria.handed_expression(p_columns jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select format(
+    'row(%I::text, %I::text, %s, %I::text, %s)::memoria.handed',
+    p_columns ->> 'id', p_columns ->> 'event',
+    case when p_columns ? 'bucket_column' then format('%I::text', p_columns ->> 'bucket_column')
+      else format('%L::text', p_columns ->> 'bucket') end,
+    p_columns ->> 'path',
+    case when p_columns ? 'preview_path' then format('%I::text', p_columns ->> 'preview_path') else 'null::text' end
+  )
+$$;
+
+-- {event: its owner} of some rows of a followed table.
+create function memoria.owners_expression(p_columns jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select case when p_columns ? 'owner' then format(
+    'coalesce(jsonb_object_agg(%1$I::text, %2$I::text) filter (where %1$I is not null), ''{}'')',
+    p_columns ->> 'event', p_columns ->> 'owner'
+  ) else 'null::jsonb' end
+$$;
+
+-- Makes the events that rows name, and gives back to the app those that a user made under its ids. The
+-- photos of a followed table are never filed under an event of which only a user says whose it is.
+-- Returns the events that are not the app's.
+create function memoria.claim_events(p_relation text, p_events text[], p_owners jsonb) returns text[]
+language plpgsql set search_path = '' as $$
+declare
+  v_event memoria.events;
+  v_owner uuid;
+begin
+  insert into memoria.events (id, owner_id)
+  select id, memoria.as_uuid(p_owners ->> id) from unnest(p_events) as wanted (id)
+  where not exists (select from memoria.events where events.id = wanted.id)
+  order by id on conflict do nothing;
+  if p_owners is null then
+    return array(select id from memoria.events where id = any (p_events) and made_by is not null);
+  end if;
+  for v_event in
+    select * from memoria.events
+    where id = any (p_events) and (made_by is not null or owner_id is null)
+      and owner_id is distinct from memoria.as_uuid(p_owners ->> id)
+    order by id for no key update
+  loop
+    v_owner := memoria.as_uuid(p_owners ->> v_event.id);
+    if v_event.made_by is not null then
+      delete from memoria.members where event_id = v_event.id;
+      perform memoria.remove_media(v_event.id, array(
+        select id from memoria.media where event_id = v_event.id and source is null and added_by is not null
+      ));
+      perform memoria.note_hand_overs(p_relation, array[row(
+        v_event.id, v_event.id, 'event_taken_over',
+        'A user had made an event of this id; it is the app''s again, without that user''s photos and members.'
+      )::memoria.refused], false);
+    end if;
+    update memoria.events set owner_id = v_owner, made_by = null where id = v_event.id;
+  end loop;
+  return '{}';
+end
+$$;
+
+-- Removes photos of a followed table that are no longer its rows.
+create function memoria.remove_followed(p_relation text, p_ids text[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_gone record;
+begin
+  for v_gone in
+    select event_id, array_agg(id) as ids from memoria.media
+    where id = any (p_ids) and source = p_relation group by event_id order by event_id
+  loop
+    perform memoria.lock_event(v_gone.event_id);
+    perform memoria.remove_media(v_gone.event_id, v_gone.ids);
+  end loop;
+  delete from memoria.hand_overs where relation = p_relation and row_id = any (p_ids) and failed;
+end
+$$;
+
+-- Takes in rows of a followed table. What is not complete yet, or cannot be taken, is written down.
+create function memoria.hand_over(p_relation text, p_rows memoria.handed[], p_owners jsonb) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_rows memoria.handed[];
+  v_refused memoria.refused[];
+  v_others text[];
+begin
+  v_refused := array(
+    select row(media_id, event_id, 'incomplete',
+      'The row names no ' || case when event_id is null then 'event' else 'path' end || ' yet.')::memoria.refused
+    from unnest(p_rows) where event_id is null or path is null
+  );
+  perform memoria.remove_followed(p_relation, array(select media_id from unnest(v_refused)));
+  v_rows := array(select given from unnest(p_rows) as given where event_id is not null and path is not null);
+  v_others := memoria.claim_events(p_relation, array(
+    select distinct event_id from unnest(v_rows) as given where memoria.fault_of(given) is null
+  ), p_owners);
+  v_refused := v_refused || array(
+    select row(media_id, event_id, 'event_of_a_user',
+      'A user made an event of this id: name the column of the event''s owner in memoria_follow.')::memoria.refused
+    from unnest(v_rows) where event_id = any (v_others)
+  );
+  v_rows := array(select given from unnest(v_rows) as given where event_id <> all (v_others));
+  v_refused := v_refused || memoria.take_in(v_rows, p_relation, null);
+  delete from memoria.hand_overs
+  where relation = p_relation and failed and row_id = any (array(select media_id from unnest(p_rows)));
+  perform memoria.note_hand_overs(p_relation, v_refused, true);
+  return cardinality(p_rows) - cardinality(v_refused);
+end
+$$;
+
+-- Writes down rows that met with trouble of ours, to be tried again by the sweeper.
+create function memoria.postpone_hand_over(p_relation text, p_rows memoria.handed[], p_message text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform memoria.note_hand_overs(p_relation, array(
+    select row(media_id, event_id, 'not_handed_over', p_message)::memoria.refused from unnest(p_rows)
+  ), true);
+exception when others then
+  raise warning 'memoria: rows of % were not handed over: %', p_relation, sqlerrm;
+end
+$$;
+
+create function memoria.follow_changes() returns trigger
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_relation text := tg_argv[0];
+  v_columns jsonb;
+  v_rows memoria.handed[] := '{}';
+  v_gone memoria.handed[] := '{}';
+  v_ids text[];
+  v_owners jsonb;
+begin
+  select columns into v_columns from memoria.followed where relation = v_relation;
+  if tg_op in ('INSERT', 'UPDATE') then
+    execute format(
+      'select coalesce(array_agg(%s), ''{}''), %s from memoria_added',
+      memoria.handed_expression(v_columns), memoria.owners_expression(v_columns)
+    ) into v_rows, v_owners;
+  end if;
+  if tg_op in ('UPDATE', 'DELETE') then
+    execute format(
+      'select coalesce(array_agg(%s), ''{}'') from memoria_removed', memoria.handed_expression(v_columns)
+    ) into v_gone;
+  elsif tg_op = 'TRUNCATE' then
+    v_gone := array(
+      select row(id, event_id, bucket, path, preview_path)::memoria.handed
+      from memoria.media where source = v_relation
+    );
+  end if;
+  v_ids := array(select media_id from unnest(v_gone) except select media_id from unnest(v_rows));
+  if tg_op = 'UPDATE' then
+    -- only what changed, of what concerns us
+    v_rows := array(select given from unnest(v_rows) as given except select given from unnest(v_gone) as given);
+  end if;
+  begin
+    perform memoria.remove_followed(v_relation, v_ids);
+    if cardinality(v_rows) > 0 then
+      perform memoria.hand_over(v_relation, v_rows, v_owners);
+    end if;
+  exception when others then
+    perform memoria.postpone_hand_over(v_relation, v_rows || array(
+      select given from unnest(v_gone) as given where media_id = any (v_ids)
+    ), sqlerrm);
+  end;
+  return null;
+exception when others then
+  -- never a reason for the app's statement to fail
+  raise warning 'memoria: changes of % were not handed over: %', v_relation, sqlerrm;
+  return null;
+end
+$$;
+
+-- Tries again what met with trouble of ours: as the rows are now; those that are gone are removed.
+create function memoria.retry_hand_overs() returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_table record;
+  v_rows memoria.handed[];
+  v_owners jsonb;
+  v_count integer := 0;
+begin
+  for v_table in
+    select followed.relation, followed.columns, array_agg(late.row_id) as ids
+    from memoria.followed join lateral (
+      select row_id from memoria.hand_overs
+      where relation = followed.relation and failed and code = 'not_handed_over' order by id limit 1000
+    ) as late on true
+    group by followed.relation, followed.columns
+  loop
+    begin
+      execute format(
+        'select coalesce(array_agg(%s), ''{}''), %s from %s where %I::text = any ($1)',
+        memoria.handed_expression(v_table.columns), memoria.owners_expression(v_table.columns),
+        v_table.relation, v_table.columns ->> 'id'
+      ) into v_rows, v_owners using v_table.ids;
+      perform memoria.remove_followed(v_table.relation, array(
+        select id from unnest(v_table.ids) as late (id)
+        where id not in (select media_id from unnest(v_rows) where media_id is not null)
+      ));
+      v_count := v_count + memoria.hand_over(v_table.relation, v_rows, v_owners);
+    exception when others then
+      raise warning 'memoria: rows of % are still not handed over: %', v_table.relation, sqlerrm;
+    end;
+  end loop;
+  return v_count;
+end
+$$;
+
+create function memoria.unfollow_triggers(p_table regclass) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_trigger text;
+begin
+  foreach v_trigger in array array['insert', 'update', 'delete', 'truncate'] loop
+    execute format('drop trigger if exists %I on %s', 'memoria_follow_' || v_trigger, p_table);
+  end loop;
+end
+$$;
+
+create function memoria.follow_triggers(p_table regclass, p_relation text) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_trigger record;
+begin
+  for v_trigger in
+    select * from (values
+      ('insert', 'referencing new table as memoria_added'),
+      ('update', 'referencing old table as memoria_removed new table as memoria_added'),
+      ('delete', 'referencing old table as memoria_removed'),
+      ('truncate', '')
+    ) as one (event, tables)
+  loop
+    execute format(
+      'create trigger %I after %s on %s %s for each statement execute function memoria.follow_changes(%L)',
+      'memoria_follow_' || v_trigger.event, v_trigger.event, p_table, v_trigger.tables, p_relation
+    );
+  end loop;
+end
+$$;
+
+create function memoria.name_of(p_table regclass) returns text
+language sql stable set search_path = '' as $$
+  select format('%I.%I', nspname, relname)
+  from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = p_table
+$$;
+
+-- Every row that is there already, in pages.
+create function memoria.hand_over_existing(p_table regclass, p_relation text, p_columns jsonb) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_row record;
+  v_rows memoria.handed[] := '{}';
+  v_owners jsonb := case when p_columns ? 'owner' then '{}'::jsonb end;
+  v_count integer := 0;
+begin
+  for v_row in execute format(
+    'select %s as handed, %s as owner from %s', memoria.handed_expression(p_columns),
+    case when p_columns ? 'owner' then format('%I::text', p_columns ->> 'owner') else 'null::text' end, p_table
+  ) loop
+    v_rows := v_rows || v_row.handed;
+    if v_row.owner is not null and (v_row.handed).event_id is not null and not v_owners ? (v_row.handed).event_id then
+      v_owners := v_owners || jsonb_build_object((v_row.handed).event_id, v_row.owner);
+    end if;
+    if cardinality(v_rows) >= 5000 then
+      v_count := v_count + memoria.hand_over(p_relation, v_rows, v_owners);
+      v_rows := '{}';
+    end if;
+  end loop;
+  return v_count + memoria.hand_over(p_relation, v_rows, v_owners);
+end
+$$;
+
+-- Follows a table of the app: from now on, and every row that is there. Called again, it changes what is
+-- followed. Columns are named as they are in the table; the bucket is a constant or a column.
+create function public.memoria_follow(
+  p_table regclass,
+  p_id text,
+  p_event text,
+  p_path text,
+  p_bucket text default null,
+  p_bucket_column text default null,
+  p_preview_path text default null,
+  p_owner text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_relation text := memoria.name_of(p_table);
+  v_columns jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'id', p_id, 'event', p_event, 'path', p_path, 'bucket', p_bucket, 'bucket_column', p_bucket_column,
+    'preview_path', p_preview_path, 'owner', p_owner
+  ));
+  v_missing text := (
+    select string_agg(value, ', ' order by key) from jsonb_each_text(v_columns)
+    where key <> 'bucket' and not exists (
+      select from pg_attribute where attrelid = p_table and attname = value and attnum > 0 and not attisdropped
+    )
+  );
+  v_count integer;
+begin
+  if v_missing is not null then
+    raise exception '% has no column %.', v_relation, v_missing using errcode = '42703';
+  elsif p_id is null or p_event is null or p_path is null then
+    raise exception 'p_id, p_event and p_path name columns of the table.' using errcode = '22023';
+  elsif (p_bucket is null) = (p_bucket_column is null) then
+    raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
+  end if;
+  insert into memoria.followed (relation, columns) values (v_relation, v_columns)
+  on conflict (relation) do update set columns = excluded.columns;
+  perform memoria.unfollow_triggers(p_table);
+  perform memoria.follow_triggers(p_table, v_relation);
+  v_count := memoria.hand_over_existing(p_table, v_relation, v_columns);
+  return jsonb_build_object('table', v_relation, 'handed_over', v_count, 'failed', (
+    select count(*) from memoria.hand_overs where relation = v_relation and failed
+  ));
+end
+$$;
+
+-- The table is no longer followed; the photos that it handed over stay.
+create function public.memoria_unfollow(p_table regclass) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_relation text := memoria.name_of(p_table);
+begin
+  perform memoria.unfollow_triggers(p_table);
+  delete from memoria.followed where relation = v_relation;
+  delete from memoria.hand_overs where relation = v_relation and failed;
+  update memoria.media set source = null where source = v_relation;
+  return jsonb_build_object('table', v_relation, 'followed', false);
+end
+$$;

@@ -1,0 +1,92 @@
+-- Forgetting a person: vectors, links, name and history go at once, and everything that was derived from
+-- them. What stays is where not to look again, so that no photo of the same picture brings the face back.
+
+-- What was made of faces and people that are gone. Whatever keeps more of them (suggestions, audits,
+-- snapshots for undo) is purged here, too. The event is locked.
+create function memoria.purge_derived(p_event_id text, p_people uuid[], p_media_ids text[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  delete from memoria.person_changes
+  where event_id = p_event_id and (person_id = any (p_people) or other_person_id = any (p_people));
+  -- outcomes that the app was not told yet
+  update memoria.jobs set payload = payload || jsonb_build_object(
+    'faces_detected', (select count(*) from memoria.faces where media_id = jobs.media_id),
+    'faces', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'bbox', memoria.face_box(faces), 'quality_score', quality,
+        'landmarks', memoria.named_landmarks(landmarks)
+      ) order by created_at, id), '[]')
+      from memoria.faces where media_id = jobs.media_id
+    )
+  )
+  where event_id = p_event_id and kind = 'callback' and media_id = any (p_media_ids)
+    and payload ->> 'status' = 'completed';
+  update memoria.jobs set payload = payload || memoria.people_summary(p_event_id)
+  where event_id = p_event_id and kind = 'callback' and media_id is null
+    and payload ->> 'status' = 'completed';
+  -- a mean over the forgotten and the others would give the forgotten away
+  update memoria.persons set centroid = null
+  where event_id = p_event_id and centroid is not null
+    and not exists (select from memoria.faces where identity_id = persons.id);
+  perform memoria.refresh_centroids(memoria.people_of_event(p_event_id));
+end
+$$;
+
+create function public.memoria_forget_person(p_person_id uuid) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  v_person memoria.persons;
+  v_people uuid[];
+  v_faces uuid[];
+  v_media text[];
+  v_event memoria.events;
+begin
+  -- an archived event still knows names: forgetting works there too
+  v_event := memoria.lock_event_for(
+    (select event_id from memoria.persons where id = p_person_id), 'manage', 'person'
+  );
+  v_person := memoria.person_within(v_event.id, p_person_id);
+  v_people := array(
+    select id from memoria.persons where v_person.id in (id, merged_into)
+  );
+  v_faces := array(
+    select id from memoria.faces
+    where person_id = any (v_people) or identity_id = any (v_people)
+      -- found again by a later model, and not looked at by a run since
+      or id in (
+        select face_id from memoria.corrections where kind = 'pin' and person_id = any (v_people)
+      )
+  );
+  v_media := array(select distinct media_id from memoria.faces where id = any (v_faces));
+
+  insert into memoria.forgotten_faces (event_id, picture, x, y, w, h)
+  select v_event.id, coalesce(media.digest, 'media:' || media.id), box.x, box.y, box.w, box.h
+  from (
+    select media_id, x, y, w, h from memoria.faces where id = any (v_faces)
+    union all
+    -- a pinned face that a later model missed may be found again by the next
+    select media_id, x, y, w, h from memoria.corrections
+    where kind = 'pin' and person_id = any (v_people) and face_id <> all (v_faces)
+  ) as box join memoria.media on media.id = box.media_id;
+  delete from memoria.corrections where face_id = any (v_faces);
+  update memoria.media set faces_detected = faces_detected - gone.faces
+  from (
+    select media_id, count(*) as faces from memoria.faces where id = any (v_faces) group by media_id
+  ) as gone
+  where media.id = gone.media_id;
+  delete from memoria.faces where id = any (v_faces);
+  delete from memoria.persons where id = any (v_people);
+  perform memoria.refresh_people(memoria.people_of_event(v_event.id));
+  perform memoria.purge_derived(v_event.id, v_people, v_media);
+  perform memoria.touch_people(v_event.id);
+  perform memoria.touch_photos(v_event.id);
+  if v_event.status = 'open' then
+    -- groups that held together by the forgotten faces fall apart without them
+    perform memoria.settle_event(v_event.id);
+  end if;
+  return jsonb_build_object('person_id', v_person.id, 'faces_forgotten', cardinality(v_faces));
+end
+$$;

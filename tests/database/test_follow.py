@@ -1,0 +1,243 @@
+"""The app's own table of photos, followed: its statements never fail by it, and it wins."""
+
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from tests.database.caller import Database, Json
+
+HOST, STRANGER = UUID(int=1), UUID(int=2)
+ANYBODY_MAKES_EVENTS = (
+    "create or replace function memoria.can_create_event(p_event_id text) returns boolean"
+    " language sql stable security definer set search_path = '' as $$ select true $$"
+)
+
+
+@pytest.fixture
+def app(db: Database) -> Database:
+    """An app with a table of its own, whose names need quoting."""
+    db.do(
+        'create table public."My Photos" (id bigint primary key, "the event" text, place text,'
+        " small text, host uuid, note text);"
+        ' grant all on public."My Photos" to authenticated'
+    )
+    return db
+
+
+def follow(db: Database, **columns: str | None) -> Json:
+    asked = {
+        "id": "id", "event": "the event", "path": "place", "bucket": "photos",
+        "preview_path": "small", "owner": "host",
+    } | columns  # fmt: skip
+    named = ", ".join(f"p_{name} => %s" for name in asked)
+    answer: Json = db.value(
+        f"""select memoria_follow('public."My Photos"', {named})""", *asked.values()
+    )
+    return answer
+
+
+def add(
+    db: Database, *ids: int, event: str = "party", place: str | None = "p", small: str | None = None
+) -> None:
+    for n in ids:
+        db.do(
+            'insert into public."My Photos" values (%s, %s, %s, %s, %s)',
+            n, event, place and f"{place}/{n}.jpg", small, HOST,
+        )  # fmt: skip
+
+
+MEDIA = "select id, event_id, bucket, path, preview_path from memoria.media order by number"
+
+
+def test_what_is_inserted_changed_and_deleted_is_followed(app: Database) -> None:
+    follow(app)
+    add(app, 1, 2, small="s.jpg")
+    assert app.rows(MEDIA) == [
+        ("1", "party", "photos", "p/1.jpg", "s.jpg"),
+        ("2", "party", "photos", "p/2.jpg", "s.jpg"),
+    ]
+    assert app.value("select owner_id from memoria.events") == HOST
+    for job in app.dispatched("process"):
+        app.service.complete(app.service.claim(job), [(0.1, 0.1, 0.2, 0.2)])
+    app.do("""update public."My Photos" set note = 'seen'""")
+    assert app.value("select count(*) from memoria.media where status = 'pending'") == 0
+    app.do("""update public."My Photos" set small = 'smaller.jpg' where id = 2""")
+    assert app.rows("select preview_path, status from memoria.media where id = '2'") == [
+        ("smaller.jpg", "completed")
+    ]
+    app.do("""update public."My Photos" set place = 'elsewhere.jpg' where id = 2""")
+    assert app.rows("select path, status from memoria.media where id = '2'") == [
+        ("elsewhere.jpg", "pending")
+    ]
+    app.do("""update public."My Photos" set id = 3 where id = 2""")
+    app.do("""update public."My Photos" set "the event" = 'other' where id = 1""")
+    assert sorted(app.rows("select id, event_id from memoria.media")) == [
+        ("1", "other"), ("3", "party"),
+    ]  # fmt: skip
+    app.do("""delete from public."My Photos" where id = 1""")
+    assert app.rows("select id from memoria.media") == ["3"]
+    app.do("""truncate public."My Photos" """)
+    assert app.rows("select id from memoria.media") == []
+    assert app.value("select count(*) from memoria.hand_overs") == 0
+
+
+def test_what_is_there_already_is_handed_over_and_following_again_changes_it(
+    app: Database,
+) -> None:
+    app.do(
+        "insert into public.\"My Photos\" select n, 'party', n || '.jpg', null, null"
+        " from generate_series(1, 5003) as n"
+    )
+    assert follow(app, owner=None, preview_path=None) == {
+        "table": 'public."My Photos"', "handed_over": 5003, "failed": 0,
+    }  # fmt: skip
+    assert app.value("select count(*) from memoria.jobs") == 5003
+    app.do("""update public."My Photos" set small = 's/' || id""")
+    again = follow(app, owner=None, bucket="gs://elsewhere")
+    assert again["handed_over"] == 5003
+    assert app.rows(MEDIA)[0] == ("1", "party", "gs://elsewhere", "1.jpg", "s/1")
+    assert app.value("""select memoria_unfollow('public."My Photos"')""")["followed"] is False
+    add(app, 9000)
+    assert app.value("select count(*) from memoria.media") == 5003
+
+
+def test_the_apps_statement_never_fails_and_what_was_not_handed_over_is_seen(
+    app: Database,
+) -> None:
+    follow(app)
+    add(app, 1)
+    add(app, 2, place=None)
+    add(app, 3, place="//x")
+    add(app, 4, event="a\tb")
+    app.service.enqueue("5", "elsewhere")
+    add(app, 5)
+    told = {
+        row["media_id"]: row["code"]
+        for row in app.service("event_status", event_id="party")["not_handed_over"]
+    }
+    assert told == {"2": "incomplete", "3": "invalid", "5": "id_taken"}
+    codes = {row["code"]: row["rows"] for row in app.service("doctor")["not_handed_over"]}
+    assert codes == {"incomplete": 1, "invalid": 2, "id_taken": 1}
+    app.do("""update public."My Photos" set place = id || '.jpg' where id in (2, 3)""")
+    told = app.service("event_status", event_id="party")["not_handed_over"]
+    assert [row["media_id"] for row in told] == ["5"]
+    assert app.value("select count(*) from memoria.media where event_id = 'party'") == 3
+
+
+def test_trouble_of_ours_is_survived_and_tried_again(app: Database) -> None:
+    follow(app)
+    add(app, 1)
+    app.do("alter table memoria.media rename to hidden")
+    add(app, 2)
+    app.do("""delete from public."My Photos" where id = 1""")
+    app.do("alter table memoria.hidden rename to media")
+    assert app.rows("select id from memoria.media") == ["1"]
+    assert app.service("sweep")["handed_over"] == 1
+    assert app.rows("select id from memoria.media") == ["2"]
+    assert app.value("select count(*) from memoria.hand_overs") == 0
+
+
+@pytest.mark.parametrize("place", ["photos/theirs.jpg", "p/1.jpg"])
+def test_a_photo_that_a_user_squatted_goes_and_is_recorded(app: Database, place: str) -> None:
+    app.do(ANYBODY_MAKES_EVENTS)
+    stranger = app.caller("authenticated", STRANGER)
+    stranger("create_event", event_id="theirs")
+    claim = app.service.claim(stranger.enqueue("1", "theirs", place))
+    app.service.complete(claim, [(0.1, 0.1, 0.2, 0.2)])
+    follow(app)
+    add(app, 1)
+    assert app.rows("select event_id, path, added_by, status from memoria.media") == [
+        ("party", "p/1.jpg", None, "pending")
+    ]
+    assert app.value("select count(*) from memoria.faces") == 0
+    (told,) = app.service("doctor")["not_handed_over"]
+    assert (told["code"], told["failed"]) == ("taken_over", False)
+    with pytest.raises(psycopg.Error, match="taken by another photo"):
+        stranger.enqueue("1", "theirs")
+
+
+def test_an_event_that_a_user_squatted_is_the_apps_again(app: Database) -> None:
+    app.do(ANYBODY_MAKES_EVENTS)
+    stranger = app.caller("authenticated", STRANGER)
+    stranger("create_event", event_id="party")
+    stranger("add_member", event_id="party", user_id=UUID(int=3), role="host")
+    stranger.enqueue("squatted", "party")
+    follow(app)
+    add(app, 1)
+    assert app.rows("select id from memoria.media") == ["1"]
+    assert app.rows("select owner_id, made_by from memoria.events") == [(HOST, None)]
+    for user in (STRANGER, UUID(int=3)):
+        with pytest.raises(psycopg.Error, match="no such event"):
+            app.caller("authenticated", user)("media", event_id="party")
+    (told,) = app.service("doctor")["not_handed_over"]
+    assert told["code"] == "event_taken_over"
+
+
+def test_without_an_owner_photos_are_not_filed_under_an_event_that_a_user_made(
+    app: Database,
+) -> None:
+    app.do(ANYBODY_MAKES_EVENTS)
+    app.caller("authenticated", STRANGER)("create_event", event_id="party")
+    follow(app, owner=None)
+    add(app, 1)
+    assert app.rows("select id from memoria.media") == []
+    (told,) = app.service("event_status", event_id="party")["not_handed_over"]
+    assert told["code"] == "event_of_a_user"
+    follow(app)
+    assert app.rows("select id from memoria.media") == ["1"]
+
+
+def test_a_user_of_the_app_hands_over_by_inserting(app: Database) -> None:
+    follow(app)
+    with app.admin.transaction():
+        app.do("set local role authenticated")
+        add(app, 1)
+    assert app.rows("select id, added_by from memoria.media") == [("1", None)]
+
+
+def test_a_thousand_rows_cost_no_more_statements_than_one(app: Database) -> None:
+    follow(app)
+    insert = (
+        'explain (analyze, costs off) insert into public."My Photos"'
+        " select n, 'party', n || '.jpg' from generate_series(1, %s) as n"
+    )
+    plan = "\n".join(app.rows(insert, 1000))
+    assert "Trigger memoria_follow_insert: " in plan
+    assert plan.split("Trigger memoria_follow_insert: ")[1].split("calls=")[1].startswith("1")
+    assert app.value("select count(*) from memoria.media") == 1000
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"path": "nowhere"}, "has no column nowhere"),
+        ({"bucket": None}, "Name the bucket"),
+        ({"bucket_column": "note"}, "Name the bucket"),
+        ({"event": None}, "name columns of the table"),
+    ],
+)
+def test_what_cannot_be_followed_is_named(
+    app: Database, wrong: dict[str, str | None], message: str
+) -> None:
+    with pytest.raises(psycopg.Error, match=message):
+        follow(app, **wrong)
+    assert app.value("select count(*) from memoria.followed") == 0
+
+
+def test_many_are_enqueued_in_one_call_and_each_is_answered(db: Database) -> None:
+    db.service.enqueue("elsewhere", "other")
+    media = [{"media_id": f"m{n}", "bucket": "photos", "path": f"{n}.jpg"} for n in range(3)]
+    media += [
+        {"media_id": "elsewhere", "bucket": "photos", "path": "x"},
+        {"media_id": "m\x01", "bucket": "photos", "path": "x"},
+        {"media_id": "nowhere", "bucket": "photos"},
+    ]
+    answer = db.service("enqueue_many", event_id="party", media=media)["media"]
+    assert [item.get("status") for item in answer[:3]] == ["queued"] * 3
+    assert [item["error"]["code"] for item in answer[3:]] == ["id_taken", "invalid", "invalid"]
+    assert len(db.dispatched("process")) == 4
+    again = db.service("enqueue_many", event_id="party", media=media[:3])["media"]
+    assert [item["job_id"] for item in again] == [item["job_id"] for item in answer[:3]]
+    with pytest.raises(psycopg.Error, match="at most 1000"):
+        db.service("enqueue_many", event_id="party", media=media * 200)
