@@ -1,8 +1,8 @@
 """``supabase/schemas``, where the SQL is written, and the migration that carries it to a database.
 
 Until 0.2.0 is released there is one migration, and it is the schemas in their order:
-``python -m local.supabase.schemas`` writes it. From then on a change is made in the schemas and in a
-migration of its own; that both lead to the same database is tested
+``python -m local.supabase.schemas`` writes it. From then on a change is made in the schemas and
+in a migration of its own; that both lead to the same database is tested
 (tests/database/test_schemas.py).
 """
 
@@ -12,7 +12,7 @@ from local.supabase.migrations import MIGRATIONS
 
 SCHEMAS = MIGRATIONS.parent / "schemas"
 MIGRATION = MIGRATIONS / "20261125000000_memoria.sql"
-_HEAD = "-- Written by python -m local.supabase.schemas: change the files in supabase/schemas instead.\n"
+_HEAD = "-- Written by python -m local.supabase.schemas: change supabase/schemas instead.\n"
 
 
 def migration_text() -> str:

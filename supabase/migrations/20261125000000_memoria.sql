@@ -1,4 +1,4 @@
--- Written by python -m local.supabase.schemas: change the files in supabase/schemas instead.
+-- Written by python -m local.supabase.schemas: change supabase/schemas instead.
 
 -- 00_schema.sql
 

@@ -1,0 +1,262 @@
+"""Lists in pages: complete while nothing changes, and no dearer in a large event."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from local.processes.postgres import Postgres
+from tests.database.caller import Database, Json
+
+FACES, PEOPLE, PER_PHOTO = 100_000, 2_000, 5
+LARGE = """
+    insert into memoria.events (id) values ('large');
+    alter table memoria.media disable trigger queue_inserted_media;
+    insert into memoria.media (id, event_id, bucket, path, preview_path, status, width, height)
+    select 'p' || n, 'large', 'photos', n || '.jpg', n || '.s.jpg', 'completed', 4000, 3000
+    from generate_series(1, {photos}) as n;
+    insert into memoria.persons (id, event_id, name)
+    select md5('person' || n)::uuid, 'large',
+      case when n % 100 = 0 then 'Ann ' || n end from generate_series(1, {people}) as n;
+    insert into memoria.faces (id, event_id, media_id, media_number, x, y, w, h, landmarks,
+      score, quality, model, person_id, identity_id)
+    select md5('face' || n)::uuid, 'large', media.id, media.number, 0.1, 0.1, 0.1, 0.1,
+      array_fill(0.5::real, array[10]), 0.9, random(), 'pack', who.id, who.id
+    from (
+      select n, 'p' || (n / {per_photo} + 1) as photo,
+        -- a fifth is nobody's; few people have most of the faces
+        case when n % 5 > 0 then 1 + floor(power(random(), 3) * {people})::int end as person
+      from generate_series(0, {faces} - 1) as n
+    ) as face
+    join memoria.media on media.id = face.photo
+    left join lateral (select md5('person' || face.person)::uuid as id) as who
+      on face.person is not null;
+    select memoria.refresh_people(memoria.people_of_event('large'));
+"""
+READS = (
+    "select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::int"
+    " from pg_stat_xact_user_tables where schemaname = 'memoria'"
+)
+
+
+def make_event(database: Database, *, faces: int, people: int) -> None:
+    photos = faces // PER_PHOTO
+    database.do(LARGE.format(faces=faces, people=people, photos=photos, per_photo=PER_PHOTO))
+
+
+@pytest.fixture(scope="module", params=["analyzed", "without statistics"])
+def large(postgres_server: Postgres, request: pytest.FixtureRequest) -> Iterator[Database]:
+    """100,000 faces in 20,000 photos, with and without the planner knowing of them."""
+    name = f"large_{request.param.split()[0]}"
+    postgres_server.create_database(name, template="migrated")
+    database = Database(postgres_server, name)
+    make_event(database, faces=FACES, people=PEOPLE)
+    if request.param == "analyzed":
+        database.do("analyze")
+    yield database
+    database.close()
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def party(db: Database) -> Database:
+    make_event(db, faces=500, people=20)
+    return db
+
+
+def rows_read(db: Database, call: Callable[[], Json]) -> tuple[int, Json]:
+    """How many rows of our tables a call reads. The call is made as the schema's owner."""
+    with db.admin.transaction():
+        before = int(db.value(READS) or 0)
+        answer = call()
+        return int(db.value(READS)) - before, answer
+
+
+def call(db: Database, function: str, **arguments: Any) -> Json:
+    named = ", ".join(f"p_{name} => %s" for name in arguments)
+    answer: Json = db.value(f"select public.memoria_{function}({named})", *arguments.values())
+    return answer
+
+
+def some_people(db: Database, count: int = 2) -> list[UUID]:
+    found: list[UUID] = db.rows(
+        "select id from memoria.persons where event_id = 'large' order by face_count desc limit %s",
+        count,
+    )
+    return found
+
+
+def next_of(answer: Json) -> Any:
+    return psycopg.types.json.Jsonb(answer["next"])
+
+
+LISTS: dict[str, Callable[[Database], dict[str, Any]]] = {
+    "people": lambda _: {"event_id": "large"},
+    "media": lambda _: {"event_id": "large"},
+    "unassigned_faces": lambda _: {"event_id": "large"},
+    "person_photos": lambda db: {"person_id": some_people(db, 1)[0]},
+    "photos_with any": lambda db: {
+        "event_id": "large", "people": some_people(db), "match": "any",
+    },
+    "photos_with all": lambda db: {
+        "event_id": "large", "people": some_people(db), "match": "all",
+    },
+}  # fmt: skip
+ITEMS = {"people": "people", "media": "media", "unassigned_faces": "faces"}
+KEYS = {"people": "person_id", "unassigned_faces": "face_id"}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_page_reads_rows_in_proportion_to_the_page(large: Database, name: str) -> None:
+    function, arguments = name.split(maxsplit=1)[0], LISTS[name](large)
+    items = ITEMS.get(function, "photos")
+    after = None
+    for _ in range(3):  # the first, and two further in
+        asked = arguments | {"limit": 100} | ({"after": after} if after else {})
+        read, page = rows_read(large, lambda asked=asked: call(large, function, **asked))
+        assert len(page[items]) == 100
+        # of a photo: itself, its faces, their corrections; of a person: the cover's two rows
+        assert read < 100 * (PER_PHOTO + 1) * 6, read
+        after = next_of(page)
+
+
+def test_a_photo_reads_its_own_rows(large: Database) -> None:
+    read, photo = rows_read(large, lambda: call(large, "photo", media_id="p77"))
+    assert len(photo["faces"]) == PER_PHOTO
+    assert read < 100
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_the_pages_together_are_complete_and_name_nothing_twice(party: Database, name: str) -> None:
+    function, arguments = name.split(maxsplit=1)[0], LISTS[name](party)
+    items, key = ITEMS.get(function, "photos"), KEYS.get(function, "media_id")
+    (whole,) = list(pages(party, function, arguments | {"limit": 500}))
+    parts = list(pages(party, function, arguments | {"limit": 7}))
+    assert len(parts) > 1 or len(whole[items]) <= 7
+    assert [item for page in parts for item in page[items]] == whole[items]
+    assert len({item[key] for item in whole[items]}) == len(whole[items])
+    assert {page["version"] for page in parts} == {whole["version"]}
+
+
+def pages(db: Database, function: str, arguments: dict[str, Any]) -> Iterator[Json]:
+    after: Any = psycopg.types.json.Jsonb(None)
+    while True:
+        page = call(db, function, **arguments, after=after)
+        yield page
+        if page["next"] is None:
+            return
+        after = next_of(page)
+
+
+def test_what_the_lists_hold_is_what_is_there(party: Database) -> None:
+    people = call(party, "people", event_id="large", limit=500)["people"]
+    counts = party.rows(
+        "select person_id::text, count(*)::int from memoria.faces where person_id is not null"
+        " group by 1"
+    )
+    listed = {p["person_id"]: p["face_count"] for p in people if p["face_count"]}
+    assert listed == dict(counts)
+    assert [p["face_count"] for p in people] == sorted(
+        (p["face_count"] for p in people), reverse=True
+    )
+    nobody = "select count(*) from memoria.faces where person_id is null"
+    faces = call(party, "unassigned_faces", event_id="large", limit=500)["faces"]
+    assert len(faces) == party.value(nobody)
+    for match, having in (("all", "= 2"), ("any", ">= 1")):
+        pair = some_people(party)
+        found = call(party, "photos_with", event_id="large", people=pair, match=match, limit=500)[
+            "photos"
+        ]
+        expected = party.rows(
+            "select media_id from memoria.faces where person_id = any(%s) group by media_id,"
+            f" media_number having count(distinct person_id) {having} order by media_number",
+            pair,
+        )
+        assert [photo["media_id"] for photo in found] == expected
+        shown = {face["person_id"] for photo in found for face in photo["faces"]}
+        assert shown == {str(person) for person in pair}
+
+
+def test_a_cover_is_enough_to_draw_a_person(party: Database) -> None:
+    person = call(party, "people", event_id="large")["people"][0]
+    cover = person["cover"]
+    assert cover.keys() == {
+        "face_id", "media_id", "bucket", "path", "preview_path", "bbox", "width", "height",
+    }  # fmt: skip
+    assert cover["face_id"] == person["representative_face_id"]
+    assert cover["preview_path"] == cover["path"].replace(".jpg", ".s.jpg")
+
+
+def test_hidden_people_are_listed_for_who_asks(party: Database) -> None:
+    first = call(party, "people", event_id="large")["people"][0]["person_id"]
+    call(party, "hide_person", person_id=first, hidden=True)
+    shown = call(party, "people", event_id="large")["people"]
+    assert first not in {p["person_id"] for p in shown}
+    everybody = call(party, "people", event_id="large", with_hidden=True)["people"]
+    assert everybody[0]["person_id"] == first
+    assert len(everybody) == len(shown) + 1
+
+
+@pytest.mark.parametrize("asked", ["zoe", "ZOË", "  zoé  ", "muller", "Zoe Mül"])
+def test_people_are_found_by_name_without_case_and_accents(party: Database, asked: str) -> None:
+    person = str(some_people(party, 1)[0])
+    call(party, "rename_person", person_id=person, name="Zoë Müller")
+    found = call(party, "people", event_id="large", name=asked)["people"]
+    assert [p["person_id"] for p in found] == [person]
+    assert call(party, "people", event_id="large", name="100%")["people"] == []
+
+
+def test_equal_names_are_said(party: Database) -> None:
+    one, other = some_people(party)
+    call(party, "rename_person", person_id=one, name="Zoë")
+    answer = call(party, "rename_person", person_id=other, name=" zoe ")
+    assert answer["same_name"] == [str(one)]
+
+
+def test_the_version_changes_with_what_is_shown(party: Database) -> None:
+    one, other = some_people(party)
+    face = party.value("select id from memoria.faces where person_id = %s limit 1", one)
+
+    def version() -> int:
+        return int(call(party, "people", event_id="large")["version"])
+
+    seen = [version()]
+    for change in (
+        lambda: call(party, "rename_person", person_id=one, name="Ann"),
+        lambda: call(party, "reject_face", face_id=face, person_id=one),
+        lambda: call(party, "assign_face", face_id=face, person_id=other),
+        lambda: call(party, "merge_people", into=one, **{"from": other}),
+        lambda: call(party, "forget_person", person_id=one),
+    ):
+        change()
+        seen.append(version())
+    assert seen == sorted(set(seen))
+
+
+def test_the_id_of_a_merged_person_stays_good(party: Database) -> None:
+    one, other = some_people(party)
+    call(party, "merge_people", into=one, **{"from": other})
+    found = call(party, "person_photos", person_id=other)
+    assert (found["person_id"], found["is_now"]) == (str(one), str(one))
+
+
+@pytest.mark.parametrize("people", [[], [UUID(int=n) for n in range(51)]])
+def test_photos_are_asked_for_one_to_fifty_people(party: Database, people: list[UUID]) -> None:
+    with pytest.raises(psycopg.errors.InvalidParameterValue, match="1 to 50 people"):
+        call(party, "photos_with", event_id="large", people=people)
+
+
+def test_figures_and_covers_are_fresh_after_a_photo_is_looked_at_again(db: Database) -> None:
+    box = (0.1, 0.1, 0.2, 0.2)
+    (first,) = db.service.process("m1", [box])["face_ids"]
+    (second,) = db.service.process("m2", [box])["face_ids"]
+    person = db.service("assign_face", face_id=first)["person_id"]
+    db.service("assign_face", face_id=second, person_id=person)
+    db.do("update memoria.persons set representative_face_id = %s", first)
+    db.service("reprocess", event_id="party")
+    for job in db.dispatched("process"):
+        db.service.complete(db.service.claim(job), [] if job["media_id"] == "m1" else [box])
+    (listed,) = db.service("people", event_id="party")["people"]
+    assert (listed["face_count"], listed["cover"]["face_id"]) == (1, second)
