@@ -3478,7 +3478,12 @@ $$;
 
 -- One photo with everybody in it.
 create function public.memoria_photo(p_media_id text) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+language plpgsql stable security definer
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
 declare
   v_media memoria.media;
 begin
