@@ -20,12 +20,14 @@ fi
 pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-deps)
 total=$(grep -c '==' "$requirements")
 echo "installing what $goal needs into .venv: $total packages, about 1 GB on the disk"
-"${pip[@]}" --progress-bar off --require-hashes -r "$requirements" | awk -v total="$total" '
+end=$'\n'
+[[ ! -t 1 ]] || end=$'\r' # at a terminal one line tells how far it is
+"${pip[@]}" --progress-bar off --require-hashes -r "$requirements" | awk -v total="$total" -v end="$end" '
+  /^(Collecting|Processing|Ignoring) / { n++; what = $2; sub(/^.*\//, "", what); sub(/[=:-].*/, "", what) }
   /^Requirement already satisfied/ { n++ }
-  /^Collecting/ { n++; what = $2; sub(/==.*/, "", what) }
   /^Installing/ { what = "all downloaded: unpacking" }
-  what { printf "\r%4d of %d  %-50.50s", n, total, what; fflush(); what = "" }
-  END { if (n) print "" }'
+  what { printf "%4d of %d  %-50.50s%s", n, total, what, end; fflush(); what = "" }
+  END { if (end == "\r") print "" }'
 "${pip[@]}" --quiet --editable .
 .venv/bin/python -m local.demo.weights
 touch ".venv/$goal"
