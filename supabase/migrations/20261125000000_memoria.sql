@@ -1858,7 +1858,8 @@ language sql stable set search_path = '' as $$
         array(select jsonb_array_elements_text(face -> 'landmarks')::real)
       )
     ) order by n), '[]'),
-    'processing_time_seconds', p_result -> 'processing_time_seconds', 'status', 'completed'
+    'model', p_result -> 'model', 'processing_time_seconds', p_result -> 'processing_time_seconds',
+    'status', 'completed'
   )
   from jsonb_array_elements(p_result -> 'faces') with ordinality as item(face, n)
   where p_ids[n] is not null

@@ -18,7 +18,7 @@ def test_a_photo_owes_its_outcome_without_embeddings(db: Database) -> None:
     assert claim["outcome"] == "claimed"
     assert claim["payload"] == {
         "job_id": job["job_id"], "media_id": "m1", "event_id": "party", "status": "completed",
-        "faces_detected": 1, "processing_time_seconds": 0.5,
+        "faces_detected": 1, "model": "pack", "processing_time_seconds": 0.5,
         "faces": [{
             "bbox": dict(zip("xywh", ANN, strict=True)), "quality_score": 0.8,
             "landmarks": {

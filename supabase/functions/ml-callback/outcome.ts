@@ -21,6 +21,7 @@ export interface PhotoOutcome {
   status: "completed" | "failed";
   faces_detected: number;
   faces: DetectedFace[];
+  model?: string; // the pack, of a completed photo
   error?: { code: string; message: string };
 }
 
