@@ -1,8 +1,9 @@
 """A stand-in for pg_net's background worker: ``python -m local.supabase.pg_net``.
 
 One worker: takes up to 200 requests, sends them all at once, waits for the slowest, writes what
-came back, naps a second. Nothing is tried again. A crash between sending and committing sends
-the batch twice, a crash of the database empties the queue: both as with the real one.
+came back, naps a second. Nothing is tried again, and a timeout of 0 is none at all. A crash between
+sending and committing sends the batch twice, a crash of the database empties the queue: both as
+with the real one. ``net.worker_restart()`` starts a worker anew that hangs or stands still.
 """
 
 import asyncio
@@ -35,7 +36,7 @@ _FORGET = "delete from net._http_response where created < now() - %s::interval"
 
 async def send(client: httpx.AsyncClient, request: Any) -> tuple[Any, ...]:
     """One request, once -> the values of its row in ``net._http_response``."""
-    seconds = request.timeout_milliseconds / 1000
+    seconds = request.timeout_milliseconds / 1000 or None
     try:
         async with asyncio.timeout(seconds):  # in all, from the name's look-up to the last byte
             answer = await client.request(
@@ -65,14 +66,42 @@ async def send_batch(connection: psycopg.AsyncConnection[Any], client: httpx.Asy
         return len(requests)
 
 
-async def work(database_url: str) -> None:
-    """Send for ever; a lost database is waited for."""
+async def serve(database_url: str) -> None:
+    """Send for ever, and do as ``net.worker_restart()`` says; a lost database is waited for."""
     unlimited = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(timeout=None, limits=unlimited, follow_redirects=True) as client:
         while True:
             with contextlib.suppress(psycopg.Error):
-                await _work_while_connected(database_url, client)
+                await _obey(database_url, client)
             await asyncio.sleep(NAP_SECONDS)
+
+
+async def _obey(database_url: str, client: httpx.AsyncClient) -> None:
+    """One worker at a time: ``stop`` ends it in the middle of a batch, ``restart`` starts another."""
+    async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as control:
+        await control.execute("listen pg_net_worker")
+        worker = asyncio.create_task(_work(database_url, client))
+        try:
+            async for order in control.notifies():
+                await _end(worker)
+                if order.payload == "restart":
+                    worker = asyncio.create_task(_work(database_url, client))
+        finally:
+            await _end(worker)
+
+
+async def _end(worker: "asyncio.Task[None]") -> None:
+    worker.cancel()
+    with contextlib.suppress(asyncio.CancelledError, psycopg.Error):
+        await worker
+
+
+async def _work(database_url: str, client: httpx.AsyncClient) -> None:
+    """Send while the database is there; after an error of its own, start again."""
+    while True:
+        with contextlib.suppress(psycopg.Error):
+            await _work_while_connected(database_url, client)
+        await asyncio.sleep(NAP_SECONDS)
 
 
 async def _work_while_connected(database_url: str, client: httpx.AsyncClient) -> None:
@@ -87,4 +116,4 @@ async def _work_while_connected(database_url: str, client: httpx.AsyncClient) ->
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(work(os.environ["LOCAL_DATABASE_URL"]))
+        asyncio.run(serve(os.environ["LOCAL_DATABASE_URL"]))

@@ -1,10 +1,11 @@
 -- A stand-in for pg_net and Supabase's webhook trigger function; local/supabase/pg_net.py is its worker.
--- As with the real one, both tables are unlogged, and every role may read them.
+-- As with the real one, both tables and the sequence of ids are unlogged: after a crash they are empty
+-- and count from 1 again. Every role may read them.
 
 create schema if not exists net;
 grant usage on schema net to public;
 
-create sequence if not exists net.http_request_queue_id_seq;
+create unlogged sequence if not exists net.http_request_queue_id_seq;
 
 create unlogged table if not exists net.http_request_queue (
   id bigint not null default nextval('net.http_request_queue_id_seq'),
@@ -39,6 +40,21 @@ language sql immutable set search_path = '' as $$
   from regexp_split_to_table(value, '') with ordinality as parts (part, position)
 $$;
 
+-- What libcurl says of an address, before anything is queued.
+create or replace function net._url_fault(url text) returns text
+language sql immutable set search_path = '' as $$
+  select case
+    when url is null or url = '' or url ~ '[[:cntrl:] ]' then 'Malformed input to a URL function'
+    when url !~ '^[A-Za-z][A-Za-z0-9+.-]*://' then 'Bad scheme'
+    when url !~* '^https?://' then 'Unsupported URL scheme'
+    when url ~ '://([^/?#]*@)?\[[^]/?#]*([/?#]|$)' then 'Bad IPv6 address'
+    when url ~ '://([^/?#]*@)?(:[^/?#]*)?([/?#]|$)' then 'No host part in the URL'
+    when url ~ '://[^/?#]*:[^/?#:\]]*[^0-9/?#:\]][^/?#:\]]*([/?#]|$)'
+      then 'Port number was not a decimal number between 0 and 65535'
+    when url ~ '://([^/?#]*@)?[^/?#]*[\\%<>{}|^`"'';,+()!$&*=~]' then 'Bad hostname'
+  end
+$$;
+
 create or replace function net._enqueue(
   method text, url text, params jsonb, headers jsonb, body bytea, timeout_milliseconds int
 ) returns bigint language plpgsql set search_path = '' as $$
@@ -46,6 +62,9 @@ declare
   query text;
   request_id bigint;
 begin
+  if net._url_fault(url) is not null then
+    raise exception '%', net._url_fault(url);
+  end if;
   select string_agg(net._urlencode(key) || '=' || net._urlencode(value), '&')
     into query from jsonb_each_text(coalesce(params, '{}'));
   insert into net.http_request_queue (method, url, headers, body, timeout_milliseconds)
@@ -83,6 +102,18 @@ create or replace function net.http_get(
   timeout_milliseconds int default 5000
 ) returns bigint language sql set search_path = '' as $$
   select net._enqueue('GET', url, params, headers, null, timeout_milliseconds)
+$$;
+
+-- The real one wakes a worker that hangs: what it was sending is sent again.
+create or replace function net.worker_restart() returns boolean
+language sql security definer set search_path = '' as $$
+  select pg_notify('pg_net_worker', 'restart') is not null
+$$;
+
+-- For tests only: the worker stands still until worker_restart(), as the real one was seen to.
+create or replace function net._worker_stop() returns boolean
+language sql security definer set search_path = '' as $$
+  select pg_notify('pg_net_worker', 'stop') is not null
 $$;
 
 create schema if not exists supabase_functions;

@@ -164,6 +164,60 @@ def test_a_burst_goes_out_in_batches_of_two_hundred(sink: Sink, connection: psyc
     assert gaps == [200, 400]
 
 
+def test_a_timeout_of_nothing_is_no_timeout(sink: Sink, connection: psycopg.Connection):
+    endless = post(connection, f"{sink.url}/slow/2.5", timeout_ms=0)
+    assert response(connection, endless)["status_code"] == 200
+
+
+@pytest.mark.parametrize("timeout", ["0.5", "'0.5'", "1e10"])
+def test_a_timeout_that_is_no_integer_raises(connection: psycopg.Connection, timeout: str):
+    with pytest.raises(psycopg.Error):
+        connection.execute(f"select net.http_post('http://x/', timeout_milliseconds := {timeout})")
+
+
+@pytest.mark.parametrize(
+    ("url", "fault"),
+    [
+        ("http://a b/", "Malformed input"),
+        ("https://host/a b", "Malformed input"),
+        ("", "Malformed input"),
+        ("host/path", "Bad scheme"),
+        ("ftp://host/", "Unsupported URL scheme"),
+        ("https:///path", "No host part"),
+        ("http://host:x1/", "Port number"),
+        ("http://ho%st/", "Bad hostname"),
+        ("http://[half/", "Bad IPv6 address"),
+    ],
+)
+def test_an_address_is_looked_at_when_it_is_queued(
+    connection: psycopg.Connection, url: str, fault: str
+):
+    with pytest.raises(psycopg.errors.RaiseException, match=fault):
+        post(connection, url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9", "http://[::1]:9/x", "https://u:p@ho-st.example:443/a?b=c;d#e"]
+)
+def test_a_good_address_is_queued(connection: psycopg.Connection, url: str):
+    with connection.transaction(force_rollback=True):
+        assert post(connection, url) > 0
+
+
+def test_a_worker_that_stands_still_sends_what_waited_once_it_is_restarted(
+    sink: Sink, connection: psycopg.Connection
+):
+    post(connection, f"{sink.url}/slow/30", timeout_ms=0)  # holds the batch, and everybody's next
+    sink.wait_for(1)
+    connection.execute("select net._worker_stop()")
+    waiting = post(connection, f"{sink.url}/waiting")
+    time.sleep(1.5)
+    assert [sent["path"] for sent in sink.received] == ["/slow/30"]
+    connection.execute("delete from net.http_request_queue where url like '%/slow/30'")
+    connection.execute("select net.worker_restart()")
+    assert response(connection, waiting)["status_code"] == 200
+
+
 def test_another_content_type_is_refused(connection: psycopg.Connection):
     with pytest.raises(psycopg.errors.RaiseException, match="application/json"):
         connection.execute(
@@ -207,13 +261,14 @@ def test_a_crash_of_the_database_empties_the_queue_and_everything_comes_back(
     stack: Stack, sink: Sink, connection: psycopg.Connection
 ):
     stack.services["pg_net"].kill()
-    post(connection, f"{sink.url}/lost")
+    lost = post(connection, f"{sink.url}/lost")
     connection.close()
     stack.postgres.restart("immediate")
     stack.services["pg_net"].start()
     with psycopg.connect(stack.database_url, autocommit=True) as fresh:
         assert _queue_is_empty(fresh)
-        post(fresh, f"{sink.url}/after")
+        after = post(fresh, f"{sink.url}/after")
+        assert after == 1 <= lost  # ids start again, and answers of old ones may be another's
         assert [sent["path"] for sent in sink.wait_for(1)] == ["/after"]
     # each connection that PostgREST held costs one caller a 503
     statuses = [_call(stack) for _ in range(30)]
