@@ -16,6 +16,7 @@ from psycopg import sql
 from local.processes.postgres_files import USER, binaries, place_of
 
 StopMode = Literal["smart", "fast", "immediate"]
+Extension = Literal["pg_net", "vault", "cron"]
 
 _SUPABASE = Path(__file__).parents[1] / "supabase"
 _SETTINGS = (
@@ -97,6 +98,11 @@ class Postgres:
     def drop_database(self, name: str) -> None:
         """Drops the database, ending whoever is connected to it."""
         self._admin(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
+
+    def install(self, database: str, *extensions: Extension) -> None:
+        """The stand-ins of Supabase's extensions, as their superuser makes them."""
+        for extension in extensions:
+            self._execute(database, f"{extension}.sql")
 
     def __enter__(self) -> Self:
         try:

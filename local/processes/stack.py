@@ -27,6 +27,7 @@ from local.supabase.keys import Keys
 from local.supabase.migrations import apply_migrations
 
 ROOT = Path(__file__).parents[2]
+SCHEDULED_SECONDS = 30  # what the migrations ask pg_cron for
 GATEWAY = "local.supabase.gateway:create_app()"
 
 
@@ -126,8 +127,7 @@ class Stack:
         )
         self._guard.tell("remove", self.postgres.data_dir)
         self.postgres.start()
-        with psycopg.connect(self.postgres.url_of("postgres", "supabase_admin")) as admin:
-            admin.execute((ROOT / "local" / "supabase" / "pg_net.sql").read_bytes())
+        self.postgres.install("postgres", "pg_net", "vault", "cron")  # as every hosted project
         apply_migrations(self.database_url)
 
     def _start_services(self) -> None:
@@ -158,11 +158,11 @@ class Stack:
             "LOCAL_STORAGE_DIR": str(self.folder / "storage"),
         }
         database = {"LOCAL_DATABASE_URL": self.postgres.url_of("postgres", "supabase_admin")}
-        sweep = {"LOCAL_SWEEP_SECONDS": str(self.options.sweep_seconds)}
+        speed = {"LOCAL_CRON_SPEED": str(SCHEDULED_SECONDS / self.options.sweep_seconds)}
         return [
             self._web("gateway", GATEWAY, gateway, threads=32, grace_seconds=1),
             self._worker("pg_net", database),
-            self._worker("cron", database | sweep),
+            self._worker("cron", database | speed),
             self._function("process", self.options.process_source),
             self._function("cluster", self.options.cluster_source),
         ]

@@ -1,9 +1,10 @@
--- The schemas of a Supabase database. Runs as supabase_admin in each new database.
+-- The schemas of a Supabase database, which all but public are supabase_admin's, who runs this.
 
 alter schema public owner to postgres;
 grant usage on schema public to anon, authenticated, service_role;
 
-create schema extensions authorization postgres;
+create schema extensions;
+grant all on schema extensions to postgres with grant option;
 grant usage on schema extensions to anon, authenticated, service_role;
 create extension vector with schema extensions;
 

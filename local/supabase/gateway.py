@@ -15,7 +15,8 @@ from local.supabase.receiver import receiver_blueprint
 from local.supabase.rest import rest_blueprint
 from local.supabase.storage import Shelf, storage_blueprint
 
-CONNECTIONS = 20
+CONNECTIONS = 10  # PostgREST's default
+PATIENCE_SECONDS = 10  # likewise; then 504 PGRST003
 
 
 def create_app() -> Flask:
@@ -30,7 +31,7 @@ def create_app() -> Flask:
         environ["LOCAL_REST_DATABASE_URL"],
         min_size=2,
         max_size=CONNECTIONS,
-        timeout=10,
+        timeout=PATIENCE_SECONDS,
         reconnect_timeout=3600,
         open=True,
     )

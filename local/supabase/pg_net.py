@@ -77,7 +77,7 @@ async def serve(database_url: str) -> None:
 
 
 async def _obey(database_url: str, client: httpx.AsyncClient) -> None:
-    """One worker at a time: ``stop`` ends it in the middle of a batch, ``restart`` starts another."""
+    """One worker: ``stop`` ends it in the middle of a batch, ``restart`` starts another."""
     async with await psycopg.AsyncConnection.connect(database_url, autocommit=True) as control:
         await control.execute("listen pg_net_worker")
         worker = asyncio.create_task(_work(database_url, client))

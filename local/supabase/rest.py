@@ -11,7 +11,7 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from local.supabase.keys import IdentityError, Keys, identify
-from local.supabase.routines import Routine, call_statement, find_routines
+from local.supabase.routines import Routine, call_statement, find_routines, role_settings
 
 MAX_ROWS = 1000
 SEARCH_PATH = "public, extensions"
@@ -33,8 +33,16 @@ class RestError(Exception):
         self.body = {"code": code, "message": message, "details": details, "hint": hint}
 
 
-def rest_blueprint(pool: ConnectionPool[psycopg.Connection[Any]], keys: Keys) -> Blueprint:
-    """The routes; the pool's user must be allowed to ``set role`` to the three API roles."""
+def rest_blueprint(
+    pool: ConnectionPool[psycopg.Connection[Any]],
+    keys: Keys,
+    schema_cache: AbstractSet[str] | None = None,
+) -> Blueprint:
+    """The routes; the pool's user must be allowed to ``set role`` to the three API roles.
+
+    ``schema_cache`` are the only functions that are known, as where the cache is stale; without
+    it each call looks, as if every change were told at once.
+    """
     rest = Blueprint("rest", __name__, url_prefix="/rest/v1")
     everything = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -42,6 +50,8 @@ def rest_blueprint(pool: ConnectionPool[psycopg.Connection[Any]], keys: Keys) ->
     def rpc(name: str) -> Response:
         claims = identify(request.headers, keys)
         body, arguments = _arguments()
+        if schema_cache is not None and name not in schema_cache:
+            raise _not_found(name, arguments)
         try:
             with pool.connection() as connection:
                 return _call(connection, name, body, arguments, claims)
@@ -109,14 +119,18 @@ def _call(
     routine = _choose(find_routines(connection, name), name, keys)
     if routine.read_only or request.method != "POST":
         connection.execute("set transaction read only")
-    local = {
-        "search_path": SEARCH_PATH,
-        "role": claims["role"],
-        "request.jwt.claims": json.dumps(claims),
-        "request.method": request.method,
-        "request.path": request.path.removeprefix("/rest/v1"),
-        "request.headers": json.dumps({k.lower(): v for k, v in request.headers.items()}),
-    } | routine.hoisted()
+    local = (
+        {
+            "search_path": SEARCH_PATH,
+            "role": claims["role"],
+            "request.jwt.claims": json.dumps(claims),
+            "request.method": request.method,
+            "request.path": request.path.removeprefix("/rest/v1"),
+            "request.headers": json.dumps({k.lower(): v for k, v in request.headers.items()}),
+        }
+        | role_settings(connection, claims["role"])
+        | routine.hoisted()
+    )
     settings = sql.SQL(", ").join(
         sql.SQL("set_config({}, {}, true)").format(sql.Literal(key), sql.Literal(value))
         for key, value in local.items()
@@ -143,10 +157,14 @@ def _choose(candidates: list[Routine], name: str, keys: AbstractSet[str]) -> Rou
         hint = "Try renaming the parameters or the function itself in the database"
         message = f"Could not choose the best candidate function between overloads of public.{name}"
         raise RestError(300, "PGRST203", message, hint=hint)
+    raise _not_found(name, keys)
+
+
+def _not_found(name: str, keys: AbstractSet[str]) -> RestError:
     given = ", ".join(sorted(keys))
     signature = f"public.{name}({given})" if given else f"public.{name} without parameters"
     parameters = f"with parameters {given} or" if given else "without parameters or"
-    raise RestError(
+    return RestError(
         404,
         "PGRST202",
         f"Could not find the function {signature} in the schema cache",
@@ -179,6 +197,8 @@ def _from_postgres(error: psycopg.Error, *, anonymous: bool) -> RestError:
     status = _STATUS.get(code) or _STATUS.get(code[:2], 400)
     if code == "42501" and anonymous:
         status = 401
+    elif code == "21000" and (diag.message_primary or "").endswith("requires a WHERE clause"):
+        status = 400  # safeupdate's
     elif re.fullmatch(r"PT\d{3}", code):
         status = int(code[2:])
     return RestError(

@@ -34,6 +34,12 @@ where p.pronamespace = 'public'::regnamespace and p.proname = %s
 """
 
 
+_ROLE_SETTINGS = """
+select unnest(setconfig) from pg_catalog.pg_db_role_setting
+where setrole = %s::regrole and setdatabase = 0
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Routine:
     """One overload of a function in the exposed schema."""
@@ -67,6 +73,12 @@ def find_routines(connection: Connection[Any], name: str) -> list[Routine]:
     """Every overload of a name; the search path must be empty, so that types come qualified."""
     with connection.cursor(row_factory=class_row(Routine)) as cursor:
         return cursor.execute(_FIND, (name,)).fetchall()
+
+
+def role_settings(connection: Connection[Any], role: str) -> dict[str, str]:
+    """What ``alter role … set`` says of the role that a call takes on: PostgREST applies it."""
+    rows = connection.execute(_ROLE_SETTINGS, (role,)).fetchall()
+    return dict(str(setting).split("=", 1) for (setting,) in rows)
 
 
 def call_statement(routine: Routine, keys: AbstractSet[str], max_rows: int) -> sql.Composed:

@@ -1,11 +1,13 @@
 """A stand-in for Supabase Storage: buckets, upload, download, signed URLs that expire.
 
 As the real one does, it answers nearly every error with HTTP 400 and puts the status that it
-means into the body's ``statusCode``. There are no policies: only the service role gets in.
+means into the body's ``statusCode``; 500, 544 and 429 come as they are. There are no policies: only
+the service role gets in. A test has it answer with an outage by a PUT to ``/storage/v1/_outage``.
 """
 
 import hashlib
 import json
+import re
 import shutil
 import time
 from dataclasses import asdict, dataclass
@@ -21,6 +23,10 @@ from local.supabase.keys import IdentityError, Keys, identify
 PUBLIC = "public"  # the file that marks a public bucket; objects are named by hashes
 
 
+AS_THEY_ARE = ("429", "500", "544")  # every other status comes as 400
+_KEY = re.compile(r"[\w/!\-.*'() &$@=;:+,?]+", re.ASCII)  # storage-api's mustBeValidKey
+
+
 class StorageError(Exception):
     """``{"statusCode", "error", "code", "message"}``."""
 
@@ -29,6 +35,14 @@ class StorageError(Exception):
         self.body = {"statusCode": str(status), "error": error, "code": code or error} | {
             "message": message
         }
+
+
+OUTAGES = {
+    "DatabaseSchemaMismatch": (503, "The database schema is not up to date"),
+    "DatabaseTimeout": (544, "The connection to the database timed out"),
+    "TooManyConnections": (429, "Too many connections issued to the database"),
+    "InternalError": (500, "Internal Server Error"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,8 @@ class Shelf:
         folder = self._root / bucket
         if bucket.startswith(".") or not folder.is_dir():
             raise StorageError(404, "Bucket not found", "Bucket not found", "NoSuchBucket")
+        if not _KEY.fullmatch(name):
+            raise StorageError(400, "InvalidKey", f"Invalid key: {name}")
         digest = hashlib.sha256(name.encode()).hexdigest()
         return folder / digest, folder / f"{digest}.json"
 
@@ -110,6 +126,7 @@ def _duplicate(code: str) -> StorageError:
 def storage_blueprint(shelf: Shelf, keys: Keys) -> Blueprint:
     """The routes that storage3 and the functions use."""
     storage = Blueprint("storage", __name__, url_prefix="/storage/v1")
+    add_outages(storage)
 
     def only_service_role() -> None:
         if identify(request.headers, keys)["role"] != "service_role":
@@ -184,13 +201,30 @@ def storage_blueprint(shelf: Shelf, keys: Keys) -> Blueprint:
 
     @storage.errorhandler(StorageError)
     def refuse(error: StorageError) -> tuple[dict[str, str], int]:
-        return error.body, 500 if error.body["statusCode"] == "500" else 400
+        status = error.body["statusCode"]
+        return error.body, int(status) if status in AS_THEY_ARE else 400
 
     @storage.errorhandler(IdentityError)
     def refuse_key(error: IdentityError) -> tuple[dict[str, Any], int]:
         return error.body, 401
 
     return storage
+
+
+def add_outages(storage: Blueprint) -> None:
+    """The route by which a test has every other one answer with an outage."""
+    outage: list[StorageError] = []
+
+    @storage.before_request
+    def break_down() -> None:
+        if outage and request.method != "PUT":
+            raise outage[0]
+
+    @storage.put("/_outage")
+    def begin_or_end_outage() -> dict[str, Any]:
+        name = request.get_json()["error"]
+        outage[:] = [StorageError(OUTAGES[name][0], name, OUTAGES[name][1])] if name else []
+        return {"error": name}
 
 
 def _send(content: Path, stored: StoredObject) -> Response:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 30.0
 PROBE_BUCKET = "memoria-doctor"
+_STALE = (
+    "supabase db push; where that was done, the API's schema cache is stale:"
+    " run select pg_notify('pgrst', 'reload schema')"
+)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -85,7 +89,10 @@ def _database_trouble(error: MemoriaError) -> Finding:
     code = str(getattr(error.__cause__, "code", ""))
     match code:
         case "PGRST202":
-            return wrong("database", "our functions are not there", "supabase db push")
+            return wrong("database", "the API knows none of our functions", _STALE)
+        case "PGRST002" | "PGRST003":
+            mend = "try again; if it stays, the project is out of connections or restarting"
+            return wrong("database", error.message, mend)
         case "42501":
             mend = "SUPABASE_SERVICE_ROLE_KEY: use the service_role or an sb_secret_ key"
             return wrong("database", "the key may not call them", mend)

@@ -138,7 +138,9 @@ def _header(response: httpcore.Response, name: bytes) -> str:
 def _refusal(host: str, response: httpcore.Response) -> MemoriaError:
     """The error for an answer that is neither the photo nor a redirect."""
     status = response.status
-    if status in {404, 410} or (status == HTTPStatus.BAD_REQUEST and _says_not_found(response)):
+    if status == HTTPStatus.BAD_REQUEST:
+        status = _meant_status(response)
+    if status in {404, 410}:
         return MediaGone(f"{host}: the file is no longer there (HTTP {status})")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRY_AGAIN or status < 400:
         return MediaUnavailable(f"{host}: answered HTTP {status}")
@@ -147,17 +149,17 @@ def _refusal(host: str, response: httpcore.Response) -> MemoriaError:
     return MediaForbidden(f"{host}: answered HTTP {status}")
 
 
-def _says_not_found(response: httpcore.Response) -> bool:
-    """Supabase Storage answers 400 for a missing object and says 404 in the body only."""
+def _meant_status(response: httpcore.Response) -> int:
+    """Supabase Storage answers 400 to nearly everything, and says what it means in the body."""
     body = bytearray()
     for chunk in response.iter_stream():
         body += chunk
         if len(body) > REASON_BYTES:
-            return False
-    with suppress(ValueError):
-        told = json.loads(bytes(body))
-        return isinstance(told, dict) and str(told.get("statusCode")) == "404"
-    return False
+            return response.status
+    with suppress(ValueError, TypeError, KeyError):
+        meant = int(json.loads(bytes(body))["statusCode"])
+        return meant if 400 <= meant < 600 else response.status
+    return response.status
 
 
 def _transport_reason(exc: Exception) -> str:

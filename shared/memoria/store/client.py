@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _PAUSES_SECONDS = (0.2, 1.0, 3.0)
 # what the caller's arguments caused, and no later try can mend
 _CALLERS_FAULT = ("22", "23")
+# PostgREST had no connection or no schema for the call: it never began, so that any may be repeated
+_NEVER_BEGAN = ("PGRST000", "PGRST002", "PGRST003")
 
 
 def open_client(settings: "Settings") -> "Client":
@@ -31,23 +33,26 @@ def rpc(client: "Client", function: str, params: dict[str, Any], *, retries: int
     """Call ``public.function`` and return its JSON value.
 
     Every function of ours may be called twice (except claims, which pass ``retries=0``), so a
-    lost connection is tried again after a pause. Raises StoreUnavailable, or InvalidRequest
-    where the database finds the values themselves wrong.
+    lost connection is tried again after a pause. What PostgREST never began is tried again in any
+    case. Raises StoreUnavailable, or InvalidRequest where the database finds the values
+    themselves wrong.
     """
     from postgrest.exceptions import APIError
 
-    for pause in (*_PAUSES_SECONDS[:retries], None):
+    for tried, pause in enumerate((*_PAUSES_SECONDS, None)):
+        began = True
         try:
             return client.rpc(function, params).execute().data
         except APIError as exc:
             if str(exc.code)[:2] in _CALLERS_FAULT:
                 raise InvalidRequest(f"the database refused a value ({exc.code})") from exc
+            began = exc.code not in _NEVER_BEGAN
             trouble: Exception = exc
             reason = f"the database answered {exc.code}"
         except httpx.TransportError as exc:
             trouble = exc
             reason = f"the database could not be reached ({type(exc).__name__})"
-        if pause is None:
+        if pause is None or (began and tried >= retries):
             raise StoreUnavailable(reason) from trouble
         time.sleep(pause)
     raise AssertionError("unreachable")

@@ -33,6 +33,8 @@ def _translated(error: "Exception") -> MediaGone | MediaForbidden | MediaUnavail
     message = str(getattr(error, "message", ""))
     if status in _GONE or code in _GONE or "not found" in message.lower():
         return MediaGone("the photo is no longer in storage")
+    if code == "InvalidKey":
+        return MediaForbidden("storage takes no object of this name (InvalidKey)")
     if status in ("400", "401", "403"):
         return MediaForbidden("storage denied access to the photo")
     return MediaUnavailable(f"storage answered {status or 'with an error'}")

@@ -24,6 +24,14 @@ create function public.whoami() returns jsonb language sql stable as $$
 $$;
 create function public.timeout() returns text language sql set statement_timeout = '7s'
   as $$ select current_setting('statement_timeout') $$;
+create function public.limits() returns jsonb language sql as $$
+  select jsonb_build_object('statement', current_setting('statement_timeout'), 'lock', current_setting('lock_timeout'))
+$$;
+create function public.careless() returns void language plpgsql as $$
+begin
+  raise exception 'DELETE requires a WHERE clause' using errcode = '21000';
+end
+$$;
 create function public.too_slow() returns text language sql set statement_timeout = '100ms'
   as $$ select pg_sleep(5)::text $$;
 create table public.notes (id int primary key);
@@ -40,6 +48,6 @@ create function public.on_note() returns trigger language plpgsql as $$ begin re
 
 revoke execute on all functions in schema public from public, anon, authenticated, service_role;
 grant execute on all functions in schema public to service_role;
-grant execute on function public.whoami(), public.add(int, int) to anon, authenticated;
+grant execute on function public.whoami(), public.add(int, int), public.limits() to anon, authenticated;
 grant insert on public.notes to service_role;
 grant execute on function public.write_note(int) to anon;

@@ -205,5 +205,16 @@ def test_a_functions_own_statement_timeout_holds_for_its_call(stack: Stack):
     assert (answer.status_code, answer.json()["code"]) == (500, "57014")
 
 
+def test_a_call_has_the_limits_of_the_role_that_it_takes_on(stack: Stack):
+    for key, seconds in ((stack.keys.publishable, "3s"), (stack.keys.secret, "8s")):
+        limits = stack.client(key).rpc("limits", {}).execute().data
+        assert limits == {"statement": seconds, "lock": "8s"}
+
+
+def test_what_safeupdate_refuses_is_400(stack: Stack):
+    answer = post(stack, "careless")
+    assert (answer.status_code, answer.json()["code"]) == (400, "21000")
+
+
 def test_a_function_may_choose_its_status(stack: Stack):
     assert post(stack, "teapot").status_code == 418

@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
@@ -9,6 +10,8 @@ from storage3.exceptions import StorageApiError
 from supabase import Client
 
 from local.processes.stack import Stack
+from memoria.errors import MediaForbidden, MediaUnavailable
+from memoria.store.signed_urls import sign_url
 
 PHOTO = b"\xff\xd8\xff\xe0 not quite a photo" * 100
 
@@ -29,12 +32,62 @@ def signed_url(client: Client, bucket: str, path: str, seconds: int = 60) -> str
     return str(client.storage.from_(bucket).create_signed_url(path, seconds)["signedURL"])
 
 
-@pytest.mark.parametrize("path", ["IMG_1.jpg", "event 1/Größe & mehr (2).jpg", "a/b/c/.hidden"])
+@pytest.mark.parametrize("path", ["IMG_1.jpg", "event 1/Eis & mehr (2), 'so'.jpg", "a/b/c/.hidden"])
 def test_what_was_uploaded_comes_back_byte_for_byte(client: Client, bucket: str, path: str):
     client.storage.from_(bucket).upload(path, PHOTO, {"content-type": "image/jpeg"})
     assert client.storage.from_(bucket).download(path) == PHOTO
     answer = httpx.get(signed_url(client, bucket, path))
     assert (answer.content, answer.headers["content-type"]) == (PHOTO, "image/jpeg")
+
+
+@pytest.mark.parametrize("path", ["Größe.jpg", "50%.jpg", "a#b.jpg", "a[1].jpg", "a\tb.jpg"])
+def test_a_name_outside_its_characters_is_an_invalid_key(client: Client, bucket: str, path: str):
+    for ask in (
+        lambda: client.storage.from_(bucket).upload(path, PHOTO),
+        lambda: signed_url(client, bucket, path),
+    ):
+        with pytest.raises(StorageApiError) as caught:
+            ask()
+        assert (caught.value.code, str(caught.value.status)) == ("InvalidKey", "400")
+    with pytest.raises(MediaForbidden, match="InvalidKey"):
+        sign_url(client, bucket, path, 60)
+
+
+@pytest.fixture
+def outage(stack: Stack) -> Iterator[Callable[[str], None]]:
+    def begin(error: str) -> None:
+        url = f"{stack.supabase_url}/storage/v1/_outage"
+        httpx.put(url, json={"error": error}).raise_for_status()
+
+    yield begin
+    begin("")
+
+
+@pytest.mark.parametrize(
+    ("error", "answered"),
+    [
+        ("DatabaseSchemaMismatch", (400, "503")),
+        ("DatabaseTimeout", (544, "544")),
+        ("TooManyConnections", (429, "429")),
+        ("InternalError", (500, "500")),
+    ],
+)
+def test_an_outage_is_told_in_the_body_and_passes(
+    client: Client,
+    bucket: str,
+    outage: Callable[[str], None],
+    error: str,
+    answered: tuple[int, str],
+):
+    client.storage.from_(bucket).upload("a.jpg", PHOTO)
+    url = signed_url(client, bucket, "a.jpg")
+    outage(error)
+    answer = httpx.get(url)
+    assert (answer.status_code, answer.json()["statusCode"]) == answered
+    with pytest.raises(MediaUnavailable, match=answered[1]):
+        sign_url(client, bucket, "a.jpg", 60)
+    outage("")
+    assert httpx.get(url).status_code == 200
 
 
 def test_a_second_upload_is_a_duplicate_unless_it_says_upsert(client: Client, bucket: str):

@@ -91,6 +91,13 @@ def test_supabase_says_404_in_the_body_of_a_400(host: MediaHost) -> None:
         source(host).fetch(f"{host.origin}/missing")
 
 
+@pytest.mark.parametrize("meant", [429, 500, 503, 544])
+def test_supabase_says_an_outage_in_the_body_of_a_400(host: MediaHost, meant: int) -> None:
+    host.answers["/busy"] = status(400, b'{"statusCode":"%d","error":"Trouble"}' % meant)
+    with pytest.raises(MediaUnavailable, match=str(meant)):
+        source(host).fetch(f"{host.origin}/busy")
+
+
 @pytest.mark.parametrize("page", [b"<html>", b"[404]", b'{"statusCode": 404' + b" " * 9000 + b"}"])
 def test_a_400_with_any_other_body_is_forbidden(host: MediaHost, page: bytes) -> None:
     host.answers["/closed"] = status(400, page)
