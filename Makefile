@@ -27,6 +27,7 @@ test: .venv/test lint types ## everything that a change must pass
 	$(BIN)/python -m pytest
 
 soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulated lives, every figure of finding faces
+	$(BIN)/python -m pytest --postgres 16 tests/database
 	LIFE_EXAMPLES=120 $(BIN)/python -m pytest -s tests/database/test_life.py
 	$(BIN)/python -m pytest tests/deploy/real_gcloud.py
 	$(BIN)/python -m tests.bombs

