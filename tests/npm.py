@@ -1,4 +1,4 @@
-"""Programs from npm, installed once into the ignored ``.cache``."""
+"""Programs and packages from npm, installed once into the ignored ``.cache``."""
 
 import shutil
 import subprocess
@@ -9,17 +9,25 @@ import pytest
 FOLDER = Path(__file__).parents[1] / ".cache" / "npm"
 
 
-def installed(package: str) -> Path:
+def installed(name: str) -> Path:
     """The program of a package given as ``name@version``; skips where npm cannot install it."""
-    program = FOLDER / "node_modules" / ".bin" / package.rpartition("@")[0]
-    if program.exists():
-        return program
+    return _there(name, FOLDER / "node_modules" / ".bin" / name.rpartition("@")[0])
+
+
+def package(name: str) -> Path:
+    """The folder of a package given as ``name@version``; skips likewise."""
+    return _there(name, FOLDER / "node_modules" / name.rpartition("@")[0])
+
+
+def _there(name: str, path: Path) -> Path:
+    if path.exists():
+        return path
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip(f"needs npm: {package} is not run")
+        pytest.skip(f"needs npm: {name} is not run")
     FOLDER.mkdir(parents=True, exist_ok=True)
-    install = [npm, "install", "--prefix", str(FOLDER), "--no-fund", "--no-audit", package]
+    install = [npm, "install", "--prefix", str(FOLDER), "--no-fund", "--no-audit", name]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
-    if not program.exists():
-        pytest.skip(f"needs npm: it could not install {package}: {done.stderr.strip()[-200:]}")
-    return program
+    if not path.exists():
+        pytest.skip(f"needs npm: it could not install {name}: {done.stderr.strip()[-200:]}")
+    return path
