@@ -55,7 +55,7 @@ def group_faces(
     known = _quality(quality, len(rows))
     if len(rows) < min_cluster_size:
         return labels
-    order = canonical_order(rows)
+    order = _canonical(rows, known, photo_of)
     rows, known = rows[order], known[order]
     lists = neighbour_lists(rows, min_samples)
     first = labels_from_lists(rows, lists, min_cluster_size, min_samples, epsilon)
@@ -65,6 +65,12 @@ def group_faces(
     faces = Faces(rows, np.maximum(known, LEAST_WEIGHT), known >= LIKE_NOBODY, photos, near)
     labels[order] = refined(faces, first, limits, min_cluster_size, epsilon)
     return _by_size(labels, order)
+
+
+def _canonical(rows: F32, known: F32, photo_of: Index | None) -> Index:
+    """The canonical order; equal rows by their quality, then by their photo. -> (n,)."""
+    before = np.lexsort((known,) if photo_of is None else (photo_of, known))
+    return before[canonical_order(rows[before])]
 
 
 def near_pairs(lists: NeighbourLists, floor: float) -> tuple[Index, Index]:

@@ -55,6 +55,16 @@ def test_the_order_of_the_faces_does_not_matter(faces):
     assert np.array_equal(again, labels[order])
 
 
+def test_the_order_of_equal_faces_does_not_matter(faces):
+    rows = np.repeat(faces[0][:40], 3, axis=0)
+    rng = np.random.default_rng(1)
+    photos, quality = rng.integers(0, 60, len(rows)), rng.uniform(0, 1, len(rows))
+    order = rng.permutation(len(rows))
+    labels = group_faces(rows, photo_ids=photos, quality=quality)
+    again = group_faces(rows[order], photo_ids=photos[order], quality=quality[order])
+    assert np.array_equal(again, labels[order])
+
+
 def test_groups_are_numbered_by_size(faces):
     labels = group_faces(faces[0][:1000])
     sizes = np.bincount(labels[labels >= 0])
