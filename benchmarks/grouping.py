@@ -30,6 +30,7 @@ from memoria.arrays import F64, Index
 from memoria.clustering import group_faces, hdbscan_labels
 from memoria.clustering.evidence import evidence_for
 from memoria.clustering.groups import dots, groups_of
+from memoria.clustering.quality import face_weights
 from memoria.clustering.same_photo import NATS
 from memoria.clustering.thresholds import MEASURED, thresholds_from_pairs, true_accepts
 
@@ -248,9 +249,8 @@ def one_photo() -> Iterator[str]:
 
 def _between(event: Event, faces: Index, count: int, evidence) -> F64:  # type: ignore[no-untyped-def]
     """The evidence of all pairs of ``count`` groups of equal size."""
-    weight = np.ones(len(faces), np.float32)
-    if event.quality is not None:
-        weight = np.maximum(event.quality[faces], 0.25)
+    quality = None if event.quality is None else event.quality[faces]
+    weight = face_weights(quality, len(faces))[0]
     group = np.repeat(np.arange(count), len(faces) // count)
     groups = groups_of(event.rows[faces], weight, group, count)
     one, other = np.triu_indices(count, 1)

@@ -11,13 +11,11 @@ from memoria.clustering.hdbscan import (
     neighbour_lists,
 )
 from memoria.clustering.neighbours import NeighbourLists
+from memoria.clustering.quality import face_weights, known_quality
 from memoria.clustering.refinement import NEUTRAL, refined
 from memoria.clustering.rows import canonical_order, unit_rows
 from memoria.clustering.same_photo import SharedPhotos
 from memoria.clustering.thresholds import Thresholds, thresholds_for
-
-LEAST_WEIGHT = 0.25  # what the poorest face still says, beside a good one's 1
-LIKE_NOBODY = 0.02  # faces of less quality are as near to strangers as to their own person
 
 
 def group_faces(
@@ -41,8 +39,8 @@ def group_faces(
     place dense, in the first pass. ``epsilon``: 0.4 is neutral; 0.1 more joins what is 0.1 less
     alike, in both passes.
     ``photo_ids``: (n,) which photo each face is in; groups seen in one photo must be more alike to
-    be one person. ``quality``: (n,) 0..1, how much each face says; below LIKE_NOBODY it founds no
-    person, but may join one. ``model``: the pack whose thresholds apply, unless ``thresholds`` are
+    be one person. ``quality``: (n,) 0..1, how much each face says; below 0.02 it founds no person,
+    but may join one. ``model``: the pack whose thresholds apply, unless ``thresholds`` are
     given.
 
     Raises ValueError for parameters out of range, lengths that differ, and vectors without a
@@ -52,7 +50,7 @@ def group_faces(
     rows = unit_rows(embeddings)
     labels = np.full(len(rows), -1, dtype=np.intp)
     photo_of = _photo_numbers(photo_ids, len(rows))
-    known = _quality(quality, len(rows))
+    known = known_quality(quality, len(rows))
     if len(rows) < min_cluster_size:
         return labels
     order = _canonical(rows, known, photo_of)
@@ -62,7 +60,7 @@ def group_faces(
     limits = thresholds or thresholds_for(model)
     photos = SharedPhotos(None if photo_of is None else photo_of[order])
     near = near_pairs(lists, limits.floor - epsilon + NEUTRAL)
-    faces = Faces(rows, np.maximum(known, LEAST_WEIGHT), known >= LIKE_NOBODY, photos, near)
+    faces = Faces(rows, *face_weights(known, len(rows)), photos, near)
     labels[order] = refined(faces, first, limits, min_cluster_size, epsilon)
     return _by_size(labels, order)
 
@@ -86,15 +84,6 @@ def _photo_numbers(photo_ids: ArrayLike | None, faces: int) -> Index | None:
     if ids.shape != (faces,):
         raise ValueError(f"photo_ids must have shape ({faces},), got {ids.shape}")
     return np.unique(ids, return_inverse=True)[1]
-
-
-def _quality(quality: ArrayLike | None, faces: int) -> F32:
-    if quality is None:
-        return np.ones(faces, dtype=np.float32)
-    given = np.asarray(quality, dtype=np.float32)
-    if given.shape != (faces,) or not np.all(np.isfinite(given)):
-        raise ValueError(f"quality must be {faces} finite numbers")
-    return np.clip(given, 0, 1)
 
 
 def _by_size(labels: Index, order: Index) -> Index:

@@ -42,7 +42,7 @@ def refined(
     leniency = epsilon - NEUTRAL
     crowd = crowd_of(faces.rows, first, thresholds.spread)
     evidence = evidence_for(thresholds).among(crowd, leniency)
-    demand = PER_LOG_FACE * float(np.log(max(len(first), 2))) - FREE
+    demand = demand_of(len(first))
     limits = Limits(demand, thresholds.width - leniency, least)
     founders = faces.founders()
     group = close_groups(founders, first, thresholds.sure - leniency)
@@ -50,6 +50,11 @@ def refined(
     group = parted(founders, group, evidence, limits)
     group = settled(faces, group, evidence, least)
     return np.where(sizes(group) >= least, group, -1)
+
+
+def demand_of(faces: int) -> float:
+    """The evidence that joining takes in an event of so many faces, in nats."""
+    return PER_LOG_FACE * float(np.log(max(faces, 2))) - FREE
 
 
 def close_groups(faces: Faces, first: Index, bar: float) -> Index:
