@@ -15,7 +15,10 @@ _RESULT = '{"model": "none", "width": 1, "height": 1, "processing_time_seconds":
 
 
 class Endpoint:
-    """Answers nudges on loopback; ``most`` is the largest number of requests at work at once."""
+    """Answers nudges on loopback; ``most`` is the largest number of requests at work at once.
+
+    ``database_url`` is PostgREST's, as the role authenticator, with its limits and its pool of 10.
+    """
 
     def __init__(self, database_url: str, seconds: float) -> None:
         self.seconds = seconds
@@ -24,8 +27,9 @@ class Endpoint:
         self._at_work = 0
         self._lock = threading.Lock()
         self._pool: ConnectionPool[psycopg.Connection[Any]] = ConnectionPool(
-            database_url, min_size=1, max_size=20, kwargs={"autocommit": True}, open=False
-        )
+            database_url, min_size=1, max_size=10, kwargs={"autocommit": True},
+            configure=_become_service_role, open=False,
+        )  # fmt: skip
         self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -59,6 +63,10 @@ class Endpoint:
         with self._pool.connection() as connection:
             ((answer,),) = connection.execute(statement, values).fetchall()
         return answer
+
+
+def _become_service_role(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("set role service_role")
 
 
 class _Server(ThreadingHTTPServer):

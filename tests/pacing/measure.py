@@ -38,7 +38,9 @@ def open_stack() -> Stack:
 def measure(stack: Stack, setting: Setting, rows: int, patience_seconds: float = 300) -> Measured:
     """Insert ``rows`` photos in one statement and wait until all are done."""
     with (
-        Endpoint(stack.database_url, setting.function_seconds) as endpoint,
+        Endpoint(
+            stack.postgres.url_of("postgres", "authenticator"), setting.function_seconds
+        ) as endpoint,
         psycopg.connect(stack.database_url, autocommit=True) as connection,
     ):
         _configure(connection, setting, endpoint.url)
