@@ -36,4 +36,4 @@ class Agreement:
         return other.made_for >= self.works_with
 
 
-OURS = Agreement(made_for=1, works_with=1)  # the database's: supabase/schemas, memoria.agreement()
+OURS = Agreement(made_for=1, works_with=1)  # the database's: supabase/schemas/05_agreement.sql

@@ -716,6 +716,15 @@ language sql set search_path = '' as $$
   update memoria.events set photos_version = photos_version + 1 where id = p_event_id
 $$;
 
+-- 05_agreement.sql
+
+-- Which functions this database can work with (memoria/agreement.py): made_for, and the oldest agreement of
+-- functions that are still served. A migration that old functions can live with leaves works_with as it is.
+create function memoria.agreement() returns jsonb
+language sql immutable set search_path = '' as $$
+  select '{"made_for": 1, "works_with": 1}'::jsonb
+$$;
+
 -- 10_dispatch.sql
 
 -- Pacing: queued jobs become nudges, never more than max_in_flight per kind of work.
@@ -4575,6 +4584,7 @@ as $$
   select jsonb_build_object(
     'postgres', current_setting('server_version'),
     'migrations', memoria.applied_migrations(),
+    'agreement', memoria.agreement(),
     'extensions', (
       select coalesce(jsonb_object_agg(extname, extversion), '{}') from pg_extension
       where extname in ('vector', 'pg_net', 'pg_cron', 'supabase_vault')

@@ -276,6 +276,7 @@ as $$
   select jsonb_build_object(
     'postgres', current_setting('server_version'),
     'migrations', memoria.applied_migrations(),
+    'agreement', memoria.agreement(),
     'extensions', (
       select coalesce(jsonb_object_agg(extname, extversion), '{}') from pg_extension
       where extname in ('vector', 'pg_net', 'pg_cron', 'supabase_vault')

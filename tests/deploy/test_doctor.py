@@ -1,12 +1,14 @@
 """memoria doctor on a whole system, in health and with one thing broken at a time."""
 
 import argparse
+import json
 from collections.abc import Iterator
 
 import psycopg
 import pytest
 
 from local.processes.stack import Stack, StackOptions
+from memoria.agreement import OURS
 from memoria.cli import doctor
 from memoria.cli.diagnosis import Finding, diagnose
 from tests.data import any_pack
@@ -114,6 +116,52 @@ def test_functions_that_are_not_where_the_database_thinks(
 def test_a_callback_that_is_not_there(stack: Stack, environ: pytest.MonkeyPatch) -> None:
     environ.setenv("CALLBACK_URL", f"{stack.supabase_url}/nowhere")
     assert "callback" in wrong(examined())
+
+
+def state_agreement(stack: Stack, stated: str) -> None:
+    with psycopg.connect(stack.database_url) as connection:
+        connection.execute(
+            "create or replace function memoria.agreement() returns jsonb language sql immutable"
+            f" set search_path = '' as $$ select '{stated}'::jsonb $$"
+        )
+
+
+def test_the_database_and_the_functions_state_the_same_agreement(
+    stack: Stack, environ: pytest.MonkeyPatch
+) -> None:
+    with psycopg.connect(stack.database_url) as connection:
+        (stated,) = connection.execute("select memoria.agreement()").fetchone() or (None,)
+    assert stated == OURS.json()
+    assert examined()["process and database"].state == "ok"
+
+
+def test_old_functions_go_on_working_on_a_database_that_still_serves_them(
+    stack: Stack, environ: pytest.MonkeyPatch
+) -> None:
+    """A made-up next release of the database: another column, a later agreement."""
+    with psycopg.connect(stack.database_url) as connection:
+        connection.execute("alter table memoria.media add column later text default 'new'")
+    state_agreement(stack, '{"made_for": 2, "works_with": 1}')
+    try:
+        found = examined(probe=True)
+        assert found["process and database"].state == "ok"
+        assert found["probe"].state == "ok"
+    finally:
+        state_agreement(stack, json.dumps(OURS.json()))
+        with psycopg.connect(stack.database_url) as connection:
+            connection.execute("alter table memoria.media drop column later")
+
+
+def test_functions_that_are_too_old_for_the_database_are_named(
+    stack: Stack, environ: pytest.MonkeyPatch
+) -> None:
+    state_agreement(stack, '{"made_for": 3, "works_with": 2}')
+    try:
+        found = examined()
+        assert wrong(found) >= {"process and database", "cluster and database"}
+        assert "./deploy.sh" in found["process and database"].mend
+    finally:
+        state_agreement(stack, json.dumps(OURS.json()))
 
 
 def told(**changes: object) -> dict[str, object]:
