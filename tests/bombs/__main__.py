@@ -1,6 +1,6 @@
 """``python -m tests.bombs``: every bomb of tests/corpus/bombs.py with five good photos beside it.
 
-Prints a table and ends with 1 where a good photo was not stored with its first attempt.
+Prints a table and ends with 1 where a good photo was not stored at its first try.
 """
 
 import argparse

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Iterator
@@ -135,13 +136,16 @@ class Decoders:
         wait_seconds: float = WALL_SECONDS,
         budget: MemoryBudget = BUDGET,
     ) -> None:
-        """Start them. ``wait_seconds``: how long a photo waits for a child, and for memory."""
+        """Start one; the others when a photo finds none free, so that waking costs one import.
+
+        ``wait_seconds``: how long a photo waits for a child, and for memory.
+        """
         self._cpu_seconds, self._wait_seconds, self._budget = cpu_seconds, wait_seconds, budget
         self._free: queue.LifoQueue[_Child] = queue.LifoQueue()
         self._all: set[_Child] = set()
         self.close = weakref.finalize(self, _end_all, self._all)
-        for _ in range(count):
-            self._free.put(self._started())
+        self._to_start = threading.Semaphore(count - 1)
+        self._free.put(self._started())
 
     @contextmanager
     def opened(self, data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Photo]:
@@ -150,10 +154,7 @@ class Decoders:
         Raises as decode.open_photo, and Transient where no child became free in time.
         """
         deadline = time.monotonic() + self._wait_seconds
-        try:
-            child = self._free.get(timeout=self._wait_seconds)
-        except queue.Empty as exc:
-            raise Transient("all decoders are busy with other photos") from exc
+        child = self._taken()
         if not child.is_alive:  # killed while it had nothing to do
             child.end()
             child = self._started()
@@ -169,6 +170,17 @@ class Decoders:
             raise
         finally:
             self._free.put(child)
+
+    def _taken(self) -> _Child:
+        """A child that is free, or one more, or the first to become free."""
+        with suppress(queue.Empty):
+            return self._free.get_nowait()
+        if self._to_start.acquire(blocking=False):
+            return self._started()
+        try:
+            return self._free.get(timeout=self._wait_seconds)
+        except queue.Empty as exc:
+            raise Transient("all decoders are busy with other photos") from exc
 
     def _open(self, child: _Child, data: bytes, max_pixels: int, deadline: float) -> "_Remote":
         descriptor = shared_bytes(data)

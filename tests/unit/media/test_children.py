@@ -150,6 +150,8 @@ def test_a_photo_waits_for_memory_but_not_for_ever() -> None:
 
 
 def test_two_photos_are_read_at_once_and_more_wait(decoders: Decoders) -> None:
+    with decoders.opened(GOOD), decoders.opened(GOOD):
+        pass  # both are started by now
     shapes: list[tuple[int, ...]] = []
     at_once: list[int] = []
     inside: set[int] = set()
