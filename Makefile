@@ -19,8 +19,8 @@ demo: .venv/demo            ## find the people in PHOTOS (or in a sample event),
 serve: .venv/demo           ## the whole system on this machine, until Ctrl-C
 	@$(BIN)/python -m local.serve
 
-LONG := faces cli media/test_memory.py  # figures of real faces, whole systems, processes of their own
-check: .venv/test lint types ## before a commit: lint, types and the fast tests, under a minute
+LONG := faces cli packs media/test_memory.py clustering/test_hdbscan.py  # figures of real faces, whole systems, processes of their own
+check: .venv/test lint types ## before a commit: lint, types and the fast tests
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit $(addprefix --ignore=tests/unit/,$(LONG))
 
 test: .venv/test lint types ## everything that a change must pass
