@@ -5,54 +5,61 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from memoria.arrays import Image
+from memoria.arrays import F32, Image
 
+Size = tuple[int, int]  # height, width, pixels
 SIZE = (720, 960)
+LARGE = (3000, 4000)
+Kind = Callable[[np.random.Generator, Size], Image]
 
 
-def noise(rng: np.random.Generator) -> Image:
+def noise(rng: np.random.Generator, size: Size = SIZE) -> Image:
     """White noise of a random grain."""
     grain = int(rng.integers(1, 60))
-    small = rng.integers(0, 255, (SIZE[0] // grain + 1, SIZE[1] // grain + 1, 3), np.uint8)
-    return _full(small)
+    small = rng.integers(0, 255, (size[0] // grain + 1, size[1] // grain + 1, 3), np.uint8)
+    return np.asarray(_stretched(small, size), np.uint8)
 
 
-def texture(rng: np.random.Generator) -> Image:
-    """Noise in octaves: stone, cloth, foliage."""
-    result = np.zeros((*SIZE, 3), np.float32)
+def texture(rng: np.random.Generator, size: Size = SIZE) -> Image:
+    """Noise in octaves, down to a three-hundredth of the side: stone, cloth, foliage."""
+    result = np.zeros((*size, 3), np.float32)
     for octave in (4, 9, 30, 90, 300):
         layer = rng.normal(0, rng.uniform(5, 40), (octave, octave, 3)).astype(np.float32)
-        result += cv2.resize(layer, SIZE[::-1], interpolation=cv2.INTER_CUBIC)
-    return _bytes(result + rng.uniform(60, 190, 3))
+        result += _stretched(layer, size)
+    return _bytes(result + rng.uniform(60, 190, 3).astype(np.float32))
 
 
-def landscape(rng: np.random.Generator) -> Image:
+def landscape(rng: np.random.Generator, size: Size = SIZE) -> Image:
     """Sky, a sun, ridges behind one another, grass."""
-    rows = np.linspace(0, 1, SIZE[0])[:, None, None]
-    image = np.broadcast_to(np.array([120, 160, 230]) * (0.6 + 0.4 * rows), (*SIZE, 3)).copy()
-    cv2.circle(image, tuple(int(v) for v in rng.integers(50, 600, 2)), 45, (250, 240, 190), -1)
+    height, width = size
+    unit = height / SIZE[0]
+    rows = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
+    sky = np.array([120, 160, 230], np.float32) * (np.float32(0.6) + np.float32(0.4) * rows)
+    image: F32 = np.broadcast_to(sky, (*size, 3)).copy()
+    sun = tuple(int(v * unit) for v in rng.integers(50, 600, 2))
+    cv2.circle(image, sun, int(45 * unit), (250, 240, 190), -1)
     for depth in range(4):
-        ridge = np.cumsum(rng.normal(0, 3, SIZE[1])) + 250 + 120 * depth
-        below = np.arange(SIZE[0])[:, None] > ridge
+        ridge = unit * (np.cumsum(rng.normal(0, 3, width)) + 250 + 120 * depth)
+        below = np.arange(height)[:, None] > ridge
         image[below] = np.array([70, 110, 60]) * rng.uniform(0.5, 1.3)
-    return _bytes(image + rng.normal(0, 8, image.shape))
+    return _bytes(image + rng.normal(0, 8, image.shape).astype(np.float32))
 
 
-def text(rng: np.random.Generator) -> Image:
+def text(rng: np.random.Generator, size: Size = SIZE) -> Image:
     """A page of letters."""
-    page = np.full((*SIZE, 3), 245, np.uint8)
-    for y in range(30, SIZE[0], 26):
-        letters = "".join(chr(c) for c in rng.integers(33, 122, 60))
+    page = np.full((*size, 3), 245, np.uint8)
+    for y in range(30, size[0], 26):
+        letters = "".join(chr(c) for c in rng.integers(33, 122, size[1] // 16))
         cv2.putText(page, letters, (10, y), int(rng.integers(0, 8)), 0.7, (20, 20, 20), 1)
     return page
 
 
-def pattern(rng: np.random.Generator) -> Image:
+def pattern(rng: np.random.Generator, size: Size = SIZE) -> Image:
     """Discs, rings, stripes and checks: round things in pairs are what fools detectors."""
-    image = np.full((*SIZE, 3), rng.integers(0, 255, 3), np.uint8)
+    image = np.full((*size, 3), rng.integers(0, 255, 3), np.uint8)
     step = int(rng.integers(30, 160))
-    for y in range(0, SIZE[0], step):
-        for x in range(0, SIZE[1], step):
+    for y in range(0, size[0], step):
+        for x in range(0, size[1], step):
             colour = tuple(int(v) for v in rng.integers(0, 255, 3))
             thick = int(rng.choice([-1, 2, 6]))
             if rng.random() < 0.6:
@@ -62,7 +69,7 @@ def pattern(rng: np.random.Generator) -> Image:
     return image
 
 
-KINDS: dict[str, Callable[[np.random.Generator], Image]] = {
+KINDS: dict[str, Kind] = {
     "noise": noise,
     "textures": texture,
     "landscapes": landscape,
@@ -71,8 +78,8 @@ KINDS: dict[str, Callable[[np.random.Generator], Image]] = {
 }
 
 
-def _full(small: Image) -> Image:
-    return np.asarray(cv2.resize(small, SIZE[::-1], interpolation=cv2.INTER_CUBIC), np.uint8)
+def _stretched(small: np.ndarray, size: Size) -> np.ndarray:
+    return np.asarray(cv2.resize(small, size[::-1], interpolation=cv2.INTER_CUBIC))
 
 
 def _bytes(values: np.ndarray) -> Image:

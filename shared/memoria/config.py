@@ -112,6 +112,7 @@ class Settings(BaseModel):
 
     detection_threshold: float | None = Field(None, gt=0, lt=1)  # None: the pack's own
     det_size: int = Field(640, ge=320, le=640)
+    small_faces: Literal["auto", "thorough"] = "auto"
     min_cluster_size: int = Field(3, ge=2)
     min_samples: int = Field(2, ge=1)
     cluster_epsilon: float = Field(0.4, ge=0, le=2)  # cosine distance

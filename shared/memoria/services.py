@@ -99,6 +99,7 @@ def _open_pack(settings: Settings) -> "FaceEngine":
         return open_engine(
             settings.model_dir,
             det_size=settings.det_size,
+            small_faces=settings.small_faces,
             threshold=settings.detection_threshold,
             max_faces=settings.max_faces_per_photo,
             use_gpu=settings.use_gpu,

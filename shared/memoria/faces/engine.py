@@ -14,7 +14,7 @@ from memoria.faces.detector import Detector
 from memoria.faces.geometry import CROP_PX, Detections, crop_transforms
 from memoria.faces.quality import face_quality
 from memoria.faces.recogniser import Recogniser
-from memoria.faces.search import Search
+from memoria.faces.search import Search, SmallFaces
 from memoria.faces.types import Face, FaceEngine
 from memoria.media import DEFAULT_MAX_PIXELS, OpenPhoto, Photo, opened_here
 from memoria.packs.folder import PackFiles, locate
@@ -22,7 +22,8 @@ from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.pack import WeightsUnavailable
 from memoria.packs.session import GPU, open_session
 
-FRAME_PER_PASS = 2  # the long side of a reduced frame, in main passes: the crowd pass needs two
+# The scale of a reduced frame, in main passes: looks that are nearer need no more pixels.
+FRAME_PER_PASS = {"auto": 2, "thorough": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,8 @@ class Engine:
 
     def frame_side(self, width: int, height: int) -> int:
         """How long the shorter side of a frame of this photo must be at least for detection."""
-        return math.ceil(
-            FRAME_PER_PASS * self.search.det_size * min(width, height) / max(width, height)
-        )
+        nearest = FRAME_PER_PASS[self.search.small_faces]
+        return math.ceil(nearest * self.search.looks.scale(width, height) * min(width, height))
 
     def described(self, found: Detections, crops: list[Image], size: tuple[int, int]) -> list[Face]:
         """Faces from detections and their crops, both in a photo of this width and height."""
@@ -115,13 +115,15 @@ def open_engine(
     det_size: int = 640,
     threshold: float | None = None,
     max_faces: int = 200,
+    small_faces: SmallFaces = "auto",
     threads: int | None = None,
     use_gpu: bool = False,
 ) -> Engine:
     """An engine from a known pack, or any pack in InsightFace's format: a folder with two networks.
 
     ``det_size`` is the long side of the main detection pass, pixels, a multiple of 32;
-    ``threshold`` the detector score, 0..1, that makes a face (default: the pack's). The engine's
+    ``threshold`` the detector score, 0..1, that makes a face (default: the pack's);
+    ``small_faces="thorough"`` looks everywhere at twice the main pass's scale. The engine's
     ``model`` is the folder's name. Raises WeightsUnavailable when the folder holds no such pair.
     """
     folder = Path(model_dir)
@@ -132,7 +134,7 @@ def open_engine(
     recogniser = Recogniser(session, *_mean_and_std(files), on_gpu=GPU in session.get_providers())
     _check(files, detector, recogniser)
     least = detector.scale.face if threshold is None else threshold
-    return Engine(name, Search(detector, det_size, least), recogniser, max_faces)
+    return Engine(name, Search(detector, det_size, least, small_faces), recogniser, max_faces)
 
 
 def _mean_and_std(files: PackFiles) -> tuple[float, float]:

@@ -56,6 +56,14 @@ class Detections:
         sizes: F32 = np.sqrt(extent.prod(axis=1))
         return sizes
 
+    def centred_in(self, others: "Detections") -> NDArray[np.bool_]:
+        """(n,) whose centre lies within a box of the others."""
+        centres = self.boxes.reshape(-1, 1, 2, 2).mean(axis=2)
+        after = centres >= others.boxes[None, :, :2]
+        before = centres <= others.boxes[None, :, 2:]
+        inside: NDArray[np.bool_] = (after & before).all(axis=2).any(axis=1)
+        return inside
+
 
 def joined(parts: Sequence[Detections]) -> Detections:
     """One list of several, all in the same frame."""

@@ -6,19 +6,17 @@ it scores alike in every copy of the photo. The mean of the three looks is the f
 box and landmarks are their mean too.
 """
 
-import math
-
 import cv2
 import numpy as np
 
 from memoria.arrays import F32, Image
+from memoria.faces.canvas import view as near_view
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, joined, mirrored, suppressed
 from memoria.packs.pack import DetectionScale
 
 _VIEW_PX = 160  # side of the canvas of a second look
 _FACE_PX = 48  # how large the face is on it
-_BEYOND = 127  # grey beyond the photo's edges: what the detector's own padding is
 _NEAR = 0.3  # of its size, by which its centre may be elsewhere on second sight
 _SIMILAR = 1.65  # times, by which its size may differ
 _MOST = 12  # faces looked at again: two looks cost an eighth of a main pass
@@ -60,7 +58,7 @@ def _averaged(face: Detections, detector: Detector, image: Image) -> Detections:
     """One face, its score the mean of three looks, its box and landmarks their weighted mean."""
     scale = _FACE_PX / max(float(face.sizes[0]), 1.0)
     centre: F32 = np.clip(face.boxes[0].reshape(2, 2).mean(axis=0), 0, image.shape[1::-1])
-    view = _view(image, centre, scale)
+    view = _grey(near_view(image, centre, scale, _VIEW_PX))
     straight = _middle_one(detector.detect(view, _FAINTEST))
     flipped = _middle_one(detector.detect(np.ascontiguousarray(view[:, ::-1]), _FAINTEST))
     corner = centre * scale - _VIEW_PX / 2
@@ -74,22 +72,9 @@ def _averaged(face: Detections, detector: Detector, image: Image) -> Detections:
     )
 
 
-def _view(image: Image, centre: F32, scale: float) -> Image:
-    """A grey (160, 160, 3) canvas with the centre in its middle."""
-    reach = math.ceil(_VIEW_PX / scale)
-    left, top = (max(0, int(at) - reach) for at in centre)
-    part = image[top : int(centre[1]) + reach, left : int(centre[0]) + reach]
-    x, y = float(centre[0]) - left, float(centre[1]) - top
-    while scale < 0.5 and min(part.shape[:2]) > 1:  # a mean of pixels, not a sample of them
-        height, width = (side // 2 for side in part.shape[:2])
-        even = part[: 2 * height, : 2 * width]
-        part = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-        scale, x, y = 2 * scale, x / 2, y / 2
-    middle = (_VIEW_PX - 1 + scale) / 2  # pixels are counted by their centres here
-    place = np.array([[scale, 0, middle - scale * x], [0, scale, middle - scale * y]])
-    grey = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
-    view = cv2.warpAffine(grey, place, (_VIEW_PX, _VIEW_PX), borderValue=_BEYOND)
-    return cv2.cvtColor(view, cv2.COLOR_GRAY2RGB)  # type: ignore[return-value]
+def _grey(image: Image) -> Image:
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)  # type: ignore[return-value]
 
 
 def _middle_one(seen: Detections) -> Detections:

@@ -46,6 +46,7 @@ class DetectionScale:
     face: float  # a face, from here on: the default of DETECTION_THRESHOLD
     settled: float  # and from here on without a second look
     upright: float  # a photo whose best face scores less may lie on its side
+    hint: float  # a face that is too small, or lies otherwise than the photo, from here on
     quick: float  # of the main pass's sides, at most, for the looks that tell how a photo lies
 
 

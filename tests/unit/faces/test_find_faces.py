@@ -62,8 +62,9 @@ def test_a_crowd_far_away_is_found_though_the_first_look_is_sure_of_nobody(engin
     small = cv2.resize(group, None, fx=0.28, fy=0.28, interpolation=cv2.INTER_AREA)
     scene = np.full_like(group, 90)
     scene[700 : 700 + len(small), 900 : 900 + small.shape[1]] = small
-    assert len(engine.search.plain(scene)) == 0
-    assert len(engine.find_faces(scene)) >= 26
+    sure = engine.search.looks.main(scene).scores >= engine.search.threshold
+    assert sure.sum() <= 1
+    assert len(engine.find_faces(scene)) >= 28
 
 
 def test_what_a_face_says_of_itself_is_within_its_ranges(engine: Engine) -> None:
