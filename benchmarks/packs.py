@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from benchmarks import find_faces, photos, report, twins
 from benchmarks.cluster_page import set_table
-from benchmarks.faceless import KINDS
+from benchmarks.faceless import KINDS, SIZE
 from benchmarks.grouping_scores import scores
 from benchmarks.measures import Row, alternated
 from benchmarks.server import as_in_the_image
@@ -97,7 +97,7 @@ def detection(sitcom: Centres, portraits: Centres, engine: Engine) -> list[Row]:
     none = 0
     for make in KINDS.values():
         rng = np.random.default_rng(0)
-        none += sum(len(engine.find_faces(make(rng))) for _ in range(FACELESS))
+        none += sum(len(engine.find_faces(make(rng, SIZE))) for _ in range(FACELESS))
     empty = f"{FACELESS} of each of {len(KINDS)} kinds"
     return [
         Row(

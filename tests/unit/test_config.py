@@ -93,6 +93,7 @@ def test_plain_http_is_allowed_within_a_machine_or_a_private_network(host: str) 
     [
         ("DETECTION_THRESHOLD", "1.5"),
         ("DET_SIZE", "500"),
+        ("SMALL_FACES", "all"),
         ("MIN_CLUSTER_SIZE", "1"),
         ("MIN_SAMPLES", "0"),
         ("CLUSTER_EPSILON", "-1"),

@@ -15,6 +15,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom, pixels
 
 _BEYOND = 127  # grey beyond the photo's edges: what the detector's own padding is
 _AREA_FROM = 1.5  # times that an image shrinks, from which a pixel is a mean and not a sample
+_EDGE_PX = 2  # on the canvas; nearer to a tile's edge a face may be cut off
 _TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 
 
@@ -38,8 +39,9 @@ def look_by_tiles(
     for tile in parts:
         left, top, right, bottom = tile
         found = look(detector, image[top:bottom, left:right], scale, threshold).moved(left, top)
-        elsewhere = np.array([_holds(other, found.boxes) for other in parts]).any(axis=0)
-        yield found.take(_holds(tile, found.boxes) | ~elsewhere)
+        margin = _EDGE_PX / scale
+        elsewhere = np.array([_holds(part, margin, found.boxes) for part in parts]).any(axis=0)
+        yield found.take(_holds(tile, margin, found.boxes) | ~elsewhere)
 
 
 def tiles(region: Box, side: int, overlap: int) -> list[Box]:
@@ -101,8 +103,8 @@ def _spans(length: int, side: int, overlap: int) -> list[tuple[int, int]]:
     return [(start, start + part) for start in starts]
 
 
-def _holds(tile: Box, boxes: F32) -> NDArray[np.bool_]:
-    """(n,) whether a tile has a box whole."""
-    begins = boxes[:, :2] >= np.array(tile[:2])
-    ends = boxes[:, 2:] <= np.array(tile[2:])
+def _holds(tile: Box, margin: float, boxes: F32) -> NDArray[np.bool_]:
+    """(n,) whether a tile has a box whole, and a margin around it."""
+    begins = boxes[:, :2] >= np.array(tile[:2]) + margin
+    ends = boxes[:, 2:] <= np.array(tile[2:]) - margin
     return np.asarray(np.all(begins & ends, axis=1))

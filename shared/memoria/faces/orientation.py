@@ -21,7 +21,6 @@ _QUICK_FACE_PX = 64  # the looks that only tell how the photo lies show the best
 _LARGE_PX = 64  # on the canvas; faces as large score over _LARGE_SCORE, however they lie
 _LARGE_SCORE = 0.6  # of the threshold
 _LEAST_SCORE = 0.2  # of the threshold, for smaller ones
-_CLEAR = 0.1  # by which the best orientation's score exceeds upright's
 _MOST_UPRIGHT, _MOST_OTHERWISE = 100, 33  # looks that fill one contact sheet
 
 
@@ -74,7 +73,9 @@ def lying(
     looks = [upright.take(doubtful)]
     looks += [seen_near(detector, image, found.take(asked), CLOSE, quarters=q) for q in (1, 2, 3)]
     scores: F32 = np.stack([look.scores for look in looks])
-    clear = scores.max(axis=0) >= np.maximum((threshold + sure) / 2, scores[0] + _CLEAR)
+    clear = scores.max(axis=0) >= np.maximum(
+        (threshold + sure) / 2, scores[0] + detector.scale.clearly
+    )
     best = np.where(clear, scores.argmax(axis=0), 0)
     turns = np.zeros(len(found), np.intp)
     turns[asked] = best

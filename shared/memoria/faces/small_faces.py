@@ -1,7 +1,7 @@
 """Faces too small for the look that hinted at them.
 
 A face of 10 pixels scores 0.1 to 0.5 in a main pass, and so do twigs and letters. Seen near, nearly
-every face scores over 0.7, and what is none under 0.4: docs/decisions/0206-small-faces.md.
+every face scores over 0.7, and what is none under 0.4: docs/decisions/0208-small-faces.md.
 """
 
 from dataclasses import dataclass

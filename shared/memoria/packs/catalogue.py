@@ -28,8 +28,8 @@ _AURAFACE_PHOTOPRISM = "https://dl.photoprism.app/onnx/models/auraface_v1_glintr
 
 # Measured: SCRFD docs/faces.md; YuNet docs/packs.md.
 SCALES: dict[DecoderName, DetectionScale] = {
-    "scrfd": DetectionScale(face=0.5, settled=0.8, upright=0.8, hint=0.05, quick=0.4),
-    "yunet": DetectionScale(face=0.6, settled=0.8, upright=0.91, hint=0.2, quick=0.7),
+    "scrfd": DetectionScale(face=0.5, settled=0.8, upright=0.8, hint=0.05, clearly=0.1, quick=0.4),
+    "yunet": DetectionScale(face=0.6, settled=0.8, upright=0.91, hint=0.1, clearly=0.03, quick=0.7),
 }
 PIXELS: dict[DecoderName, Pixels] = {"scrfd": Pixels(127.5, 128), "yunet": Pixels(0, 1, "BGR")}
 

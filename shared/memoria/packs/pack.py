@@ -47,6 +47,7 @@ class DetectionScale:
     settled: float  # and from here on without a second look
     upright: float  # a photo whose best face scores less may lie on its side
     hint: float  # a face that is too small, or lies otherwise than the photo, from here on
+    clearly: float  # by which a face scores more in the way it lies than in any other
     quick: float  # of the main pass's sides, at most, for the looks that tell how a photo lies
 
 

@@ -30,7 +30,7 @@ def tiny(*sources: tuple[str, ...]) -> Pack:
         detector=network("det.onnx", DETECTOR),
         recogniser=network("rec.onnx", RECOGNISER),
         decoder="scrfd",
-        detection=DetectionScale(0.5, 0.8, 0.8, 0.4),
+        detection=DetectionScale(0.5, 0.8, 0.8, 0.05, 0.1, 0.4),
         dimension=512,
         licence=Licence("a licence", "What it means."),
         sources=sources,
