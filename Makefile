@@ -32,6 +32,7 @@ soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulate
 	$(BIN)/python -m pytest tests/deploy/real_gcloud.py
 	$(BIN)/python -m tests.bombs
 	$(BIN)/python -m benchmarks.find_faces
+	$(BIN)/python -m benchmarks.small_faces
 
 lint: .venv/test            ## ruff, shellcheck
 	$(BIN)/ruff check .
@@ -65,6 +66,7 @@ bench-packs: .venv/bench    ## a pack: parity, faces found, grouping, speed, int
 
 bench-faces: .venv/bench    ## recall, invariance and cost of finding faces
 	$(BIN)/python -m benchmarks.find_faces
+	$(BIN)/python -m benchmarks.small_faces
 
 # One environment, filled as far as the goal needs: demo < test < bench.
 .venv/demo: local/requirements.txt

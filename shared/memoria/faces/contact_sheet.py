@@ -8,13 +8,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from memoria.arrays import F32, Image
 from memoria.faces.canvas import turned, view
 from memoria.faces.detector import Detector
-from memoria.faces.geometry import Detections, joined, mirrored, turned_back
+from memoria.faces.geometry import Detections, joined, turned_back
 
 _SHEET_PX = 640  # long and wide, at most: as large as the largest main pass
 _NEAR = 0.4  # of its size, by which a face's centre may be elsewhere on second sight
@@ -35,17 +34,11 @@ CLOSE = Nearness(64, 28)  # tells also how a face lies; 100 views
 
 
 def seen_near(
-    detector: Detector,
-    image: Image,
-    found: Detections,
-    near: Nearness,
-    *,
-    quarters: int = 0,
-    mirror: bool = False,
+    detector: Detector, image: Image, found: Detections, near: Nearness, *, quarters: int = 0
 ) -> Detections:
     """Each face as a near look sees it: row by row as in ``found``, score 0 where none is seen.
 
-    For the look every place is turned ``quarters`` × 90° clockwise, and mirrored.
+    For the look every place is turned ``quarters`` × 90° clockwise.
     """
     centres: F32 = np.clip(found.boxes.reshape(-1, 2, 2).mean(axis=1), 0, image.shape[1::-1])
     scales = near.face / np.maximum(found.sizes, 1)
@@ -53,8 +46,6 @@ def seen_near(
         turned(view(image, centre, float(scale), near.side), quarters)
         for centre, scale in zip(centres, scales, strict=True)
     ]
-    if mirror:
-        views = [np.asarray(cv2.flip(one, 1), np.uint8) for one in views]
     result = [found.take(slice(0, 0))]
     for i, seen in enumerate(_side_by_side(detector, views, near.side)):
         face = _middle_one(seen, near)
@@ -62,7 +53,6 @@ def seen_near(
             row = found.take(slice(i, i + 1))
             face = Detections(row.boxes, np.zeros(1, np.float32), row.landmarks)
         else:
-            face = mirrored(face, near.side) if mirror else face
             face = turned_back(face, quarters, near.side, near.side)
             corner = centres[i] * scales[i] - near.side / 2
             face = face.moved(*corner).scaled(1 / float(scales[i]))

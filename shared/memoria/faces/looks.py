@@ -55,7 +55,7 @@ class Looks:
     def _by_tiles(
         self, image: Image, region: Box, scale: float, overlap: int
     ) -> Iterator[Detections]:
-        parts = tiles(region, round(self.det_size / scale), overlap)
+        parts = tiles(region, round(self.det_size / scale) - overlap, overlap)
         for found in look_by_tiles(self.detector, image, parts, scale, self.detector.scale.hint):
             yield suppressed(found)
 

@@ -44,7 +44,7 @@ def photo_turns(
     return turns, suppressed(joined([found, quick[turns].scaled(back)]))
 
 
-def may_lie(
+def may_be_turned(
     detector: Detector, found: Detections, scale: float, threshold: float
 ) -> NDArray[np.bool_]:
     """(n,) who may lie otherwise than the photo: seen, but with a doubt, and no part of a face.
@@ -57,7 +57,7 @@ def may_lie(
     return likely & (found.scores < sure) & ~found.centred_in(found.take(found.scores >= sure))
 
 
-def lying(
+def turned_faces(
     detector: Detector, image: Image, found: Detections, threshold: float
 ) -> tuple[NDArray[np.intp], Detections]:
     """Who of the found lies otherwise, seen near in all four ways.

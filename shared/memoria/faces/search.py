@@ -15,7 +15,7 @@ from memoria.faces.canvas import turned
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import NOTHING, Detections, joined, suppressed, turned_back
 from memoria.faces.looks import Looks
-from memoria.faces.orientation import lying, may_lie, photo_turns
+from memoria.faces.orientation import may_be_turned, photo_turns, turned_faces
 from memoria.faces.second_look import reconsidered
 from memoria.faces.small_faces import UNSEEN, among, around, everywhere, small
 
@@ -64,8 +64,8 @@ class Search:
         """Candidates -> the upright faces; those who lie otherwise, and by how many quarters."""
         scale = self.looks.scale(image.shape[1], image.shape[0])
         tiny = small(self.detector, found, scale) & (scale * UNSEEN < 1)
-        asked = np.flatnonzero(~tiny & may_lie(self.detector, found, scale, self.threshold))
-        turns, others = lying(self.detector, image, found.take(asked), self.threshold)
+        asked = np.flatnonzero(~tiny & may_be_turned(self.detector, found, scale, self.threshold))
+        turns, others = turned_faces(self.detector, image, found.take(asked), self.threshold)
         rest = ~tiny
         rest[asked[turns > 0]] = False
         faces = reconsidered(self.detector, image, found.take(rest), self.threshold)
