@@ -42,7 +42,7 @@ class Thresholds:
     @property
     def floor(self) -> float:
         """Faces less alike say nothing of their groups: they are not compared through them."""
-        return self.link - 3 * self.margin
+        return self.link - 2 * self.margin
 
 
 UNVERIFIED = "unverified: run `memoria calibrate`"
