@@ -1,0 +1,215 @@
+"""Forgetting is real: nothing that was derived from a face outlives it."""
+
+import json
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from tests.database.caller import Database, Json, vector
+from tests.database.test_all_done import cluster
+
+ANN, BOB = (0.1, 0.1, 0.2, 0.2), (0.5, 0.1, 0.2, 0.2)
+PHOTOS = 6
+
+
+def digest_of(n: int) -> str:
+    return f"{n:064x}"
+
+
+def face(box: tuple[float, ...], seed: str) -> Json:
+    return {
+        "bbox": dict(zip("xywh", box, strict=True)), "landmarks": [0.5] * 10,
+        "score": 0.9, "quality_score": 0.8, "embedding": vector(seed),
+    }  # fmt: skip
+
+
+def look(db: Database, media: str, faces: list[Json], digest: str | None = None) -> list[str]:
+    db.service.enqueue(media)
+    if not any(job["media_id"] == media for job in db.dispatched("process")):
+        db.do("select memoria.queue_media('party', array[%s])", media)
+    job = next(job for job in db.dispatched("process") if job["media_id"] == media)
+    claim = db.service.claim(job)
+    result = {
+        "model": "pack", "width": 40, "height": 30, "processing_time_seconds": 0.1, "faces": faces,
+    }  # fmt: skip
+    stored = db.service(
+        "complete_media", job_id=claim["job_id"], token=claim["token"],
+        result=result | ({"digest": digest} if digest else {}),
+    )  # fmt: skip
+    ids: list[str] = stored["face_ids"]
+    return ids
+
+
+def run(db: Database, groups: dict[UUID, list[str]], claim: Json | None = None) -> None:
+    claim = claim or cluster(db)
+    body = [
+        {
+            "person_id": str(person), "is_new": True, "face_ids": faces,
+            "representative_face_id": faces[0],
+        }
+        for person, faces in groups.items()
+    ]  # fmt: skip
+    saved = db.service(
+        "save_people", job_id=claim["job_id"], token=claim["token"],
+        result={"processing_time_seconds": 0.1, "groups": body, "nobody": [], "changes": []},
+    )  # fmt: skip
+    assert saved["outcome"] == "stored", saved
+
+
+@pytest.fixture
+def party(db: Database) -> tuple[Database, UUID, UUID]:
+    """Ann and Bob on every photo; a face of Ann's first counted as Bob's."""
+    ann, bob = UUID(int=1), UUID(int=2)
+    faces: dict[UUID, list[str]] = {ann: [], bob: []}
+    for n in range(PHOTOS):
+        found = look(db, f"m{n}", [face(ANN, f"ann{n}"), face(BOB, f"bob{n}")], digest_of(n))
+        faces[bob if n == 0 else ann].append(found[0])
+        faces[bob].append(found[1])
+    run(db, faces)
+    db.service("assign_face", face_id=faces[bob][0], person_id=str(ann))
+    return db, ann, bob
+
+
+def centroid(db: Database, person: UUID) -> np.ndarray:
+    text = db.value("select centroid::text from memoria.persons where id = %s", person)
+    return np.array(json.loads(text))
+
+
+def mean(db: Database, person: UUID) -> np.ndarray:
+    rows = db.rows("select embedding::text from memoria.faces where identity_id = %s", person)
+    middle = np.mean([json.loads(row) for row in rows], axis=0)
+    return np.asarray(middle / np.linalg.norm(middle))
+
+
+def test_means_are_of_the_faces_that_are_there_after_every_correction(
+    party: tuple[Database, UUID, UUID],
+) -> None:
+    db, ann, bob = party
+
+    def check() -> None:
+        for person in (ann, bob):
+            assert np.allclose(centroid(db, person), mean(db, person), atol=1e-6)
+
+    check()
+    theirs = db.rows("select id from memoria.faces where person_id = %s order by id", ann)
+    db.service("reject_face", face_id=theirs[0], person_id=ann)
+    check()
+    db.service("split_person", person_id=ann, face_ids=theirs[1:3])
+    check()
+    db.service("delete_media", media_id="m5")
+    check()
+
+
+def test_no_mean_gives_a_forgotten_vector_away(party: tuple[Database, UUID, UUID]) -> None:
+    """Before, a neighbour's stored mean and the vectors left gave it back to nine digits."""
+    db, ann, bob = party
+    db.do("update memoria.persons set centroid = null where id = %s", bob)  # as if it were stale
+    db.do(
+        "update memoria.persons set centroid = extensions.l2_normalize(("
+        "  select extensions.avg(embedding) from memoria.faces)) where id = %s",
+        bob,
+    )
+    db.service("forget_person", person_id=ann)
+    assert np.allclose(centroid(db, bob), mean(db, bob), atol=1e-6)
+
+
+def test_a_run_that_loaded_before_stores_nothing_of_the_forgotten(
+    party: tuple[Database, UUID, UUID],
+) -> None:
+    db, ann, _ = party
+    everybody = db.rows("select id::text from memoria.faces")
+    db.service("recluster", event_id="party")
+    claim = cluster(db)
+    db.service("forget_person", person_id=ann)
+    run(db, {UUID(int=9): everybody}, claim)
+    assert db.value("select count(*) from memoria.faces") == PHOTOS
+    for person in db.rows("select id from memoria.persons where face_count > 0"):
+        assert np.allclose(centroid(db, person), mean(db, person), atol=1e-6)
+
+
+def test_what_the_app_was_not_told_yet_loses_the_forgotten(
+    party: tuple[Database, UUID, UUID],
+) -> None:
+    db, ann, bob = party
+    db.service("forget_person", person_id=ann)
+    payloads = db.rows("select payload from memoria.jobs where kind = 'callback'")
+    photos = [payload for payload in payloads if "faces" in payload]
+    assert len(photos) == PHOTOS
+    for payload in photos:
+        assert payload["faces_detected"] == len(payload["faces"]) == 1
+        assert payload["faces"][0]["bbox"]["x"] == 0.5
+    (people,) = (payload for payload in payloads if "clusters" in payload)
+    assert [c["person_id"] for c in people["clusters"]] == [str(bob)]
+    assert people["total_faces"] == PHOTOS
+    assert str(ann) not in json.dumps([str(payload) for payload in payloads])
+
+
+def test_deleting_and_adding_the_photo_again_brings_nobody_back(
+    party: tuple[Database, UUID, UUID],
+) -> None:
+    db, ann, _ = party
+    db.service("forget_person", person_id=ann)
+    db.service("delete_media", media_id="m1")
+    both = [face(ANN, "ann1"), face(BOB, "bob1")]
+    for media in ("m1", "another id"):
+        again = look(db, media, both, digest_of(1))
+        assert again[0] is None
+        assert again[1] is not None
+    other = look(db, "another picture", both, digest_of(77))
+    assert None not in other
+
+
+def test_a_run_follows(party: tuple[Database, UUID, UUID]) -> None:
+    db, ann, _ = party
+    db.do("delete from memoria.jobs where kind = 'cluster'")
+    db.service("forget_person", person_id=ann)
+    assert db.rows("select status from memoria.jobs where kind = 'cluster'") == ["queued"]
+
+
+# a picture is its bytes
+
+
+def test_another_picture_under_the_same_id_inherits_no_name_and_no_pin(db: Database) -> None:
+    (first,) = look(db, "m1", [face(ANN, "ann")], digest_of(1))
+    person = db.service("assign_face", face_id=first)["person_id"]
+    db.service("rename_person", person_id=person, name="Ann")
+    (same,) = look(db, "m1", [face(ANN, "ann again")], digest_of(1))
+    assert same == first
+    assert str(db.value("select person_id from memoria.faces")) == person
+    (other,) = look(db, "m1", [face(ANN, "somebody else")], digest_of(2))
+    assert other != first
+    assert db.rows("select person_id from memoria.faces") == [None]
+    assert db.value("select count(*) from memoria.corrections") == 0
+    assert db.value("select digest from memoria.media") == digest_of(2)
+
+
+@pytest.mark.parametrize("digest", ["x" * 64, "ab", digest_of(1).upper().replace("1", "A")])
+def test_a_digest_is_a_sha256_in_hex(db: Database, digest: str) -> None:
+    import psycopg
+
+    with pytest.raises(psycopg.errors.CheckViolation):
+        look(db, "m1", [], digest)
+
+
+def test_boxes_closer_than_the_rounding_of_ids_are_two_faces(db: Database) -> None:
+    close = (0.100001, 0.1, 0.2, 0.2)
+    ids = look(db, "m1", [face(ANN, "one"), face(close, "two")])
+    assert len(set(ids)) == 2
+    assert sorted(look(db, "m1", [face(ANN, "one"), face(close, "two")])) == sorted(ids)
+
+
+def test_a_pin_and_a_rejection_do_not_contradict_each_other_after_a_merge(db: Database) -> None:
+    """Also while a model misses the face that they are about."""
+    (pinned,) = look(db, "m1", [face(ANN, "one")])
+    one = db.service("assign_face", face_id=pinned)["person_id"]
+    (elsewhere,) = look(db, "m2", [face(ANN, "two")])
+    other = db.service("assign_face", face_id=elsewhere)["person_id"]
+    db.service("reject_face", face_id=pinned, person_id=other)
+    look(db, "m1", [])
+    db.service("merge_people", into=one, **{"from": other})
+    kinds = "select kind from memoria.corrections where media_id = 'm1'"
+    assert db.rows(kinds) == ["pin"]
+    (back,) = look(db, "m1", [face(ANN, "one")])
+    run(db, {UUID(int=5): [back]})
+    assert str(db.value("select person_id from memoria.faces where id = %s", back)) == one
