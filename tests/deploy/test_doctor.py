@@ -201,6 +201,24 @@ def test_a_healthy_database_has_nothing_wrong() -> None:
         ({"settings": {"process_url": "x", "cluster_url": "y"}}, "webhook_secret"),
         ({"last_nudges": [{"status_code": 200}, {"status_code": 401}]}, "webhooks"),
         ({"last_nudges": [{"error_msg": "Couldn't resolve host name"}] * 5}, "webhooks"),
+        ({"last_nudges": [{"unanswered": True}] * 5}, "webhooks"),
+        ({"vault_faults": {"process_url": "invalid ciphertext"}}, "vault"),
+        ({"cron": None, "cron_error": "permission denied for function schedule"}, "cron"),
+        (
+            {
+                "followed": ["public.photos"],
+                "not_handed_over": [
+                    {
+                        "table": "public.photos",
+                        "code": "incomplete",
+                        "failed": True,
+                        "rows": 3,
+                        "last_message": "The row names no path yet.",
+                    }
+                ],
+            },
+            "handed over",
+        ),
     ],
 )
 def test_each_fault_is_found_and_comes_with_its_remedy(
@@ -209,6 +227,13 @@ def test_each_fault_is_found_and_comes_with_its_remedy(
     faults = [found for found in diagnose(told(**changes)) if found.state == "wrong"]
     assert [fault.about for fault in faults] == [about]
     assert faults[0].mend
+
+
+def test_a_stale_signature_is_told_from_a_wrong_secret() -> None:
+    stale = {"status_code": 401, "answered_after_seconds": 400.0}
+    assert {found.state for found in diagnose(told(last_nudges=[stale] * 5))} == {"ok", "note"}
+    fresh = {"status_code": 401, "answered_after_seconds": 1.0}
+    assert "wrong" in {found.state for found in diagnose(told(last_nudges=[stale, fresh]))}
 
 
 def test_a_webhook_that_pg_net_did_not_wait_for_is_no_fault() -> None:

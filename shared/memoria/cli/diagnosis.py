@@ -12,6 +12,8 @@ WANTED_EXTENSIONS = {
     "vector": "vectors cannot be stored: enable the extension vector, then apply the migrations",
     "pg_net": "no webhook leaves the database: enable the extension pg_net",
 }
+SIGNATURE_SECONDS = 300.0  # how old a signature may be on arrival: memoria/auth.py
+_UNANSWERED = "never answered"
 MISSED_NUDGES = 3  # single ones are lost in any healthy system, and found again by the sweeper
 
 
@@ -49,10 +51,11 @@ def diagnose(told: Json) -> Iterator[Finding]:
     """Every finding that needs nothing but ``memoria_doctor``'s answer."""
     yield _migrations(told["migrations"])
     yield from _extensions(told)
-    yield _cron(told["cron"])
-    yield _vault(told["vault"])
+    yield _cron(told["cron"], told.get("cron_error"))
+    yield _vault(told["vault"], told.get("vault_faults") or {})
     yield from _addresses(told["settings"])
     yield _nudges(told["last_nudges"])
+    yield from _followed(told.get("followed") or [], told.get("not_handed_over") or [])
 
 
 def together(service: str, functions: Agreement | None, database: Agreement | None) -> Finding:
@@ -88,10 +91,14 @@ def _extensions(told: Json) -> Iterator[Finding]:
             yield wrong(name, "not installed", mend)
 
 
-def _cron(schedule: Json | None) -> Finding:
+def _cron(schedule: Json | None, error: str | None) -> Finding:
     mend = "enable the extension pg_cron, then run select public.memoria_configure('{}')"
     if schedule is None:
-        return wrong("cron", "nothing runs memoria_sweep: a lost webhook is never repeated", mend)
+        why = f" ({error})" if error else ""
+        detail = (
+            f"nothing runs memoria_sweep{why}: only workers repair what is lost, while any work"
+        )
+        return wrong("cron", detail, mend)
     if not schedule["active"]:
         return wrong("cron", "the job memoria-sweep is switched off", mend)
     last = schedule.get("last_run") or {}
@@ -102,7 +109,10 @@ def _cron(schedule: Json | None) -> Finding:
     return ok("cron", f"memoria-sweep runs every {schedule['schedule']}")
 
 
-def _vault(present: bool) -> Finding:
+def _vault(present: bool, faults: dict[str, str]) -> Finding:
+    if faults:
+        detail = f"cannot read {', '.join(sorted(faults))}: {next(iter(faults.values()))}"
+        return wrong("vault", detail, "./deploy.sh connect, which writes them anew")
     if present:
         return ok("vault", "keeps the functions' URLs and the secret")
     return note(
@@ -130,6 +140,11 @@ def _nudges(nudges: list[Json]) -> Finding:
         return note("webhooks", "none was answered in the last hours")
     counts = Counter(answers)
     told = ", ".join(f"{count} × {answer}" for answer, count in counts.most_common())
+    if counts[_UNANSWERED] >= MISSED_NUDGES:
+        return wrong("webhooks", told, "pg_net stands still: select net.worker_restart();")
+    if counts["401"] and all(_is_stale(nudge) for nudge in nudges if _answer(nudge) == "401"):
+        mend = "they were over five minutes old when pg_net sent them, and are sent again"
+        return note("webhooks", told, mend)
     if counts["401"]:
         mend = "the database holds another secret than the functions: ./deploy.sh connect"
         return wrong("webhooks", told, mend)
@@ -145,4 +160,23 @@ def _answer(nudge: Json) -> str:
         return "2xx later"  # pg_net stopped waiting; the function goes on, and nothing is lost
     if nudge.get("status_code"):
         return str(nudge["status_code"])
+    if nudge.get("unanswered"):
+        return _UNANSWERED
     return str(nudge.get("error_msg") or "")
+
+
+def _is_stale(nudge: Json) -> bool:
+    """Whether its signature was too old on arrival: a stuck pg_net sends copies that late."""
+    return float(nudge.get("answered_after_seconds") or 0) > SIGNATURE_SECONDS
+
+
+def _followed(tables: list[str], told: list[Json]) -> Iterator[Finding]:
+    """The app's tables that are followed, and rows that could not be handed over."""
+    for row in told:
+        detail = f"{row['rows']} rows of {row['table']}: {row['code']}: {row['last_message']}"
+        if row["failed"]:
+            yield wrong("handed over", detail, "mend the rows; a change of a row tries it again")
+        else:
+            yield note("handed over", detail)
+    if tables and not told:
+        yield ok("handed over", f"every row of {', '.join(tables)}")

@@ -45,6 +45,10 @@ def _download(bucket: str, path: str, sink: "BoundedBuffer", timeout_seconds: fl
         )
     except GoogleAPICallError as exc:
         raise _refusal(bucket, exc.code) from exc
+    except NoProject as exc:
+        raise MediaUnavailable(
+            f"gs://{bucket}: Google Cloud's client knows no project: set GOOGLE_CLOUD_PROJECT"
+        ) from exc
     except GoogleAuthError as exc:
         raise MediaUnavailable(f"gs://{bucket}: no credentials for Google Cloud Storage") from exc
     except (GoogleAPIError, DataCorruption, OSError, ValueError) as exc:
@@ -68,11 +72,18 @@ class BoundedBuffer(io.BytesIO):
         return super().write(data)
 
 
+class NoProject(Exception):
+    """The environment's credentials name no project."""
+
+
 @functools.cache
 def _client() -> Any:
     from google.cloud import storage
 
-    return storage.Client()
+    try:
+        return storage.Client()
+    except OSError as exc:
+        raise NoProject(str(exc)) from exc
 
 
 def _refusal(bucket: str, status: int | None) -> MemoriaError:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from supabase import Client
 
 _GONE = ("404", "not_found", "NoSuchKey", "NoSuchBucket")
+_UNREADABLE = "InternalError"  # storage3's word for a body that is not storage's own
 
 
 def sign_url(client: "Client", bucket: str, path: str, seconds: int) -> str:
@@ -35,6 +36,6 @@ def _translated(error: "Exception") -> MediaGone | MediaForbidden | MediaUnavail
         return MediaGone("the photo is no longer in storage")
     if code == "InvalidKey":
         return MediaForbidden("storage takes no object of this name (InvalidKey)")
-    if status in ("400", "401", "403"):
+    if status in ("400", "401", "403") and code != _UNREADABLE:
         return MediaForbidden("storage denied access to the photo")
     return MediaUnavailable(f"storage answered {status or 'with an error'}")

@@ -120,3 +120,13 @@ def test_a_storage_that_is_not_there_is_tried_again_later(
     for _ in _use(origin, monkeypatch):
         with pytest.raises(MediaUnavailable):
             fetch("a.jpg", timeout_seconds=0.5)
+
+
+def test_a_client_without_a_project_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere(*_: object, **__: object) -> None:
+        raise OSError("Project was not passed and could not be determined from the environment.")
+
+    monkeypatch.setattr("google.cloud.storage.Client", nowhere)
+    gcs._client.cache_clear()
+    with pytest.raises(MediaUnavailable, match="set GOOGLE_CLOUD_PROJECT"):
+        gcs.fetch_object("b", "p", max_bytes=9, timeout_seconds=5)
