@@ -146,3 +146,107 @@ def test_requeue_leaves_alone_what_another_job_did_or_does(db: Database) -> None
     db.service.enqueue("under way")
     assert db.service("requeue", kind="process") == {"requeued": 0}
     assert db.value("select status from memoria.media where id = 'done'") == "completed"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"nudge_timeout_ms": 0}, "nudge_timeout_ms must be from 100 to 60000"),
+        ({"nudge_timeout_ms": 1234.5}, "nudge_timeout_ms must be a whole number"),
+        ({"max_attempts": {"process": 0}}, "max_attempts.process must be from 1 to 100"),
+        ({"max_in_flight": {"process": 1e10}}, "max_in_flight.process must be from 0 to 10000"),
+        ({"max_in_flight": {"process": 1.5}}, "max_in_flight.process must be a whole number"),
+        ({"quiet_period_seconds": 1e10}, "quiet_period_seconds must be from 0 to 86400"),
+        ({"process_url": "https://a b.example/"}, "process_url must be an http or https URL"),
+        ({"process_url": "https://"}, "process_url must be an http or https URL"),
+        ({"webhook_secret": ""}, "webhook_secret must not be empty"),
+    ],
+)
+def test_every_number_has_a_least_and_a_most(
+    db: Database, setting: dict[str, object], message: str
+) -> None:
+    with pytest.raises(psycopg.Error, match=message):
+        db.service("configure", settings=setting)
+
+
+@pytest.mark.parametrize("bound", ["least", "most"])
+def test_the_sweeper_and_the_dispatcher_live_at_every_bound(db: Database, bound: str) -> None:
+    numbers = db.rows(
+        f"select key, per_kind, {bound}::float from memoria.settings where {bound} is not null"
+    )
+    kinds = ("process", "cluster", "callback")
+    for key, per_kind, value in numbers:
+        number = int(value) if value == int(value) else value
+        db.configure(**{key: dict.fromkeys(kinds, number) if per_kind else number})
+    db.service.enqueue("m1")
+    db.service("sweep")
+    db.service("sweep_if_due")
+    assert db.service("status")["queue"]
+
+
+def cron(db: Database, *, refuses: str) -> None:
+    """A pg_cron that raises for schedules like this."""
+    db.do(
+        "create schema cron; create table cron.job (jobid bigint generated always as identity,"
+        " jobname text unique, schedule text, command text, active boolean default true);"
+        " create table cron.job_run_details (jobid bigint, runid bigint, status text,"
+        " return_message text, start_time timestamptz, end_time timestamptz, command text);"
+        " create function cron.schedule(job_name text, schedule text, command text) returns bigint"
+        f" language plpgsql as $$ begin if schedule like '{refuses}' then"
+        " raise exception 'invalid schedule: %', schedule; end if;"
+        " insert into cron.job (jobname, schedule, command) values ($1, $2, $3)"
+        " on conflict (jobname) do update set schedule = excluded.schedule; return 1; end $$"
+    )
+
+
+def test_a_cron_that_knows_no_seconds_sweeps_every_minute(db: Database) -> None:
+    cron(db, refuses="%seconds")
+    db.configure()
+    assert db.service("doctor")["cron"]["schedule"] == "* * * * *"
+    assert db.service("doctor")["cron_error"] is None
+
+
+def test_a_cron_that_refuses_does_not_keep_settings_from_being_changed(db: Database) -> None:
+    cron(db, refuses="%")
+    db.configure(quiet_period_seconds=3)
+    doctor = db.service("doctor")
+    assert doctor["settings"]["quiet_period_seconds"] == 3
+    assert doctor["cron"] is None
+    assert "invalid schedule" in doctor["cron_error"]
+
+
+def test_the_run_history_of_an_unscheduled_sweep_is_pruned(db: Database) -> None:
+    cron(db, refuses="never")
+    db.configure()
+    db.do(
+        "insert into cron.job_run_details (jobid, command, end_time) values"
+        " (99, 'select public.memoria_sweep()', now() - interval '3 days'),"
+        " (98, 'select the_apps_own()', now() - interval '3 days')"
+    )
+    db.do(db.value("select command from cron.job where jobname = 'memoria-prune-cron'"))
+    assert db.rows("select jobid from cron.job_run_details") == [98]
+
+
+def test_a_vault_that_cannot_be_decrypted_stops_neither_settings_nor_nudges(db: Database) -> None:
+    """After its root key changed every read and update raises; deleting and making anew works."""
+    db.do(
+        "create schema vault; create table vault.secrets (id uuid default gen_random_uuid(),"
+        " secret text, name text unique, broken boolean default false);"
+        " create function vault.decrypt(secret text, broken boolean) returns text"
+        " language plpgsql as $$ begin if broken then raise 'invalid ciphertext'; end if;"
+        " return secret; end $$;"
+        " create view vault.decrypted_secrets as select id, name,"
+        " vault.decrypt(secret, broken) as decrypted_secret from vault.secrets;"
+        " create function vault.create_secret(new_secret text, new_name text default null,"
+        " new_description text default '', new_key_id uuid default null) returns uuid language sql"
+        " as 'insert into vault.secrets (secret, name) values ($1, $2) returning id'"
+    )
+    db.configure(process_url="https://one.example", webhook_secret="s")
+    db.do("update vault.secrets set broken = true")
+    faults = db.service("doctor")["vault_faults"]
+    assert faults == dict.fromkeys(("process_url", "webhook_secret"), "invalid ciphertext")
+    job = db.service.enqueue("m1")
+    assert db.service.claim(job)["outcome"] == "claimed"
+    answer = db.service("configure", settings={"process_url": "https://two.example"})
+    assert answer["process_url"] == "https://two.example"
+    assert db.service("doctor")["vault_faults"].keys() == {"webhook_secret"}
