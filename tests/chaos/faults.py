@@ -5,8 +5,10 @@ from bisect import bisect
 from itertools import accumulate
 
 from tests.chaos.proxy import PASS, Decide, Fault
+from tests.chaos.times import FACTOR, shipped
 
-FETCH_TIMEOUT_SECONDS = 3.0  # what the functions are told; a slower body must be tried again
+# what the functions are told; a slower body must be tried again
+FETCH_TIMEOUT_SECONDS = shipped("fetch_timeout_seconds") / FACTOR
 
 # share of the requests, fault; what is left passes
 NUDGE_FAULTS = (

@@ -15,7 +15,8 @@ from local.processes.services import Service, ServiceError
 from local.processes.stack import Stack
 from tests.chaos.proxy import Proxy
 from tests.chaos.receiver import CallbackReceiver
-from tests.chaos.scene import RUN_LEASE_SECONDS, Scene
+from tests.chaos.scene import Scene
+from tests.chaos.times import run_lease_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +155,7 @@ class Outages:
         services, nudges = place.stack.services, place.nudges
         process = Target(
             services["process"], nudges["process"], chaos.kills, chaos.kill_every,
-            chaos.freezes, freeze_seconds=RUN_LEASE_SECONDS + 2,
+            chaos.freezes, freeze_seconds=run_lease_seconds(place.stack.database_url) + 2,
         )  # fmt: skip
         cluster = Target(services["cluster"], nudges["cluster"], chaos.cluster_kills, 3)
         self._place = place

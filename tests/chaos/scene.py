@@ -8,24 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.processes.stack import Stack, StackOptions
-from tests.chaos.faults import FETCH_TIMEOUT_SECONDS, nudge_faults, supabase_faults
+from tests.chaos import times
+from tests.chaos.faults import nudge_faults, supabase_faults
 from tests.chaos.photos import MAX_MEDIA_BYTES
 from tests.chaos.proxy import PASS, Proxy
 from tests.chaos.receiver import CallbackReceiver
 
-MAX_IN_FLIGHT = {"process": 32, "cluster": 2, "callback": 8}
-RUN_LEASE_SECONDS = 4
-# short, so that what goes wrong is repaired within seconds; more attempts than any bad luck takes
-SETTINGS = {
-    "max_in_flight": MAX_IN_FLIGHT,
-    "max_attempts": {"process": 30, "cluster": 30, "callback": 60},
-    "run_lease_seconds": dict.fromkeys(MAX_IN_FLIGHT, RUN_LEASE_SECONDS),
-    "dispatch_lease_seconds": 3,
-    "backoff_first_seconds": 0.3,
-    "backoff_most_seconds": 3,
-    "quiet_period_seconds": 1,
-    "nudge_timeout_ms": 3000,
-}
+MAX_IN_FLIGHT = {"process": 32, "cluster": 2, "callback": 16}  # as shipped
+SWEEP_SECONDS = 30  # likewise, of pg_cron
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +60,16 @@ def scene(model_dir: Path, rng: random.Random | None) -> Iterator[Scene]:
             "CALLBACK_URL": receiver.url,
             "MODEL_DIR": str(model_dir),
             "MAX_MEDIA_BYTES": str(MAX_MEDIA_BYTES),
-            "FETCH_TIMEOUT_SECONDS": str(FETCH_TIMEOUT_SECONDS),
-            "CALLBACK_TIMEOUT_SECONDS": "3",
         }
         options = StackOptions(
-            environ=environ, settings=SETTINGS, sweep_seconds=1, ports=ports,
+            environ=environ | times.environ(),
+            sweep_seconds=SWEEP_SECONDS / times.FACTOR,
+            ports=ports,
             postgres_settings=("fsync=on",),  # a database that crashes is to be a real one
-        )  # fmt: skip
+        )
         stack = Stack(options)
         stack.nudge_urls = {name: proxy.url for name, proxy in nudges.items()}
         receiver.secret = stack.callback_secret
         exits.enter_context(stack)
+        times.divide_times(stack.database_url)
         yield Scene(stack, receiver, nudges, supabase)
