@@ -1,0 +1,403 @@
+-- One search: begun before the picture is read, then answered from the vector that was found in it.
+
+-- The link behind a token that still opens the event. One plan for unknown, expired and revoked ones.
+create function memoria.open_link(p_token_hash text) returns memoria.search_links
+language sql stable set search_path = '' as $$
+  select links.* from memoria.search_links as links
+  where token_hash = decode(p_token_hash, 'hex') and revoked_at is null and expires_at > clock_timestamp()
+$$;
+
+create function memoria.too_many(p_message text, p_seconds double precision) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object(
+    'outcome', 'too_many_searches', 'message', p_message, 'retry_after', greatest(ceil(p_seconds), 1)
+  )
+$$;
+
+-- Why this guest, link or event has had enough for now; null when it has not. Under the event's
+-- advisory lock, so that searches at once are counted one after another.
+create function memoria.search_limit(p_link memoria.search_links, p_event_id text, p_guest bytea)
+returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_times timestamptz[];
+  v_per_minute integer := memoria.number('searches_per_minute');
+begin
+  if p_link.searches >= p_link.max_searches then
+    return memoria.too_many('this link has been used up', extract(epoch from p_link.expires_at - clock_timestamp()));
+  end if;
+  if p_guest is not null then
+    select array_agg(created_at order by created_at desc) into v_times from memoria.searches
+    where event_id = p_event_id and guest = p_guest and created_at > clock_timestamp() - interval '10 minutes';
+    if cardinality(v_times) >= coalesce(p_link.per_guest, 10) then
+      return memoria.too_many('try again in some minutes', 600 - extract(
+        epoch from clock_timestamp() - v_times[coalesce(p_link.per_guest, 10)]
+      ));
+    end if;
+  end if;
+  if (
+    select count(*) from memoria.searches
+    where event_id = p_event_id and created_at > clock_timestamp() - interval '1 minute'
+  ) >= v_per_minute then
+    return memoria.too_many('many people search this event now: try again in a minute', 60);
+  end if;
+  return null;
+end
+$$;
+
+-- Checks, counts and notes the consent; the search counts from here on, whatever comes of it. A guest
+-- comes with a token's SHA-256 in hex, the app's backend with the event.
+create function public.memoria_begin_search(
+  p_token_hash text default null,
+  p_event_id text default null,
+  p_guest text default null,
+  p_consent text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' set statement_timeout = '5s' as $$
+declare
+  v_link memoria.search_links;
+  v_event memoria.events;
+  v_guest bytea;
+  v_refusal jsonb;
+  v_id uuid;
+begin
+  if p_token_hash is not null then
+    v_link := memoria.open_link(p_token_hash);
+  end if;
+  select * into v_event from memoria.events where id = coalesce(v_link.event_id, case when p_token_hash is null then p_event_id end);
+  if v_event.id is null or (p_event_id is not null and p_event_id <> v_event.id) then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  v_guest := memoria.guest_hash(v_event.id, coalesce('user ' || v_link.user_id::text, 'guest ' || p_guest));
+  if p_consent is distinct from memoria.setting('search_consent_version') #>> '{}' then
+    return jsonb_build_object('outcome', 'consent_required');
+  elsif v_event.status = 'archived' then
+    return jsonb_build_object('outcome', 'event_archived');
+  elsif v_event.clustered_at is null then
+    return jsonb_build_object('outcome', 'not_grouped_yet');
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended('memoria search ' || v_event.id, 0));
+  -- read again: other searches were counted meanwhile
+  select * into v_link from memoria.search_links where id = v_link.id;
+  v_refusal := memoria.search_limit(v_link, v_event.id, v_guest);
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+  update memoria.search_links set searches = searches + 1 where id = v_link.id;
+  insert into memoria.searches (event_id, link_id, guest, consent)
+  values (v_event.id, v_link.id, v_guest, p_consent) returning id into v_id;
+  if v_guest is not null then
+    insert into memoria.search_consents (event_id, guest, version)
+    values (v_event.id, v_guest, p_consent) on conflict do nothing;
+  end if;
+  return jsonb_build_object('outcome', 'begun', 'search_id', v_id, 'event_id', v_event.id);
+end
+$$;
+
+-- What a search that found no usable face came to, for the audit.
+create function public.memoria_refuse_search(p_search_id uuid, p_code text) returns void
+language sql security definer set search_path = '' as $$
+  update memoria.searches set outcome = left(p_code, 100) where id = p_search_id and outcome = 'begun'
+$$;
+
+-- How much likelier a selfie is of a person than of a stranger, in nats: search/likeness.py tells the
+-- model. p_weight, p_length: how many pictures the selfie is worth, and the length of their mean.
+create function memoria.likeness(
+  p_similarity double precision, p_weight double precision, p_length double precision,
+  p_faces double precision, p_agreement double precision, p_background double precision,
+  p_shared double precision, p_dimensions double precision
+) returns double precision
+language plpgsql immutable set search_path = '' as $$
+declare
+  clean constant double precision := 1 - p_background;
+  noise constant double precision := 1 - p_shared;
+  mine constant double precision := p_weight ^ 2 * (p_length ^ 2 - p_background) / clean;
+  theirs constant double precision := p_faces ^ 2 * (p_agreement ^ 2 - p_background) / clean;
+  cross_ constant double precision :=
+    p_weight * p_faces * (p_similarity * p_length * p_agreement - p_background) / clean;
+  both_ constant double precision := noise + (p_weight + p_faces) * p_shared;
+  one constant double precision := noise + p_weight * p_shared;
+  other constant double precision := noise + p_faces * p_shared;
+begin
+  return p_dimensions * (
+    p_shared / (2 * noise) * ((mine + theirs + 2 * cross_) / both_ - mine / one - theirs / other)
+    - (ln(both_ / noise) - ln(one / noise) - ln(other / noise)) / 2
+  );
+end
+$$;
+
+-- How alike the people of an event are, whoever they are: 0 to 0.3. Fewer than four say nothing.
+create function memoria.background(p_event_id text, p_model text) returns double precision
+language sql stable set search_path = '' as $$
+  with means as (
+    select count(*) as people, extensions.sum(centroid) as total,
+      sum(agreement) as lengths, sum(agreement ^ 2) as squares
+    from memoria.persons where event_id = p_event_id and model = p_model and centroid is not null
+  )
+  -- the centroids are unit: their lengths come back as the mean product of two people's
+  select case
+    when people < 4 then 0
+    else least(greatest(
+      (extensions.vector_norm(total) ^ 2 - people) / (people * (people - 1))
+      * (lengths ^ 2 - squares) / (people * (people - 1)) * people / (people + 2), 0), 0.3)
+  end
+  from means
+$$;
+
+-- Everybody and every loose face that the selfie scores at least p_least with, best first.
+create function memoria.alike(
+  p_event_id text, p_embedding extensions.vector, p_model text, p_rule jsonb, p_least double precision
+) returns table (subject uuid, is_person boolean, score double precision)
+language plpgsql stable set search_path = '' as $$
+declare
+  v_weight constant double precision := p_rule ->> 'weight';
+  v_length constant double precision := p_rule ->> 'agreement';
+  v_shared constant double precision := p_rule ->> 'shared';
+  v_dimensions constant double precision := p_rule ->> 'dimensions';
+  v_background constant double precision := memoria.background(p_event_id, p_model);
+  -- a loose face's score is a straight line over its similarity: two points give the one to ask for
+  v_at_0 constant double precision :=
+    memoria.likeness(0, v_weight, v_length, 1, 1, v_background, v_shared, v_dimensions);
+  v_at_1 constant double precision :=
+    memoria.likeness(1, v_weight, v_length, 1, 1, v_background, v_shared, v_dimensions);
+begin
+  return query
+  with identities as (
+    select coalesce(persons.merged_into, persons.id) as root, memoria.likeness(
+      -(persons.centroid operator(extensions.<#>) p_embedding), v_weight, v_length,
+      persons.centroid_faces, persons.agreement, v_background, v_shared, v_dimensions
+    ) as score
+    from memoria.persons
+    where persons.event_id = p_event_id and persons.model = p_model and persons.centroid is not null
+  ), found as (
+    select identities.root, true, max(identities.score) as score
+    from identities join memoria.persons on persons.id = identities.root
+    where not persons.hidden and persons.face_count > 0 and identities.score >= p_least
+    group by identities.root
+    union all
+    select faces.id, false, v_at_0 + (v_at_1 - v_at_0) * -(faces.embedding operator(extensions.<#>) p_embedding)
+    from memoria.faces
+    where faces.event_id = p_event_id and faces.person_id is null and faces.model = p_model
+      and -(faces.embedding operator(extensions.<#>) p_embedding) >= (p_least - v_at_0) / (v_at_1 - v_at_0)
+  )
+  select * from found order by 3 desc, 1 limit 200;
+end
+$$;
+
+-- The photos of people and of loose faces: each photo once, with the box that is meant.
+create function memoria.photos_of(p_people uuid[], p_faces uuid[]) returns jsonb
+language sql stable set search_path = '' as $$
+  with boxes as (
+    select distinct on (media_id) media_id, x, y, w, h
+    from (
+      select media_id, x, y, w, h, quality from memoria.faces where person_id = any (p_people)
+      union all
+      select media_id, x, y, w, h, quality from memoria.faces where id = any (p_faces)
+    ) as faces
+    order by media_id, quality desc
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'media_id', media.id, 'bbox', jsonb_build_object('x', x, 'y', y, 'w', w, 'h', h),
+    'width', width, 'height', height,
+    'bucket', bucket, 'path', path, 'preview_path', preview_path
+  ) order by media.number), '[]')
+  from boxes join memoria.media on media.id = boxes.media_id
+$$;
+
+-- Whether this guest may be these people too. People and faces that one selfie finds are one human
+-- being: they share a slot, and a guest has as many slots as the link says.
+create function memoria.take_slot(p_event_id text, p_guest bytea, p_subjects uuid[], p_slots integer)
+returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  v_hashes bytea[] := array(
+    select sha256(p_guest || uuid_send(subject)) from unnest(p_subjects) as subject
+  );
+  v_slot integer;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('memoria search ' || p_event_id, 0));
+  select min(slot) into v_slot from memoria.search_subjects
+  where event_id = p_event_id and guest = p_guest and subject = any (v_hashes);
+  if v_slot is null then
+    select coalesce(max(slot), 0) + 1 into v_slot from memoria.search_subjects
+    where event_id = p_event_id and guest = p_guest;
+    if v_slot > p_slots then
+      return false;
+    end if;
+  end if;
+  insert into memoria.search_subjects (event_id, guest, subject, slot)
+  select p_event_id, p_guest, hash, v_slot from unnest(v_hashes) as hash
+  on conflict do nothing;
+  return true;
+end
+$$;
+
+create function memoria.searched(p_event_id text, p_model text) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'people', (
+      select count(*) from memoria.persons
+      where event_id = p_event_id and face_count > 0 and not hidden and merged_into is null
+    ),
+    'loose_faces', count(*) filter (where model = p_model and person_id is null and embedding is not null),
+    'of_another_model', count(*) filter (where model <> p_model)
+  )
+  from memoria.faces where event_id = p_event_id and (person_id is null or model <> p_model)
+$$;
+
+-- The scan and the audit. p_rule: search/likeness.py's Rule, with the selfie's weight and agreement.
+create function public.memoria_search(
+  p_search_id uuid, p_embedding extensions.vector, p_model text, p_rule jsonb
+) returns jsonb
+language plpgsql security definer set search_path = '' set statement_timeout = '5s' as $$
+declare
+  v_search memoria.searches;
+  v_link memoria.search_links;
+  v_event memoria.events;
+  v_searched jsonb;
+  v_others integer;
+  v_sure double precision;
+  v_maybe double precision;
+  v_people uuid[];
+  v_faces uuid[];
+  v_matches jsonb;
+begin
+  select * into v_search from memoria.searches where id = p_search_id and outcome = 'begun';
+  select * into v_event from memoria.events where id = v_search.event_id;
+  select * into v_link from memoria.search_links where id = v_search.link_id;
+  if v_event.id is null or (v_search.link_id is not null and (v_link.revoked_at is not null)) then
+    return jsonb_build_object('outcome', 'not_found');
+  elsif v_event.status = 'archived' then
+    return jsonb_build_object('outcome', 'event_archived');
+  end if;
+  v_searched := memoria.searched(v_event.id, p_model);
+  if (v_searched ->> 'of_another_model')::integer > 0 and not exists (
+    select from memoria.faces where event_id = v_event.id and model = p_model and embedding is not null
+  ) then
+    update memoria.searches set outcome = 'model_changed', model = p_model where id = p_search_id;
+    return jsonb_build_object('outcome', 'model_changed');
+  end if;
+  v_others := (v_searched ->> 'people')::integer + (v_searched ->> 'loose_faces')::integer;
+  v_sure := (p_rule ->> 'demand')::double precision
+    + (p_rule ->> 'growth')::double precision * greatest(ln(greatest(v_others, 1) / 100.0), 0);
+  -- a chance of 0.02 is 20 times that of 0.001
+  v_maybe := v_sure - (p_rule ->> 'tail')::double precision * ln(20);
+
+  select
+    array_agg(subject order by score desc) filter (where is_person and (score >= v_sure or v_link.id is null or v_link.maybe)),
+    array_agg(subject order by score desc) filter (where not is_person and (score >= v_sure or v_link.id is null or v_link.maybe)),
+    jsonb_agg(jsonb_build_object(
+      'match', 'm' || place, 'subject', subject, 'is_person', is_person,
+      'confidence', round((1 - exp(least((v_sure - score) / (p_rule ->> 'tail')::double precision, ln(1000))) / 1000)::numeric, 6),
+      'band', case when score >= v_sure then 'sure' else 'maybe' end,
+      'photos', memoria.photos_of(
+        case when is_person then array[subject] end, case when not is_person then array[subject] end
+      )
+    ) order by place) filter (where score >= v_sure or v_link.id is null or v_link.maybe)
+  into v_people, v_faces, v_matches
+  from (
+    select *, row_number() over (order by score desc, subject) as place
+    from memoria.alike(v_event.id, p_embedding, p_model, p_rule, v_maybe)
+  ) as ranked;
+
+  if v_matches is not null and v_search.guest is not null and not memoria.take_slot(
+    v_event.id, v_search.guest, v_people || v_faces, coalesce(v_link.people_per_guest, 3)
+  ) then
+    update memoria.searches set outcome = 'person_limit', model = p_model where id = p_search_id;
+    return jsonb_build_object('outcome', 'person_limit');
+  end if;
+  update memoria.searches
+  set outcome = case when v_matches is null then 'nobody' else 'found' end, model = p_model,
+    people = coalesce(v_people, '{}'), loose_faces = coalesce(v_faces, '{}'),
+    maybe = v_link.id is null or v_link.maybe
+  where id = p_search_id;
+  return jsonb_build_object(
+    'outcome', case when v_matches is null then 'nobody' else 'found' end,
+    'event_id', v_event.id, 'matches', coalesce(v_matches, '[]'), 'searched', v_searched,
+    'complete', memoria.search_complete(v_event.id)
+  );
+end
+$$;
+
+-- Whether every photo that is there has been looked at and grouped.
+create function memoria.search_complete(p_event_id text) returns boolean
+language sql stable set search_path = '' as $$
+  select ungrouped_since is null and not exists (
+    select from memoria.media where event_id = p_event_id and status = 'pending'
+  )
+  from memoria.events where id = p_event_id
+$$;
+
+-- A search that a token's holder made. The same guest, the same link, still open.
+create function memoria.own_search(p_search_id uuid, p_token_hash text, p_guest text, p_event_id text)
+returns memoria.searches
+language sql stable set search_path = '' as $$
+  select searches.* from memoria.searches
+  left join memoria.open_link(p_token_hash) as link on link.id is not null
+  where searches.id = p_search_id and searches.outcome in ('found', 'nobody')
+    and case
+      when p_token_hash is null then searches.event_id = p_event_id
+      else searches.link_id = link.id and searches.guest is not distinct from memoria.guest_hash(
+        searches.event_id, coalesce('user ' || link.user_id::text, 'guest ' || p_guest)
+      )
+    end
+$$;
+
+-- Today's photos of the same matches, without another selfie.
+create function public.memoria_search_again(
+  p_search_id uuid, p_token_hash text default null, p_guest text default null, p_event_id text default null
+) returns jsonb
+language plpgsql stable security definer set search_path = '' set statement_timeout = '5s' as $$
+declare
+  v_search memoria.searches := memoria.own_search(p_search_id, p_token_hash, p_guest, p_event_id);
+  v_people uuid[];
+  v_faces uuid[];
+begin
+  if v_search.id is null then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  -- people may have been merged or hidden since, loose faces may have found their person
+  select array_agg(distinct persons.id) into v_people
+  from memoria.persons
+  where persons.event_id = v_search.event_id and not persons.hidden and persons.id in (
+    select memoria.root_of(person) from unnest(v_search.people) as person
+    union
+    select person_id from memoria.faces where id = any (v_search.loose_faces) and person_id is not null
+  );
+  v_faces := array(select id from memoria.faces where id = any (v_search.loose_faces) and person_id is null);
+  return jsonb_build_object(
+    'outcome', v_search.outcome, 'event_id', v_search.event_id,
+    'photos', memoria.photos_of(v_people, v_faces), 'complete', memoria.search_complete(v_search.event_id)
+  );
+end
+$$;
+
+-- The guest asks to be taken out of the event: the host sees it in the audit.
+create function public.memoria_request_removal(
+  p_search_id uuid, p_token_hash text default null, p_guest text default null, p_event_id text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_search memoria.searches := memoria.own_search(p_search_id, p_token_hash, p_guest, p_event_id);
+begin
+  if v_search.id is null then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  update memoria.searches set removal_requested_at = coalesce(removal_requested_at, clock_timestamp())
+  where id = v_search.id returning * into v_search;
+  return jsonb_build_object('outcome', 'requested', 'removal_requested_at', v_search.removal_requested_at);
+end
+$$;
+
+-- The sweeper: old audit rows, links long expired, events whose time is over.
+create function memoria.prune_searches() returns void
+language sql set search_path = '' as $$
+  delete from memoria.searches
+  where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer);
+  delete from memoria.search_links
+  where expires_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
+    and not exists (select from memoria.searches where link_id = search_links.id);
+$$;
+
+revoke execute on all functions in schema memoria from public;
+revoke execute on function public.memoria_create_search_link(text, jsonb) from public, anon;
