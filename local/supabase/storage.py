@@ -168,15 +168,30 @@ def storage_blueprint(shelf: Shelf, keys: Keys) -> Blueprint:
         _, stored = shelf.find(bucket, name)
         return asdict(stored) | {"bucket_id": bucket, "content_type": stored.mimetype}
 
-    @storage.post("/object/sign/<bucket>/<path:name>")
-    def sign(bucket: str, name: str) -> dict[str, str]:
-        only_service_role()
+    def signed(bucket: str, name: str) -> str:
         shelf.find(bucket, name)
         now = int(time.time())
         seconds = int(request.get_json()["expiresIn"])
         payload = {"url": f"{bucket}/{name}", "iat": now, "exp": now + seconds}
         token = jwt.encode(payload, keys.jwt_secret, algorithm="HS256")
-        return {"signedURL": f"/object/sign/{quote(bucket)}/{quote(name)}?token={token}"}
+        return f"/object/sign/{quote(bucket)}/{quote(name)}?token={token}"
+
+    @storage.post("/object/sign/<bucket>/<path:name>")
+    def sign(bucket: str, name: str) -> dict[str, str]:
+        only_service_role()
+        return {"signedURL": signed(bucket, name)}
+
+    @storage.post("/object/sign/<bucket>")
+    def sign_several(bucket: str) -> list[dict[str, str | None]]:
+        only_service_role()
+        answers: list[dict[str, str | None]] = []
+        for name in request.get_json()["paths"]:
+            try:
+                answers.append({"path": name, "signedURL": signed(bucket, name), "error": None})
+            except StorageError:
+                problem = "Either the object does not exist or you do not have access to it"
+                answers.append({"path": name, "signedURL": None, "error": problem})
+        return answers
 
     @storage.get("/object/sign/<bucket>/<path:name>")
     def download_signed(bucket: str, name: str) -> Response:

@@ -94,6 +94,35 @@ def _similarities(value: object) -> object:
     return found
 
 
+def _origins(value: object) -> object:
+    """``https://app.example,…``, or ``*`` alone; checked against loopback by Settings."""
+    if not isinstance(value, str):
+        return value
+    origins = tuple(_by_comma(value))
+    for origin in origins:
+        parts = urlsplit(origin)
+        bare = f"{parts.scheme}://{parts.netloc}"
+        if origin != "*" and (parts.scheme not in ("http", "https") or origin != bare):
+            raise ValueError("must be origins such as https://app.example, without a path")
+    return origins
+
+
+def _search_thresholds(value: object) -> object:
+    """``model:demand:slope,…`` -> model -> (demand, slope)."""
+    if not isinstance(value, str):
+        return value
+    found = {}
+    for part in _by_comma(value):
+        try:
+            model, demand, slope = part.split(":")
+            found[model] = float(demand), float(slope)
+        except ValueError:
+            raise ValueError("must be model:demand:slope, several by comma") from None
+        if not (-100 < found[model][0] < 100 and 0 < found[model][1] < 10):
+            raise ValueError("demand is from -100 to 100 nats, slope over 0 up to 10")
+    return found
+
+
 Url = Annotated[str, AfterValidator(_http_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
 
@@ -134,6 +163,18 @@ class Settings(BaseModel):
     store_timeout_seconds: float = Field(60, gt=0)
     callback_timeout_seconds: float = Field(10, gt=0)
 
+    # off; on: /search beside /process; only: nothing else, so that uploads never make a guest wait
+    search: Literal["off", "on", "only"] = "off"
+    search_origins: Annotated[tuple[str, ...], BeforeValidator(_origins)] = ()
+    search_fpir: float = Field(
+        0.001, ge=1e-6, le=0.02
+    )  # strangers shown somebody, of all strangers
+    search_url_seconds: int = Field(900, ge=60)
+    # model -> demand, slope: what `memoria calibrate` measured, instead of search/rules.py
+    search_thresholds: Annotated[
+        dict[str, tuple[float, float]], BeforeValidator(_search_thresholds)
+    ] = Field(default_factory=dict)
+
     @model_validator(mode="before")
     @classmethod
     def _fill_defaults(cls, values: dict[str, Any]) -> dict[str, Any]:
@@ -158,6 +199,8 @@ class Settings(BaseModel):
             raise ValueError(
                 "WEBHOOK_SECRET: off is allowed only where SUPABASE_URL is on loopback"
             )
+        if "*" in self.search_origins and not self._on_loopback:
+            raise ValueError("SEARCH_ORIGINS: * is allowed only where SUPABASE_URL is on loopback")
         for name in ("supabase_service_role_key", "callback_secret", "webhook_secret"):
             if not getattr(self, name).get_secret_value():
                 raise ValueError(f"{name.upper()}: must not be empty")

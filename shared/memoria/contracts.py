@@ -64,15 +64,25 @@ def parse_body(raw: bytes, direct: type[Body]) -> Body | Dispatch:
 
     Raises InvalidRequest, naming the first wrong field.
     """
+    body = _json_object(raw)
+    if "record" in body and "type" in body:
+        return _validated(body, Webhook).record
+    return _validated(body, direct)
+
+
+def parse_object(raw: bytes, model: type[Body]) -> Body:
+    """Bytes of a request body -> what they say. Raises InvalidRequest, naming the wrong field."""
+    return _validated(_json_object(raw), model)
+
+
+def _json_object(raw: bytes) -> Json:
     try:
         body = json.loads(raw)
     except (UnicodeDecodeError, RecursionError, ValueError):
         raise InvalidRequest("the body is not valid JSON") from None
     if not isinstance(body, dict):
         raise InvalidRequest("the body must be a JSON object")
-    if "record" in body and "type" in body:
-        return _validated(body, Webhook).record
-    return _validated(body, direct)
+    return body
 
 
 def _validated(body: Json, model: type[Body]) -> Body:
@@ -87,7 +97,7 @@ def _validated(body: Json, model: type[Body]) -> Body:
 
 def error_body(error: MemoriaError) -> Json:
     """The body of every error."""
-    return {"error": {"code": error.code, "message": error.message}}
+    return {"error": {"code": error.code, "message": error.message, **error.details}}
 
 
 def bbox_body(face: "Face") -> Json:

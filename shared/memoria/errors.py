@@ -27,7 +27,7 @@ A message is one plain sentence for the person who reads the error: it names the
 limit, and never carries a URL's query, a token, a path of the machine or a vector.
 """
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 # what a recorded failure costs the job: its end, one of its attempts, or only time
 Policy = Literal["terminal", "attempt", "outside"]
@@ -44,6 +44,11 @@ class MemoriaError(Exception):
     def message(self) -> str:
         """One plain sentence."""
         return str(self)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """What the error's body carries beside code and message."""
+        return {}
 
 
 class Refused(MemoriaError):

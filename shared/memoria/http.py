@@ -8,8 +8,8 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ from memoria.errors import (
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from memoria.search.routes import SearchRoutes
+
 MAX_BODY_BYTES = 1 << 20
 BODY_SECONDS = 20.0
 _CHUNK_BYTES = 1 << 16
@@ -54,13 +56,15 @@ class Service:
     run: Callable[[Any], Json]
     ready: Callable[[], Json]  # builds what is built once, then tells about it
     health: Callable[[], Json]  # tells without building
+    search: "SearchRoutes | None" = None  # where guests ask; None: there is no such route
+    only_search: bool = False  # no work but searches
 
     @property
     def routes(self) -> "dict[str, tuple[str, Callable[[flask.Request], flask.Response]]]":
         """Path -> the method that it takes, and what answers."""
+        paths = () if self.only_search else ("/", f"/{self.name}")
         return {
-            "/": ("POST", self._work),
-            f"/{self.name}": ("POST", self._work),
+            **dict.fromkeys(paths, ("POST", self._work)),
             "/health": ("GET", self._health),
             "/ready": ("GET", self._ready),
             "/metrics": ("GET", self._metrics),
@@ -80,6 +84,8 @@ class Service:
             # functions-framework reads the rest of a body before it answers. From a caller without
             # a secret that could be a gigabyte, or one byte an hour: we leave it nothing to read.
             request.stream = io.BytesIO()
+            if self.search and self.search.takes(request.path):
+                self.search.finish(request, response)
             metrics.request(self.name, str(response.status_code))
             if request.method == "POST":
                 seconds = round(time.monotonic() - started, 3)
@@ -88,6 +94,8 @@ class Service:
 
     def _route(self, request: flask.Request) -> flask.Response:
         path = "/" + request.path.strip("/")
+        if self.search and self.search.takes(path):
+            return self.search.answer(request)
         routes = self.routes
         if path not in routes:
             raise UnknownRoute("there is nothing at this path")
@@ -97,14 +105,7 @@ class Service:
         return answer(request)
 
     def _work(self, request: flask.Request) -> flask.Response:
-        headers = _headers(request)
-        if self.secrets and not presents_credentials(headers):
-            raise Unauthorized("a valid secret or signature is required")
-        if "webhook-signature" not in headers:
-            verify(headers, b"", self.secrets)  # a wrong bearer costs us no body
-        raw = _read_body(request)
-        verify(headers, raw, self.secrets)
-        work = parse_body(raw, self.direct)
+        work = parse_body(authenticated_body(request, self.secrets), self.direct)
         if not isinstance(work, Dispatch):
             return flask.jsonify(self.run(work))
         if work.kind not in self.kinds:
@@ -124,6 +125,22 @@ class Service:
         return flask.Response(metrics.render(), mimetype="text/plain; version=0.0.4")
 
 
+def authenticated_body(request: flask.Request, secrets: tuple[str, ...]) -> bytes:
+    """The body of a request that presents one of the secrets or a signature made with one.
+
+    Raises Unauthorized (before the body is read, where the headers tell), BodyTooLarge,
+    InvalidRequest.
+    """
+    headers = _headers(request)
+    if secrets and not presents_credentials(headers):
+        raise Unauthorized("a valid secret or signature is required")
+    if "webhook-signature" not in headers:
+        verify(headers, b"", secrets)  # a wrong bearer costs us no body
+    raw = _read_body(request)
+    verify(headers, raw, secrets)
+    return raw
+
+
 def _headers(request: flask.Request) -> dict[str, str]:
     return {name.lower(): value for name, value in request.headers.items()}
 
@@ -132,22 +149,32 @@ def _read_body(request: flask.Request) -> bytes:
     """At most MAX_BODY_BYTES within BODY_SECONDS, whatever the length header says."""
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise BodyTooLarge(f"the body is over {MAX_BODY_BYTES} bytes")
-    # a timeout on the socket would be one per byte: a slow sender would never meet it
-    guard = threading.Timer(BODY_SECONDS, _stop_reading, [request.environ.get("gunicorn.socket")])
-    guard.start()
     body = bytearray()
-    try:
-        while chunk := request.stream.read(_CHUNK_BYTES):
+    with body_reader(request, BODY_SECONDS) as read:
+        while chunk := read(_CHUNK_BYTES):
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 raise BodyTooLarge(f"the body is over {MAX_BODY_BYTES} bytes")
+    return bytes(body)
+
+
+@contextmanager
+def body_reader(request: flask.Request, seconds: float) -> Iterator[Callable[[int], bytes]]:
+    """``read(n)``: up to n bytes of the body, all of it within so many seconds.
+
+    Raises InvalidRequest where it does not come in time.
+    """
+    # a timeout on the socket would be one per byte: a slow sender would never meet it
+    guard = threading.Timer(seconds, _stop_reading, [request.environ.get("gunicorn.socket")])
+    guard.start()
+    try:
+        yield request.stream.read
     except ParseException as exc:
         raise InvalidRequest("the body's chunks make no sense") from exc
     except (OSError, HTTPException) as exc:
         raise InvalidRequest("the body could not be read in time") from exc
     finally:
         guard.cancel()
-    return bytes(body)
 
 
 def _stop_reading(connection: "socket.socket | None") -> None:

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from memoria.cluster import ClusterPipeline
     from memoria.faces.types import FaceEngine, PhotoFaces
     from memoria.media.children import Decoders
+    from memoria.media.source import MediaSource
     from memoria.process import ProcessPipeline
+    from memoria.search.routes import SearchRoutes
+    from memoria.search.run import SearchPipeline
 
 OpenEngine = Callable[[Settings], "FaceEngine"]
 
@@ -66,6 +69,8 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
         run=lambda request: pipeline().run(request),
         ready=ready,
         health=health,
+        search=_search_routes(settings, engine),
+        only_search=settings.search == "only",
     )
 
 
@@ -116,6 +121,46 @@ def _start_decoders(settings: Settings) -> "Decoders":
     return Decoders(wait_seconds=settings.max_run_seconds)
 
 
+def _search_routes(settings: Settings, engine: "Lazy[FaceEngine]") -> "SearchRoutes | None":
+    if settings.search == "off":
+        return None
+    from memoria.search.routes import SearchRoutes
+
+    pipeline = Lazy(lambda: _search_pipeline(settings, engine))
+    return SearchRoutes(settings.webhook_secrets, settings.search_origins, pipeline)
+
+
+def _search_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "SearchPipeline":
+    from memoria.search.photo_urls import PhotoUrls
+    from memoria.search.rules import least_similarity, rule_for
+    from memoria.search.run import SearchPipeline
+    from memoria.store.client import open_client
+    from memoria.store.searches import SearchStore
+
+    client = open_client(settings)
+    model = engine().model
+    return SearchPipeline(
+        store=SearchStore(client),
+        find_faces=_find_faces(settings, engine()),
+        fetch_url=_media_source(settings).fetch,
+        sign_urls=PhotoUrls(client, settings.search_url_seconds),
+        rule=rule_for(model, settings),
+        least=least_similarity(model, settings.similarity_thresholds),
+        model=model,
+    )
+
+
+def _media_source(settings: Settings) -> "MediaSource":
+    from memoria.media.hosts import AllowedHosts
+    from memoria.media.source import MediaSource
+
+    return MediaSource(
+        allowed=AllowedHosts(settings.supabase_url, settings.media_url_hosts),
+        max_bytes=settings.max_media_bytes,
+        timeout_seconds=settings.fetch_timeout_seconds,
+    )
+
+
 def _process_pipeline(
     settings: Settings, engine: "Lazy[FaceEngine]", decoders: "Lazy[Decoders]"
 ) -> "ProcessPipeline":
@@ -125,8 +170,6 @@ def _process_pipeline(
     from memoria.callback import Callback
     from memoria.job import JobRunner
     from memoria.media.gcs import fetch_object as fetch_from_gcs
-    from memoria.media.hosts import AllowedHosts
-    from memoria.media.source import MediaSource
     from memoria.process import ProcessPipeline
     from memoria.store.client import open_client
     from memoria.store.jobs import JobStore
@@ -136,11 +179,7 @@ def _process_pipeline(
     client = open_client(settings)
     jobs = JobStore(client, settings.max_run_seconds)
     max_bytes, timeout_seconds = settings.max_media_bytes, settings.fetch_timeout_seconds
-    source = MediaSource(
-        allowed=AllowedHosts(settings.supabase_url, settings.media_url_hosts),
-        max_bytes=max_bytes,
-        timeout_seconds=timeout_seconds,
-    )
+    source = _media_source(settings)
 
     def fetch_object(bucket: str, path: str) -> bytes:
         if bucket.startswith("gs://"):

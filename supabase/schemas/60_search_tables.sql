@@ -37,7 +37,6 @@ create table memoria.searches (
   people uuid[] not null default '{}',
   -- faces that belong to no person
   loose_faces uuid[] not null default '{}',
-  maybe boolean not null default false,
   removal_requested_at timestamptz
 );
 create index searches_event on memoria.searches (event_id, created_at desc);

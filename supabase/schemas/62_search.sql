@@ -256,6 +256,8 @@ declare
   v_event memoria.events;
   v_searched jsonb;
   v_others integer;
+  v_slope constant double precision := p_rule ->> 'slope';
+  v_certain double precision;
   v_sure double precision;
   v_maybe double precision;
   v_people uuid[];
@@ -278,26 +280,30 @@ begin
     return jsonb_build_object('outcome', 'model_changed');
   end if;
   v_others := (v_searched ->> 'people')::integer + (v_searched ->> 'loose_faces')::integer;
-  v_sure := (p_rule ->> 'demand')::double precision
-    + (p_rule ->> 'growth')::double precision * greatest(ln(greatest(v_others, 1) / 100.0), 0);
-  -- a chance of 0.02 is 20 times that of 0.001
-  v_maybe := v_sure - (p_rule ->> 'tail')::double precision * ln(20);
+  -- the score that every stranger reaches somewhere: from there on the chance falls to 1/e per slope
+  v_certain := (p_rule ->> 'demand')::double precision
+    + v_slope * (greatest(ln(greatest(v_others, 1) / 100.0), 0) - ln(1000));
+  v_sure := v_certain - v_slope * ln((p_rule ->> 'fpir')::double precision);
+  v_maybe := v_certain - v_slope * ln(0.02);
+  if v_search.link_id is not null and not v_link.maybe then
+    v_maybe := v_sure;
+  end if;
 
   select
-    array_agg(subject order by score desc) filter (where is_person and (score >= v_sure or v_link.id is null or v_link.maybe)),
-    array_agg(subject order by score desc) filter (where not is_person and (score >= v_sure or v_link.id is null or v_link.maybe)),
+    array_agg(subject order by place) filter (where is_person),
+    array_agg(subject order by place) filter (where not is_person),
     jsonb_agg(jsonb_build_object(
       'match', 'm' || place, 'subject', subject, 'is_person', is_person,
-      'confidence', round((1 - exp(least((v_sure - score) / (p_rule ->> 'tail')::double precision, ln(1000))) / 1000)::numeric, 6),
+      'confidence', round((1 - exp(-greatest((score - v_certain) / v_slope, 0)))::numeric, 6),
       'band', case when score >= v_sure then 'sure' else 'maybe' end,
       'photos', memoria.photos_of(
         case when is_person then array[subject] end, case when not is_person then array[subject] end
       )
-    ) order by place) filter (where score >= v_sure or v_link.id is null or v_link.maybe)
+    ) order by place)
   into v_people, v_faces, v_matches
   from (
     select *, row_number() over (order by score desc, subject) as place
-    from memoria.alike(v_event.id, p_embedding, p_model, p_rule, v_maybe)
+    from memoria.alike(v_event.id, p_embedding, p_model, p_rule, least(v_sure, v_maybe))
   ) as ranked;
 
   if v_matches is not null and v_search.guest is not null and not memoria.take_slot(
@@ -308,8 +314,7 @@ begin
   end if;
   update memoria.searches
   set outcome = case when v_matches is null then 'nobody' else 'found' end, model = p_model,
-    people = coalesce(v_people, '{}'), loose_faces = coalesce(v_faces, '{}'),
-    maybe = v_link.id is null or v_link.maybe
+    people = coalesce(v_people, '{}'), loose_faces = coalesce(v_faces, '{}')
   where id = p_search_id;
   return jsonb_build_object(
     'outcome', case when v_matches is null then 'nobody' else 'found' end,

@@ -18,6 +18,7 @@ from memoria.arrays import F64
 
 FEWEST_PEOPLE = 4  # fewer say nothing of how alike the event's people are
 HIGHEST_BACKGROUND = 0.3
+MAYBE_CHANCE = 0.02
 PEOPLE_MEASURED = 100  # the size of event that ``demand`` is told for
 
 
@@ -27,10 +28,10 @@ class Rule:
 
     shared: float  # 0..1, clustering/evidence.py
     dimensions: float  # likewise
-    demand: float  # nats at which 1 stranger in 1,000 is shown somebody, in an event of 100 people
-    growth: float  # nats more for each e-fold of people
-    tail: float  # nats over which a stranger's chance falls to 1/e
-    source: str  # what measured the three, or "unverified: …"
+    demand: float  # nats that 1 stranger in 1,000 reaches, in an event of up to 100 people
+    slope: float  # nats by which a stranger's chance falls to 1/e: more people, more chances
+    fpir: float = 0.001  # a match is sure where a stranger's chance is at most this
+    source: str  # what measured demand and slope, or "unverified: …"
 
     def score(
         self,
@@ -54,19 +55,30 @@ class Rule:
         score: F64 = both - self._alone(faces, theirs) - self._alone(weight, mine)
         return score
 
-    def sure(self, people: int) -> float:
-        """The score that at most 1 stranger in 1,000 reaches, in an event of so many people."""
-        return self.demand + self.growth * max(math.log(max(people, 1) / PEOPLE_MEASURED), 0)
+    def chance(self, score: F64, people: int) -> F64:
+        """The chance that a stranger reaches these scores somewhere in an event of so many people.
 
-    def confidence(self, score: F64, people: int) -> F64:
-        """1 - the chance that a stranger reaches these scores. (k,) -> (k,) 0..1."""
-        chance = np.exp(np.minimum((self.sure(people) - score) / self.tail, math.log(1000))) / 1000
-        sure: F64 = 1 - chance
-        return sure
+        (k,) -> (k,) 0..1.
+        """
+        over = (score - self._score_at(1, people)) / self.slope
+        chance: F64 = np.exp(-np.maximum(over, 0))
+        return chance
+
+    def sure(self, people: int) -> float:
+        """The score from which a match is sure, in an event of so many people."""
+        return self._score_at(self.fpir, people)
+
+    def maybe(self, people: int) -> float:
+        """The score from which a match may be."""
+        return self._score_at(MAYBE_CHANCE, people)
 
     def as_json(self) -> dict[str, float | str]:
         """What the database is told."""
         return asdict(self)
+
+    def _score_at(self, chance: float, people: int) -> float:
+        events = max(math.log(max(people, 1) / PEOPLE_MEASURED), 0)
+        return self.demand + self.slope * (events + math.log(0.001 / chance))
 
     def _alone(self, count: F64 | np.float64, square: F64 | np.float64) -> F64:
         noise = 1 - self.shared

@@ -127,3 +127,8 @@ class TooManySearches(Refused):
         """Tell after how many seconds another search may be asked for."""
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The header Retry-After says the same."""
+        return {"retry_after_seconds": self.retry_after_seconds}

@@ -4,12 +4,13 @@ import math
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
 
 from memoria.contracts import Id
 from memoria.errors import InvalidRequest
 from memoria.search.selfie import Point
 
+_ID = TypeAdapter[str | None](Id | None)
 Consent = Annotated[str, StringConstraints(strict=True, min_length=1, max_length=100)]
 
 
@@ -37,6 +38,14 @@ class BackendSearch(BaseModel):
     consent: Consent
     guest: Id | None = None
     point: tuple[float, float] | None = None
+
+
+def parse_id(name: str, text: str | None) -> str | None:
+    """An id, by the one rule for ids. Raises InvalidRequest, naming the field."""
+    try:
+        return _ID.validate_python(text)
+    except ValidationError:
+        raise InvalidRequest(f"{name}: must be 1 to 200 characters, none a control one") from None
 
 
 def parse_point(text: str | None) -> Point | None:

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from memoria import log, metrics
-from memoria.contracts import Json, PhotoFaces, bbox_body
+from memoria.contracts import Json, bbox_body
 from memoria.errors import (
     InvalidRequest,
     MediaTooLarge,
@@ -14,6 +13,7 @@ from memoria.errors import (
     Terminal,
     UnsupportedMedia,
 )
+from memoria.faces.types import PhotoFaces
 from memoria.search.likeness import Rule
 from memoria.search.refusals import SelfieTooLarge, UnreadableSelfie, UnsupportedSelfie
 from memoria.search.request import Seeker
@@ -132,12 +132,3 @@ def fetched(fetch_url: Callable[[str], bytes], url: str) -> Callable[[], list[by
             raise InvalidRequest(f"media_url: {error.message}") from error
 
     return pictures
-
-
-def photos_by_bucket(photos: list[Json]) -> dict[str, list[tuple[int, str]]]:
-    """Bucket -> (position, path to show) of the photos, the preview where there is one."""
-    found: dict[str, list[tuple[int, str]]] = {}
-    for position, photo in enumerate(photos):
-        path: Any = photo["preview_path"] or photo["path"]
-        found.setdefault(photo["bucket"], []).append((position, path))
-    return found

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from memoria import log
 from memoria.errors import MediaForbidden, MediaGone, MediaUnavailable
 
 if TYPE_CHECKING:
@@ -27,6 +28,19 @@ def sign_url(client: "Client", bucket: str, path: str, seconds: int) -> str:
         raise _translated(exc) from exc
     except httpx.TransportError as exc:
         raise MediaUnavailable(f"storage did not answer ({type(exc).__name__})") from exc
+
+
+def sign_urls(client: "Client", bucket: str, paths: list[str], seconds: int) -> list[str | None]:
+    """Fresh URLs for objects of one bucket in one call; None where one cannot be signed."""
+    from storage3.exceptions import StorageApiError
+
+    try:
+        signed = client.storage.from_(bucket).create_signed_urls(paths, seconds)
+    except (StorageApiError, httpx.TransportError) as exc:
+        log.event("urls_not_signed", bucket=bucket, error=type(exc).__name__)
+        return [None] * len(paths)
+    urls = {one["path"]: None if one["error"] else one["signedURL"] for one in signed}
+    return [urls.get(path) for path in paths]
 
 
 def _translated(error: "Exception") -> MediaGone | MediaForbidden | MediaUnavailable:

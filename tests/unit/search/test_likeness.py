@@ -1,13 +1,14 @@
 """The score of a selfie, and when it is enough."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from memoria.search.likeness import Rule, background
 
-RULE = Rule(shared=0.5, dimensions=60, demand=6, growth=1.3, tail=1.3, source="a test")
+RULE = Rule(shared=0.5, dimensions=60, demand=6, slope=1.3, source="a test")
 ONE = np.ones(1)
 
 
@@ -47,14 +48,15 @@ def test_large_events_ask_for_more_small_ones_never_for_less() -> None:
     assert RULE.sure(1000) == pytest.approx(6 + 1.3 * math.log(10))
 
 
-def test_confidence_is_a_chance_that_rises_with_the_score() -> None:
-    sure = RULE.sure(500)
-    scores = np.array([-100, sure - 1.3, sure, sure + 5, 1000])
-    confidence = RULE.confidence(scores, 500)
-    assert confidence[2] == pytest.approx(0.999)
-    assert np.all(np.diff(confidence) >= 0)
-    assert confidence.min() >= 0
-    assert confidence.max() <= 1
+def test_a_strangers_chance_falls_with_the_score_and_rises_with_the_event() -> None:
+    scores = np.array([-100, 2.0, 6.0, 7.3, 1000])
+    chance = RULE.chance(scores, 100)
+    assert chance[0] == 1
+    assert chance[2:4] == pytest.approx([0.001, 0.001 / math.e])
+    assert np.all(np.diff(chance) <= 0)
+    assert RULE.chance(scores, 1000)[2] == pytest.approx(0.01)
+    assert RULE.chance(np.array([RULE.maybe(500)]), 500)[0] == pytest.approx(0.02)
+    assert replace(RULE, fpir=0.0001).sure(500) > RULE.sure(500) > RULE.maybe(500)
 
 
 def test_background_is_how_alike_people_are() -> None:
