@@ -24,6 +24,7 @@ from memoria.search.rules import measured_rule
 from memoria.search.selfie import REPEATED
 
 DATA = Path(__file__).parents[2] / "shared" / "embeddings"
+PAGE = Path(__file__).parents[1] / "docs" / "search.md"
 MODEL = "scrfd2.5g_mobilefacenet"
 MOST_ENROLLED = 8
 CLEAR = 0.7  # the quality of the selfies that "missed" counts
@@ -87,7 +88,7 @@ def one_selfie(rows: F32, quality: F32) -> tuple[F32, float, float]:
 
 @dataclass(slots=True)
 class Tally:
-    """What happened to guests and strangers of one set; who a search was by is kept for bootstraps."""
+    """What happened to guests and strangers of one set, with whose search it was."""
 
     stranger: list[int]
     shown_stranger: list[bool]
@@ -109,6 +110,7 @@ def searched(
     rule: Rule,
     people: Labels,
     others: Labels,
+    *,
     rng: np.random.Generator,
     pictures: int,
 ) -> None:
@@ -155,7 +157,7 @@ def small_set(data: Set, rule: Rule, pictures: int) -> Tally:
     for _ in range(DRAWS["small sets"]):
         people = rng.permutation(np.unique(data.person))
         half = len(people) // 2
-        searched(data, tally, rule, people[:half], people[half:], rng, pictures)
+        searched(data, tally, rule, people[:half], people[half:], rng=rng, pictures=pictures)
     return tally
 
 
@@ -167,7 +169,7 @@ def large_set(data: Set, rule: Rule, size: int, pictures: int) -> Tally:
         people = rng.permutation(np.flatnonzero(count >= 4))[:size]
         others = np.setdiff1d(np.flatnonzero(count > 0), people)
         others = rng.permutation(others)[:STRANGERS_PER_DRAW]
-        searched(data, tally, rule, people, others, rng, pictures)
+        searched(data, tally, rule, people, others, rng=rng, pictures=pictures)
     return tally
 
 
@@ -265,7 +267,7 @@ def main() -> None:
         print(line, flush=True)
         lines.append(line)
     if not args.dry_run:
-        set_table("search.md", "selfies", "\n".join(lines))
+        set_table("selfies", "\n".join(lines), PAGE)
 
 
 if __name__ == "__main__":

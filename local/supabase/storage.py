@@ -10,6 +10,7 @@ import json
 import re
 import shutil
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,30 @@ def storage_blueprint(shelf: Shelf, keys: Keys) -> Blueprint:
         _, stored = shelf.find(bucket, name)
         return asdict(stored) | {"bucket_id": bucket, "content_type": stored.mimetype}
 
+    add_signed_urls(storage, shelf, keys, only_service_role)
+
+    @storage.delete("/object/<bucket>")
+    def remove(bucket: str) -> list[dict[str, Any]]:
+        only_service_role()
+        return [asdict(stored) for stored in shelf.remove(bucket, request.get_json()["prefixes"])]
+
+    @storage.errorhandler(StorageError)
+    def refuse(error: StorageError) -> tuple[dict[str, str], int]:
+        status = error.body["statusCode"]
+        return error.body, int(status) if status in AS_THEY_ARE else 400
+
+    @storage.errorhandler(IdentityError)
+    def refuse_key(error: IdentityError) -> tuple[dict[str, Any], int]:
+        return error.body, 401
+
+    return storage
+
+
+def add_signed_urls(
+    storage: Blueprint, shelf: Shelf, keys: Keys, only_service_role: Callable[[], None]
+) -> None:
+    """The routes that sign URLs, and the one that honours them."""
+
     def signed(bucket: str, name: str) -> str:
         shelf.find(bucket, name)
         now = int(time.time())
@@ -208,22 +233,6 @@ def storage_blueprint(shelf: Shelf, keys: Keys) -> Blueprint:
             message = "The url do not match the signature"
             raise StorageError(400, "InvalidSignature", message)
         return _send(*shelf.find(bucket, name))
-
-    @storage.delete("/object/<bucket>")
-    def remove(bucket: str) -> list[dict[str, Any]]:
-        only_service_role()
-        return [asdict(stored) for stored in shelf.remove(bucket, request.get_json()["prefixes"])]
-
-    @storage.errorhandler(StorageError)
-    def refuse(error: StorageError) -> tuple[dict[str, str], int]:
-        status = error.body["statusCode"]
-        return error.body, int(status) if status in AS_THEY_ARE else 400
-
-    @storage.errorhandler(IdentityError)
-    def refuse_key(error: IdentityError) -> tuple[dict[str, Any], int]:
-        return error.body, 401
-
-    return storage
 
 
 def add_outages(storage: Blueprint) -> None:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import flask
 from gunicorn.http.errors import ParseException
@@ -33,8 +33,6 @@ from memoria.errors import (
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from memoria.search.routes import SearchRoutes
-
 MAX_BODY_BYTES = 1 << 20
 BODY_SECONDS = 20.0
 _CHUNK_BYTES = 1 << 16
@@ -43,6 +41,22 @@ _ACKNOWLEDGED = ("job_id", "status", "reason", "error", "faces_detected", "clust
 
 class InternalError(MemoriaError):
     """A bug of ours: logged with its traceback, answered without."""
+
+
+class MoreRoutes(Protocol):
+    """Routes with rules of their own, beside those that every service has."""
+
+    def takes(self, path: str) -> bool:
+        """Whether a path is one of these."""
+        ...
+
+    def answer(self, request: flask.Request) -> flask.Response:
+        """Answer a request to one of them, or raise."""
+        ...
+
+    def finish(self, request: flask.Request, response: flask.Response) -> None:
+        """Add what every answer carries, errors too."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +70,7 @@ class Service:
     run: Callable[[Any], Json]
     ready: Callable[[], Json]  # builds what is built once, then tells about it
     health: Callable[[], Json]  # tells without building
-    search: "SearchRoutes | None" = None  # where guests ask; None: there is no such route
+    search: "MoreRoutes | None" = None  # where guests ask; None: there is no such route
     only_search: bool = False  # no work but searches
 
     @property

@@ -131,11 +131,11 @@ def _search_routes(settings: Settings, engine: "Lazy[FaceEngine]") -> "SearchRou
 
 
 def _search_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "SearchPipeline":
+    from memoria.search.database import SearchStore
     from memoria.search.photo_urls import PhotoUrls
     from memoria.search.rules import least_similarity, rule_for
     from memoria.search.run import SearchPipeline
     from memoria.store.client import open_client
-    from memoria.store.searches import SearchStore
 
     client = open_client(settings)
     model = engine().model

@@ -4638,6 +4638,679 @@ begin
 end
 $$;
 
+-- 60_search_tables.sql
+
+-- Search by selfie: who may ask, what was asked, and what came of it. No picture and no vector of a
+-- guest is stored anywhere.
+
+create table memoria.search_links (
+  id uuid primary key default gen_random_uuid(),
+  event_id text not null references memoria.events on delete cascade,
+  -- SHA-256 of the token, which is told once and kept nowhere
+  token_hash bytea not null unique,
+  -- the one guest it was opened for; null for a link that many share
+  user_id uuid,
+  label text,
+  created_by uuid,
+  created_at timestamptz not null default clock_timestamp(),
+  expires_at timestamptz not null,
+  revoked_at timestamptz,
+  max_searches integer not null,
+  per_guest integer not null,
+  people_per_guest integer not null,
+  maybe boolean not null default false,
+  searches integer not null default 0,
+  constraint search_links_label_length check (char_length(label) between 1 and 200)
+);
+create index search_links_event on memoria.search_links (event_id, created_at desc);
+create index search_links_expiry on memoria.search_links (expires_at);
+
+-- The audit that a host reads. guest is a hash; people are ids, as grouping has them.
+create table memoria.searches (
+  id uuid primary key default gen_random_uuid(),
+  event_id text not null references memoria.events on delete cascade,
+  link_id uuid references memoria.search_links on delete set null,
+  guest bytea,
+  created_at timestamptz not null default clock_timestamp(),
+  consent text not null,
+  -- begun, found, nobody, or the code of the refusal
+  outcome text not null default 'begun',
+  model text,
+  people uuid[] not null default '{}',
+  -- faces that belong to no person
+  loose_faces uuid[] not null default '{}',
+  removal_requested_at timestamptz
+);
+create index searches_event on memoria.searches (event_id, created_at desc);
+create index searches_guest on memoria.searches (event_id, guest, created_at desc);
+create index searches_link on memoria.searches (link_id);
+create index searches_age on memoria.searches (created_at);
+
+-- Which text a guest accepted, and when. It lives as long as the event.
+create table memoria.search_consents (
+  event_id text not null references memoria.events on delete cascade,
+  guest bytea not null,
+  version text not null,
+  given_at timestamptz not null default clock_timestamp(),
+  primary key (event_id, guest, version)
+);
+
+-- As whom a guest was found, in hashes: one slot is one human being, whatever groups they are in. It
+-- lives as long as the event, longer than the audit, so that a limit stays a limit.
+create table memoria.search_subjects (
+  event_id text not null references memoria.events on delete cascade,
+  guest bytea not null,
+  subject bytea not null,
+  slot integer not null,
+  primary key (event_id, guest, subject)
+);
+
+alter table memoria.search_links enable row level security;
+alter table memoria.searches enable row level security;
+alter table memoria.search_consents enable row level security;
+alter table memoria.search_subjects enable row level security;
+
+-- Forgetting a person takes them out of the audit as well.
+create function memoria.forget_in_searches() returns trigger
+language plpgsql security definer set search_path = '' as $$
+begin
+  update memoria.searches
+  set people = array(select person from unnest(people) as person where person not in (select id from gone))
+  where people && array(select id from gone);
+  return null;
+end
+$$;
+create trigger persons_forgotten_in_searches after delete on memoria.persons
+  referencing old table as gone
+  for each statement execute function memoria.forget_in_searches();
+
+-- 61_search_links.sql
+
+-- Who may search: links for many guests, and tokens for one signed-in guest.
+
+-- A number of the options, within its limits. Raises 22023, naming it.
+create function memoria.search_option(
+  p_options jsonb, p_name text, p_default integer, p_least integer, p_most integer
+) returns integer
+language plpgsql immutable set search_path = '' as $$
+declare
+  v_value jsonb := p_options -> p_name;
+begin
+  if v_value is null or v_value = 'null' then
+    return p_default;
+  elsif jsonb_typeof(v_value) <> 'number' or v_value::numeric not between p_least and p_most
+    or v_value::numeric <> trunc(v_value::numeric) then
+    raise exception '% must be a whole number from % to %.', p_name, p_least, p_most using errcode = '22023';
+  end if;
+  return v_value::numeric::integer;
+end
+$$;
+
+-- 32 random bytes as text: two random uuids carry 244 random bits, hashed to spread them.
+create function memoria.new_token() returns text
+language sql volatile set search_path = '' as $$
+  select translate(
+    encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'base64'), '+/=', '-_'
+  )
+$$;
+
+create function memoria.token_hash(p_token text) returns bytea
+language sql immutable set search_path = '' as $$
+  select sha256(convert_to(p_token, 'UTF8'))
+$$;
+
+-- What is kept of a guest: which one it is cannot be read from it, and not compared between events.
+create function memoria.guest_hash(p_event_id text, p_guest text) returns bytea
+language sql immutable set search_path = '' as $$
+  select sha256(convert_to(jsonb_build_array(p_event_id, p_guest)::text, 'UTF8'))
+$$;
+
+create function public.memoria_create_search_link(p_event_id text, p_options jsonb default '{}')
+returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_token text := memoria.new_token();
+  v_unknown text;
+  v_link memoria.search_links;
+begin
+  perform memoria.lock_open_event(p_event_id, 'manage');
+  if jsonb_typeof(p_options) <> 'object' then
+    raise exception 'p_options must be an object.' using errcode = '22023';
+  end if;
+  select name into v_unknown from jsonb_object_keys(p_options) as name
+  where name not in ('expires_in_hours', 'max_searches', 'per_guest', 'people_per_guest', 'maybe', 'label')
+  limit 1;
+  if v_unknown is not null then
+    raise exception 'There is no option %.', v_unknown using errcode = '22023';
+  elsif jsonb_typeof(p_options -> 'maybe') <> 'boolean' then
+    raise exception 'maybe must be a boolean.' using errcode = '22023';
+  elsif jsonb_typeof(p_options -> 'label') not in ('string', 'null')
+    or char_length(p_options ->> 'label') not between 1 and 200 then
+    raise exception 'label must be a text of 1 to 200 characters.' using errcode = '22023';
+  end if;
+  insert into memoria.search_links (
+    event_id, token_hash, label, created_by, expires_at, max_searches, per_guest, people_per_guest, maybe
+  ) values (
+    p_event_id, memoria.token_hash(v_token), p_options ->> 'label', (select auth.uid()),
+    clock_timestamp() + make_interval(hours => memoria.search_option(p_options, 'expires_in_hours', 168, 1, 8760)),
+    memoria.search_option(p_options, 'max_searches', 500, 1, 1000000),
+    memoria.search_option(p_options, 'per_guest', 10, 1, 1000),
+    memoria.search_option(p_options, 'people_per_guest', 3, 1, 100),
+    coalesce((p_options ->> 'maybe')::boolean, false)
+  ) returning * into v_link;
+  return jsonb_build_object('link_id', v_link.id, 'token', v_token, 'expires_at', v_link.expires_at);
+end
+$$;
+
+-- For one signed-in (or anonymous, but known to Auth) guest, for a quarter of an hour.
+create function public.memoria_open_search(p_event_id text, p_consent text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_token text := memoria.new_token();
+  v_user uuid := (select auth.uid());
+  v_link memoria.search_links;
+begin
+  perform memoria.lock_open_event(p_event_id, 'search');
+  if v_user is null then
+    perform memoria.refuse_unknown('event');
+  elsif p_consent is distinct from memoria.setting('search_consent_version') #>> '{}' then
+    raise exception 'Consent to the current text is required.' using errcode = 'PT403';
+  end if;
+  insert into memoria.search_links (
+    event_id, token_hash, user_id, created_by, expires_at, max_searches, per_guest, people_per_guest
+  ) values (
+    p_event_id, memoria.token_hash(v_token), v_user, v_user,
+    clock_timestamp() + interval '15 minutes', 10, 10, 3
+  ) returning * into v_link;
+  return jsonb_build_object(
+    'token', v_token, 'expires_at', v_link.expires_at, 'search_consent_version', p_consent
+  );
+end
+$$;
+
+create function public.memoria_search_links(p_event_id text) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform memoria.authorize(p_event_id, 'manage');
+  return jsonb_build_object(
+    'event_id', p_event_id,
+    'search_consent_version', memoria.setting('search_consent_version'),
+    'links', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'link_id', id, 'label', label, 'created_at', created_at, 'expires_at', expires_at,
+        'revoked_at', revoked_at, 'max_searches', max_searches, 'per_guest', per_guest,
+        'people_per_guest', people_per_guest, 'maybe', maybe, 'searches', searches
+      ) order by created_at desc), '[]')
+      from memoria.search_links where event_id = p_event_id and user_id is null
+    )
+  );
+end
+$$;
+
+-- Revoking ends what the link opened at once; again changes nothing.
+create function public.memoria_revoke_search_link(p_link_id uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_event_id text;
+  v_revoked timestamptz;
+begin
+  select event_id into v_event_id from memoria.search_links where id = p_link_id;
+  if v_event_id is null then
+    perform memoria.refuse_unknown('link');
+  end if;
+  perform memoria.authorize(v_event_id, 'manage', 'link');
+  update memoria.search_links set revoked_at = coalesce(revoked_at, clock_timestamp())
+  where id = p_link_id returning revoked_at into v_revoked;
+  return jsonb_build_object('link_id', p_link_id, 'revoked_at', v_revoked);
+end
+$$;
+
+-- The audit, newest first.
+create function public.memoria_searches(p_event_id text, p_limit integer default 100) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform memoria.authorize(p_event_id, 'manage');
+  return jsonb_build_object('event_id', p_event_id, 'searches', (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'search_id', id, 'link_id', link_id, 'guest', left(encode(guest, 'hex'), 12),
+      'created_at', created_at, 'consent', consent, 'outcome', outcome, 'people', people,
+      'loose_faces', cardinality(loose_faces), 'removal_requested_at', removal_requested_at
+    ) order by created_at desc, id), '[]')
+    from (
+      select * from memoria.searches where event_id = p_event_id
+      order by created_at desc, id limit least(greatest(coalesce(p_limit, 100), 1), 1000)
+    ) as newest
+  ));
+end
+$$;
+
+-- After so many days the sweeper archives the event; null takes that back.
+create function public.memoria_set_retention(p_event_id text, p_days integer) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_at timestamptz;
+begin
+  perform memoria.lock_open_event(p_event_id, 'manage');
+  if p_days not between 1 and 3650 then
+    raise exception 'p_days must be from 1 to 3650, or null.' using errcode = '22023';
+  end if;
+  update memoria.events set archive_at = now() + make_interval(days => p_days)
+  where id = p_event_id returning archive_at into v_at;
+  return jsonb_build_object('event_id', p_event_id, 'archive_at', v_at);
+end
+$$;
+
+-- 62_search.sql
+
+-- One search: begun before the picture is read, then answered from the vector that was found in it.
+
+-- The link behind a token that still opens the event. One plan for unknown, expired and revoked ones.
+create function memoria.open_link(p_token_hash text) returns memoria.search_links
+language sql stable set search_path = '' as $$
+  select links.* from memoria.search_links as links
+  where token_hash = decode(p_token_hash, 'hex') and revoked_at is null and expires_at > clock_timestamp()
+$$;
+
+create function memoria.too_many(p_message text, p_seconds double precision) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object(
+    'outcome', 'too_many_searches', 'message', p_message, 'retry_after', greatest(ceil(p_seconds), 1)
+  )
+$$;
+
+-- Why this guest, link or event has had enough for now; null when it has not. Under the event's
+-- advisory lock, so that searches at once are counted one after another.
+create function memoria.search_limit(p_link memoria.search_links, p_event_id text, p_guest bytea)
+returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_times timestamptz[];
+  v_per_minute integer := memoria.number('searches_per_minute');
+begin
+  if p_link.searches >= p_link.max_searches then
+    return memoria.too_many('this link has been used up', extract(epoch from p_link.expires_at - clock_timestamp()));
+  end if;
+  if p_guest is not null then
+    select array_agg(created_at order by created_at desc) into v_times from memoria.searches
+    where event_id = p_event_id and guest = p_guest and created_at > clock_timestamp() - interval '10 minutes';
+    if cardinality(v_times) >= coalesce(p_link.per_guest, 10) then
+      return memoria.too_many('try again in some minutes', 600 - extract(
+        epoch from clock_timestamp() - v_times[coalesce(p_link.per_guest, 10)]
+      ));
+    end if;
+  end if;
+  if (
+    select count(*) from memoria.searches
+    where event_id = p_event_id and created_at > clock_timestamp() - interval '1 minute'
+  ) >= v_per_minute then
+    return memoria.too_many('many people search this event now: try again in a minute', 60);
+  end if;
+  return null;
+end
+$$;
+
+-- Checks, counts and notes the consent; the search counts from here on, whatever comes of it. A guest
+-- comes with a token's SHA-256 in hex, the app's backend with the event.
+create function public.memoria_begin_search(
+  p_token_hash text default null,
+  p_event_id text default null,
+  p_guest text default null,
+  p_consent text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' set statement_timeout = '5s' as $$
+declare
+  v_link memoria.search_links;
+  v_event memoria.events;
+  v_guest bytea;
+  v_refusal jsonb;
+  v_id uuid;
+begin
+  if p_token_hash is not null then
+    v_link := memoria.open_link(p_token_hash);
+  end if;
+  select * into v_event from memoria.events where id = coalesce(v_link.event_id, case when p_token_hash is null then p_event_id end);
+  if v_event.id is null or (p_event_id is not null and p_event_id <> v_event.id) then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  v_guest := memoria.guest_hash(v_event.id, coalesce('user ' || v_link.user_id::text, 'guest ' || p_guest));
+  if p_consent is distinct from memoria.setting('search_consent_version') #>> '{}' then
+    return jsonb_build_object('outcome', 'consent_required');
+  elsif v_event.status = 'archived' then
+    return jsonb_build_object('outcome', 'event_archived');
+  elsif v_event.clustered_at is null then
+    return jsonb_build_object('outcome', 'not_grouped_yet');
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended('memoria search ' || v_event.id, 0));
+  -- read again: other searches were counted meanwhile
+  select * into v_link from memoria.search_links where id = v_link.id;
+  v_refusal := memoria.search_limit(v_link, v_event.id, v_guest);
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+  update memoria.search_links set searches = searches + 1 where id = v_link.id;
+  insert into memoria.searches (event_id, link_id, guest, consent)
+  values (v_event.id, v_link.id, v_guest, p_consent) returning id into v_id;
+  if v_guest is not null then
+    insert into memoria.search_consents (event_id, guest, version)
+    values (v_event.id, v_guest, p_consent) on conflict do nothing;
+  end if;
+  return jsonb_build_object('outcome', 'begun', 'search_id', v_id, 'event_id', v_event.id);
+end
+$$;
+
+-- What a search that found no usable face came to, for the audit.
+create function public.memoria_refuse_search(p_search_id uuid, p_code text) returns void
+language sql security definer set search_path = '' as $$
+  update memoria.searches set outcome = left(p_code, 100) where id = p_search_id and outcome = 'begun'
+$$;
+
+-- How much likelier a selfie is of a person than of a stranger, in nats: search/likeness.py tells the
+-- model. p_weight, p_length: how many pictures the selfie is worth, and the length of their mean.
+create function memoria.likeness(
+  p_similarity double precision, p_weight double precision, p_length double precision,
+  p_faces double precision, p_agreement double precision, p_background double precision,
+  p_shared double precision, p_dimensions double precision
+) returns double precision
+language plpgsql immutable set search_path = '' as $$
+declare
+  clean constant double precision := 1 - p_background;
+  noise constant double precision := 1 - p_shared;
+  mine constant double precision := p_weight ^ 2 * (p_length ^ 2 - p_background) / clean;
+  theirs constant double precision := p_faces ^ 2 * (p_agreement ^ 2 - p_background) / clean;
+  cross_ constant double precision :=
+    p_weight * p_faces * (p_similarity * p_length * p_agreement - p_background) / clean;
+  both_ constant double precision := noise + (p_weight + p_faces) * p_shared;
+  one constant double precision := noise + p_weight * p_shared;
+  other constant double precision := noise + p_faces * p_shared;
+begin
+  return p_dimensions * (
+    p_shared / (2 * noise) * ((mine + theirs + 2 * cross_) / both_ - mine / one - theirs / other)
+    - (ln(both_ / noise) - ln(one / noise) - ln(other / noise)) / 2
+  );
+end
+$$;
+
+-- How alike the people of an event are, whoever they are: 0 to 0.3. Fewer than four say nothing.
+create function memoria.background(p_event_id text, p_model text) returns double precision
+language sql stable set search_path = '' as $$
+  with means as (
+    select count(*) as people, extensions.sum(centroid) as total,
+      sum(agreement) as lengths, sum(agreement ^ 2) as squares
+    from memoria.persons where event_id = p_event_id and model = p_model and centroid is not null
+  )
+  -- the centroids are unit: their lengths come back as the mean product of two people's
+  select case
+    when people < 4 then 0
+    else least(greatest(
+      (extensions.vector_norm(total) ^ 2 - people) / (people * (people - 1))
+      * (lengths ^ 2 - squares) / (people * (people - 1)) * people / (people + 2), 0), 0.3)
+  end
+  from means
+$$;
+
+-- Everybody and every loose face that the selfie scores at least p_least with, best first.
+create function memoria.alike(
+  p_event_id text, p_embedding extensions.vector, p_model text, p_rule jsonb, p_least double precision
+) returns table (subject uuid, is_person boolean, score double precision)
+language plpgsql stable set search_path = '' as $$
+declare
+  v_weight constant double precision := p_rule ->> 'weight';
+  v_length constant double precision := p_rule ->> 'agreement';
+  v_shared constant double precision := p_rule ->> 'shared';
+  v_dimensions constant double precision := p_rule ->> 'dimensions';
+  v_background constant double precision := memoria.background(p_event_id, p_model);
+  -- a loose face's score is a straight line over its similarity: two points give the one to ask for
+  v_at_0 constant double precision :=
+    memoria.likeness(0, v_weight, v_length, 1, 1, v_background, v_shared, v_dimensions);
+  v_at_1 constant double precision :=
+    memoria.likeness(1, v_weight, v_length, 1, 1, v_background, v_shared, v_dimensions);
+begin
+  return query
+  with identities as (
+    select coalesce(persons.merged_into, persons.id) as root, memoria.likeness(
+      -(persons.centroid operator(extensions.<#>) p_embedding), v_weight, v_length,
+      persons.centroid_faces, persons.agreement, v_background, v_shared, v_dimensions
+    ) as score
+    from memoria.persons
+    where persons.event_id = p_event_id and persons.model = p_model and persons.centroid is not null
+  ), found as (
+    select identities.root, true, max(identities.score) as score
+    from identities join memoria.persons on persons.id = identities.root
+    where not persons.hidden and persons.face_count > 0 and identities.score >= p_least
+    group by identities.root
+    union all
+    select faces.id, false, v_at_0 + (v_at_1 - v_at_0) * -(faces.embedding operator(extensions.<#>) p_embedding)
+    from memoria.faces
+    where faces.event_id = p_event_id and faces.person_id is null and faces.model = p_model
+      and -(faces.embedding operator(extensions.<#>) p_embedding) >= (p_least - v_at_0) / (v_at_1 - v_at_0)
+  )
+  select * from found order by 3 desc, 1 limit 200;
+end
+$$;
+
+-- The photos of people and of loose faces: each photo once, with the box that is meant.
+create function memoria.photos_of(p_people uuid[], p_faces uuid[]) returns jsonb
+language sql stable set search_path = '' as $$
+  with boxes as (
+    select distinct on (media_id) media_id, x, y, w, h
+    from (
+      select media_id, x, y, w, h, quality from memoria.faces where person_id = any (p_people)
+      union all
+      select media_id, x, y, w, h, quality from memoria.faces where id = any (p_faces)
+    ) as faces
+    order by media_id, quality desc
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'media_id', media.id, 'bbox', jsonb_build_object('x', x, 'y', y, 'w', w, 'h', h),
+    'width', width, 'height', height,
+    'bucket', bucket, 'path', path, 'preview_path', preview_path
+  ) order by media.number), '[]')
+  from boxes join memoria.media on media.id = boxes.media_id
+$$;
+
+-- Whether this guest may be these people too. People and faces that one selfie finds are one human
+-- being: they share a slot, and a guest has as many slots as the link says.
+create function memoria.take_slot(p_event_id text, p_guest bytea, p_subjects uuid[], p_slots integer)
+returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  v_hashes bytea[] := array(
+    select sha256(p_guest || uuid_send(subject)) from unnest(p_subjects) as subject
+  );
+  v_slot integer;
+begin
+  perform pg_advisory_xact_lock(hashtextextended('memoria search ' || p_event_id, 0));
+  select min(slot) into v_slot from memoria.search_subjects
+  where event_id = p_event_id and guest = p_guest and subject = any (v_hashes);
+  if v_slot is null then
+    select coalesce(max(slot), 0) + 1 into v_slot from memoria.search_subjects
+    where event_id = p_event_id and guest = p_guest;
+    if v_slot > p_slots then
+      return false;
+    end if;
+  end if;
+  insert into memoria.search_subjects (event_id, guest, subject, slot)
+  select p_event_id, p_guest, hash, v_slot from unnest(v_hashes) as hash
+  on conflict do nothing;
+  return true;
+end
+$$;
+
+create function memoria.searched(p_event_id text, p_model text) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'people', (
+      select count(*) from memoria.persons
+      where event_id = p_event_id and face_count > 0 and not hidden and merged_into is null
+    ),
+    'loose_faces', count(*) filter (where model = p_model and person_id is null and embedding is not null),
+    'of_another_model', count(*) filter (where model <> p_model)
+  )
+  from memoria.faces where event_id = p_event_id and (person_id is null or model <> p_model)
+$$;
+
+-- The scan and the audit. p_rule: search/likeness.py's Rule, with the selfie's weight and agreement.
+create function public.memoria_search(
+  p_search_id uuid, p_embedding extensions.vector, p_model text, p_rule jsonb
+) returns jsonb
+language plpgsql security definer set search_path = '' set statement_timeout = '5s' as $$
+declare
+  v_search memoria.searches;
+  v_link memoria.search_links;
+  v_event memoria.events;
+  v_searched jsonb;
+  v_others integer;
+  v_slope constant double precision := p_rule ->> 'slope';
+  v_certain double precision;
+  v_sure double precision;
+  v_maybe double precision;
+  v_people uuid[];
+  v_faces uuid[];
+  v_matches jsonb;
+begin
+  select * into v_search from memoria.searches where id = p_search_id and outcome = 'begun';
+  select * into v_event from memoria.events where id = v_search.event_id;
+  select * into v_link from memoria.search_links where id = v_search.link_id;
+  if v_event.id is null or (v_search.link_id is not null and (v_link.revoked_at is not null)) then
+    return jsonb_build_object('outcome', 'not_found');
+  elsif v_event.status = 'archived' then
+    return jsonb_build_object('outcome', 'event_archived');
+  end if;
+  v_searched := memoria.searched(v_event.id, p_model);
+  if (v_searched ->> 'of_another_model')::integer > 0 and not exists (
+    select from memoria.faces where event_id = v_event.id and model = p_model and embedding is not null
+  ) then
+    update memoria.searches set outcome = 'model_changed', model = p_model where id = p_search_id;
+    return jsonb_build_object('outcome', 'model_changed');
+  end if;
+  v_others := (v_searched ->> 'people')::integer + (v_searched ->> 'loose_faces')::integer;
+  -- the score that every stranger reaches somewhere: from there on the chance falls to 1/e per slope
+  v_certain := (p_rule ->> 'demand')::double precision
+    + v_slope * (greatest(ln(greatest(v_others, 1) / 100.0), 0) - ln(1000));
+  v_sure := v_certain - v_slope * ln((p_rule ->> 'fpir')::double precision);
+  v_maybe := v_certain - v_slope * ln(0.02);
+  if v_search.link_id is not null and not v_link.maybe then
+    v_maybe := v_sure;
+  end if;
+
+  select
+    array_agg(subject order by place) filter (where is_person),
+    array_agg(subject order by place) filter (where not is_person),
+    jsonb_agg(jsonb_build_object(
+      'match', 'm' || place, 'subject', subject, 'is_person', is_person,
+      'confidence', round((1 - exp(-greatest((score - v_certain) / v_slope, 0)))::numeric, 6),
+      'band', case when score >= v_sure then 'sure' else 'maybe' end,
+      'photos', memoria.photos_of(
+        case when is_person then array[subject] end, case when not is_person then array[subject] end
+      )
+    ) order by place)
+  into v_people, v_faces, v_matches
+  from (
+    select *, row_number() over (order by score desc, subject) as place
+    from memoria.alike(v_event.id, p_embedding, p_model, p_rule, least(v_sure, v_maybe))
+  ) as ranked;
+
+  if v_matches is not null and v_search.guest is not null and not memoria.take_slot(
+    v_event.id, v_search.guest, v_people || v_faces, coalesce(v_link.people_per_guest, 3)
+  ) then
+    update memoria.searches set outcome = 'person_limit', model = p_model where id = p_search_id;
+    return jsonb_build_object('outcome', 'person_limit');
+  end if;
+  update memoria.searches
+  set outcome = case when v_matches is null then 'nobody' else 'found' end, model = p_model,
+    people = coalesce(v_people, '{}'), loose_faces = coalesce(v_faces, '{}')
+  where id = p_search_id;
+  return jsonb_build_object(
+    'outcome', case when v_matches is null then 'nobody' else 'found' end,
+    'event_id', v_event.id, 'matches', coalesce(v_matches, '[]'), 'searched', v_searched,
+    'complete', memoria.search_complete(v_event.id)
+  );
+end
+$$;
+
+-- Whether every photo that is there has been looked at and grouped.
+create function memoria.search_complete(p_event_id text) returns boolean
+language sql stable set search_path = '' as $$
+  select ungrouped_since is null and not exists (
+    select from memoria.media where event_id = p_event_id and status = 'pending'
+  )
+  from memoria.events where id = p_event_id
+$$;
+
+-- A search that a token's holder made. The same guest, the same link, still open.
+create function memoria.own_search(p_search_id uuid, p_token_hash text, p_guest text, p_event_id text)
+returns memoria.searches
+language sql stable set search_path = '' as $$
+  select searches.* from memoria.searches
+  left join memoria.open_link(p_token_hash) as link on link.id is not null
+  where searches.id = p_search_id and searches.outcome in ('found', 'nobody')
+    and case
+      when p_token_hash is null then searches.event_id = p_event_id
+      else searches.link_id = link.id and searches.guest is not distinct from memoria.guest_hash(
+        searches.event_id, coalesce('user ' || link.user_id::text, 'guest ' || p_guest)
+      )
+    end
+$$;
+
+-- Today's photos of the same matches, without another selfie.
+create function public.memoria_search_again(
+  p_search_id uuid, p_token_hash text default null, p_guest text default null, p_event_id text default null
+) returns jsonb
+language plpgsql stable security definer set search_path = '' set statement_timeout = '5s' as $$
+declare
+  v_search memoria.searches := memoria.own_search(p_search_id, p_token_hash, p_guest, p_event_id);
+  v_people uuid[];
+  v_faces uuid[];
+begin
+  if v_search.id is null then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  -- people may have been merged or hidden since, loose faces may have found their person
+  select array_agg(distinct persons.id) into v_people
+  from memoria.persons
+  where persons.event_id = v_search.event_id and not persons.hidden and persons.id in (
+    select memoria.root_of(person) from unnest(v_search.people) as person
+    union
+    select person_id from memoria.faces where id = any (v_search.loose_faces) and person_id is not null
+  );
+  v_faces := array(select id from memoria.faces where id = any (v_search.loose_faces) and person_id is null);
+  return jsonb_build_object(
+    'outcome', v_search.outcome, 'event_id', v_search.event_id,
+    'photos', memoria.photos_of(v_people, v_faces), 'complete', memoria.search_complete(v_search.event_id)
+  );
+end
+$$;
+
+-- The guest asks to be taken out of the event: the host sees it in the audit.
+create function public.memoria_request_removal(
+  p_search_id uuid, p_token_hash text default null, p_guest text default null, p_event_id text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_search memoria.searches := memoria.own_search(p_search_id, p_token_hash, p_guest, p_event_id);
+begin
+  if v_search.id is null then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  update memoria.searches set removal_requested_at = coalesce(removal_requested_at, clock_timestamp())
+  where id = v_search.id returning * into v_search;
+  return jsonb_build_object('outcome', 'requested', 'removal_requested_at', v_search.removal_requested_at);
+end
+$$;
+
+-- The sweeper: old audit rows, links long expired, events whose time is over.
+create function memoria.prune_searches() returns void
+language sql set search_path = '' as $$
+  delete from memoria.searches
+  where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer);
+  delete from memoria.search_links
+  where expires_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
+    and not exists (select from memoria.searches where link_id = search_links.id);
+$$;
+
+revoke execute on all functions in schema memoria from public;
+revoke execute on function public.memoria_create_search_link(text, jsonb) from public, anon;
+
 -- 99_grants.sql
 
 -- Who may call what. Nothing of ours is open to anybody by default: new functions are, until this

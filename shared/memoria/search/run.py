@@ -14,11 +14,11 @@ from memoria.errors import (
     UnsupportedMedia,
 )
 from memoria.faces.types import PhotoFaces
+from memoria.search.database import SearchStore
 from memoria.search.likeness import Rule
 from memoria.search.refusals import SelfieTooLarge, UnreadableSelfie, UnsupportedSelfie
 from memoria.search.request import Seeker
 from memoria.search.selfie import Picture, Point, Selfie, selfie_of
-from memoria.store.searches import SearchStore
 
 SignUrls = Callable[[list[Json]], list[str | None]]  # photos with bucket and paths -> URLs
 
