@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from memoria.media.children import Decoders
     from memoria.media.source import MediaSource
     from memoria.process import ProcessPipeline
-    from memoria.search.routes import SearchRoutes
     from memoria.search.run import SearchPipeline
 
 OpenEngine = Callable[[Settings], "FaceEngine"]
@@ -45,6 +44,12 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
     engine = Lazy(lambda: build(settings))
     decoders = Lazy(lambda: _start_decoders(settings))
     pipeline = Lazy(lambda: _process_pipeline(settings, engine, decoders))
+    guests = None
+    if settings.search != "off":
+        from memoria.search.routes import SearchRoutes
+
+        searching = Lazy(lambda: _search_pipeline(settings, engine, decoders))
+        guests = SearchRoutes(settings.webhook_secrets, settings.search_origins, searching)
 
     def health() -> Json:
         name = engine().model if engine.built else settings.model_dir.name
@@ -69,7 +74,7 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
         run=lambda request: pipeline().run(request),
         ready=ready,
         health=health,
-        search=_search_routes(settings, engine),
+        search=guests,
         only_search=settings.search == "only",
     )
 
@@ -121,35 +126,6 @@ def _start_decoders(settings: Settings) -> "Decoders":
     return Decoders(wait_seconds=settings.max_run_seconds)
 
 
-def _search_routes(settings: Settings, engine: "Lazy[FaceEngine]") -> "SearchRoutes | None":
-    if settings.search == "off":
-        return None
-    from memoria.search.routes import SearchRoutes
-
-    pipeline = Lazy(lambda: _search_pipeline(settings, engine))
-    return SearchRoutes(settings.webhook_secrets, settings.search_origins, pipeline)
-
-
-def _search_pipeline(settings: Settings, engine: "Lazy[FaceEngine]") -> "SearchPipeline":
-    from memoria.search.database import SearchStore
-    from memoria.search.photo_urls import PhotoUrls
-    from memoria.search.rules import least_similarity, rule_for
-    from memoria.search.run import SearchPipeline
-    from memoria.store.client import open_client
-
-    client = open_client(settings)
-    model = engine().model
-    return SearchPipeline(
-        store=SearchStore(client),
-        find_faces=_find_faces(settings, engine()),
-        fetch_url=_media_source(settings).fetch,
-        sign_urls=PhotoUrls(client, settings.search_url_seconds),
-        rule=rule_for(model, settings),
-        least=least_similarity(model, settings.similarity_thresholds),
-        model=model,
-    )
-
-
 def _media_source(settings: Settings) -> "MediaSource":
     from memoria.media.hosts import AllowedHosts
     from memoria.media.source import MediaSource
@@ -193,6 +169,28 @@ def _process_pipeline(
         fetch_object=fetch_object,
         find_faces=_find_faces(settings, loading.result(), starting.result()),
         save=jobs.complete_media,
+    )
+
+
+def _search_pipeline(
+    settings: Settings, engine: "Lazy[FaceEngine]", decoders: "Lazy[Decoders]"
+) -> "SearchPipeline":
+    from memoria.search.database import SearchStore
+    from memoria.search.photo_urls import PhotoUrls
+    from memoria.search.rules import least_similarity, rule_for
+    from memoria.search.run import SearchPipeline
+    from memoria.store.client import open_client
+
+    client = open_client(settings)
+    model = engine().model
+    return SearchPipeline(
+        store=SearchStore(client),
+        find_faces=_find_faces(settings, engine(), decoders()),
+        fetch_url=_media_source(settings).fetch,
+        sign_urls=PhotoUrls(client, settings.search_url_seconds),
+        rule=rule_for(model, settings),
+        least=least_similarity(model, settings.similarity_thresholds),
+        model=model,
     )
 
 

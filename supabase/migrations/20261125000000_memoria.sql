@@ -70,6 +70,8 @@ create table memoria.events (
   -- runs in a row that had to leave photos out: each doubles the next wait
   incomplete_runs integer not null default 0,
   last_run_seconds real not null default 0,
+  -- when the sweeper archives it, if ever
+  archive_at timestamptz,
   -- change with what pages show: who is who, and which photos there are
   people_version bigint not null default 1,
   photos_version bigint not null default 1,
@@ -77,6 +79,7 @@ create table memoria.events (
   constraint events_status_known check (status in ('open', 'archived'))
 );
 create index events_owner on memoria.events (owner_id);
+create index events_archive_at on memoria.events (archive_at) where archive_at is not null;
 
 -- The owner of an event is always its host and needs no row.
 create table memoria.members (
@@ -143,6 +146,9 @@ create table memoria.persons (
   avg_quality real,
   -- the unit mean of the identity's vectors, computed here and nowhere else
   centroid extensions.vector(512),
+  -- how many vectors it is the mean of, and the mean's length before it was made unit: 1 where all are alike
+  centroid_faces integer,
+  agreement real,
   model text,
   created_at timestamptz not null default now(),
   constraint persons_name_length check (char_length(name) between 1 and 200),
@@ -365,7 +371,7 @@ create table memoria.settings (
   most numeric,
   -- one value for each of process, cluster and callback
   per_kind boolean not null default false,
-  constraint settings_type_known check (type in ('whole', 'number', 'boolean', 'url', 'secret')),
+  constraint settings_type_known check (type in ('whole', 'number', 'boolean', 'text', 'url', 'secret')),
   constraint settings_numbers_have_limits check (
     (type in ('whole', 'number')) = (least is not null and most is not null)
   )
@@ -400,6 +406,10 @@ insert into memoria.settings (key, value, type, least, most, per_kind) values
   ('nudge_timeout_ms', '5000', 'whole', 100, 60000, false),
   ('sweep_seconds', '30', 'number', 1, 3600, false),
   ('keep_dispatches_hours', '24', 'number', 0.1, 8760, false),
+  -- search by selfie: the version of the text that guests accept, the audit, and a limit for each event
+  ('search_consent_version', '"1"', 'text', null, null, false),
+  ('keep_searches_days', '30', 'whole', 1, 3650, false),
+  ('searches_per_minute', '600', 'whole', 1, 100000, false),
   -- where there is no Vault; Vault's memoria_process_url, … win over these
   ('process_url', 'null', 'url', null, null, false),
   ('cluster_url', 'null', 'url', null, null, false),
@@ -488,7 +498,7 @@ begin
   elsif v_setting.type = 'boolean' then
     return case when jsonb_typeof(p_value) <> 'boolean' then format('%s must be a boolean.', p_key) end;
   elsif p_value = 'null' then
-    return null;
+    return case when v_setting.type = 'text' then format('%s must be text.', p_key) end;
   elsif jsonb_typeof(p_value) <> 'string' then
     return format('%s must be text.', p_key);
   elsif v_setting.type = 'url' and v_text !~ '^https?://[^/?#[:space:][:cntrl:]]+([/?#][^[:space:][:cntrl:]]*)?$' then
@@ -496,8 +506,8 @@ begin
   elsif v_setting.type = 'secret' and v_text like 'whsec\_%'
     and v_text !~ '^whsec_([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[A-Za-z0-9+/=]=|[A-Za-z0-9+/]{4})$' then
     return format('%s must be base64 after whsec_.', p_key);
-  elsif v_text = '' then
-    return format('%s must not be empty.', p_key);
+  elsif char_length(v_text) not between 1 and 4096 then
+    return format('%s must be 1 to 4096 characters.', p_key);
   end if;
   return null;
 end
@@ -724,6 +734,78 @@ create function memoria.agreement() returns jsonb
 language sql immutable set search_path = '' as $$
   select '{"made_for": 1, "works_with": 1}'::jsonb
 $$;
+
+-- 06_search_tables.sql
+
+-- Search by selfie: who may ask, what was asked, and what came of it. No picture and no vector of a
+-- guest is stored anywhere.
+
+create table memoria.search_links (
+  id uuid primary key default gen_random_uuid(),
+  event_id text not null references memoria.events on delete cascade,
+  -- SHA-256 of the token, which is told once and kept nowhere
+  token_hash bytea not null unique,
+  -- the one guest it was opened for; null for a link that many share
+  user_id uuid,
+  label text,
+  created_by uuid,
+  created_at timestamptz not null default clock_timestamp(),
+  expires_at timestamptz not null,
+  revoked_at timestamptz,
+  max_searches integer not null,
+  per_guest integer not null,
+  people_per_guest integer not null,
+  maybe boolean not null default false,
+  searches integer not null default 0,
+  constraint search_links_label_length check (char_length(label) between 1 and 200)
+);
+create index search_links_event on memoria.search_links (event_id, created_at desc);
+create index search_links_expiry on memoria.search_links (expires_at);
+
+-- The audit that a host reads. guest is a hash; people are ids, as grouping has them.
+create table memoria.searches (
+  id uuid primary key default gen_random_uuid(),
+  event_id text not null references memoria.events on delete cascade,
+  link_id uuid references memoria.search_links on delete set null,
+  guest bytea,
+  created_at timestamptz not null default clock_timestamp(),
+  consent text not null,
+  -- begun, found, nobody, or the code of the refusal
+  outcome text not null default 'begun',
+  model text,
+  people uuid[] not null default '{}',
+  -- faces that belong to no person
+  loose_faces uuid[] not null default '{}',
+  removal_requested_at timestamptz
+);
+create index searches_event on memoria.searches (event_id, created_at desc);
+create index searches_guest on memoria.searches (event_id, guest, created_at desc);
+create index searches_link on memoria.searches (link_id);
+create index searches_age on memoria.searches (created_at);
+
+-- Which text a guest accepted, and when. It lives as long as the event.
+create table memoria.search_consents (
+  event_id text not null references memoria.events on delete cascade,
+  guest bytea not null,
+  version text not null,
+  given_at timestamptz not null default clock_timestamp(),
+  primary key (event_id, guest, version)
+);
+
+-- As whom a guest was found, in hashes: one slot is one human being, whatever groups they are in. It
+-- lives as long as the event, longer than the audit, so that a limit stays a limit.
+create table memoria.search_subjects (
+  event_id text not null references memoria.events on delete cascade,
+  guest bytea not null,
+  subject bytea not null,
+  slot integer not null,
+  primary key (event_id, guest, subject)
+);
+
+alter table memoria.search_links enable row level security;
+alter table memoria.searches enable row level security;
+alter table memoria.search_consents enable row level security;
+alter table memoria.search_subjects enable row level security;
 
 -- 10_dispatch.sql
 
@@ -1674,11 +1756,13 @@ $$;
 -- alone: a mean that a worker made of vectors that were forgotten meanwhile would give them away.
 create function memoria.refresh_centroids(p_people uuid[]) returns void
 language sql set search_path = '' as $$
-  update memoria.persons set centroid = means.centroid, model = coalesce(means.model, persons.model)
+  update memoria.persons set centroid = means.centroid, centroid_faces = means.faces,
+    agreement = means.agreement, model = coalesce(means.model, persons.model)
   from (
-    select person.id, mean.model, mean.centroid
+    select person.id, mean.model, mean.faces, extensions.l2_normalize(mean.vector) as centroid,
+      extensions.vector_norm(mean.vector) as agreement
     from unnest(p_people) as person (id) left join lateral (
-      select model, extensions.l2_normalize(extensions.avg(embedding)) as centroid
+      select model, count(*) as faces, extensions.avg(embedding) as vector
       from memoria.faces where identity_id = person.id and embedding is not null
       group by model order by count(*) desc, model limit 1
     ) as mean on true
@@ -2392,7 +2476,7 @@ declare
   v_faces integer;
 begin
   perform memoria.lock_event_for(p_event_id, 'manage');
-  update memoria.events set status = 'archived', ungrouped_since = null where id = p_event_id;
+  update memoria.events set status = 'archived', ungrouped_since = null, archive_at = null where id = p_event_id;
   update memoria.jobs set
     status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null
   where event_id = p_event_id and kind <> 'callback' and status in ('queued', 'dispatched', 'running');
@@ -2403,7 +2487,8 @@ begin
   where event_id = p_event_id and status = 'pending';
   update memoria.faces set embedding = null where event_id = p_event_id and embedding is not null;
   get diagnostics v_faces = row_count;
-  update memoria.persons set centroid = null where event_id = p_event_id and centroid is not null;
+  update memoria.persons set centroid = null, centroid_faces = null, agreement = null
+  where event_id = p_event_id and centroid is not null;
   perform memoria.touch_photos(p_event_id);
   return jsonb_build_object(
     'event_id', p_event_id, 'status', 'archived', 'jobs_cancelled', v_jobs, 'vectors_purged', v_faces
@@ -3861,6 +3946,9 @@ language plpgsql set search_path = '' as $$
 begin
   delete from memoria.person_changes
   where event_id = p_event_id and (person_id = any (p_people) or other_person_id = any (p_people));
+  update memoria.searches
+  set people = array(select person from unnest(people) as person where person <> all (p_people))
+  where event_id = p_event_id and people && p_people;
   -- outcomes that the app was not told yet
   update memoria.jobs set payload = payload || jsonb_build_object(
     'faces_detected', (select count(*) from memoria.faces where media_id = jobs.media_id),
@@ -3878,7 +3966,7 @@ begin
   where event_id = p_event_id and kind = 'callback' and media_id is null
     and payload ->> 'status' = 'completed';
   -- a mean over the forgotten and the others would give the forgotten away
-  update memoria.persons set centroid = null
+  update memoria.persons set centroid = null, centroid_faces = null, agreement = null
   where event_id = p_event_id and centroid is not null
     and not exists (select from memoria.faces where identity_id = persons.id);
   perform memoria.refresh_centroids(memoria.people_of_event(p_event_id));
@@ -3944,787 +4032,7 @@ begin
 end
 $$;
 
--- 50_sweep.sql
-
--- The sweeper: it only repairs, and hands out what has become due. It works event by event under the
--- event's lock, as everyone else does; an event that is locked is left for the next sweep.
-
-create table memoria.sweeps (
-  only_one boolean primary key default true,
-  swept_at timestamptz not null default '-infinity',
-  -- why pg_cron could not be told to sweep, or null
-  schedule_error text,
-  constraint sweeps_is_one_row check (only_one)
-);
-insert into memoria.sweeps default values;
-alter table memoria.sweeps enable row level security;
-
-create function memoria.as_jsonb(p_text text) returns jsonb
-language plpgsql immutable set search_path = '' as $$
-begin
-  return p_text::jsonb;
-exception when others then
-  return null;
-end
-$$;
-
--- Jobs whose own nudge a function of ours has answered with 400 or 413: another would be answered the
--- same. Only our own error body counts, and only for the request of that job and its time: ids of
--- requests start anew after a crash.
-create function memoria.refused_nudges() returns table (job_id uuid, event_id text, code text, message text)
-language plpgsql stable set search_path = '' as $$
-begin
-  if to_regclass('net._http_response') is null then
-    return;
-  end if;
-  return query execute $query$
-    select sent.job_id, sent.event_id, body #>> '{error,code}', left(body #>> '{error,message}', 1000)
-    from (
-      select distinct on (dispatches.job_id) dispatches.*
-      from memoria.jobs join memoria.dispatches on dispatches.job_id = jobs.id
-      where jobs.status = 'dispatched' order by dispatches.job_id, dispatches.id desc
-    ) as sent
-    join net._http_response as answer on answer.id = sent.request_id
-      and answer.created between sent.created_at - interval '1 second' and sent.created_at + interval '10 minutes'
-    cross join lateral memoria.as_jsonb(answer.content) as body
-    where answer.created > clock_timestamp() - interval '20 minutes'
-      and (answer.status_code, body #>> '{error,code}') in ((400, 'invalid_request'), (413, 'body_too_large'))
-      and jsonb_typeof(body #> '{error,message}') = 'string'
-      and body - 'error' = '{}' and (body -> 'error') - 'code' - 'message' = '{}'
-  $query$;
-end
-$$;
-
--- Jobs that an outage outlasted, of a kind that has succeeded since: each is revived once.
-create function memoria.revivable_jobs() returns table (job_id uuid, event_id text)
-language sql stable set search_path = '' as $$
-  select dead.id, dead.event_id
-  from unnest(array['process', 'cluster', 'callback']) as one (kind)
-  cross join lateral (
-    select max(finished_at) as at from memoria.jobs where jobs.kind = one.kind and status = 'completed'
-  ) as success
-  join memoria.jobs as dead on dead.kind = one.kind
-  where dead.status = 'failed' and dead.waiting_since is not null and not dead.revived
-    and dead.finished_at < success.at
-$$;
-
--- Queues a dead job anew with all its attempts, unless another did its work since, or does. The event is
--- locked and open, or it is a callback.
-create function memoria.revive_job(p_job_id uuid) returns boolean
-language plpgsql set search_path = '' as $$
-declare
-  v_job memoria.jobs;
-begin
-  update memoria.jobs set
-    status = 'queued', attempts = 0, deaths = 0, waits = 0, waiting_since = null,
-    run_after = clock_timestamp(), finished_at = null,
-    no_later_than = case when kind = 'cluster' then '-infinity'::timestamptz end
-  where id = p_job_id and status = 'failed' and (kind = 'callback' or not exists (
-    select from memoria.jobs as other
-    where other.id <> p_job_id and other.kind = jobs.kind and other.event_id = jobs.event_id
-      and other.media_id is not distinct from jobs.media_id
-      and (other.status in ('queued', 'dispatched', 'running') or other.finished_at > jobs.finished_at)
-  ))
-  returning * into v_job;
-  if not found then
-    return false;
-  end if;
-  if v_job.kind = 'process' then
-    update memoria.media set status = 'pending', completed_at = null, error_code = null, error_message = null
-    where id = v_job.media_id;
-    perform memoria.touch_photos(v_job.event_id);
-  end if;
-  return true;
-end
-$$;
-
--- Photos without a job: restored from a dump, or inserted while triggers were off.
-create function memoria.media_without_job() returns table (media_id text, event_id text)
-language sql stable set search_path = '' as $$
-  select media.id, media.event_id
-  from memoria.media join memoria.events on events.id = media.event_id
-  where media.status = 'pending' and events.status = 'open' and not exists (
-    select from memoria.jobs
-    where jobs.media_id = media.id and kind = 'process' and jobs.status in ('queued', 'dispatched', 'running')
-  )
-$$;
-
--- Ends the attempts of an event's workers that fell silent, and takes back nudges that nobody claimed.
--- The event is locked.
-create function memoria.end_leases(p_event_id text, out runs integer, out nudges integer)
-language plpgsql set search_path = '' as $$
-declare
-  v_job memoria.jobs;
-begin
-  runs := 0;
-  for v_job in
-    select * from memoria.jobs
-    where event_id = p_event_id and status = 'running' and leased_until < clock_timestamp()
-    order by id for no key update skip locked
-  loop
-    perform memoria.fail_job(v_job, 'lease_expired', 'The worker fell silent.', 'death', true);
-    runs := runs + 1;
-  end loop;
-  -- the nudge was lost: nobody claimed, so nothing is counted
-  update memoria.jobs set status = 'queued', leased_until = null
-  where id in (
-    select id from memoria.jobs
-    where event_id = p_event_id and status = 'dispatched' and leased_until < clock_timestamp()
-    order by id for no key update skip locked
-  );
-  get diagnostics nudges = row_count;
-end
-$$;
-
--- An event may be archived while a photo is on its way in. The event is locked.
-create function memoria.end_archived(p_event_id text) returns integer
-language plpgsql set search_path = '' as $$
-declare
-  v_count integer;
-begin
-  if not exists (select from memoria.events where id = p_event_id and status = 'archived') then
-    return 0;
-  end if;
-  update memoria.jobs
-  set status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null
-  where id in (
-    select id from memoria.jobs
-    where event_id = p_event_id and kind <> 'callback' and status in ('queued', 'dispatched', 'running')
-    order by id for no key update skip locked
-  );
-  get diagnostics v_count = row_count;
-  update memoria.media set
-    status = 'failed', completed_at = clock_timestamp(),
-    error_code = 'event_archived', error_message = 'The event is archived.'
-  where event_id = p_event_id and status = 'pending';
-  return v_count;
-end
-$$;
-
--- Everything that one event needs. Returns what was done, by name.
-create function memoria.repair_event(p_event_id text) returns jsonb
-language plpgsql set search_path = '' as $$
-declare
-  v_ended record;
-  v_refused record;
-  v_job memoria.jobs;
-  v_refusals integer := 0;
-  v_found integer;
-  v_revived integer := 0;
-begin
-  for v_refused in select * from memoria.refused_nudges() where event_id = p_event_id loop
-    select * into v_job from memoria.jobs
-    where id = v_refused.job_id and status = 'dispatched' for no key update skip locked;
-    continue when not found;
-    v_job.waiting_since := null;
-    perform memoria.bury_job(v_job, v_refused.code, v_refused.message, true);
-    v_refusals := v_refusals + 1;
-  end loop;
-  select * into v_ended from memoria.end_leases(p_event_id);
-  insert into memoria.jobs (kind, event_id, media_id, max_attempts)
-  select 'process', event_id, media_id, (select memoria.setting_of('max_attempts', 'process'))
-  from memoria.media_without_job() where event_id = p_event_id
-  on conflict do nothing;
-  get diagnostics v_found = row_count;
-  for v_job in
-    select jobs.* from memoria.revivable_jobs() as dead join memoria.jobs on jobs.id = dead.job_id
-    join memoria.events on events.id = jobs.event_id
-    where dead.event_id = p_event_id and (events.status = 'open' or jobs.kind = 'callback')
-  loop
-    -- once, whether or not there is something left to do
-    update memoria.jobs set revived = true where id = v_job.id;
-    v_revived := v_revived + memoria.revive_job(v_job.id)::integer;
-  end loop;
-  return jsonb_build_object(
-    'refused', v_refusals, 'runs_expired', v_ended.runs, 'nudges_expired', v_ended.nudges,
-    'media_found', v_found, 'revived', v_revived, 'cancelled', memoria.end_archived(p_event_id)
-  );
-end
-$$;
-
--- Events that something is to be repaired in, in the order in which they are locked.
-create function memoria.events_to_repair() returns text[]
-language sql stable set search_path = '' as $$
-  select array(
-    select event_id from (
-      select event_id from memoria.jobs
-      where status in ('dispatched', 'running') and leased_until < clock_timestamp()
-        and kind in ('process', 'cluster', 'callback')
-      union
-      select event_id from memoria.refused_nudges()
-      union
-      select event_id from memoria.media_without_job()
-      union
-      select event_id from memoria.revivable_jobs()
-      union
-      select events.id from memoria.events
-      where events.status = 'archived' and (
-        exists (select from memoria.media where event_id = events.id and status = 'pending')
-        or exists (
-          select from memoria.jobs
-          where event_id = events.id and kind in ('process', 'cluster') and status in ('queued', 'dispatched', 'running')
-        )
-      )
-    ) as broken
-    order by event_id limit 1000
-  )
-$$;
-
--- What is queued in lanes that the dispatcher does not know of: a crash empties unlogged tables.
-create function memoria.find_arrivals() returns void
-language sql set search_path = '' as $$
-  insert into memoria.arrivals (kind, waiting, event_id, due_at)
-  with recursive queued as (
-    (select kind, event_id from memoria.jobs where status = 'queued' order by kind, event_id limit 1)
-    union all
-    select next.kind, next.event_id from queued, lateral (
-      select kind, event_id from memoria.jobs
-      where status = 'queued' and (kind, event_id) > (queued.kind, queued.event_id)
-      order by kind, event_id limit 1
-    ) as next
-  )
-  select queued.kind, side.waiting, queued.event_id, first.run_after
-  from queued, (values (false), (true)) as side (waiting), lateral (
-    select run_after from memoria.jobs
-    where kind = queued.kind and event_id = queued.event_id and status = 'queued'
-      and jobs.waiting = side.waiting
-    order by run_after limit 1
-  ) as first
-  where not exists (
-    select from memoria.lanes
-    where kind = queued.kind and event_id = queued.event_id and waiting = side.waiting
-      and (ready or due_at <= first.run_after or due_at > clock_timestamp() and due_at < 'infinity')
-  )
-$$;
-
-create function memoria.prune_dispatches() returns integer
-language plpgsql set search_path = '' as $$
-declare
-  v_count integer;
-  v_horizon timestamptz := clock_timestamp()
-    - make_interval(secs => memoria.number('keep_dispatches_hours')::double precision * 3600);
-begin
-  delete from memoria.dispatches where id in (
-    select id from memoria.dispatches where created_at < v_horizon order by created_at limit 10000
-    for update skip locked
-  );
-  get diagnostics v_count = row_count;
-  return v_count;
-end
-$$;
-
--- Lanes of events that are gone. The dispatcher is locked.
-create function memoria.prune_lanes() returns void
-language sql set search_path = '' as $$
-  delete from memoria.lanes where not exists (select from memoria.events where id = lanes.event_id);
-  delete from memoria.owners where not ready and not exists (
-    select from memoria.lanes
-    where kind = owners.kind and waiting = owners.waiting and lanes.owner = owners.owner
-  );
-$$;
-
--- Repairs what got lost and hands out what has become due; safe to run at any time, by anyone, twice.
-create function public.memoria_sweep() returns jsonb
-language plpgsql security definer
-set search_path = ''
-set statement_timeout = '60s'
-set jit = off
-as $$
-declare
-  v_event text;
-  v_report jsonb := '{"refused": 0, "runs_expired": 0, "nudges_expired": 0, "media_found": 0, "revived": 0, "cancelled": 0}';
-  v_done jsonb;
-begin
-  update memoria.sweeps set swept_at = clock_timestamp() where only_one in (
-    select only_one from memoria.sweeps for no key update skip locked
-  );
-  foreach v_event in array memoria.events_to_repair() loop
-    perform from memoria.events where id = v_event for no key update skip locked;
-    continue when not found;
-    v_done := memoria.repair_event(v_event);
-    v_report := (
-      select jsonb_object_agg(key, value::integer + (v_done ->> key)::integer) from jsonb_each_text(v_report)
-    );
-  end loop;
-  v_report := v_report || jsonb_build_object(
-    'handed_over', memoria.retry_hand_overs(), 'dispatches_pruned', memoria.prune_dispatches()
-  );
-  perform memoria.find_arrivals();
-  v_report := v_report || jsonb_build_object('dispatched', jsonb_build_object(
-    'process', memoria.dispatch('process'),
-    'cluster', memoria.dispatch('cluster'),
-    'callback', memoria.dispatch('callback')
-  ));
-  if current_setting('transaction_isolation') = 'read committed' then
-    perform memoria.prune_lanes();
-  end if;
-  return v_report;
-end
-$$;
-
--- For workers, after their answer: hands out what has become due, and sweeps where nobody has for a
--- while, so that neither the end of a quiet period nor a missing cron is waited for. again_in_seconds:
--- when something is due next, if soon.
-create function public.memoria_sweep_if_due() returns jsonb
-language plpgsql security definer
-set search_path = ''
-set statement_timeout = '60s'
-set enable_seqscan = off
-set jit = off
-as $$
-declare
-  v_kind text;
-  v_swept boolean := false;
-  v_sent integer := 0;
-  v_next timestamptz;
-begin
-  perform from memoria.sweeps
-  where only_one and swept_at < clock_timestamp() - memoria.seconds('sweep_seconds')
-  for no key update skip locked;
-  if found then
-    perform public.memoria_sweep();
-    v_swept := true;
-  else
-    foreach v_kind in array array['process', 'cluster', 'callback'] loop
-      if exists (select from memoria.lanes where kind = v_kind and not ready and due_at <= clock_timestamp()) then
-        v_sent := v_sent + memoria.dispatch(v_kind);
-      end if;
-    end loop;
-  end if;
-  select min(first.due_at) into v_next
-  from unnest(array['process', 'cluster', 'callback']) as one (kind), lateral (
-    select due_at from memoria.lanes where kind = one.kind and not ready order by due_at limit 1
-  ) as first;
-  return jsonb_build_object(
-    'swept', v_swept, 'dispatched', v_sent,
-    'again_in_seconds', case when v_next < clock_timestamp() + interval '2 minutes' then
-      round(greatest(extract(epoch from v_next - clock_timestamp()), 0)::numeric, 3)
-    end
-  );
-end
-$$;
-
--- 51_operations.sql
-
--- What an operator does: a look at the queue, settings, another try for what is dead, the schedule.
-
-create view memoria.queue_depth with (security_invoker = true) as
-  select kind, status, count(*) as jobs, min(created_at) as oldest_at
-  from memoria.jobs group by kind, status;
-
--- A nudge that is on its way is no work being done yet.
-create view memoria.oldest_waiting with (security_invoker = true) as
-  select distinct on (kind) kind, id as job_id, event_id, media_id, tries, created_at, error_code
-  from memoria.jobs
-  where (status = 'queued' and run_after <= clock_timestamp()) or status = 'dispatched'
-  order by kind, created_at;
-
-create view memoria.failures with (security_invoker = true) as
-  select kind, error_code, count(*) as jobs, max(finished_at) as last_at,
-    (array_agg(error_message order by finished_at desc))[1] as last_message
-  from memoria.jobs where status = 'failed' group by kind, error_code;
-
--- What something outside keeps from being done.
-create view memoria.outages with (security_invoker = true) as
-  select kind, error_code, count(*) as jobs, min(waiting_since) as since,
-    (array_agg(error_message order by waiting_since desc))[1] as last_message
-  from memoria.jobs where waiting_since is not null and finished_at is null group by kind, error_code;
-
-create function public.memoria_status() returns jsonb
-language sql stable security definer
-set search_path = ''
-set statement_timeout = '30s'
-as $$
-  select jsonb_build_object(
-    'queue', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'kind', kind, 'status', status, 'jobs', jobs,
-        'oldest_seconds', round(extract(epoch from clock_timestamp() - oldest_at))
-      ) order by kind, status), '[]') from memoria.queue_depth
-    ),
-    'in_flight', (
-      select jsonb_object_agg(key, jsonb_build_object('now', memoria.in_flight(key), 'most', value))
-      from jsonb_each(memoria.setting('max_in_flight'))
-    ),
-    'oldest_waiting', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'kind', kind, 'job_id', job_id, 'event_id', event_id, 'media_id', media_id, 'attempts', tries,
-        'seconds', round(extract(epoch from clock_timestamp() - created_at)), 'code', error_code
-      ) order by kind), '[]') from memoria.oldest_waiting
-    ),
-    'outages', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'kind', kind, 'code', error_code, 'jobs', jobs, 'since', since, 'last_message', last_message
-      ) order by jobs desc, kind, error_code), '[]') from memoria.outages
-    ),
-    'failures', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'kind', kind, 'code', error_code, 'jobs', jobs, 'last_at', last_at, 'last_message', last_message
-      ) order by jobs desc, kind, error_code), '[]') from memoria.failures
-    )
-  )
-$$;
-
--- Gives pg_cron a job, on the first of these schedules that it takes. Returns why it takes none, or null.
-create function memoria.schedule_job(p_name text, p_schedules text[], p_command text) returns text
-language plpgsql set search_path = '' as $$
-declare
-  v_schedule text;
-  v_error text;
-begin
-  foreach v_schedule in array p_schedules loop
-    begin
-      execute 'select cron.schedule($1, $2, $3)' using p_name, v_schedule, p_command;
-      return null;
-    exception when others then
-      v_error := sqlerrm;
-    end;
-  end loop;
-  return v_error;
-end
-$$;
-
--- Schedules the sweeper where pg_cron is there; the same name replaces, so it may be called again.
--- Never raises: doctor tells why nothing is scheduled.
-create function memoria.schedule_sweep() returns void
-language plpgsql set search_path = '' as $$
-declare
-  v_error text := 'pg_cron is not installed';
-begin
-  if to_regprocedure('cron.schedule(text, text, text)') is not null then
-    -- pg_cron before 1.5 knows no seconds
-    v_error := memoria.schedule_job(
-      'memoria-sweep', array['30 seconds', '* * * * *'], 'select public.memoria_sweep()'
-    );
-    -- pg_cron keeps a row per run for ever, also of jobs that are no longer scheduled
-    perform memoria.schedule_job(
-      'memoria-prune-cron', array['17 3 * * *'],
-      'delete from cron.job_run_details where end_time < now() - interval ''2 days'' and ('
-      'jobid in (select jobid from cron.job where jobname like ''memoria-%'') '
-      'or (jobid not in (select jobid from cron.job) and command like ''%memoria_sweep%''))'
-    );
-  end if;
-  update memoria.sweeps set schedule_error = v_error where schedule_error is distinct from v_error;
-end
-$$;
-
--- A value into Vault. Where Vault cannot be decrypted any more, what it holds is made anew. Returns
--- whether Vault took it.
-create function memoria.keep_in_vault(p_name text, p_value text) returns boolean
-language plpgsql set search_path = '' as $$
-begin
-  if to_regprocedure('vault.create_secret(text, text, text, uuid)') is null
-    and to_regprocedure('vault.create_secret(text, text, text)') is null then
-    return false;
-  end if;
-  if (memoria.vault_value(p_name)).value is not distinct from p_value and (memoria.vault_value(p_name)).fault is null then
-    return true;
-  end if;
-  execute 'delete from vault.secrets where name = $1' using 'memoria_' || p_name;
-  if p_value is not null then
-    execute 'select vault.create_secret($1, $2)' using p_value, 'memoria_' || p_name;
-  end if;
-  return true;
-exception when others then
-  raise warning 'memoria: Vault does not take %: %', p_name, sqlerrm;
-  return false;
-end
-$$;
-
-create function memoria.keep_secret(p_name text, p_value text) returns void
-language plpgsql set search_path = '' as $$
-begin
-  if memoria.keep_in_vault(p_name, p_value) then
-    p_value := null;
-  end if;
-  update memoria.settings set value = coalesce(to_jsonb(p_value), 'null') where key = p_name;
-end
-$$;
-
--- Every setting but the secret itself.
-create function memoria.readable_settings() returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_object_agg(key, case type
-    when 'url' then to_jsonb(memoria.secret(key))
-    when 'secret' then to_jsonb(case when memoria.secret(key) is null then 'not set' else 'set' end)
-    else value
-  end)
-  from memoria.settings
-$$;
-
-create function public.memoria_configure(p_settings jsonb) returns jsonb
-language plpgsql security definer set search_path = '' as $$
-declare
-  v_faults text;
-begin
-  if jsonb_typeof(p_settings) is distinct from 'object' then
-    raise exception 'p_settings is an object of settings.' using errcode = '22023';
-  end if;
-  v_faults := (
-    select string_agg(fault, ' ' order by key)
-    from jsonb_each(p_settings), memoria.setting_fault(key, value) as fault where fault is not null
-  );
-  if v_faults is not null then
-    raise exception '%', v_faults using errcode = '22023';
-  end if;
-  perform memoria.keep_secret(given.key, given.value)
-  from jsonb_each_text(p_settings) as given join memoria.settings on settings.key = given.key
-  where type in ('url', 'secret');
-  update memoria.settings set value = case when per_kind then settings.value || given.value else given.value end
-  from jsonb_each(p_settings) as given
-  where settings.key = given.key and type not in ('url', 'secret');
-  perform memoria.schedule_sweep();
-  perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
-  return memoria.readable_settings();
-end
-$$;
-
--- Gives dead jobs all their attempts back: one, or all of a kind or of a reason. What has been done
--- by another job since, or is under way, is left alone.
-create function public.memoria_requeue(
-  p_job_id uuid default null, p_kind text default null, p_code text default null
-) returns jsonb
-language plpgsql security definer
-set search_path = ''
-set statement_timeout = '60s'
-as $$
-declare
-  v_dead record;
-  v_count integer := 0;
-begin
-  for v_dead in
-    select jobs.id, jobs.event_id
-    from memoria.jobs join memoria.events on events.id = jobs.event_id
-    where jobs.status = 'failed' and (events.status = 'open' or jobs.kind = 'callback')
-      and (p_job_id is null or jobs.id = p_job_id)
-      and (p_kind is null or jobs.kind = p_kind)
-      and (p_code is null or jobs.error_code = p_code)
-    order by jobs.event_id, jobs.finished_at desc
-  loop
-    perform memoria.lock_event(v_dead.event_id);
-    v_count := v_count + memoria.revive_job(v_dead.id)::integer;
-  end loop;
-  perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
-  return jsonb_build_object('requeued', v_count);
-end
-$$;
-
--- The last nudges and what pg_net says of them; it forgets after six hours, or a crash, after which its
--- ids start anew. unanswered: beyond its timeout, so that pg_net's worker seems to stand still.
-create function memoria.last_nudges(p_limit integer) returns jsonb
-language plpgsql stable set search_path = '' as $$
-declare
-  v_nudges jsonb;
-begin
-  if to_regclass('net._http_response') is null then
-    return '[]';
-  end if;
-  execute $query$
-    select coalesce(jsonb_agg(to_jsonb(nudge) order by nudge.id desc), '[]') from (
-      select d.id, d.service, d.kind, d.created_at, r.status_code, r.timed_out, r.error_msg,
-        round(extract(epoch from r.created - d.created_at)::numeric, 1) as answered_after_seconds,
-        r.id is null and d.request_id is not null
-          and d.created_at < clock_timestamp() - make_interval(secs => memoria.number('nudge_timeout_ms')::float8 / 1000 + 10)
-          and d.created_at > clock_timestamp() - interval '6 hours' as unanswered
-      from memoria.dispatches as d left join net._http_response as r
-        on r.id = d.request_id and r.created >= d.created_at - interval '1 second'
-      order by d.id desc limit $1
-    ) as nudge
-  $query$ into v_nudges using p_limit;
-  return v_nudges;
-end
-$$;
-
-create function memoria.sweep_schedule() returns jsonb
-language plpgsql stable set search_path = '' as $$
-declare
-  v_schedule jsonb;
-begin
-  if to_regclass('cron.job') is not null then
-    execute 'select to_jsonb(run) from (
-        select schedule, active, (
-          select jsonb_build_object(''status'', status, ''message'', return_message, ''at'', start_time)
-          from cron.job_run_details as d where d.jobid = job.jobid order by runid desc limit 1
-        ) as last_run
-        from cron.job where jobname = ''memoria-sweep''
-      ) as run' into v_schedule;
-  end if;
-  return v_schedule;
-exception when others then
-  return null;  -- not ours to read
-end
-$$;
-
-create function memoria.applied_migrations() returns jsonb
-language plpgsql stable set search_path = '' as $$
-declare
-  v_versions jsonb;
-begin
-  if to_regclass('supabase_migrations.schema_migrations') is not null then
-    execute 'select jsonb_agg(version order by version) from supabase_migrations.schema_migrations'
-      into v_versions;
-  end if;
-  return coalesce(v_versions, '[]');
-end
-$$;
-
--- {name: why Vault cannot read it}.
-create function memoria.vault_faults() returns jsonb
-language sql stable set search_path = '' as $$
-  select coalesce(jsonb_object_agg(key, fault), '{}')
-  from memoria.settings, lateral (select (memoria.vault_value(key)).fault) as asked
-  where type in ('url', 'secret') and fault is not null
-$$;
-
-create function public.memoria_doctor() returns jsonb
-language sql stable security definer
-set search_path = ''
-set statement_timeout = '30s'
-as $$
-  select jsonb_build_object(
-    'postgres', current_setting('server_version'),
-    'migrations', memoria.applied_migrations(),
-    'agreement', memoria.agreement(),
-    'extensions', (
-      select coalesce(jsonb_object_agg(extname, extversion), '{}') from pg_extension
-      where extname in ('vector', 'pg_net', 'pg_cron', 'supabase_vault')
-    ),
-    'pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null,
-    'vault', to_regclass('vault.decrypted_secrets') is not null,
-    'vault_faults', memoria.vault_faults(),
-    'cron', memoria.sweep_schedule(),
-    'cron_error', (select schedule_error from memoria.sweeps),
-    'swept_at', (select nullif(swept_at, '-infinity') from memoria.sweeps),
-    'settings', memoria.readable_settings(),
-    'last_nudges', memoria.last_nudges(20),
-    'followed', (select coalesce(jsonb_agg(relation order by relation), '[]') from memoria.followed),
-    'not_handed_over', (
-      select coalesce(jsonb_agg(jsonb_build_object(
-        'table', relation, 'code', code, 'failed', failed, 'rows', rows, 'last_message', last_message
-      ) order by relation, code), '[]')
-      from (
-        select relation, code, failed, count(*) as rows,
-          (array_agg(message order by id desc))[1] as last_message
-        from memoria.hand_overs group by relation, code, failed
-      ) as told
-    )
-  )
-$$;
-
--- Each on its own: what one extension refuses must not undo the other.
-do $$
-begin
-  if exists (select from pg_available_extensions where name = 'pg_net') then
-    create extension if not exists pg_net with schema extensions;
-  end if;
-exception when others then
-  raise notice 'memoria: enable pg_net in the dashboard: %', sqlerrm;
-end
-$$;
-
-do $$
-begin
-  if exists (select from pg_available_extensions where name = 'pg_cron') then
-    create extension if not exists pg_cron;
-  end if;
-exception when others then
-  raise notice 'memoria: enable pg_cron in the dashboard, then call memoria_configure: %', sqlerrm;
-end
-$$;
-
-do $$
-begin
-  perform memoria.schedule_sweep();
-end
-$$;
-
--- 60_search_tables.sql
-
--- Search by selfie: who may ask, what was asked, and what came of it. No picture and no vector of a
--- guest is stored anywhere.
-
-create table memoria.search_links (
-  id uuid primary key default gen_random_uuid(),
-  event_id text not null references memoria.events on delete cascade,
-  -- SHA-256 of the token, which is told once and kept nowhere
-  token_hash bytea not null unique,
-  -- the one guest it was opened for; null for a link that many share
-  user_id uuid,
-  label text,
-  created_by uuid,
-  created_at timestamptz not null default clock_timestamp(),
-  expires_at timestamptz not null,
-  revoked_at timestamptz,
-  max_searches integer not null,
-  per_guest integer not null,
-  people_per_guest integer not null,
-  maybe boolean not null default false,
-  searches integer not null default 0,
-  constraint search_links_label_length check (char_length(label) between 1 and 200)
-);
-create index search_links_event on memoria.search_links (event_id, created_at desc);
-create index search_links_expiry on memoria.search_links (expires_at);
-
--- The audit that a host reads. guest is a hash; people are ids, as grouping has them.
-create table memoria.searches (
-  id uuid primary key default gen_random_uuid(),
-  event_id text not null references memoria.events on delete cascade,
-  link_id uuid references memoria.search_links on delete set null,
-  guest bytea,
-  created_at timestamptz not null default clock_timestamp(),
-  consent text not null,
-  -- begun, found, nobody, or the code of the refusal
-  outcome text not null default 'begun',
-  model text,
-  people uuid[] not null default '{}',
-  -- faces that belong to no person
-  loose_faces uuid[] not null default '{}',
-  removal_requested_at timestamptz
-);
-create index searches_event on memoria.searches (event_id, created_at desc);
-create index searches_guest on memoria.searches (event_id, guest, created_at desc);
-create index searches_link on memoria.searches (link_id);
-create index searches_age on memoria.searches (created_at);
-
--- Which text a guest accepted, and when. It lives as long as the event.
-create table memoria.search_consents (
-  event_id text not null references memoria.events on delete cascade,
-  guest bytea not null,
-  version text not null,
-  given_at timestamptz not null default clock_timestamp(),
-  primary key (event_id, guest, version)
-);
-
--- As whom a guest was found, in hashes: one slot is one human being, whatever groups they are in. It
--- lives as long as the event, longer than the audit, so that a limit stays a limit.
-create table memoria.search_subjects (
-  event_id text not null references memoria.events on delete cascade,
-  guest bytea not null,
-  subject bytea not null,
-  slot integer not null,
-  primary key (event_id, guest, subject)
-);
-
-alter table memoria.search_links enable row level security;
-alter table memoria.searches enable row level security;
-alter table memoria.search_consents enable row level security;
-alter table memoria.search_subjects enable row level security;
-
--- Forgetting a person takes them out of the audit as well.
-create function memoria.forget_in_searches() returns trigger
-language plpgsql security definer set search_path = '' as $$
-begin
-  update memoria.searches
-  set people = array(select person from unnest(people) as person where person not in (select id from gone))
-  where people && array(select id from gone);
-  return null;
-end
-$$;
-create trigger persons_forgotten_in_searches after delete on memoria.persons
-  referencing old table as gone
-  for each statement execute function memoria.forget_in_searches();
-
--- 61_search_links.sql
+-- 44_search_links.sql
 
 -- Who may search: links for many guests, and tokens for one signed-in guest.
 
@@ -4900,7 +4208,7 @@ begin
 end
 $$;
 
--- 62_search.sql
+-- 45_search.sql
 
 -- One search: begun before the picture is read, then answered from the vector that was found in it.
 
@@ -5298,7 +4606,10 @@ begin
 end
 $$;
 
--- The sweeper: old audit rows, links long expired, events whose time is over.
+-- 46_retention.sql
+
+-- What the sweeper ends: audit rows and links whose time is over, and events that are to be archived.
+
 create function memoria.prune_searches() returns void
 language sql set search_path = '' as $$
   delete from memoria.searches
@@ -5308,8 +4619,718 @@ language sql set search_path = '' as $$
     and not exists (select from memoria.searches where link_id = search_links.id);
 $$;
 
-revoke execute on all functions in schema memoria from public;
-revoke execute on function public.memoria_create_search_link(text, jsonb) from public, anon;
+-- One event at a time, so that a sweep never holds the locks of many.
+create function memoria.archive_one_due() returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_event_id text;
+begin
+  select id into v_event_id from memoria.events
+  where archive_at <= now() and status <> 'archived'
+  order by archive_at limit 1 for no key update skip locked;
+  if v_event_id is null then
+    return 0;
+  end if;
+  perform public.memoria_archive_event(v_event_id);
+  return 1;
+end
+$$;
+
+-- 50_sweep.sql
+
+-- The sweeper: it only repairs, and hands out what has become due. It works event by event under the
+-- event's lock, as everyone else does; an event that is locked is left for the next sweep.
+
+create table memoria.sweeps (
+  only_one boolean primary key default true,
+  swept_at timestamptz not null default '-infinity',
+  -- why pg_cron could not be told to sweep, or null
+  schedule_error text,
+  constraint sweeps_is_one_row check (only_one)
+);
+insert into memoria.sweeps default values;
+alter table memoria.sweeps enable row level security;
+
+create function memoria.as_jsonb(p_text text) returns jsonb
+language plpgsql immutable set search_path = '' as $$
+begin
+  return p_text::jsonb;
+exception when others then
+  return null;
+end
+$$;
+
+-- Jobs whose own nudge a function of ours has answered with 400 or 413: another would be answered the
+-- same. Only our own error body counts, and only for the request of that job and its time: ids of
+-- requests start anew after a crash.
+create function memoria.refused_nudges() returns table (job_id uuid, event_id text, code text, message text)
+language plpgsql stable set search_path = '' as $$
+begin
+  if to_regclass('net._http_response') is null then
+    return;
+  end if;
+  return query execute $query$
+    select sent.job_id, sent.event_id, body #>> '{error,code}', left(body #>> '{error,message}', 1000)
+    from (
+      select distinct on (dispatches.job_id) dispatches.*
+      from memoria.jobs join memoria.dispatches on dispatches.job_id = jobs.id
+      where jobs.status = 'dispatched' order by dispatches.job_id, dispatches.id desc
+    ) as sent
+    join net._http_response as answer on answer.id = sent.request_id
+      and answer.created between sent.created_at - interval '1 second' and sent.created_at + interval '10 minutes'
+    cross join lateral memoria.as_jsonb(answer.content) as body
+    where answer.created > clock_timestamp() - interval '20 minutes'
+      and (answer.status_code, body #>> '{error,code}') in ((400, 'invalid_request'), (413, 'body_too_large'))
+      and jsonb_typeof(body #> '{error,message}') = 'string'
+      and body - 'error' = '{}' and (body -> 'error') - 'code' - 'message' = '{}'
+  $query$;
+end
+$$;
+
+-- Jobs that an outage outlasted, of a kind that has succeeded since: each is revived once.
+create function memoria.revivable_jobs() returns table (job_id uuid, event_id text)
+language sql stable set search_path = '' as $$
+  select dead.id, dead.event_id
+  from unnest(array['process', 'cluster', 'callback']) as one (kind)
+  cross join lateral (
+    select max(finished_at) as at from memoria.jobs where jobs.kind = one.kind and status = 'completed'
+  ) as success
+  join memoria.jobs as dead on dead.kind = one.kind
+  where dead.status = 'failed' and dead.waiting_since is not null and not dead.revived
+    and dead.finished_at < success.at
+$$;
+
+-- Queues a dead job anew with all its attempts, unless another did its work since, or does. The event is
+-- locked and open, or it is a callback.
+create function memoria.revive_job(p_job_id uuid) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  v_job memoria.jobs;
+begin
+  update memoria.jobs set
+    status = 'queued', attempts = 0, deaths = 0, waits = 0, waiting_since = null,
+    run_after = clock_timestamp(), finished_at = null,
+    no_later_than = case when kind = 'cluster' then '-infinity'::timestamptz end
+  where id = p_job_id and status = 'failed' and (kind = 'callback' or not exists (
+    select from memoria.jobs as other
+    where other.id <> p_job_id and other.kind = jobs.kind and other.event_id = jobs.event_id
+      and other.media_id is not distinct from jobs.media_id
+      and (other.status in ('queued', 'dispatched', 'running') or other.finished_at > jobs.finished_at)
+  ))
+  returning * into v_job;
+  if not found then
+    return false;
+  end if;
+  if v_job.kind = 'process' then
+    update memoria.media set status = 'pending', completed_at = null, error_code = null, error_message = null
+    where id = v_job.media_id;
+    perform memoria.touch_photos(v_job.event_id);
+  end if;
+  return true;
+end
+$$;
+
+-- Photos without a job: restored from a dump, or inserted while triggers were off.
+create function memoria.media_without_job() returns table (media_id text, event_id text)
+language sql stable set search_path = '' as $$
+  select media.id, media.event_id
+  from memoria.media join memoria.events on events.id = media.event_id
+  where media.status = 'pending' and events.status = 'open' and not exists (
+    select from memoria.jobs
+    where jobs.media_id = media.id and kind = 'process' and jobs.status in ('queued', 'dispatched', 'running')
+  )
+$$;
+
+-- Ends the attempts of an event's workers that fell silent, and takes back nudges that nobody claimed.
+-- The event is locked.
+create function memoria.end_leases(p_event_id text, out runs integer, out nudges integer)
+language plpgsql set search_path = '' as $$
+declare
+  v_job memoria.jobs;
+begin
+  runs := 0;
+  for v_job in
+    select * from memoria.jobs
+    where event_id = p_event_id and status = 'running' and leased_until < clock_timestamp()
+    order by id for no key update skip locked
+  loop
+    perform memoria.fail_job(v_job, 'lease_expired', 'The worker fell silent.', 'death', true);
+    runs := runs + 1;
+  end loop;
+  -- the nudge was lost: nobody claimed, so nothing is counted
+  update memoria.jobs set status = 'queued', leased_until = null
+  where id in (
+    select id from memoria.jobs
+    where event_id = p_event_id and status = 'dispatched' and leased_until < clock_timestamp()
+    order by id for no key update skip locked
+  );
+  get diagnostics nudges = row_count;
+end
+$$;
+
+-- An event may be archived while a photo is on its way in. The event is locked.
+create function memoria.end_archived(p_event_id text) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_count integer;
+begin
+  if not exists (select from memoria.events where id = p_event_id and status = 'archived') then
+    return 0;
+  end if;
+  update memoria.jobs
+  set status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null
+  where id in (
+    select id from memoria.jobs
+    where event_id = p_event_id and kind <> 'callback' and status in ('queued', 'dispatched', 'running')
+    order by id for no key update skip locked
+  );
+  get diagnostics v_count = row_count;
+  update memoria.media set
+    status = 'failed', completed_at = clock_timestamp(),
+    error_code = 'event_archived', error_message = 'The event is archived.'
+  where event_id = p_event_id and status = 'pending';
+  return v_count;
+end
+$$;
+
+-- Everything that one event needs. Returns what was done, by name.
+create function memoria.repair_event(p_event_id text) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_ended record;
+  v_refused record;
+  v_job memoria.jobs;
+  v_refusals integer := 0;
+  v_found integer;
+  v_revived integer := 0;
+begin
+  for v_refused in select * from memoria.refused_nudges() where event_id = p_event_id loop
+    select * into v_job from memoria.jobs
+    where id = v_refused.job_id and status = 'dispatched' for no key update skip locked;
+    continue when not found;
+    v_job.waiting_since := null;
+    perform memoria.bury_job(v_job, v_refused.code, v_refused.message, true);
+    v_refusals := v_refusals + 1;
+  end loop;
+  select * into v_ended from memoria.end_leases(p_event_id);
+  insert into memoria.jobs (kind, event_id, media_id, max_attempts)
+  select 'process', event_id, media_id, (select memoria.setting_of('max_attempts', 'process'))
+  from memoria.media_without_job() where event_id = p_event_id
+  on conflict do nothing;
+  get diagnostics v_found = row_count;
+  for v_job in
+    select jobs.* from memoria.revivable_jobs() as dead join memoria.jobs on jobs.id = dead.job_id
+    join memoria.events on events.id = jobs.event_id
+    where dead.event_id = p_event_id and (events.status = 'open' or jobs.kind = 'callback')
+  loop
+    -- once, whether or not there is something left to do
+    update memoria.jobs set revived = true where id = v_job.id;
+    v_revived := v_revived + memoria.revive_job(v_job.id)::integer;
+  end loop;
+  return jsonb_build_object(
+    'refused', v_refusals, 'runs_expired', v_ended.runs, 'nudges_expired', v_ended.nudges,
+    'media_found', v_found, 'revived', v_revived, 'cancelled', memoria.end_archived(p_event_id)
+  );
+end
+$$;
+
+-- Events that something is to be repaired in, in the order in which they are locked.
+create function memoria.events_to_repair() returns text[]
+language sql stable set search_path = '' as $$
+  select array(
+    select event_id from (
+      select event_id from memoria.jobs
+      where status in ('dispatched', 'running') and leased_until < clock_timestamp()
+        and kind in ('process', 'cluster', 'callback')
+      union
+      select event_id from memoria.refused_nudges()
+      union
+      select event_id from memoria.media_without_job()
+      union
+      select event_id from memoria.revivable_jobs()
+      union
+      select events.id from memoria.events
+      where events.status = 'archived' and (
+        exists (select from memoria.media where event_id = events.id and status = 'pending')
+        or exists (
+          select from memoria.jobs
+          where event_id = events.id and kind in ('process', 'cluster') and status in ('queued', 'dispatched', 'running')
+        )
+      )
+    ) as broken
+    order by event_id limit 1000
+  )
+$$;
+
+-- What is queued in lanes that the dispatcher does not know of: a crash empties unlogged tables.
+create function memoria.find_arrivals() returns void
+language sql set search_path = '' as $$
+  insert into memoria.arrivals (kind, waiting, event_id, due_at)
+  with recursive queued as (
+    (select kind, event_id from memoria.jobs where status = 'queued' order by kind, event_id limit 1)
+    union all
+    select next.kind, next.event_id from queued, lateral (
+      select kind, event_id from memoria.jobs
+      where status = 'queued' and (kind, event_id) > (queued.kind, queued.event_id)
+      order by kind, event_id limit 1
+    ) as next
+  )
+  select queued.kind, side.waiting, queued.event_id, first.run_after
+  from queued, (values (false), (true)) as side (waiting), lateral (
+    select run_after from memoria.jobs
+    where kind = queued.kind and event_id = queued.event_id and status = 'queued'
+      and jobs.waiting = side.waiting
+    order by run_after limit 1
+  ) as first
+  where not exists (
+    select from memoria.lanes
+    where kind = queued.kind and event_id = queued.event_id and waiting = side.waiting
+      and (ready or due_at <= first.run_after or due_at > clock_timestamp() and due_at < 'infinity')
+  )
+$$;
+
+create function memoria.prune_dispatches() returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_count integer;
+  v_horizon timestamptz := clock_timestamp()
+    - make_interval(secs => memoria.number('keep_dispatches_hours')::double precision * 3600);
+begin
+  delete from memoria.dispatches where id in (
+    select id from memoria.dispatches where created_at < v_horizon order by created_at limit 10000
+    for update skip locked
+  );
+  get diagnostics v_count = row_count;
+  return v_count;
+end
+$$;
+
+-- Lanes of events that are gone. The dispatcher is locked.
+create function memoria.prune_lanes() returns void
+language sql set search_path = '' as $$
+  delete from memoria.lanes where not exists (select from memoria.events where id = lanes.event_id);
+  delete from memoria.owners where not ready and not exists (
+    select from memoria.lanes
+    where kind = owners.kind and waiting = owners.waiting and lanes.owner = owners.owner
+  );
+$$;
+
+-- Repairs what got lost and hands out what has become due; safe to run at any time, by anyone, twice.
+create function public.memoria_sweep() returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+set jit = off
+as $$
+declare
+  v_event text;
+  v_report jsonb := '{"refused": 0, "runs_expired": 0, "nudges_expired": 0, "media_found": 0, "revived": 0, "cancelled": 0}';
+  v_done jsonb;
+begin
+  update memoria.sweeps set swept_at = clock_timestamp() where only_one in (
+    select only_one from memoria.sweeps for no key update skip locked
+  );
+  foreach v_event in array memoria.events_to_repair() loop
+    perform from memoria.events where id = v_event for no key update skip locked;
+    continue when not found;
+    v_done := memoria.repair_event(v_event);
+    v_report := (
+      select jsonb_object_agg(key, value::integer + (v_done ->> key)::integer) from jsonb_each_text(v_report)
+    );
+  end loop;
+  v_report := v_report || jsonb_build_object(
+    'handed_over', memoria.retry_hand_overs(), 'dispatches_pruned', memoria.prune_dispatches()
+  );
+  perform memoria.archive_one_due();
+  perform memoria.prune_searches();
+  perform memoria.find_arrivals();
+  v_report := v_report || jsonb_build_object('dispatched', jsonb_build_object(
+    'process', memoria.dispatch('process'),
+    'cluster', memoria.dispatch('cluster'),
+    'callback', memoria.dispatch('callback')
+  ));
+  if current_setting('transaction_isolation') = 'read committed' then
+    perform memoria.prune_lanes();
+  end if;
+  return v_report;
+end
+$$;
+
+-- For workers, after their answer: hands out what has become due, and sweeps where nobody has for a
+-- while, so that neither the end of a quiet period nor a missing cron is waited for. again_in_seconds:
+-- when something is due next, if soon.
+create function public.memoria_sweep_if_due() returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+set enable_seqscan = off
+set jit = off
+as $$
+declare
+  v_kind text;
+  v_swept boolean := false;
+  v_sent integer := 0;
+  v_next timestamptz;
+begin
+  perform from memoria.sweeps
+  where only_one and swept_at < clock_timestamp() - memoria.seconds('sweep_seconds')
+  for no key update skip locked;
+  if found then
+    perform public.memoria_sweep();
+    v_swept := true;
+  else
+    foreach v_kind in array array['process', 'cluster', 'callback'] loop
+      if exists (select from memoria.lanes where kind = v_kind and not ready and due_at <= clock_timestamp()) then
+        v_sent := v_sent + memoria.dispatch(v_kind);
+      end if;
+    end loop;
+  end if;
+  select min(first.due_at) into v_next
+  from unnest(array['process', 'cluster', 'callback']) as one (kind), lateral (
+    select due_at from memoria.lanes where kind = one.kind and not ready order by due_at limit 1
+  ) as first;
+  return jsonb_build_object(
+    'swept', v_swept, 'dispatched', v_sent,
+    'again_in_seconds', case when v_next < clock_timestamp() + interval '2 minutes' then
+      round(greatest(extract(epoch from v_next - clock_timestamp()), 0)::numeric, 3)
+    end
+  );
+end
+$$;
+
+-- 51_operations.sql
+
+-- What an operator does: a look at the queue, settings, another try for what is dead, the schedule.
+
+create view memoria.queue_depth with (security_invoker = true) as
+  select kind, status, count(*) as jobs, min(created_at) as oldest_at
+  from memoria.jobs group by kind, status;
+
+-- A nudge that is on its way is no work being done yet.
+create view memoria.oldest_waiting with (security_invoker = true) as
+  select distinct on (kind) kind, id as job_id, event_id, media_id, tries, created_at, error_code
+  from memoria.jobs
+  where (status = 'queued' and run_after <= clock_timestamp()) or status = 'dispatched'
+  order by kind, created_at;
+
+create view memoria.failures with (security_invoker = true) as
+  select kind, error_code, count(*) as jobs, max(finished_at) as last_at,
+    (array_agg(error_message order by finished_at desc))[1] as last_message
+  from memoria.jobs where status = 'failed' group by kind, error_code;
+
+-- What something outside keeps from being done.
+create view memoria.outages with (security_invoker = true) as
+  select kind, error_code, count(*) as jobs, min(waiting_since) as since,
+    (array_agg(error_message order by waiting_since desc))[1] as last_message
+  from memoria.jobs where waiting_since is not null and finished_at is null group by kind, error_code;
+
+create function public.memoria_status() returns jsonb
+language sql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+as $$
+  select jsonb_build_object(
+    'queue', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'kind', kind, 'status', status, 'jobs', jobs,
+        'oldest_seconds', round(extract(epoch from clock_timestamp() - oldest_at))
+      ) order by kind, status), '[]') from memoria.queue_depth
+    ),
+    'in_flight', (
+      select jsonb_object_agg(key, jsonb_build_object('now', memoria.in_flight(key), 'most', value))
+      from jsonb_each(memoria.setting('max_in_flight'))
+    ),
+    'oldest_waiting', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'kind', kind, 'job_id', job_id, 'event_id', event_id, 'media_id', media_id, 'attempts', tries,
+        'seconds', round(extract(epoch from clock_timestamp() - created_at)), 'code', error_code
+      ) order by kind), '[]') from memoria.oldest_waiting
+    ),
+    'outages', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'kind', kind, 'code', error_code, 'jobs', jobs, 'since', since, 'last_message', last_message
+      ) order by jobs desc, kind, error_code), '[]') from memoria.outages
+    ),
+    'failures', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'kind', kind, 'code', error_code, 'jobs', jobs, 'last_at', last_at, 'last_message', last_message
+      ) order by jobs desc, kind, error_code), '[]') from memoria.failures
+    )
+  )
+$$;
+
+-- Gives pg_cron a job, on the first of these schedules that it takes. Returns why it takes none, or null.
+create function memoria.schedule_job(p_name text, p_schedules text[], p_command text) returns text
+language plpgsql set search_path = '' as $$
+declare
+  v_schedule text;
+  v_error text;
+begin
+  foreach v_schedule in array p_schedules loop
+    begin
+      execute 'select cron.schedule($1, $2, $3)' using p_name, v_schedule, p_command;
+      return null;
+    exception when others then
+      v_error := sqlerrm;
+    end;
+  end loop;
+  return v_error;
+end
+$$;
+
+-- Schedules the sweeper where pg_cron is there; the same name replaces, so it may be called again.
+-- Never raises: doctor tells why nothing is scheduled.
+create function memoria.schedule_sweep() returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_error text := 'pg_cron is not installed';
+begin
+  if to_regprocedure('cron.schedule(text, text, text)') is not null then
+    -- pg_cron before 1.5 knows no seconds
+    v_error := memoria.schedule_job(
+      'memoria-sweep', array['30 seconds', '* * * * *'], 'select public.memoria_sweep()'
+    );
+    -- pg_cron keeps a row per run for ever, also of jobs that are no longer scheduled
+    perform memoria.schedule_job(
+      'memoria-prune-cron', array['17 3 * * *'],
+      'delete from cron.job_run_details where end_time < now() - interval ''2 days'' and ('
+      'jobid in (select jobid from cron.job where jobname like ''memoria-%'') '
+      'or (jobid not in (select jobid from cron.job) and command like ''%memoria_sweep%''))'
+    );
+  end if;
+  update memoria.sweeps set schedule_error = v_error where schedule_error is distinct from v_error;
+end
+$$;
+
+-- A value into Vault. Where Vault cannot be decrypted any more, what it holds is made anew. Returns
+-- whether Vault took it.
+create function memoria.keep_in_vault(p_name text, p_value text) returns boolean
+language plpgsql set search_path = '' as $$
+begin
+  if to_regprocedure('vault.create_secret(text, text, text, uuid)') is null
+    and to_regprocedure('vault.create_secret(text, text, text)') is null then
+    return false;
+  end if;
+  if (memoria.vault_value(p_name)).value is not distinct from p_value and (memoria.vault_value(p_name)).fault is null then
+    return true;
+  end if;
+  execute 'delete from vault.secrets where name = $1' using 'memoria_' || p_name;
+  if p_value is not null then
+    execute 'select vault.create_secret($1, $2)' using p_value, 'memoria_' || p_name;
+  end if;
+  return true;
+exception when others then
+  raise warning 'memoria: Vault does not take %: %', p_name, sqlerrm;
+  return false;
+end
+$$;
+
+create function memoria.keep_secret(p_name text, p_value text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if memoria.keep_in_vault(p_name, p_value) then
+    p_value := null;
+  end if;
+  update memoria.settings set value = coalesce(to_jsonb(p_value), 'null') where key = p_name;
+end
+$$;
+
+-- Every setting but the secret itself.
+create function memoria.readable_settings() returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_object_agg(key, case type
+    when 'url' then to_jsonb(memoria.secret(key))
+    when 'secret' then to_jsonb(case when memoria.secret(key) is null then 'not set' else 'set' end)
+    else value
+  end)
+  from memoria.settings
+$$;
+
+create function public.memoria_configure(p_settings jsonb) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_faults text;
+begin
+  if jsonb_typeof(p_settings) is distinct from 'object' then
+    raise exception 'p_settings is an object of settings.' using errcode = '22023';
+  end if;
+  v_faults := (
+    select string_agg(fault, ' ' order by key)
+    from jsonb_each(p_settings), memoria.setting_fault(key, value) as fault where fault is not null
+  );
+  if v_faults is not null then
+    raise exception '%', v_faults using errcode = '22023';
+  end if;
+  perform memoria.keep_secret(given.key, given.value)
+  from jsonb_each_text(p_settings) as given join memoria.settings on settings.key = given.key
+  where type in ('url', 'secret');
+  update memoria.settings set value = case when per_kind then settings.value || given.value else given.value end
+  from jsonb_each(p_settings) as given
+  where settings.key = given.key and type not in ('url', 'secret');
+  perform memoria.schedule_sweep();
+  perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
+  return memoria.readable_settings();
+end
+$$;
+
+-- Gives dead jobs all their attempts back: one, or all of a kind or of a reason. What has been done
+-- by another job since, or is under way, is left alone.
+create function public.memoria_requeue(
+  p_job_id uuid default null, p_kind text default null, p_code text default null
+) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  v_dead record;
+  v_count integer := 0;
+begin
+  for v_dead in
+    select jobs.id, jobs.event_id
+    from memoria.jobs join memoria.events on events.id = jobs.event_id
+    where jobs.status = 'failed' and (events.status = 'open' or jobs.kind = 'callback')
+      and (p_job_id is null or jobs.id = p_job_id)
+      and (p_kind is null or jobs.kind = p_kind)
+      and (p_code is null or jobs.error_code = p_code)
+    order by jobs.event_id, jobs.finished_at desc
+  loop
+    perform memoria.lock_event(v_dead.event_id);
+    v_count := v_count + memoria.revive_job(v_dead.id)::integer;
+  end loop;
+  perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
+  return jsonb_build_object('requeued', v_count);
+end
+$$;
+
+-- The last nudges and what pg_net says of them; it forgets after six hours, or a crash, after which its
+-- ids start anew. unanswered: beyond its timeout, so that pg_net's worker seems to stand still.
+create function memoria.last_nudges(p_limit integer) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_nudges jsonb;
+begin
+  if to_regclass('net._http_response') is null then
+    return '[]';
+  end if;
+  execute $query$
+    select coalesce(jsonb_agg(to_jsonb(nudge) order by nudge.id desc), '[]') from (
+      select d.id, d.service, d.kind, d.created_at, r.status_code, r.timed_out, r.error_msg,
+        round(extract(epoch from r.created - d.created_at)::numeric, 1) as answered_after_seconds,
+        r.id is null and d.request_id is not null
+          and d.created_at < clock_timestamp() - make_interval(secs => memoria.number('nudge_timeout_ms')::float8 / 1000 + 10)
+          and d.created_at > clock_timestamp() - interval '6 hours' as unanswered
+      from memoria.dispatches as d left join net._http_response as r
+        on r.id = d.request_id and r.created >= d.created_at - interval '1 second'
+      order by d.id desc limit $1
+    ) as nudge
+  $query$ into v_nudges using p_limit;
+  return v_nudges;
+end
+$$;
+
+create function memoria.sweep_schedule() returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_schedule jsonb;
+begin
+  if to_regclass('cron.job') is not null then
+    execute 'select to_jsonb(run) from (
+        select schedule, active, (
+          select jsonb_build_object(''status'', status, ''message'', return_message, ''at'', start_time)
+          from cron.job_run_details as d where d.jobid = job.jobid order by runid desc limit 1
+        ) as last_run
+        from cron.job where jobname = ''memoria-sweep''
+      ) as run' into v_schedule;
+  end if;
+  return v_schedule;
+exception when others then
+  return null;  -- not ours to read
+end
+$$;
+
+create function memoria.applied_migrations() returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_versions jsonb;
+begin
+  if to_regclass('supabase_migrations.schema_migrations') is not null then
+    execute 'select jsonb_agg(version order by version) from supabase_migrations.schema_migrations'
+      into v_versions;
+  end if;
+  return coalesce(v_versions, '[]');
+end
+$$;
+
+-- {name: why Vault cannot read it}.
+create function memoria.vault_faults() returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_object_agg(key, fault), '{}')
+  from memoria.settings, lateral (select (memoria.vault_value(key)).fault) as asked
+  where type in ('url', 'secret') and fault is not null
+$$;
+
+create function public.memoria_doctor() returns jsonb
+language sql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+as $$
+  select jsonb_build_object(
+    'postgres', current_setting('server_version'),
+    'migrations', memoria.applied_migrations(),
+    'agreement', memoria.agreement(),
+    'extensions', (
+      select coalesce(jsonb_object_agg(extname, extversion), '{}') from pg_extension
+      where extname in ('vector', 'pg_net', 'pg_cron', 'supabase_vault')
+    ),
+    'pg_net', to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is not null,
+    'vault', to_regclass('vault.decrypted_secrets') is not null,
+    'vault_faults', memoria.vault_faults(),
+    'cron', memoria.sweep_schedule(),
+    'cron_error', (select schedule_error from memoria.sweeps),
+    'swept_at', (select nullif(swept_at, '-infinity') from memoria.sweeps),
+    'settings', memoria.readable_settings(),
+    'last_nudges', memoria.last_nudges(20),
+    'followed', (select coalesce(jsonb_agg(relation order by relation), '[]') from memoria.followed),
+    'not_handed_over', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'table', relation, 'code', code, 'failed', failed, 'rows', rows, 'last_message', last_message
+      ) order by relation, code), '[]')
+      from (
+        select relation, code, failed, count(*) as rows,
+          (array_agg(message order by id desc))[1] as last_message
+        from memoria.hand_overs group by relation, code, failed
+      ) as told
+    )
+  )
+$$;
+
+-- Each on its own: what one extension refuses must not undo the other.
+do $$
+begin
+  if exists (select from pg_available_extensions where name = 'pg_net') then
+    create extension if not exists pg_net with schema extensions;
+  end if;
+exception when others then
+  raise notice 'memoria: enable pg_net in the dashboard: %', sqlerrm;
+end
+$$;
+
+do $$
+begin
+  if exists (select from pg_available_extensions where name = 'pg_cron') then
+    create extension if not exists pg_cron;
+  end if;
+exception when others then
+  raise notice 'memoria: enable pg_cron in the dashboard, then call memoria_configure: %', sqlerrm;
+end
+$$;
+
+do $$
+begin
+  perform memoria.schedule_sweep();
+end
+$$;
 
 -- 99_grants.sql
 
@@ -5349,7 +5370,12 @@ grant execute on function
   public.memoria_status(),
   public.memoria_configure(jsonb),
   public.memoria_requeue(uuid, text, text),
-  public.memoria_doctor()
+  public.memoria_doctor(),
+  public.memoria_begin_search(text, text, text, text),
+  public.memoria_refuse_search(uuid, text),
+  public.memoria_search(uuid, extensions.vector, text, jsonb),
+  public.memoria_search_again(uuid, text, text, text),
+  public.memoria_request_removal(uuid, text, text, text)
 to service_role;
 
 -- The app's backend, and its users as far as the rules of 04_rights.sql let them.
@@ -5381,5 +5407,11 @@ grant execute on function
   public.memoria_split_person(uuid, uuid[]),
   public.memoria_rename_person(uuid, text),
   public.memoria_hide_person(uuid, boolean),
-  public.memoria_forget_person(uuid)
+  public.memoria_forget_person(uuid),
+  public.memoria_create_search_link(text, jsonb),
+  public.memoria_search_links(text),
+  public.memoria_revoke_search_link(uuid),
+  public.memoria_searches(text, integer),
+  public.memoria_set_retention(text, integer),
+  public.memoria_open_search(text, text)
 to authenticated, service_role;

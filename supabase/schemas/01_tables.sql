@@ -13,6 +13,8 @@ create table memoria.events (
   -- runs in a row that had to leave photos out: each doubles the next wait
   incomplete_runs integer not null default 0,
   last_run_seconds real not null default 0,
+  -- when the sweeper archives it, if ever
+  archive_at timestamptz,
   -- change with what pages show: who is who, and which photos there are
   people_version bigint not null default 1,
   photos_version bigint not null default 1,
@@ -20,6 +22,7 @@ create table memoria.events (
   constraint events_status_known check (status in ('open', 'archived'))
 );
 create index events_owner on memoria.events (owner_id);
+create index events_archive_at on memoria.events (archive_at) where archive_at is not null;
 
 -- The owner of an event is always its host and needs no row.
 create table memoria.members (
@@ -86,6 +89,9 @@ create table memoria.persons (
   avg_quality real,
   -- the unit mean of the identity's vectors, computed here and nowhere else
   centroid extensions.vector(512),
+  -- how many vectors it is the mean of, and the mean's length before it was made unit: 1 where all are alike
+  centroid_faces integer,
+  agreement real,
   model text,
   created_at timestamptz not null default now(),
   constraint persons_name_length check (char_length(name) between 1 and 200),

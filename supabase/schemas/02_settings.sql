@@ -9,7 +9,7 @@ create table memoria.settings (
   most numeric,
   -- one value for each of process, cluster and callback
   per_kind boolean not null default false,
-  constraint settings_type_known check (type in ('whole', 'number', 'boolean', 'url', 'secret')),
+  constraint settings_type_known check (type in ('whole', 'number', 'boolean', 'text', 'url', 'secret')),
   constraint settings_numbers_have_limits check (
     (type in ('whole', 'number')) = (least is not null and most is not null)
   )
@@ -44,6 +44,10 @@ insert into memoria.settings (key, value, type, least, most, per_kind) values
   ('nudge_timeout_ms', '5000', 'whole', 100, 60000, false),
   ('sweep_seconds', '30', 'number', 1, 3600, false),
   ('keep_dispatches_hours', '24', 'number', 0.1, 8760, false),
+  -- search by selfie: the version of the text that guests accept, the audit, and a limit for each event
+  ('search_consent_version', '"1"', 'text', null, null, false),
+  ('keep_searches_days', '30', 'whole', 1, 3650, false),
+  ('searches_per_minute', '600', 'whole', 1, 100000, false),
   -- where there is no Vault; Vault's memoria_process_url, … win over these
   ('process_url', 'null', 'url', null, null, false),
   ('cluster_url', 'null', 'url', null, null, false),
@@ -132,7 +136,7 @@ begin
   elsif v_setting.type = 'boolean' then
     return case when jsonb_typeof(p_value) <> 'boolean' then format('%s must be a boolean.', p_key) end;
   elsif p_value = 'null' then
-    return null;
+    return case when v_setting.type = 'text' then format('%s must be text.', p_key) end;
   elsif jsonb_typeof(p_value) <> 'string' then
     return format('%s must be text.', p_key);
   elsif v_setting.type = 'url' and v_text !~ '^https?://[^/?#[:space:][:cntrl:]]+([/?#][^[:space:][:cntrl:]]*)?$' then
@@ -140,8 +144,8 @@ begin
   elsif v_setting.type = 'secret' and v_text like 'whsec\_%'
     and v_text !~ '^whsec_([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[A-Za-z0-9+/=]=|[A-Za-z0-9+/]{4})$' then
     return format('%s must be base64 after whsec_.', p_key);
-  elsif v_text = '' then
-    return format('%s must not be empty.', p_key);
+  elsif char_length(v_text) not between 1 and 4096 then
+    return format('%s must be 1 to 4096 characters.', p_key);
   end if;
   return null;
 end

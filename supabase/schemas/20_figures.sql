@@ -56,11 +56,13 @@ $$;
 -- alone: a mean that a worker made of vectors that were forgotten meanwhile would give them away.
 create function memoria.refresh_centroids(p_people uuid[]) returns void
 language sql set search_path = '' as $$
-  update memoria.persons set centroid = means.centroid, model = coalesce(means.model, persons.model)
+  update memoria.persons set centroid = means.centroid, centroid_faces = means.faces,
+    agreement = means.agreement, model = coalesce(means.model, persons.model)
   from (
-    select person.id, mean.model, mean.centroid
+    select person.id, mean.model, mean.faces, extensions.l2_normalize(mean.vector) as centroid,
+      extensions.vector_norm(mean.vector) as agreement
     from unnest(p_people) as person (id) left join lateral (
-      select model, extensions.l2_normalize(extensions.avg(embedding)) as centroid
+      select model, count(*) as faces, extensions.avg(embedding) as vector
       from memoria.faces where identity_id = person.id and embedding is not null
       group by model order by count(*) desc, model limit 1
     ) as mean on true

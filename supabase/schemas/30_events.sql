@@ -223,7 +223,7 @@ declare
   v_faces integer;
 begin
   perform memoria.lock_event_for(p_event_id, 'manage');
-  update memoria.events set status = 'archived', ungrouped_since = null where id = p_event_id;
+  update memoria.events set status = 'archived', ungrouped_since = null, archive_at = null where id = p_event_id;
   update memoria.jobs set
     status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null
   where event_id = p_event_id and kind <> 'callback' and status in ('queued', 'dispatched', 'running');
@@ -234,7 +234,8 @@ begin
   where event_id = p_event_id and status = 'pending';
   update memoria.faces set embedding = null where event_id = p_event_id and embedding is not null;
   get diagnostics v_faces = row_count;
-  update memoria.persons set centroid = null where event_id = p_event_id and centroid is not null;
+  update memoria.persons set centroid = null, centroid_faces = null, agreement = null
+  where event_id = p_event_id and centroid is not null;
   perform memoria.touch_photos(p_event_id);
   return jsonb_build_object(
     'event_id', p_event_id, 'status', 'archived', 'jobs_cancelled', v_jobs, 'vectors_purged', v_faces

@@ -8,6 +8,9 @@ language plpgsql set search_path = '' as $$
 begin
   delete from memoria.person_changes
   where event_id = p_event_id and (person_id = any (p_people) or other_person_id = any (p_people));
+  update memoria.searches
+  set people = array(select person from unnest(people) as person where person <> all (p_people))
+  where event_id = p_event_id and people && p_people;
   -- outcomes that the app was not told yet
   update memoria.jobs set payload = payload || jsonb_build_object(
     'faces_detected', (select count(*) from memoria.faces where media_id = jobs.media_id),
@@ -25,7 +28,7 @@ begin
   where event_id = p_event_id and kind = 'callback' and media_id is null
     and payload ->> 'status' = 'completed';
   -- a mean over the forgotten and the others would give the forgotten away
-  update memoria.persons set centroid = null
+  update memoria.persons set centroid = null, centroid_faces = null, agreement = null
   where event_id = p_event_id and centroid is not null
     and not exists (select from memoria.faces where identity_id = persons.id);
   perform memoria.refresh_centroids(memoria.people_of_event(p_event_id));

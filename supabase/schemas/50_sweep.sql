@@ -301,6 +301,8 @@ begin
   v_report := v_report || jsonb_build_object(
     'handed_over', memoria.retry_hand_overs(), 'dispatches_pruned', memoria.prune_dispatches()
   );
+  perform memoria.archive_one_due();
+  perform memoria.prune_searches();
   perform memoria.find_arrivals();
   v_report := v_report || jsonb_build_object('dispatched', jsonb_build_object(
     'process', memoria.dispatch('process'),

@@ -34,7 +34,12 @@ grant execute on function
   public.memoria_status(),
   public.memoria_configure(jsonb),
   public.memoria_requeue(uuid, text, text),
-  public.memoria_doctor()
+  public.memoria_doctor(),
+  public.memoria_begin_search(text, text, text, text),
+  public.memoria_refuse_search(uuid, text),
+  public.memoria_search(uuid, extensions.vector, text, jsonb),
+  public.memoria_search_again(uuid, text, text, text),
+  public.memoria_request_removal(uuid, text, text, text)
 to service_role;
 
 -- The app's backend, and its users as far as the rules of 04_rights.sql let them.
@@ -66,5 +71,11 @@ grant execute on function
   public.memoria_split_person(uuid, uuid[]),
   public.memoria_rename_person(uuid, text),
   public.memoria_hide_person(uuid, boolean),
-  public.memoria_forget_person(uuid)
+  public.memoria_forget_person(uuid),
+  public.memoria_create_search_link(text, jsonb),
+  public.memoria_search_links(text),
+  public.memoria_revoke_search_link(uuid),
+  public.memoria_searches(text, integer),
+  public.memoria_set_retention(text, integer),
+  public.memoria_open_search(text, text)
 to authenticated, service_role;

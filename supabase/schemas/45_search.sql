@@ -393,16 +393,3 @@ begin
   return jsonb_build_object('outcome', 'requested', 'removal_requested_at', v_search.removal_requested_at);
 end
 $$;
-
--- The sweeper: old audit rows, links long expired, events whose time is over.
-create function memoria.prune_searches() returns void
-language sql set search_path = '' as $$
-  delete from memoria.searches
-  where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer);
-  delete from memoria.search_links
-  where expires_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
-    and not exists (select from memoria.searches where link_id = search_links.id);
-$$;
-
-revoke execute on all functions in schema memoria from public;
-revoke execute on function public.memoria_create_search_link(text, jsonb) from public, anon;

@@ -67,17 +67,3 @@ alter table memoria.search_links enable row level security;
 alter table memoria.searches enable row level security;
 alter table memoria.search_consents enable row level security;
 alter table memoria.search_subjects enable row level security;
-
--- Forgetting a person takes them out of the audit as well.
-create function memoria.forget_in_searches() returns trigger
-language plpgsql security definer set search_path = '' as $$
-begin
-  update memoria.searches
-  set people = array(select person from unnest(people) as person where person not in (select id from gone))
-  where people && array(select id from gone);
-  return null;
-end
-$$;
-create trigger persons_forgotten_in_searches after delete on memoria.persons
-  referencing old table as gone
-  for each statement execute function memoria.forget_in_searches();

@@ -1,0 +1,27 @@
+-- What the sweeper ends: audit rows and links whose time is over, and events that are to be archived.
+
+create function memoria.prune_searches() returns void
+language sql set search_path = '' as $$
+  delete from memoria.searches
+  where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer);
+  delete from memoria.search_links
+  where expires_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
+    and not exists (select from memoria.searches where link_id = search_links.id);
+$$;
+
+-- One event at a time, so that a sweep never holds the locks of many.
+create function memoria.archive_one_due() returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_event_id text;
+begin
+  select id into v_event_id from memoria.events
+  where archive_at <= now() and status <> 'archived'
+  order by archive_at limit 1 for no key update skip locked;
+  if v_event_id is null then
+    return 0;
+  end if;
+  perform public.memoria_archive_event(v_event_id);
+  return 1;
+end
+$$;

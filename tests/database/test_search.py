@@ -1,0 +1,422 @@
+"""Search by selfie, on the real database: who may, how often, what is found, what is kept."""
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from postgrest.exceptions import APIError
+from supabase import Client
+
+from local.processes.postgres import Postgres
+from memoria.arrays import F32
+from memoria.search.likeness import Rule, background
+from memoria.store.jobs import vector_text
+from tests.database.project import Project, likeness
+
+BOX = (0.1, 0.1, 0.2, 0.2)
+RULE = Rule(shared=0.5, dimensions=60, demand=6.5, slope=1.3, source="a test")
+ONE_LOOK = {"weight": 0.95, "agreement": 1.0}
+HOST = uuid.UUID(int=1)
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def project(postgres_server: Postgres) -> Iterator[Project]:
+    with Project(postgres_server.create_database("search", template="migrated")) as project:
+        yield project
+    postgres_server.drop_database("search")
+
+
+def hash_of(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Party:
+    """A grouped event of some people and one loose face, owned by a host."""
+
+    def __init__(self, project: Project, people: int = 3) -> None:
+        self.project = project
+        self.event = f"party {uuid.uuid4()}"
+        self.rng = np.random.default_rng(people)
+        self.host = project.user(HOST)
+        project.call("create_event", event_id=self.event, owner_id=HOST)
+        self.centres = [self.new_face() for _ in range(people + 1)]
+        for person, centre in enumerate(self.centres[:-1]):
+            for number in range(4):
+                self.add(f"{self.event} {person} {number}", centre)
+        self.loose = self.add(f"{self.event} loose", self.centres[-1])
+        project.cluster(self.event)
+
+    def new_face(self) -> F32:
+        vector = self.rng.standard_normal(512)
+        return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+    def add(self, photo: str, centre: F32) -> uuid.UUID:
+        (face,) = self.project.process(self.event, photo, [(BOX, likeness(centre, 0.85, self.rng))])
+        assert face is not None
+        return face
+
+    def selfie(self, person: int) -> F32:
+        return likeness(self.centres[person], 0.85, self.rng)
+
+    def link(self, **options: Any) -> str:
+        made = call(self.host, "create_search_link", event_id=self.event, options=options)
+        self.link_id = made["link_id"]
+        return str(made["token"])
+
+    def begin(self, token: str | None, guest: str | None = "g", consent: str | None = "1") -> Json:
+        answer: Json = self.project.call(
+            "begin_search",
+            token_hash=token and hash_of(token),
+            event_id=None if token else self.event,
+            guest=guest,
+            consent=consent,
+        )
+        return answer
+
+    def search(self, token: str | None, selfie: F32, guest: str | None = "g") -> Json:
+        begun = self.begin(token, guest)
+        assert begun["outcome"] == "begun", begun
+        return self.find(begun["search_id"], selfie) | {"search_id": begun["search_id"]}
+
+    def find(self, search_id: str, selfie: F32, model: str = "small") -> Json:
+        found: Json = self.project.call(
+            "search",
+            search_id=search_id,
+            embedding=vector_text(selfie),
+            model=model,
+            rule=RULE.as_json() | ONE_LOOK,
+        )
+        return found
+
+    def again(self, search_id: str, token: str, guest: str = "g") -> Json:
+        found: Json = self.project.call(
+            "search_again", search_id=search_id, token_hash=hash_of(token), guest=guest
+        )
+        return found
+
+
+def call(client: Client, function: str, **arguments: Any) -> Any:
+    named = {f"p_{name}": value for name, value in arguments.items()}
+    return client.rpc(f"memoria_{function}", named).execute().data
+
+
+def media(found: Json) -> set[str]:
+    return {photo["media_id"] for match in found["matches"] for photo in match["photos"]}
+
+
+@pytest.fixture(scope="module")
+def party(project: Project) -> Party:
+    return Party(project)
+
+
+def test_a_guest_finds_the_own_photos_and_nobody_elses(party: Party) -> None:
+    token = party.link()
+    found = party.search(token, party.selfie(1))
+    assert found["outcome"] == "found"
+    assert media(found) == {f"{party.event} 1 {number}" for number in range(4)}
+    assert found["matches"][0]["band"] == "sure"
+    assert found["matches"][0]["confidence"] > 0.999
+    assert found["searched"] == {"people": 3, "loose_faces": 1, "of_another_model": 0}
+    assert found["complete"] is True
+
+
+def test_a_face_that_belongs_to_nobody_is_found_too(party: Party) -> None:
+    found = party.search(party.link(), party.selfie(3))
+    assert media(found) == {f"{party.event} loose"}
+
+
+def test_a_stranger_finds_nobody(party: Party) -> None:
+    assert party.search(party.link(), party.new_face())["outcome"] == "nobody"
+
+
+def test_the_databases_score_is_the_librarys(project: Project, party: Party) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        similarity, agreement, zero = rng.uniform([-1, 0.4, 0], [1, 1, 0.3])
+        weight, length, faces = rng.uniform(0.2, 2), rng.uniform(0.6, 1), rng.integers(1, 40)
+        (row,) = project.rows(
+            "select memoria.likeness(%s, %s, %s, %s, %s, %s, %s, %s) as score",
+            *map(float, (similarity, weight, length, faces, agreement, zero)),
+            RULE.shared,
+            RULE.dimensions,
+        )
+        ours = RULE.score(
+            np.array([similarity]), (weight, length), np.array([faces]), np.array([agreement]), zero
+        )
+        assert row["score"] == pytest.approx(ours[0], rel=1e-9, abs=1e-9)
+
+
+def test_the_databases_background_is_nearly_the_librarys(project: Project) -> None:
+    event = Party(project, people=8)
+    common = event.new_face()
+    event.centres = [likeness(common, 0.5, event.rng) for _ in event.centres]
+    for person, centre in enumerate(event.centres[:-1]):
+        for number in range(4):
+            event.add(f"{event.event} alike {person} {number}", centre)
+    project.cluster(event.event)
+    people = project.rows(
+        "select centroid::text as centroid, agreement, centroid_faces from memoria.persons"
+        " where event_id = %s and centroid is not null",
+        event.event,
+    )
+    assert len(people) == 16
+    assert {row["centroid_faces"] for row in people} == {4}
+    means = np.array(
+        [np.fromstring(row["centroid"][1:-1], sep=",") * row["agreement"] for row in people]
+    )
+    (row,) = project.rows("select memoria.background(%s, 'small') as zero", event.event)
+    assert row["zero"] == pytest.approx(background(means), abs=0.005)
+    assert row["zero"] > 0.03
+
+
+def test_hidden_people_are_never_found_and_merged_ones_are_one(project: Project) -> None:
+    party = Party(project)
+    token = party.link()
+    of = project.person_of(party.event)
+    ids = [
+        next(person for face, person in of.items() if face_is(project, face, party.event, number))
+        for number in range(3)
+    ]
+    call(party.host, "merge_people", into=str(ids[0]), **{"from": str(ids[1])})
+    found = party.search(token, party.selfie(1))
+    assert [match["subject"] for match in found["matches"]] == [str(ids[0])]
+    assert len(media(found)) == 8
+    call(party.host, "hide_person", person_id=str(ids[0]), hidden=True)
+    assert party.search(token, party.selfie(1))["outcome"] == "nobody"
+    assert party.again(found["search_id"], token)["photos"] == []
+
+
+def face_is(project: Project, face: uuid.UUID, event: str, person: int) -> bool:
+    (row,) = project.rows("select media_id from memoria.faces where id = %s", face)
+    return str(row["media_id"]).startswith(f"{event} {person} ")
+
+
+def test_without_the_current_consent_nothing_is_counted(party: Party) -> None:
+    token = party.link()
+    for consent in (None, "", "0"):
+        assert party.begin(token, consent=consent)["outcome"] == "consent_required"
+    (link,) = [
+        link
+        for link in call(party.host, "search_links", event_id=party.event)["links"]
+        if link["link_id"] == party.link_id
+    ]
+    assert link["searches"] == 0
+
+
+def test_unknown_expired_revoked_and_foreign_tokens_look_the_same(
+    project: Project, party: Party
+) -> None:
+    late, gone = party.link(), party.link()
+    call(party.host, "revoke_search_link", link_id=party.link_id)
+    project.sql.execute(
+        "update memoria.search_links set expires_at = now() - interval '1 second'"
+        " where token_hash = %s",
+        (hashlib.sha256(late.encode()).digest(),),
+    )
+    token = party.link()
+    answers = [party.begin(one) for one in ("unheard-of-token-0123456789", late, gone)]
+    answers.append(
+        project.call("begin_search", token_hash=hash_of(token), event_id="another", consent="1")
+    )
+    assert answers == [{"outcome": "not_found"}] * 4
+    assert party.begin(token)["outcome"] == "begun"
+
+
+def test_a_revoked_link_ends_searches_that_were_begun(party: Party) -> None:
+    token = party.link()
+    begun = party.begin(token)["search_id"]
+    done = party.search(token, party.selfie(0))
+    call(party.host, "revoke_search_link", link_id=party.link_id)
+    assert party.find(begun, party.selfie(0)) == {"outcome": "not_found"}
+    assert party.again(done["search_id"], token) == {"outcome": "not_found"}
+
+
+def test_another_guest_of_the_link_cannot_read_a_search(party: Party) -> None:
+    token = party.link()
+    done = party.search(token, party.selfie(0), guest="one")
+    assert len(party.again(done["search_id"], token, "one")["photos"]) == 4
+    assert party.again(done["search_id"], token, "two") == {"outcome": "not_found"}
+
+
+def test_a_link_answers_exactly_as_often_as_it_says(project: Project) -> None:
+    party = Party(project, people=1)
+    token = party.link(max_searches=25)
+    with ThreadPoolExecutor(8) as threads:
+        outcomes = list(
+            threads.map(lambda guest: party.begin(token, str(guest))["outcome"], range(40))
+        )
+    assert outcomes.count("begun") == 25
+    assert outcomes.count("too_many_searches") == 15
+
+
+def test_a_guest_is_slowed_down(party: Party) -> None:
+    token = party.link(per_guest=3)
+    for _ in range(3):
+        assert party.begin(token, "eager")["outcome"] == "begun"
+    refused = party.begin(token, "eager")
+    assert refused["outcome"] == "too_many_searches"
+    assert 0 < refused["retry_after"] <= 600
+    assert party.begin(token, "another")["outcome"] == "begun"
+
+
+def test_one_guest_is_at_most_three_people(project: Project) -> None:
+    party = Party(project, people=5)
+    token = party.link()
+    for person in range(3):
+        assert party.search(token, party.selfie(person), "curious")["outcome"] == "found"
+    begun = party.begin(token, "curious")["search_id"]
+    assert party.find(begun, party.selfie(3)) == {"outcome": "person_limit"}
+    # the people this guest was before are still theirs, and others are not slowed down
+    assert party.search(token, party.selfie(1), "curious")["outcome"] == "found"
+    assert party.search(token, party.selfie(3), "another")["outcome"] == "found"
+    (audit,) = [
+        search
+        for search in call(party.host, "searches", event_id=party.event)["searches"]
+        if search["outcome"] == "person_limit"
+    ]
+    assert audit["people"] == []
+
+
+def test_what_cannot_be_searched_says_why(project: Project) -> None:
+    party = Party(project)
+    token = party.link()
+    begun = party.begin(token)["search_id"]
+    assert party.find(begun, party.selfie(0), model="other") == {"outcome": "model_changed"}
+    project.call("create_event", event_id=f"{party.event} empty", owner_id=HOST)
+    empty = project.call("begin_search", event_id=f"{party.event} empty", consent="1")
+    assert empty == {"outcome": "not_grouped_yet"}
+    call(party.host, "archive_event", event_id=party.event)
+    assert party.begin(token) == {"outcome": "event_archived"}
+
+
+def test_nothing_of_the_selfie_is_stored(project: Project, party: Party) -> None:
+    selfie = party.selfie(2)
+    party.search(party.link(), selfie)
+    text = vector_text(selfie)[1:40]
+    tables = project.rows("select tablename from pg_tables where schemaname = 'memoria'")
+    for table in tables:
+        found = project.rows(
+            f"select count(*) as n from memoria.{table['tablename']} as rows"
+            " where position(%s in rows::text) > 0",
+            text,
+        )
+        assert found[0]["n"] == 0, table
+
+
+def test_forgetting_a_person_takes_them_out_of_the_audit(project: Project) -> None:
+    party = Party(project)
+    found = party.search(party.link(), party.selfie(0))
+    who = found["matches"][0]["subject"]
+    call(party.host, "forget_person", person_id=who)
+    audit = call(party.host, "searches", event_id=party.event)["searches"]
+    assert [search["people"] for search in audit] == [[]]
+
+
+def test_a_guest_can_ask_to_be_taken_out(party: Party) -> None:
+    token = party.link()
+    done = party.search(token, party.selfie(0), "shy")
+    asked = party.project.call(
+        "request_removal", search_id=done["search_id"], token_hash=hash_of(token), guest="shy"
+    )
+    assert asked["outcome"] == "requested"
+    audit = call(party.host, "searches", event_id=party.event)["searches"]
+    asked_for = [s for s in audit if s["removal_requested_at"]]
+    assert [search["search_id"] for search in asked_for] == [done["search_id"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"expires_in_hours": 0}, "expires_in_hours"),
+        ({"expires_in_hours": 9000}, "expires_in_hours"),
+        ({"max_searches": 1.5}, "max_searches"),
+        ({"per_guest": "3"}, "per_guest"),
+        ({"maybe": 1}, "maybe"),
+        ({"label": ""}, "label"),
+        ({"lable": "x"}, "lable"),
+    ],
+)
+def test_options_are_checked_by_name(party: Party, options: Json, named: str) -> None:
+    with pytest.raises(APIError, match=named):
+        party.link(**options)
+
+
+def test_only_who_manages_the_event_makes_links_and_reads_the_audit(
+    project: Project, party: Party
+) -> None:
+    guest, viewer = project.user(uuid.UUID(int=9)), uuid.UUID(int=8)
+    project.call("add_member", event_id=party.event, user_id=viewer, role="viewer")
+    party.link()
+    for client in (guest, project.user(viewer)):
+        for function, arguments in (
+            ("create_search_link", {"event_id": party.event}),
+            ("search_links", {"event_id": party.event}),
+            ("searches", {"event_id": party.event}),
+            ("set_retention", {"event_id": party.event, "days": 3}),
+            ("revoke_search_link", {"link_id": party.link_id}),
+            ("open_search", {"event_id": party.event, "consent": "1"}),
+        ):
+            with pytest.raises(APIError) as refused:
+                call(client, function, **arguments)
+            assert refused.value.code == "PT404", function
+        for function in ("begin_search", "search", "search_again"):
+            with pytest.raises(APIError) as refused:
+                call(client, function)
+            assert refused.value.code in ("42501", "PGRST202"), function
+
+
+def test_a_signed_in_guest_searches_where_the_app_allows_it(project: Project) -> None:
+    party = Party(project)
+    guest = project.user(uuid.UUID(int=7))
+    (rule,) = project.rows("select pg_get_functiondef('memoria.can_search_event'::regproc) as sql")
+    project.sql.execute(
+        "create or replace function memoria.can_search_event(p_event_id text) returns boolean"
+        " language sql stable security definer set search_path = '' as 'select true'"
+    )
+    try:
+        with pytest.raises(APIError, match="onsent"):
+            call(guest, "open_search", event_id=party.event, consent="0")
+        token = call(guest, "open_search", event_id=party.event, consent="1")["token"]
+        # whatever the page says: the guest is the user
+        for name in ("a", "b", "c"):
+            assert party.search(token, party.selfie(0), name)["outcome"] == "found"
+        assert (
+            len(
+                project.rows(
+                    "select distinct guest from memoria.searches where event_id = %s", party.event
+                )
+            )
+            == 1
+        )
+    finally:
+        project.sql.execute(rule["sql"])
+
+
+def test_an_events_time_ends_by_itself(project: Project) -> None:
+    party = Party(project)
+    at = call(party.host, "set_retention", event_id=party.event, days=30)["archive_at"]
+    assert at is not None
+    with pytest.raises(APIError, match="p_days"):
+        call(party.host, "set_retention", event_id=party.event, days=0)
+    project.sql.execute(
+        "update memoria.events set archive_at = now() - interval '1 minute' where id = %s",
+        (party.event,),
+    )
+    project.call("sweep")
+    assert call(party.host, "event_status", event_id=party.event)["status"] == "archived"
+
+
+def test_the_audit_is_pruned(project: Project) -> None:
+    party = Party(project)
+    party.search(party.link(), party.selfie(0))
+    project.sql.execute(
+        "update memoria.searches set created_at = now() - interval '31 days' where event_id = %s",
+        (party.event,),
+    )
+    project.call("sweep")
+    assert call(party.host, "searches", event_id=party.event)["searches"] == []
