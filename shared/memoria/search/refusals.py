@@ -84,16 +84,15 @@ class SeveralFaces(Refused):
     code = "several_faces"
     status = 422
 
-    def __init__(self, message: str, boxes: list[dict[str, float]], picture: int) -> None:
-        """Tell where the faces are: boxes as fractions of the upright picture, best first."""
+    def __init__(self, message: str, boxes: list[dict[str, float]]) -> None:
+        """Tell where the faces are: boxes as fractions of the upright picture, largest first."""
         super().__init__(message)
         self.boxes = boxes
-        self.picture = picture
 
     @property
     def details(self) -> dict[str, Any]:
         """What goes into the error beside code and message."""
-        return {"picture": self.picture, "faces": self.boxes}
+        return {"faces": self.boxes}
 
 
 class SeveralPeople(Refused):

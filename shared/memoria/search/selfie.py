@@ -46,16 +46,23 @@ def selfie_of(pictures: Sequence[Picture], least: float, point: Point | None = N
     """The guest's face.
 
     ``least``: the similarity under which two faces speak for two people (the pack's). ``point``:
-    which face of the first picture is meant. Raises NoFace, SeveralFaces, SeveralPeople,
-    FaceTooSmall, FaceUnclear, in the order of the pictures.
+    which face of the first picture is meant; in the others it is the one most like it. Raises
+    NoFace, SeveralFaces, SeveralPeople, FaceTooSmall, FaceUnclear.
     """
-    faces = [
-        meant(picture, number, point if number == 1 else None)
-        for number, picture in enumerate(pictures, start=1)
-    ]
+    for number, picture in enumerate(pictures, start=1):
+        if not picture.faces:
+            raise NoFace(f"picture {number}: no face was found")
+    first = _pointed_at(pictures[0].faces, point) if point else _largest(pictures[0])
+    faces = [first, *(_most_alike(picture.faces, first) for picture in pictures[1:])]
+    for number, (face, picture) in enumerate(zip(faces, pictures, strict=True), start=1):
+        _check(face, picture, number)
     vectors = np.stack([face.embedding for face in faces])
     if (vectors @ vectors.T).min() < least:
-        raise SeveralPeople("the pictures do not show one person: send pictures of yourself alone")
+        raise SeveralPeople("the pictures do not show one person: send pictures of yourself")
+    return _together(faces, vectors)
+
+
+def _together(faces: Sequence[Face], vectors: F32) -> Selfie:
     weights = np.array([face.quality for face in faces])
     total = weights @ vectors / weights.sum()
     agreement = float(np.linalg.norm(total))
@@ -68,11 +75,7 @@ def selfie_of(pictures: Sequence[Picture], least: float, point: Point | None = N
     )
 
 
-def meant(picture: Picture, number: int, point: Point | None) -> Face:
-    """The face of a picture that the guest means; ``number`` counts the pictures from 1."""
-    if not picture.faces:
-        raise NoFace(f"picture {number}: no face was found")
-    face = _pointed_at(picture.faces, point) if point else _largest(picture, number)
+def _check(face: Face, picture: Picture, number: int) -> None:
     shorter = min(face.box[2] * picture.width, face.box[3] * picture.height)
     if shorter < FEWEST_PIXELS:
         raise FaceTooSmall(
@@ -82,7 +85,10 @@ def meant(picture: Picture, number: int, point: Point | None) -> Face:
         raise FaceUnclear(
             f"picture {number}: the face is not clear: look into the camera, in good light"
         )
-    return face
+
+
+def _most_alike(faces: Sequence[Face], own: Face) -> Face:
+    return max(faces, key=lambda face: float(face.embedding @ own.embedding))
 
 
 def _pointed_at(faces: Sequence[Face], point: Point) -> Face:
@@ -97,14 +103,11 @@ def _pointed_at(faces: Sequence[Face], point: Point) -> Face:
     return min(faces, key=distance)
 
 
-def _largest(picture: Picture, number: int) -> Face:
+def _largest(picture: Picture) -> Face:
     by_area = sorted(picture.faces, key=_area, reverse=True)
     if len(by_area) > 1 and _area(by_area[0]) < LARGEST_BY * _area(by_area[1]):
-        raise SeveralFaces(
-            f"picture {number}: several faces: say which is yours",
-            [bbox_body(face) for face in by_area],
-            number,
-        )
+        boxes = [bbox_body(face) for face in by_area]
+        raise SeveralFaces("picture 1: several faces: say which is yours", boxes)
     return by_area[0]
 
 

@@ -61,9 +61,16 @@ def test_of_several_faces_the_guest_chooses() -> None:
     left, right = face(1, x=0.1), face(2, x=0.6)
     with pytest.raises(SeveralFaces) as refused:
         selfie_of([picture(left, right)], LEAST)
-    assert refused.value.picture == 1
     assert [box["x"] for box in refused.value.boxes] == pytest.approx([0.1, 0.6])
     assert selfie_of([picture(left, right)], LEAST, (0.75, 0.3)).face is right
+
+
+def test_in_further_pictures_the_guest_is_known_again() -> None:
+    friend = face(2, x=0.6)
+    selfie = selfie_of([picture(face()), picture(friend, face(x=0.1))], LEAST)
+    assert selfie.vector @ vector(1) > 0.9
+    with pytest.raises(SeveralPeople):
+        selfie_of([picture(face()), picture(friend)], LEAST)
 
 
 @pytest.mark.parametrize(
