@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cluster_page import set_table
-from benchmarks.grouping_scores import Labels
 from memoria.arrays import F32, F64, Index
 from memoria.clustering import group_faces
 from memoria.clustering.thresholds import thresholds_for
@@ -32,6 +31,7 @@ DRAWS = {"small sets": 12, "large": 10}
 SIZES = (50, 100, 250)
 STRANGERS_PER_DRAW = 400
 BOOTSTRAPS = 1000
+Labels = Index  # whose each photo is
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ plain_settings() {
   for name in "${PLAIN_SETTINGS[@]}"; do
     [[ -z ${!name:-} ]] || joined+="$DELIMITER$name=${!name}"
   done
-  [[ $service != search ]] || joined+="${DELIMITER}SEARCH=on${DELIMITER}USE_GPU=false"
+  [[ $service != search ]] || joined+="${DELIMITER}SEARCH=only${DELIMITER}USE_GPU=false"
   [[ $GPU == no || $service == search ]] || joined+="${DELIMITER}USE_GPU=true"
   printf '^%s^%s' "$DELIMITER" "${joined#"$DELIMITER"}"
 }

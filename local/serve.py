@@ -24,7 +24,7 @@ def serve(console: Console) -> None:
     if pack.notice:
         console.print(pack.notice, style="yellow")
     options = StackOptions(
-        environ=pack.environ,
+        environ={**pack.environ, "SEARCH": "on", "SEARCH_ORIGINS": "*"},
         settings=SETTINGS,
         sweep_seconds=SWEEP_SECONDS,
         ports=PORTS,

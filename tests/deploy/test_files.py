@@ -261,7 +261,7 @@ def test_the_example_environment_names_every_setting() -> None:
 def test_deploy_passes_every_setting_on() -> None:
     script = (ROOT / "deploy" / "values.sh").read_text()
     passed = set(re.findall(r"[A-Z][A-Z_]+", script[: script.index("DEPLOY_SETTINGS=")]))
-    assert {name.upper() for name in Settings.model_fields} - {"USE_GPU"} <= passed
+    assert {name.upper() for name in Settings.model_fields} - {"USE_GPU", "SEARCH"} <= passed
 
 
 def test_four_variables_are_enough_to_start() -> None:

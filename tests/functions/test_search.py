@@ -150,6 +150,7 @@ def _jpeg(image: Any) -> bytes:
 
 def _small(data: bytes) -> bytes:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None
     scale = 60 / image.shape[0]
     canvas = np.full((240, 240, 3), 128, np.uint8)
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -225,7 +226,7 @@ def test_an_answer_can_be_had_again_by_the_same_guest_alone(party: Party, stack:
     assert code(other) == (404, "not_found")
     removal = httpx.post(f"{url}/removal", headers=headers, trust_env=False)
     assert removal.json()["removal_requested_at"]
-    audit = party.client.rpc("memoria_searches", {"p_event_id": party.event}).execute().data
+    audit: Any = party.client.rpc("memoria_searches", {"p_event_id": party.event}).execute().data
     asked = [search for search in audit["searches"] if search["removal_requested_at"]]
     assert [search["search_id"] for search in asked] == [done["search_id"]]
 

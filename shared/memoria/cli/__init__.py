@@ -11,7 +11,7 @@ from memoria import __version__
 from memoria.config import BadConfiguration
 from memoria.errors import MemoriaError
 
-COMMANDS = ("doctor", "status", "backfill", "calibrate", "migrate-model", "supabase")
+COMMANDS = ("doctor", "status", "backfill", "calibrate", "search", "migrate-model", "supabase")
 
 
 def _module(command: str) -> ModuleType:

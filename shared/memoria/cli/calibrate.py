@@ -5,7 +5,11 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from memoria.arrays import F32
+    from memoria.clustering.thresholds import Thresholds
 
 _DESCRIPTION = """
 Measures which similarities mean the same person, for any model pack, on photos you know.
@@ -44,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
         values = similarities[pairs]
         source = f"memoria calibrate, {len(people)} photos of {len(set(people))} people"
         measured = thresholds_from_pairs(values[same], values[~same], source=source)
+        search = _search_rule(model, measured, vectors, people, source)
     except (OSError, ValueError) as problem:
         sys.stderr.write(f"memoria: {problem}\n")
         return 2
@@ -51,8 +56,24 @@ def run(args: argparse.Namespace) -> int:
     sys.stderr.write(
         "the setting that makes the function cluster use them:\n"
         f"SIMILARITY_THRESHOLDS={model}:{measured.sure}:{measured.link}\n"
+        "and the one for selfie search:\n"
+        f"{search}\n"
     )
     return 0
+
+
+def _search_rule(
+    model: str, measured: "Thresholds", vectors: "F32", people: Any, source: str
+) -> str:
+    """The line of SEARCH_THRESHOLDS, or why there is none."""
+    from memoria.search.calibration import calibrated
+    from memoria.search.rules import measured_rule
+
+    try:
+        rule = calibrated(measured_rule(model, measured), vectors, people, source)
+    except ValueError as problem:
+        return f"none: {problem}"
+    return f"SEARCH_THRESHOLDS={model}:{rule.demand}:{rule.slope}"
 
 
 def _labels(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The search rule of a model, measured on labelled photos: how well strangers score. Arrays only."""
+"""The search rule of a model, from how well strangers score on labelled photos. Arrays only."""
 
 from dataclasses import replace
 

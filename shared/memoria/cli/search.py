@@ -1,0 +1,51 @@
+"""``memoria search``: whom a picture shows, asked as the app's backend asks."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+_TIMEOUT_SECONDS = 90.0
+
+
+def add_parser(subparsers: Any) -> None:
+    """Describe the command."""
+    parser = subparsers.add_parser(
+        "search",
+        help="find the photos of who is in a picture",
+        description="Asks the service at --url (default $SEARCH_URL) with $WEBHOOK_SECRET.",
+    )
+    parser.add_argument("event", metavar="EVENT")
+    parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
+    parser.add_argument("--url", default=os.environ.get("SEARCH_URL", "http://127.0.0.1:8081"))
+    parser.add_argument("--consent", default="1", help="the version of the text that was accepted")
+    parser.add_argument("--json", action="store_true", help="the whole answer")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the photos. Returns 0 where some were found, 1 where not, 2 where it was refused."""
+    secret = os.environ.get("WEBHOOK_SECRET") or os.environ.get("CALLBACK_SECRET", "")
+    try:
+        files = [("image", (path.name, path.read_bytes())) for path in args.pictures]
+        answer = httpx.post(
+            f"{args.url.rstrip('/')}/search",
+            data={"event_id": args.event, "consent": args.consent},
+            files=files,
+            headers={"Authorization": f"Bearer {secret}"},
+            timeout=_TIMEOUT_SECONDS,
+        )
+        body = answer.json()
+    except (OSError, ValueError, httpx.HTTPError) as problem:
+        sys.stderr.write(f"memoria: {problem}\n")
+        return 2
+    if args.json or not answer.is_success:
+        print(json.dumps(body, indent=2))
+        return 0 if answer.is_success else 2
+    for match in body["matches"]:
+        for photo in match["photos"]:
+            print(match["band"], match["confidence"], photo["media_id"], sep="\t")
+    return 0 if body["matches"] else 1
