@@ -4307,9 +4307,12 @@ end
 $$;
 
 -- What a search that found no usable face came to, for the audit.
-create function public.memoria_refuse_search(p_search_id uuid, p_code text) returns void
-language sql security definer set search_path = '' as $$
-  update memoria.searches set outcome = left(p_code, 100) where id = p_search_id and outcome = 'begun'
+create function public.memoria_refuse_search(p_search_id uuid, p_code text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+begin
+  update memoria.searches set outcome = left(p_code, 100) where id = p_search_id and outcome = 'begun';
+  return jsonb_build_object('outcome', 'refused');
+end
 $$;
 
 -- How much likelier a selfie is of a person than of a stranger, in nats: search/likeness.py tells the

@@ -6,13 +6,15 @@ WORKER = {
     "claim", "heartbeat", "complete_media", "fail", "load_faces", "load_people", "save_people",
     "complete_callback", "sweep_if_due",
 }  # fmt: skip
+SEARCH = {"begin_search", "refuse_search", "search", "search_again", "request_removal"}
 OPERATOR = {"status", "requeue", "configure", "sweep", "doctor"}
 APP = {
     "enqueue", "create_event", "event_status", "people", "media", "rename_person", "hide_person",
     "assign_face", "reject_face", "merge_people", "split_person", "forget_person", "archive_event",
     "reopen_event", "delete_media", "delete_event", "recluster", "reprocess", "person_changes",
     "enqueue_many", "set_owner", "add_member", "remove_member", "members", "person_photos",
-    "photos_with", "photo", "unassigned_faces",
+    "photos_with", "photo", "unassigned_faces", "create_search_link", "search_links",
+    "revoke_search_link", "searches", "set_retention", "open_search",
 }  # fmt: skip
 
 PUBLIC = (
@@ -27,7 +29,7 @@ def _executable_by(db: Database, role: str) -> set[str]:
 
 
 def test_each_role_may_call_exactly_what_it_is_meant_to(db: Database) -> None:
-    assert _executable_by(db, "service_role") == WORKER | OPERATOR | APP
+    assert _executable_by(db, "service_role") == WORKER | SEARCH | OPERATOR | APP
     assert _executable_by(db, "authenticated") == APP
     assert _executable_by(db, "anon") == set()
     assert _executable_by(db, "authenticator") == set()
