@@ -1,4 +1,4 @@
-"""At least 900 bad and odd files, made anew each time from a seed: every kind by name."""
+"""At least 850 bad and odd files, made anew each time from a seed: every kind by name."""
 
 import io
 import struct

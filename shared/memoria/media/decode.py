@@ -15,7 +15,7 @@ from memoria.media.headers import Header, JpegHeader, RawPhoto, read_header
 from memoria.media.jpeg import decode_jpeg, reduction
 from memoria.media.orientation import Box, stored_box, upright, upright_corner
 from memoria.media.photo import DEFAULT_MAX_PIXELS
-from memoria.media.stored import DECODED_BYTES, DECODING_BYTES, ArrayPixels, Pixels, stored_pixels
+from memoria.media.stored import DECODED_BYTES, ArrayPixels, Pixels, decoding_bytes, stored_pixels
 
 _MAX_SIDE = 65_500  # what JPEG can say
 _KEPT_WHOLE = 8_000_000  # pixels of a JPEG up to which it is decoded once: four requests hold four
@@ -127,7 +127,7 @@ class DecodedHere:
             decoding = decoded + self.header.kept * self._pixels
         else:
             decoded = DECODED_BYTES * self._pixels
-            decoding = DECODING_BYTES[self.format] * self.header.pixels
+            decoding = decoding_bytes(self.header)
         return round(max(decoding, decoded + frame, 2 * frame))
 
 

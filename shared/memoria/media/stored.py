@@ -27,6 +27,16 @@ DECODING_BYTES = {"PNG": 4, "BMP": 4, "GIF": 4, "WEBP": 8.5, "TIFF": 12, "HEIF":
 DECODED_BYTES = 4  # and of what it leaves
 
 
+LOSSLESS_WEBP_BYTES = 11.5  # it is decoded to a copy of its own first
+
+
+def decoding_bytes(header: Header) -> float:
+    """Bytes at most to decode a photo of any format but JPEG."""
+    lossless = isinstance(header, WebpHeader) and header.is_lossless
+    pixel = LOSSLESS_WEBP_BYTES if lossless else DECODING_BYTES[header.kind]
+    return pixel * header.pixels
+
+
 class Pixels(Protocol):
     """A photo as stored; boxes and sizes are those of the whole photo, also when it is reduced."""
 

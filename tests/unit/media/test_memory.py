@@ -68,6 +68,7 @@ def peak(data: bytes, folder: Path, times: int = 1) -> int:
 LAYOUTS: list[tuple[str, str, dict[str, object]]] = [
     ("PNG", "RGBA", {"compress_level": 1}),
     ("WEBP", "RGB", {"method": 0}),
+    ("WEBP", "RGBA", {"lossless": True, "method": 0, "quality": 0}),
     ("TIFF", "CMYK", {"compression": "tiff_lzw"}),
     ("AVIF", "RGBA", {"speed": 10}),
     ("HEIF", "RGB", {}),

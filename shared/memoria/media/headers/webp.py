@@ -16,6 +16,7 @@ class WebpHeader(Header):
     """A WebP's header."""
 
     corner: tuple[int, int] = (0, 0)  # where the first frame lies on the canvas: x, y, pixels
+    is_lossless: bool
     frame_size: tuple[int, int]  # its width and height; the photo's size is the canvas
 
 
@@ -50,6 +51,7 @@ def read_webp(data: bytes) -> WebpHeader:
         size=canvas,
         orientation=orientation(exif),
         corner=corner,
+        is_lossless=picture[:4] == b"VP8L",
         frame_size=size,
     )
 
