@@ -164,7 +164,8 @@ def _oval(picture: Picture) -> F32:
 
 
 def _together(image: Image, placed: list[Picture]) -> Picture:
-    boxes, vectors = ([getattr(p, name) for p in placed] for name in ("boxes", "vectors"))
+    boxes = [np.empty((0, 4), np.float32), *(picture.boxes for picture in placed)]
+    vectors = [np.empty((0, 512), np.float32), *(picture.vectors for picture in placed)]
     return Picture(image, np.concatenate(boxes), np.concatenate(vectors))
 
 

@@ -37,16 +37,15 @@ class Looks:
         height, width = image.shape[:2]
         scale = self.scale(width, height)
         if not _is_long(width, height):
-            return self.quick(image, scale * max(width, height))
+            return self.quick(image, scale * max(width, height), CLOSE_UP_PX)
         windows = self._by_tiles(image, (0, 0, width, height), scale, min(width, height) // 3)
-        return suppressed(joined([self.quick(image, self.det_size), *windows]))
+        return suppressed(joined([self.quick(image, self.det_size, CLOSE_UP_PX), *windows]))
 
-    def quick(self, image: Image, long_side: float) -> Detections:
-        """The whole image, its long side as long; and the small look for close-ups."""
-        long = max(image.shape[:2])
-        scales = {long_side / long, CLOSE_UP_PX / long}  # one look, where both are the same
-        hint = self.detector.scale.hint
-        return suppressed(joined([look(self.detector, image, scale, hint) for scale in scales]))
+    def quick(self, image: Image, *long_sides: float) -> Detections:
+        """The whole image, its long side as long; each length once."""
+        long, hint = max(image.shape[:2]), self.detector.scale.hint
+        seen = [look(self.detector, image, side / long, hint) for side in set(long_sides)]
+        return suppressed(joined(seen))
 
     def by_tiles(self, image: Image, region: Box, scale: float) -> Iterator[Detections]:
         """A region at another scale, tile by tile."""

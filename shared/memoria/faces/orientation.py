@@ -34,7 +34,8 @@ def photo_turns(
     """
     small = resized(image, min(1, looks.det_size / max(image.shape[:2])))
     side = _quick_side(looks, image, found, threshold)
-    quick = [looks.quick(turned(small, turns), side) for turns in range(4)]
+    quick = [looks.quick(small, side)]  # ``found`` has the close-ups of this one
+    quick += [looks.quick(turned(small, turns), side, CLOSE_UP_PX) for turns in (1, 2, 3)]
     evidence = [_evidence(seen, threshold) for seen in quick]
     evidence[0] = max(evidence[0], _evidence(found, threshold))
     turns = int(np.argmax(evidence))
