@@ -506,8 +506,10 @@ begin
   elsif v_setting.type = 'secret' and v_text like 'whsec\_%'
     and v_text !~ '^whsec_([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[A-Za-z0-9+/=]=|[A-Za-z0-9+/]{4})$' then
     return format('%s must be base64 after whsec_.', p_key);
-  elsif char_length(v_text) not between 1 and 4096 then
-    return format('%s must be 1 to 4096 characters.', p_key);
+  elsif v_text = '' then
+    return format('%s must not be empty.', p_key);
+  elsif char_length(v_text) > 4096 then
+    return format('%s must be at most 4096 characters.', p_key);
   end if;
   return null;
 end
