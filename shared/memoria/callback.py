@@ -28,7 +28,7 @@ class Callback:
         self._secret = settings.callback_secret.get_secret_value()
         self._seconds = settings.callback_timeout_seconds
         self._tls = httpx.create_ssl_context()
-        # a slow receiver must not hold up the answer: the result is committed, the debt recorded
+        # a slow receiver must not hold up the answer: the result is committed, and the callback is a job
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="callback")
         self._waiting: set[str] = set()
 
@@ -39,7 +39,7 @@ class Callback:
             self._threads.submit(self._try, job_id, event_id)
 
     def deliver(self, job_id: str, event_id: str) -> Claim | Skipped:
-        """Claim the debt and pay it.
+        """Claim the callback and deliver it.
 
         Raises CallbackFailed after recording the next try, CallbackGone where there is none.
         """
