@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from gcp_storage_emulator.server import create_server
 from google.api_core.client_options import ClientOptions
@@ -50,6 +51,12 @@ def test_a_photo_in_a_bucket_is_read_and_a_missing_one_fails_with_its_reason(
             ids = {"p_media_id": media_id, "p_event_id": "party"}
             place = {"p_bucket": "gs://guests", "p_path": path}
             client.rpc("memoria_enqueue", ids | place).execute()
+        with psycopg.connect(stack.database_url) as connection:
+            # a young photo may still be uploaded: this one has lain there for longer
+            connection.execute(
+                "update memoria.media set placed_at = now() - interval '11 minutes'"
+                " where id = 'gone'"
+            )
         deadline = time.monotonic() + 60
         while not (status := event_status(client, "party"))["done"]:
             assert time.monotonic() < deadline, status
