@@ -9,7 +9,7 @@ from memoria.clustering.groups import Faces, dots, groups_of, sizes
 ROUNDS = 3  # nearly all is settled after one
 LIKELIER = 0.5
 CLEAR = 0.9  # the weight of a face whose evidence must speak for itself,
-SPEAKS = 0.5  # in nats: a bystander is clear, and about as alike to somebody as chance has it
+SPEAKS = 1.5  # in nats: a bystander is clear, and about as alike to somebody as chance has it
 NOTHING = 1e-6  # the weight of a group without the only face that spoke for it
 
 
