@@ -28,7 +28,7 @@ class Callback:
         self._secret = settings.callback_secret.get_secret_value()
         self._seconds = settings.callback_timeout_seconds
         self._tls = httpx.create_ssl_context()
-        # a slow receiver must not hold up the answer: the result is committed, and the callback is a job
+        # a slow receiver must not hold up the answer: the result is stored, the callback a job
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="callback")
         self._waiting: set[str] = set()
 

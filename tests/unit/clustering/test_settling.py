@@ -49,7 +49,7 @@ def test_faces_that_found_nobody_pull_no_mean():
 
 
 def test_of_two_faces_of_one_photo_the_likelier_joins():
-    rows, group = two_people(0.75 * ANN + 0.66 * STRANGER, 0.42 * ANN + 0.91 * STRANGER)
+    rows, group = two_people(0.75 * ANN + 0.66 * STRANGER, 0.47 * ANN + 0.88 * STRANGER)
     photos = np.append(np.arange(12), [12, 12])
     assert settled(faces_of(rows), group, EVIDENCE, 3)[12:].tolist() == [0, 0]
     assert settled(faces_of(rows, photos=photos), group, EVIDENCE, 3)[12:].tolist() == [0, 13]
