@@ -27,6 +27,10 @@ _GROUPS = (
     ("events/sitcom/IMG_0034.jpg", "photos/selfie_6_faces.jpg"),
     ("photos/solvay_1927_29_faces.png",),
 )
+_FEW = (
+    _GROUPS[TUNING],
+    tuple(f"events/sitcom/IMG_00{number}.jpg" for number in ("03", "05", "07", "18")),
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,10 +79,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """The people of one half: single faces, groups."""
+    """The people of one half: single faces, groups, and groups of three to six."""
 
     singles: list[Picture]
     groups: list[Picture]
+    few: list[Picture]
 
 
 def cast(engine: Engine, half: int, every: int = 1) -> Cast:
@@ -89,8 +94,10 @@ def cast(engine: Engine, half: int, every: int = 1) -> Cast:
         first.setdefault(who if isinstance(who, str) else who[0], name)
     names = [first[who] for who in sorted(first)][half :: 2 * every]
     singles = [_single(engine, SHARED / "events/portraits" / name) for name in names]
-    groups = [_group(engine, SHARED / name) for name in _GROUPS[half]]
-    return Cast([picture for picture in singles if picture], groups)
+    groups, few = (
+        [_group(engine, SHARED / name) for name in names[half]] for names in (_GROUPS, _FEW)
+    )
+    return Cast([picture for picture in singles if picture], groups, few)
 
 
 def scene(

@@ -123,7 +123,7 @@ def open_engine(
 
     ``det_size`` is the long side of the main detection pass, pixels, a multiple of 32;
     ``threshold`` the detector score, 0..1, that makes a face (default: the pack's);
-    ``small_faces="thorough"`` looks everywhere at twice the main pass's scale. The engine's
+    ``small_faces="thorough"`` looks everywhere at 2.25 times the main pass's scale. The engine's
     ``model`` is the folder's name. Raises WeightsUnavailable when the folder holds no such pair.
     """
     folder = Path(model_dir)

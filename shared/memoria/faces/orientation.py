@@ -6,6 +6,8 @@ in several ways: a collage, or a head upside down in a group.
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,26 @@ _QUICK_FACE_PX = 64  # the looks that only tell how the photo lies show the best
 _LARGE_PX = 64  # on the canvas; faces as large score over _LARGE_SCORE, however they lie
 _LARGE_SCORE = 0.6  # of the threshold
 _LEAST_SCORE = 0.2  # of the threshold, for smaller ones
+_GLANCE_SCORE = 0.4  # of the threshold; 99 of 100 hints that are no faces score less on a near look
 _MOST_UPRIGHT, _MOST_OTHERWISE = 100, 33  # looks that fill one contact sheet
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sorted:
+    """Faces of one look at a photo, apart by how they lie in it."""
+
+    upright: Detections
+    others: Detections
+    turns: frozenset[int]  # quarter turns clockwise that would set the others upright
+
+
+def together(parts: Sequence[Sorted]) -> Sorted:
+    """The faces of several looks, each face once."""
+    return Sorted(
+        suppressed(joined([part.upright for part in parts])),
+        suppressed(joined([part.others for part in parts])),
+        frozenset[int]().union(*(part.turns for part in parts)),
+    )
 
 
 def photo_turns(
@@ -58,28 +79,37 @@ def may_be_turned(
     return likely & (found.scores < sure) & ~found.centred_in(found.take(found.scores >= sure))
 
 
+def glance_may_be_turned(
+    detector: Detector, glances: Detections, threshold: float
+) -> NDArray[np.bool_]:
+    """(n,) the same of faces that were glanced at: what is none scores next to nothing there."""
+    scores = glances.scores
+    return (scores >= _GLANCE_SCORE * threshold) & (scores < detector.scale.upright)
+
+
 def turned_faces(
-    detector: Detector, image: Image, found: Detections, threshold: float
+    detector: Detector, image: Image, found: Detections, asked: NDArray[np.bool_], threshold: float
 ) -> tuple[NDArray[np.intp], Detections]:
-    """Who of the found lies otherwise, seen near in all four ways.
+    """Who of the found, among those who are asked, lies otherwise: seen near in all four ways.
 
     -> (n,) quarter turns clockwise that would set each upright; and the faces of those with one to
     three, as seen so turned, in the image's pixels.
     """
     sure = detector.scale.upright
-    asked = np.argsort(-found.scores, kind="stable")[:_MOST_UPRIGHT]
-    upright = seen_near(detector, image, found.take(asked), CLOSE)
+    order = np.argsort(-found.scores, kind="stable")
+    rows = order[asked[order]][:_MOST_UPRIGHT]
+    upright = seen_near(detector, image, found.take(rows), CLOSE)
     doubtful = np.flatnonzero(upright.scores < sure)[:_MOST_OTHERWISE]
-    asked = asked[doubtful]
+    rows = rows[doubtful]
     looks = [upright.take(doubtful)]
-    looks += [seen_near(detector, image, found.take(asked), CLOSE, quarters=q) for q in (1, 2, 3)]
+    looks += [seen_near(detector, image, found.take(rows), CLOSE, quarters=q) for q in (1, 2, 3)]
     scores: F32 = np.stack([look.scores for look in looks])
     clear = scores.max(axis=0) >= np.maximum(
         (threshold + sure) / 2, scores[0] + detector.scale.clearly
     )
     best = np.where(clear, scores.argmax(axis=0), 0)
     turns = np.zeros(len(found), np.intp)
-    turns[asked] = best
+    turns[rows] = best
     return turns, joined([look.take(best == turn) for turn, look in enumerate(looks) if turn])
 
 

@@ -8,16 +8,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from memoria.arrays import Image
 from memoria.faces.canvas import turned
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import NOTHING, Detections, joined, suppressed, turned_back
 from memoria.faces.looks import Looks
-from memoria.faces.orientation import may_be_turned, photo_turns, turned_faces
+from memoria.faces.orientation import (
+    Sorted,
+    glance_may_be_turned,
+    may_be_turned,
+    photo_turns,
+    together,
+    turned_faces,
+)
 from memoria.faces.second_look import reconsidered
-from memoria.faces.small_faces import UNSEEN, among, around, everywhere, small
+from memoria.faces.small_faces import UNSEEN, around, confirmed, everywhere, glanced_at, small
 
 SmallFaces = Literal["auto", "thorough"]
 
@@ -54,31 +59,42 @@ class Search:
                 known = turned_back(faces, 4 - way, there.shape[1], there.shape[0])
                 found = self.looks.main(there)
                 found = found.take(~found.centred_in(known))
-            upright, others, turns = self._apart(there, found)
-            faces = suppressed(joined([faces, turned_back(upright, way, width, height)]))
-            glimpsed = joined([glimpsed, turned_back(others, way, width, height)])
-            ways += [way for way in sorted({(way + turn) % 4 for turn in turns}) if way not in ways]
+            seen = self._sorted(there, found)
+            faces = joined([faces, turned_back(seen.upright, way, width, height)])
+            faces = suppressed(faces)
+            glimpsed = joined([glimpsed, turned_back(seen.others, way, width, height)])
+            others = sorted({(way + turns) % 4 for turns in seen.turns})
+            ways += [other for other in others if other not in ways]
         return joined([faces, suppressed(glimpsed.take(~glimpsed.centred_in(faces)))])
 
-    def _apart(self, image: Image, found: Detections) -> tuple[Detections, Detections, list[int]]:
-        """Candidates -> the upright faces; those who lie otherwise, and by how many quarters."""
+    def _sorted(self, image: Image, found: Detections) -> Sorted:
+        """Faces among the candidates of a main pass, and what nearer looks add."""
         scale = self.looks.scale(image.shape[1], image.shape[0])
         tiny = small(self.detector, found, scale) & (scale * UNSEEN < 1)
-        asked = np.flatnonzero(~tiny & may_be_turned(self.detector, found, scale, self.threshold))
-        turns, others = turned_faces(self.detector, image, found.take(asked), self.threshold)
-        rest = ~tiny
-        rest[asked[turns > 0]] = False
-        faces = reconsidered(self.detector, image, found.take(rest), self.threshold)
+        large = self._large(image, found.take(~tiny), scale)
         hints = found.take(tiny)
-        hints = hints.take(~hints.centred_in(faces))
-        far = among(self.detector, image, hints, self.threshold)
-        faces = suppressed(joined([faces, far]))
-        more = self._nearer(image, faces, far, scale)
-        return suppressed(joined([faces, *more])), others, [int(turn) for turn in turns[turns > 0]]
+        far = self._small(image, hints.take(~hints.centred_in(large.upright)))
+        first = together([large, far])
+        return together([first, *self._nearer(image, first.upright, far.upright, scale)])
+
+    def _large(self, image: Image, found: Detections, scale: float) -> Sorted:
+        """Faces among candidates that a main pass saw large enough."""
+        asked = may_be_turned(self.detector, found, scale, self.threshold)
+        turns, others = turned_faces(self.detector, image, found, asked, self.threshold)
+        faces = reconsidered(self.detector, image, found.take(turns == 0), self.threshold)
+        return Sorted(faces, others, frozenset(turns[turns > 0].tolist()))
+
+    def _small(self, image: Image, hints: Detections) -> Sorted:
+        """Faces among hints."""
+        glances = glanced_at(self.detector, image, hints)
+        asked = glance_may_be_turned(self.detector, glances, self.threshold)
+        turns, others = turned_faces(self.detector, image, glances, asked, self.threshold)
+        faces = confirmed(self.detector, image, glances.take(turns == 0), self.threshold)
+        return Sorted(faces, others, frozenset(turns[turns > 0].tolist()))
 
     def _nearer(
         self, image: Image, known: Detections, far: Detections, scale: float
-    ) -> Iterator[Detections]:
+    ) -> Iterator[Sorted]:
         """Faces that gave no hint in a look at this scale: around those that are far away."""
         size = image.shape[1], image.shape[0]
         nearer = (
@@ -91,6 +107,6 @@ class Search:
         scale = min(1, nearer.times * scale)
         for found in self.looks.by_tiles(image, nearer.region, scale):
             new = found.take(~found.centred_in(known) & (found.scores >= nearer.hint))
-            yield new.take(new.scores >= self.detector.scale.settled)
-            hints = new.take(small(self.detector, new, scale))
-            yield among(self.detector, image, hints, self.threshold)
+            certain = new.scores >= self.detector.scale.settled
+            yield Sorted(new.take(certain), NOTHING, frozenset())
+            yield self._small(image, new.take(small(self.detector, new, scale)))
