@@ -42,6 +42,7 @@ def read_event(client: Client, event_id: str, names: Mapping[str, str]) -> Json:
     """The answer of the demo, ``people.json``, from ``memoria_media`` and ``memoria_people``."""
     media = _all(client, "memoria_media", event_id, "media")
     people = _all(client, "memoria_people", event_id, "people")
+    people.sort(key=lambda person: person["cluster_label"])  # ties of counts come in any order
     photos = {names[item["media_id"]]: _photo(item) for item in media}
     photos = dict(sorted(photos.items()))
     return {

@@ -239,7 +239,7 @@ def test_search_is_a_third_service_of_the_same_image(cloud: Cloud) -> None:
     done = cloud.deploy("--with-search", SEARCH_ORIGINS="https://app.example")
     assert done.returncode == 0, done.stderr
     (revision,) = cloud.service("search")["revisions"].values()
-    assert revision["env"]["SEARCH"] == "on"
+    assert revision["env"]["SEARCH"] == "only"
     assert revision["env"]["SEARCH_ORIGINS"] == "https://app.example"
     (process,) = cloud.service("process")["revisions"].values()
     assert "SEARCH" not in process["env"]

@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import functions_framework
 import pytest
@@ -20,6 +21,13 @@ SECRET = "a-secret-between-friends"
 PREVIOUS = "an-older-secret-between-friends"
 BODY = json.dumps({"job_id": "test-123", "event_id": "test-123"}).encode()
 NOWHERE = "http://127.0.0.1:9"
+STARTED = time.time()
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop the door's clock: what was signed when this file was read must not age in a long run."""
+    monkeypatch.setattr("memoria.auth.time", SimpleNamespace(time=lambda: STARTED))
 
 
 @pytest.fixture(scope="module", params=["process", "cluster"])
@@ -48,7 +56,7 @@ def signature(
     digest: Callable[..., object] | str = "sha256",
     signed: bytes | None = None,
 ) -> dict[str, str]:
-    when = str(int(time.time())) if timestamp is None else timestamp
+    when = now(0) if timestamp is None else timestamp
     key = secret.encode() if isinstance(secret, str) else secret
     content = signed if signed is not None else f"{message_id}.{when}.".encode() + body
     mac = base64.b64encode(hmac.new(key, content, digest).digest()).decode()  # type: ignore[arg-type]
@@ -60,7 +68,7 @@ def signature(
 
 
 def now(offset: float) -> str:
-    return str(int(time.time() + offset))
+    return str(int(STARTED + offset))
 
 
 def without(headers: dict[str, str], name: str) -> dict[str, str]:
@@ -114,7 +122,7 @@ FORGERIES: dict[str, dict[str, str]] = {
     **{
         f"time {text!r}": signature(timestamp=text)
         for text in ("", "0", "-1", "now", "1e9", f"{now(0)}.0", f"+{now(0)}", f" {now(0)}x", "NaN",
-                     "inf", f"0x{int(time.time()):x}", f"{now(0)}000", "9" * 30, "٣٤٥")
+                     "inf", f"0x{int(STARTED):x}", f"{now(0)}000", "9" * 30, "٣٤٥")
     },
     # forged signatures
     "other secret": signature(secret="guess"),
@@ -176,7 +184,7 @@ def test_a_forged_or_stale_proof_is_refused_without_detail(
 
 @pytest.mark.parametrize("secret", [SECRET, PREVIOUS])
 def test_both_secrets_of_a_rotation_get_through(door: FlaskClient, secret: str) -> None:
-    signed = sign(secret, "msg_1", int(time.time()), b"{}")
+    signed = sign(secret, "msg_1", int(STARTED), b"{}")
     for headers in ({"Authorization": f"Bearer {secret}"}, signed):
         assert door.post("/", data=b"{}", headers=headers).status_code == 400
 
