@@ -23,8 +23,10 @@ LONG := faces cli packs media/test_memory.py clustering/test_hdbscan.py  # figur
 check: .venv/test lint types ## before a commit: lint, types and the fast tests
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit $(addprefix --ignore=tests/unit/,$(LONG))
 
+# Two processes share the test files, the longest first; what measures time has the machine to itself.
 test: .venv/test lint types ## everything that a change must pass
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulated lives, every figure of finding faces
 	$(BIN)/python -m pytest --postgres 16 tests/database

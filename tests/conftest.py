@@ -32,6 +32,13 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files with long tests come first: of two processes none is left with one at the end."""
+    long = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in long)
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """With MEMORIA_NO_SKIPS a skipped test fails the run, as in CI."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

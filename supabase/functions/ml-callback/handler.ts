@@ -16,7 +16,8 @@ export async function onOutcome(outcome: Outcome, deliveryId: string): Promise<v
     const { media_id, faces_detected } = outcome;
     await broadcast(event_id, "photo", { ...told, media_id, faces_detected });
   } else {
-    await broadcast(event_id, "people", { ...told, people: outcome.clusters_created });
+    const { clusters_created: people, pending, complete } = outcome;
+    await broadcast(event_id, "people", { ...told, people, pending, complete });
   }
 }
 

@@ -42,6 +42,8 @@ export interface EventOutcome {
   clusters_created: number;
   noise_faces: number;
   clusters: Cluster[];
+  pending?: number; // of a completed run: photos of the event that are still under way
+  complete?: boolean; // likewise: every photo that is done is among these people
   error?: { code: string; message: string };
 }
 
@@ -65,8 +67,12 @@ export function parseOutcome(body: Uint8Array): Outcome {
   const [count, list] = "media_id" in value
     ? ["faces_detected", "faces"]
     : ["clusters_created", "clusters"];
-  demand(count, Number.isInteger(value[count]) && Number(value[count]) >= 0, "must be a count");
+  demand(count, isCount(value[count]), "must be a count");
   demand(list, Array.isArray(value[list]), "must be a list");
+  if ("pending" in value) demand("pending", isCount(value.pending), "must be a count");
+  if ("complete" in value) {
+    demand("complete", typeof value.complete === "boolean", "must be true or false");
+  }
   if (status === "failed") demand("error", isError(value.error), "must hold a code and a message");
   return value as unknown as Outcome;
 }
@@ -88,6 +94,10 @@ function demand(name: string, holds: boolean, message: string): void {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 0;
 }
 
 function isId(value: unknown): boolean {
