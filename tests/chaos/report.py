@@ -50,7 +50,7 @@ def tables(report: Report, findings: list[Finding], short: list[str]) -> str:
     for finding in findings:
         lines += [f"    {finding.promise}: {example}" for example in finding.broken[:_EXAMPLES]]
     in_flight = ", ".join(f"{kind} {most}" for kind, most in sorted(report.most_in_flight.items()))
-    lines += ["", f"Most jobs in flight at once: {in_flight}", f"Attempts: {_attempts(report)}"]
+    lines += ["", f"Most jobs in flight at once: {in_flight}", f"Tries: {_tries(report)}"]
     if short:
         lines += ["", "Too few faults", *(f"  {line}" for line in short)]
     return "\n".join(lines)
@@ -67,7 +67,7 @@ def _share(name: str, count: int, webhooks: dict[str, int]) -> str:
     return f"{count:>6}"
 
 
-def _attempts(report: Report) -> str:
-    """How many photos took how many attempts."""
-    counts = Counter(job.attempts for job in report.snapshot.ended("process"))
+def _tries(report: Report) -> str:
+    """How many photos took how many tries."""
+    counts = Counter(job.tries for job in report.snapshot.ended("process"))
     return ", ".join(f"{photos} photos took {n}" for n, photos in sorted(counts.items()))

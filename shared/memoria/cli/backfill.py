@@ -8,7 +8,6 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -23,7 +22,7 @@ from memoria.store.client import open_client, rpc
 if TYPE_CHECKING:
     from supabase import Client
 
-_AT_ONCE = 8  # calls of memoria_enqueue in flight
+_AT_ONCE = 500  # photos handed over in one call, at most
 _DESCRIPTION = """
 Enqueues every photo of SOURCE once. Enqueueing is cheap; how many photos are worked on at a time
 is the database's to decide (max_in_flight). A journal remembers what was enqueued: interrupt it
@@ -77,37 +76,45 @@ def run(args: argparse.Namespace) -> int:
     done = _journalled(path)
     with path.open("a", encoding="utf-8") as journal, _progress(len(done)) as advance:
         fresh = (item for item in items if item.media_id not in done)
-        count = enqueue(client, fresh, journal, rate=args.rate, advance=advance)
+        count, refused = enqueue(client, fresh, journal, rate=args.rate, advance=advance)
+    for media_id, reason in refused.items():
+        print(f"not enqueued: {plain(media_id)}: {plain(reason)}", file=sys.stderr)
     print(f"{count} enqueued, {len(done)} were already by {path}", file=sys.stderr)
-    return 0
+    return 1 if refused else 0
 
 
 def enqueue(
     client: "Client", items: Iterable[Item], journal: TextIO, *, rate: float, advance: Any
-) -> int:
-    """Enqueue the items at ``rate`` a second, journal each after its call; returns how many."""
+) -> tuple[int, dict[str, str]]:
+    """Enqueue the items at ``rate`` a second, journal them after each call.
+
+    Returns how many there were, and by the id of each photo that was refused, why.
+    """
     count, pending = 0, iter(items)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        while batch := list(islice(pending, _AT_ONCE)):
-            started = time.monotonic()
-            for media_id in pool.map(lambda item: _enqueue_one(client, item), batch):
-                journal.write(json.dumps(media_id) + "\n")
-                advance(1)
+    refused: dict[str, str] = {}
+    while batch := list(islice(pending, max(1, min(_AT_ONCE, int(rate))))):
+        started = time.monotonic()
+        for event_id in dict.fromkeys(item.event_id for item in batch):
+            photos = [item for item in batch if item.event_id == event_id]
+            not_taken = _enqueue_many(client, event_id, photos)
+            taken = [item.media_id for item in photos if item.media_id not in not_taken]
+            journal.writelines(json.dumps(media_id) + "\n" for media_id in taken)
             journal.flush()
-            count += len(batch)
-            time.sleep(max(0.0, started + len(batch) / rate - time.monotonic()))
-    return count
+            advance(len(taken))
+            refused |= not_taken
+            count += len(taken)
+        time.sleep(max(0.0, started + len(batch) / rate - time.monotonic()))
+    return count, refused
 
 
-def _enqueue_one(client: "Client", item: Item) -> str:
-    params = {
-        "p_media_id": item.media_id,
-        "p_event_id": item.event_id,
-        "p_bucket": item.bucket,
-        "p_path": item.path,
-    }
-    rpc(client, "memoria_enqueue", params)
-    return item.media_id
+def _enqueue_many(client: "Client", event_id: str, items: list[Item]) -> dict[str, str]:
+    """One call. Returns the photos that were refused, by their ids, and why."""
+    photos = [
+        {"media_id": item.media_id, "bucket": item.bucket, "path": item.path} for item in items
+    ]
+    params = {"p_event_id": event_id, "p_media": photos}
+    answers = rpc(client, "memoria_enqueue_many", params)["media"]
+    return {one["media_id"]: one["error"]["message"] for one in answers if "error" in one}
 
 
 def _rate(text: str) -> float:

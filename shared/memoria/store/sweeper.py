@@ -11,7 +11,6 @@ from memoria.store.client import rpc
 if TYPE_CHECKING:
     from supabase import Client
 
-_PAUSE_SECONDS = 1.0  # between two calls, however many answers there are
 _HURRY_SECONDS = 0.05  # past the moment that the database named, so that it has come
 
 
@@ -22,9 +21,13 @@ class Sweeper:
     the next call: everything that is due stays due.
     """
 
-    def __init__(self, client: "Client") -> None:
-        """Talk through an open supabase client. The thread starts with the first call."""
+    def __init__(self, client: "Client", pause_seconds: float = 1.0) -> None:
+        """Talk through an open supabase client; the thread starts with the first call.
+
+        ``pause_seconds`` lie between two calls, however many answers there are.
+        """
         self._client = client
+        self._pause_seconds = pause_seconds
         self._asked = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -43,7 +46,7 @@ class Sweeper:
             self._asked.wait(wait_seconds)
             self._asked.clear()
             wait_seconds = self._sweep()
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(self._pause_seconds)
 
     def _sweep(self) -> float | None:
         """Seconds until the next call is worth it, or None where nothing falls due soon."""
@@ -54,4 +57,4 @@ class Sweeper:
         except MemoriaError as error:
             log.event("sweep_failed", code=error.code)
             return None
-        return None if again is None else max(0.0, again - _PAUSE_SECONDS + _HURRY_SECONDS)
+        return None if again is None else max(0.0, again - self._pause_seconds + _HURRY_SECONDS)

@@ -16,6 +16,7 @@ from memoria.cli import backfill
 from memoria.cli.environment import environment
 from memoria.cli.inventory import Item, media_id_of
 from memoria.errors import InvalidRequest
+from tests.database.project import Project
 
 
 class Supabase:
@@ -31,9 +32,8 @@ class Supabase:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                if self.path.startswith("/rest/v1/rpc/memoria_enqueue"):
-                    known.enqueued.append(body)
-                    self.answer({"status": "queued"})
+                if self.path == "/rest/v1/rpc/memoria_enqueue_many":
+                    self.answer({"media": [known.take(body, photo) for photo in body["p_media"]]})
                 else:
                     page = known.folders[body["prefix"]]
                     self.answer(page[body["offset"] : body["offset"] + body["limit"]])
@@ -56,6 +56,13 @@ class Supabase:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def take(self, body: dict[str, str], photo: dict[str, str]) -> dict[str, object]:
+        """One photo of memoria_enqueue_many."""
+        if "%" in photo["path"]:
+            return {"media_id": photo["media_id"], "error": {"code": "invalid", "message": "no %"}}
+        self.enqueued.append({"event_id": body["p_event_id"], **photo})
+        return {"media_id": photo["media_id"], "status": "queued"}
 
 
 @pytest.fixture
@@ -92,8 +99,8 @@ def test_a_csv_file_is_enqueued_row_by_row(supabase: Supabase, tmp_path: Path) -
         {"media_id": f"m{i}", "event_id": "e", "bucket": "b", "path": f"{i}.jpg"} for i in range(20)
     ]
     assert run(tmp_path, table(tmp_path / "photos.csv", *rows)) == 0
-    assert {call["p_media_id"] for call in supabase.enqueued} == {f"m{i}" for i in range(20)}
-    assert supabase.enqueued[0].keys() == {"p_media_id", "p_event_id", "p_bucket", "p_path"}
+    assert {photo["media_id"] for photo in supabase.enqueued} == {f"m{i}" for i in range(20)}
+    assert supabase.enqueued[0].keys() == {"media_id", "event_id", "bucket", "path"}
 
 
 def test_what_was_enqueued_is_not_enqueued_again(supabase: Supabase, tmp_path: Path) -> None:
@@ -107,12 +114,46 @@ def test_what_was_enqueued_is_not_enqueued_again(supabase: Supabase, tmp_path: P
     assert len(supabase.enqueued) == 9
 
 
+def test_what_is_refused_is_told_at_the_end_and_tried_again_next_time(
+    supabase: Supabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"media_id": f"m{i}", "event_id": "e", "bucket": "b", "path": path}
+        for i, path in enumerate(["a.jpg", "b%2E.jpg", "c.jpg"])
+    ]
+    source = table(tmp_path / "photos.csv", *rows)
+    assert run(tmp_path, source) == 1
+    assert "not enqueued: m1: no %\n2 enqueued" in capsys.readouterr().err
+    table(tmp_path / "photos.csv", *rows[:1], rows[1] | {"path": "b.jpg"}, rows[2])
+    assert run(tmp_path, source) == 0
+    assert [photo["path"] for photo in supabase.enqueued] == ["a.jpg", "c.jpg", "b.jpg"]
+
+
+def test_the_database_takes_the_photos_of_several_events_at_once(database: str) -> None:
+    photos = [("m1", "a", "1.jpg"), ("m2", "b", "2.jpg"), ("m3", "a", "x//y.jpg")]
+    items = [Item(media_id, event_id, "photos", path) for media_id, event_id, path in photos]
+    journal = io.StringIO()
+    with Project(database) as project:
+        count, refused = backfill.enqueue(
+            project.service, items, journal, rate=1000, advance=lambda _: None
+        )
+        known = project.rows("select id, event_id, status from memoria.media order by id")
+    assert count == 2
+    assert refused.keys() == {"m3"}
+    assert "no empty or dotted segment" in refused["m3"]
+    assert journal.getvalue() == '"m1"\n"m2"\n'
+    assert [tuple(row.values()) for row in known] == [
+        ("m1", "a", "pending"),
+        ("m2", "b", "pending"),
+    ]
+
+
 def test_columns_of_an_apps_own_may_have_other_names(supabase: Supabase, tmp_path: Path) -> None:
     source = table(tmp_path / "photos.csv", {"id": "7", "album": "wedding", "file": "a/b.jpg"})
     mapped = ["--column", "media_id=id", "--column", "event_id=album", "--column", "path=file"]
     run(tmp_path, source, *mapped, "--bucket", "photos")
     assert supabase.enqueued == [
-        {"p_media_id": "7", "p_event_id": "wedding", "p_bucket": "photos", "p_path": "a/b.jpg"}
+        {"media_id": "7", "event_id": "wedding", "bucket": "photos", "path": "a/b.jpg"}
     ]
 
 
@@ -120,7 +161,7 @@ def test_a_table_of_the_app_is_read_in_pages(supabase: Supabase, tmp_path: Path)
     supabase.rows = [{"id": 1, "path": "one.jpg"}, {"id": 2, "path": "two.jpg"}]
     words = ["table:photos", "--column", "media_id=id", "--bucket", "b", "--event", "e"]
     run(tmp_path, *words)
-    assert sorted(call["p_path"] for call in supabase.enqueued) == ["one.jpg", "two.jpg"]
+    assert sorted(photo["path"] for photo in supabase.enqueued) == ["one.jpg", "two.jpg"]
 
 
 def test_a_storage_bucket_is_walked_folder_by_folder(supabase: Supabase, tmp_path: Path) -> None:
@@ -130,7 +171,7 @@ def test_a_storage_bucket_is_walked_folder_by_folder(supabase: Supabase, tmp_pat
         "wedding/late": [{"name": "b.heic", "id": "2"}, {"name": "clip.mp4", "id": "3"}],
     }
     run(tmp_path, "storage://photos", "--event-from-folder")
-    found = {(call["p_event_id"], call["p_path"]) for call in supabase.enqueued}
+    found = {(photo["event_id"], photo["path"]) for photo in supabase.enqueued}
     assert found == {("wedding", "wedding/a.JPG"), ("wedding", "wedding/late/b.heic")}
 
 
@@ -201,14 +242,14 @@ def test_a_crafted_id_marks_no_other_as_done(supabase: Supabase, tmp_path: Path)
     rows = [{"media_id": one, "event_id": "e", "bucket": "b", "path": "p.jpg"} for one in ids]
     run(tmp_path, table(tmp_path / "first.csv", *rows[:4]))
     run(tmp_path, table(tmp_path / "second.csv", *rows))
-    assert sorted(call["p_media_id"] for call in supabase.enqueued) == sorted(ids)
+    assert sorted(photo["media_id"] for photo in supabase.enqueued) == sorted(ids)
 
 
 def test_a_journal_that_was_cut_off_goes_on(supabase: Supabase, tmp_path: Path) -> None:
     rows = [{"media_id": one, "event_id": "e", "bucket": "b", "path": "p.jpg"} for one in "xyz"]
     (tmp_path / "journal").write_text('"x"\n"y')
     run(tmp_path, table(tmp_path / "photos.csv", *rows))
-    assert sorted(call["p_media_id"] for call in supabase.enqueued) == ["y", "z"]
+    assert sorted(photo["media_id"] for photo in supabase.enqueued) == ["y", "z"]
 
 
 def test_each_source_of_each_project_has_a_journal_of_its_own(
