@@ -7,7 +7,7 @@ PHOTOS ?=
 OUT    ?= out
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve check test soak lint types fmt chaos pacing bench bench-cluster bench-grouping \
+.PHONY: help demo serve check test soak lint types schemas fmt chaos pacing bench bench-cluster bench-grouping \
         bench-faces bench-packs lock clean
 
 help:                       ## this list
@@ -43,6 +43,9 @@ lint: .venv/test            ## ruff, shellcheck
 
 types: .venv/test           ## mypy --strict
 	$(BIN)/mypy
+
+schemas: .venv/test         ## clients/memoria.d.ts and docs/openapi.json, from schemas/
+	$(BIN)/python -m schemas
 
 fmt: .venv/test             ## format and sort
 	$(BIN)/ruff check --fix .

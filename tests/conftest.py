@@ -12,6 +12,7 @@ import pytest
 from local.demo.weights import offline_pack as _offline_pack
 from local.processes.postgres import Postgres
 from local.supabase.migrations import apply_migrations
+from tests.answers import NotAsPublished, watch_httpx
 
 _NUMBERS = count()
 
@@ -53,6 +54,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if reasons:
         told = "; ".join(f"{number} × {reason}" for reason, number in reasons.most_common())
         terminalreporter.write_line(f"not run: {len(reports)} tests ({told})", yellow=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def wrong_answers() -> Iterator[list[NotAsPublished]]:
+    """Answers that were not as schemas/ says, of the whole session so far."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield watch_httpx(patch)
+
+
+@pytest.fixture(autouse=True)
+def _every_answer_is_as_published(wrong_answers: list[NotAsPublished]) -> Iterator[None]:
+    before = len(wrong_answers)
+    yield
+    assert wrong_answers[before:] == []
 
 
 @pytest.fixture(scope="session")

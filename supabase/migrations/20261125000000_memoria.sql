@@ -72,6 +72,9 @@ create table memoria.events (
   last_run_seconds real not null default 0,
   -- when the sweeper archives it, if ever
   archive_at timestamptz,
+  -- how its photos stood when they were last counted: memoria.tell_progress
+  counts jsonb,
+  counted_at timestamptz not null default '-infinity',
   -- change with what pages show: who is who, and which photos there are
   people_version bigint not null default 1,
   photos_version bigint not null default 1,
@@ -809,6 +812,96 @@ alter table memoria.searches enable row level security;
 alter table memoria.search_consents enable row level security;
 alter table memoria.search_subjects enable row level security;
 
+-- 07_realtime.sql
+
+-- What who follows an event is told through Supabase Realtime, on the private topic memoria:<event_id>:
+-- counts, and which photo failed; never who is in it. Broadcasts may get lost, the tables are the truth.
+
+-- Sends where Realtime is there. Never fails the work that it tells of, and never waits for a lock: the
+-- event is locked meanwhile.
+create function memoria.broadcast(p_event_id text, p_event text, p_payload jsonb) returns void
+language plpgsql set search_path = '' set lock_timeout = '50ms' as $$
+begin
+  if to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null then
+    execute 'select realtime.send($1, $2, $3, true)' using p_payload, p_event, 'memoria:' || p_event_id;
+  end if;
+exception when others then
+  raise warning 'memoria: % is not told: %', p_event, sqlerrm;
+end
+$$;
+
+create function memoria.photo_counts(p_event_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'total', count(*),
+    'pending', count(*) filter (where status = 'pending'),
+    'completed', count(*) filter (where status = 'completed'),
+    'failed', count(*) filter (where status = 'failed'),
+    -- of the pending: those that something outside keeps from being looked at
+    'waiting', (
+      select count(*) from memoria.jobs
+      where event_id = p_event_id and kind = 'process' and waiting_since is not null and finished_at is null
+    )
+  )
+  from memoria.media where event_id = p_event_id
+$$;
+
+-- Counts an event's photos anew and tells who follows it: at most once a second, less often in a large
+-- event, so that counting takes a small share of the time however many photos there are; but always when
+-- nothing is pending any more. The event is locked. Callbacks carry what was counted last.
+create function memoria.tell_progress(p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_event memoria.events;
+  v_counts jsonb;
+begin
+  select * into v_event from memoria.events where id = p_event_id;
+  if v_event.counted_at > clock_timestamp() - greatest(
+      interval '1 second', (v_event.counts ->> 'total')::integer * interval '100 microseconds'
+    ) and exists (select from memoria.media where event_id = p_event_id and status = 'pending') then
+    return;
+  end if;
+  v_counts := memoria.photo_counts(p_event_id);
+  if v_counts is distinct from v_event.counts then
+    update memoria.events set counts = v_counts, counted_at = clock_timestamp() where id = p_event_id;
+    perform memoria.broadcast(p_event_id, 'progress', jsonb_build_object('photos', v_counts));
+  end if;
+end
+$$;
+
+-- For Realtime's policy: who may see an event may follow it.
+create function public.memoria_may_follow(p_topic text) returns boolean
+language sql stable security definer set search_path = '' as $$
+  select starts_with(p_topic, 'memoria:') and coalesce(memoria.can_view_event(substr(p_topic, 9)), false)
+$$;
+
+create function memoria.following_is_allowed() returns boolean
+language sql stable set search_path = '' as $$
+  select exists (
+    select from pg_policies
+    where schemaname = 'realtime' and tablename = 'messages' and qual like '%memoria_may_follow(%'
+  )
+$$;
+
+-- Lets users follow events. Again it changes nothing; where Realtime is missing, or keeps its table to
+-- itself, nothing happens: doctor tells.
+create function memoria.allow_following() returns void
+language plpgsql set search_path = '' as $$
+begin
+  if to_regclass('realtime.messages') is null or to_regprocedure('realtime.topic()') is null
+    or memoria.following_is_allowed() then
+    return;
+  end if;
+  execute $policy$
+    create policy "memoria: who may see an event may follow it" on realtime.messages
+    for select to authenticated
+    using (extension = 'broadcast' and (select public.memoria_may_follow((select realtime.topic()))))
+  $policy$;
+exception when others then
+  raise warning 'memoria: nobody may follow events: %', sqlerrm;
+end
+$$;
+
 -- 10_dispatch.sql
 
 -- Pacing: queued jobs become nudges, never more than max_in_flight per kind of work.
@@ -1271,11 +1364,19 @@ language sql immutable set search_path = '' as $$
     with ordinality as point(name, n)
 $$;
 
--- The response contract of a failed job.
+-- How the event's photos stood when they were last counted, a second ago at most or when none was pending
+-- any more; in an event of more than 10,000 photos a little longer.
+create function memoria.last_counts(p_event_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(counts, memoria.photo_counts(id)) from memoria.events where id = p_event_id
+$$;
+
+-- What a failed job's callback tells.
 create function memoria.failure_payload(p_job memoria.jobs, p_code text, p_message text) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'job_id', p_job.id, 'event_id', p_job.event_id, 'status', 'failed',
+    'photos', memoria.last_counts(p_job.event_id),
     'error', jsonb_build_object('code', p_code, 'message', p_message)
   ) || case p_job.kind
     when 'process' then jsonb_build_object(
@@ -1368,6 +1469,7 @@ begin
   elsif v_event.ungrouped_since is not null then
     perform memoria.queue_cluster(p_event_id, v_latest, v_latest);
   end if;
+  perform memoria.tell_progress(p_event_id);
 end
 $$;
 
@@ -1588,6 +1690,9 @@ begin
     where id = p_job.media_id;
     perform memoria.touch_photos(p_job.event_id);
     perform memoria.settle_event(p_job.event_id, false);
+    perform memoria.broadcast(p_job.event_id, 'photo_failed', jsonb_build_object(
+      'media_id', p_job.media_id, 'code', p_code, 'message', p_message
+    ));
   end if;
   if p_job.kind <> 'callback' then
     v_callback := memoria.owe_callback(
@@ -1942,7 +2047,7 @@ begin
 end
 $$;
 
--- The response contract without embeddings, and without whoever is forgotten.
+-- What a photo's callback tells: no embeddings, nobody who is forgotten.
 create function memoria.media_payload(p_job memoria.jobs, p_result jsonb, p_ids uuid[]) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
@@ -1953,6 +2058,7 @@ language sql stable set search_path = '' as $$
         array(select jsonb_array_elements_text(face -> 'landmarks')::real)
       )
     ) order by n), '[]'),
+    'photos', memoria.last_counts(p_job.event_id),
     'model', p_result -> 'model', 'processing_time_seconds', p_result -> 'processing_time_seconds',
     'status', 'completed'
   )
@@ -2207,6 +2313,7 @@ declare
   v_job memoria.jobs;
   v_people uuid[];
   v_answer jsonb;
+  v_photos jsonb;
 begin
   v_job := memoria.lock_run(p_job_id, p_token);
   if v_job.id is null or v_job.kind <> 'cluster' then
@@ -2241,10 +2348,19 @@ begin
     end
   where id = v_job.event_id;
   v_answer := memoria.people_summary(v_job.event_id);
+  v_photos := memoria.photo_counts(v_job.event_id);
+  perform memoria.broadcast(v_job.event_id, 'people', (
+    select jsonb_build_object(
+      'people', v_answer -> 'clusters_created', 'faces', v_answer -> 'total_faces',
+      'complete', v_answer -> 'complete', 'photos', v_photos,
+      'clustered_at', clustered_at, 'version', people_version
+    )
+    from memoria.events where id = v_job.event_id
+  ));
   return v_answer || jsonb_build_object(
     'outcome', 'stored',
     'callback_job_id', memoria.finish_job(v_job, v_answer || jsonb_build_object(
-      'job_id', v_job.id, 'event_id', v_job.event_id,
+      'job_id', v_job.id, 'event_id', v_job.event_id, 'photos', v_photos,
       'processing_time_seconds', p_result -> 'processing_time_seconds', 'status', 'completed'
     ))
   );
@@ -2372,22 +2488,6 @@ begin
 end
 $$;
 
-create function memoria.photo_counts(p_event_id text) returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object(
-    'total', count(*),
-    'pending', count(*) filter (where status = 'pending'),
-    'completed', count(*) filter (where status = 'completed'),
-    'failed', count(*) filter (where status = 'failed'),
-    -- of the pending: those that something outside keeps from being looked at
-    'waiting', (
-      select count(*) from memoria.jobs
-      where event_id = p_event_id and kind = 'process' and waiting_since is not null and finished_at is null
-    )
-  )
-  from memoria.media where event_id = p_event_id
-$$;
-
 -- waiting, running, idle; or failed, when the last run is dead and none follows.
 create function memoria.clustering_state(p_event_id text) returns text
 language sql stable set search_path = '' as $$
@@ -2492,6 +2592,7 @@ begin
   update memoria.persons set centroid = null, centroid_faces = null, agreement = null
   where event_id = p_event_id and centroid is not null;
   perform memoria.touch_photos(p_event_id);
+  perform memoria.tell_progress(p_event_id);
   return jsonb_build_object(
     'event_id', p_event_id, 'status', 'archived', 'jobs_cancelled', v_jobs, 'vectors_purged', v_faces
   );
@@ -2514,6 +2615,7 @@ begin
   on conflict do nothing;
   get diagnostics v_queued = row_count;
   perform memoria.touch_photos(p_event_id);
+  perform memoria.tell_progress(p_event_id);
   return v_queued;
 end
 $$;
@@ -4794,6 +4896,7 @@ begin
     status = 'failed', completed_at = clock_timestamp(),
     error_code = 'event_archived', error_message = 'The event is archived.'
   where event_id = p_event_id and status = 'pending';
+  perform memoria.tell_progress(p_event_id);
   return v_count;
 end
 $$;
@@ -5173,6 +5276,7 @@ begin
   from jsonb_each(p_settings) as given
   where settings.key = given.key and type not in ('url', 'secret');
   perform memoria.schedule_sweep();
+  perform memoria.allow_following();
   perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
   return memoria.readable_settings();
 end
@@ -5293,6 +5397,10 @@ as $$
     'vault_faults', memoria.vault_faults(),
     'cron', memoria.sweep_schedule(),
     'cron_error', (select schedule_error from memoria.sweeps),
+    'realtime', jsonb_build_object(
+      'sends', to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null,
+      'may_be_followed', memoria.following_is_allowed()
+    ),
     'swept_at', (select nullif(swept_at, '-infinity') from memoria.sweeps),
     'settings', memoria.readable_settings(),
     'last_nudges', memoria.last_nudges(20),
@@ -5334,6 +5442,7 @@ $$;
 do $$
 begin
   perform memoria.schedule_sweep();
+  perform memoria.allow_following();
 end
 $$;
 
@@ -5418,5 +5527,6 @@ grant execute on function
   public.memoria_revoke_search_link(uuid),
   public.memoria_searches(text, integer),
   public.memoria_set_retention(text, integer),
-  public.memoria_open_search(text, text)
+  public.memoria_open_search(text, text),
+  public.memoria_may_follow(text)
 to authenticated, service_role;

@@ -15,6 +15,9 @@ create table memoria.events (
   last_run_seconds real not null default 0,
   -- when the sweeper archives it, if ever
   archive_at timestamptz,
+  -- how its photos stood when they were last counted: memoria.tell_progress
+  counts jsonb,
+  counted_at timestamptz not null default '-infinity',
   -- change with what pages show: who is who, and which photos there are
   people_version bigint not null default 1,
   photos_version bigint not null default 1,

@@ -12,11 +12,19 @@ language sql immutable set search_path = '' as $$
     with ordinality as point(name, n)
 $$;
 
--- The response contract of a failed job.
+-- How the event's photos stood when they were last counted, a second ago at most or when none was pending
+-- any more; in an event of more than 10,000 photos a little longer.
+create function memoria.last_counts(p_event_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(counts, memoria.photo_counts(id)) from memoria.events where id = p_event_id
+$$;
+
+-- What a failed job's callback tells.
 create function memoria.failure_payload(p_job memoria.jobs, p_code text, p_message text) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'job_id', p_job.id, 'event_id', p_job.event_id, 'status', 'failed',
+    'photos', memoria.last_counts(p_job.event_id),
     'error', jsonb_build_object('code', p_code, 'message', p_message)
   ) || case p_job.kind
     when 'process' then jsonb_build_object(

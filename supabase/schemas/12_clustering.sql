@@ -54,6 +54,7 @@ begin
   elsif v_event.ungrouped_since is not null then
     perform memoria.queue_cluster(p_event_id, v_latest, v_latest);
   end if;
+  perform memoria.tell_progress(p_event_id);
 end
 $$;
 

@@ -198,6 +198,9 @@ begin
     where id = p_job.media_id;
     perform memoria.touch_photos(p_job.event_id);
     perform memoria.settle_event(p_job.event_id, false);
+    perform memoria.broadcast(p_job.event_id, 'photo_failed', jsonb_build_object(
+      'media_id', p_job.media_id, 'code', p_code, 'message', p_message
+    ));
   end if;
   if p_job.kind <> 'callback' then
     v_callback := memoria.owe_callback(

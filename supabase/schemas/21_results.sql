@@ -155,7 +155,7 @@ begin
 end
 $$;
 
--- The response contract without embeddings, and without whoever is forgotten.
+-- What a photo's callback tells: no embeddings, nobody who is forgotten.
 create function memoria.media_payload(p_job memoria.jobs, p_result jsonb, p_ids uuid[]) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
@@ -166,6 +166,7 @@ language sql stable set search_path = '' as $$
         array(select jsonb_array_elements_text(face -> 'landmarks')::real)
       )
     ) order by n), '[]'),
+    'photos', memoria.last_counts(p_job.event_id),
     'model', p_result -> 'model', 'processing_time_seconds', p_result -> 'processing_time_seconds',
     'status', 'completed'
   )

@@ -197,6 +197,7 @@ declare
   v_job memoria.jobs;
   v_people uuid[];
   v_answer jsonb;
+  v_photos jsonb;
 begin
   v_job := memoria.lock_run(p_job_id, p_token);
   if v_job.id is null or v_job.kind <> 'cluster' then
@@ -231,10 +232,19 @@ begin
     end
   where id = v_job.event_id;
   v_answer := memoria.people_summary(v_job.event_id);
+  v_photos := memoria.photo_counts(v_job.event_id);
+  perform memoria.broadcast(v_job.event_id, 'people', (
+    select jsonb_build_object(
+      'people', v_answer -> 'clusters_created', 'faces', v_answer -> 'total_faces',
+      'complete', v_answer -> 'complete', 'photos', v_photos,
+      'clustered_at', clustered_at, 'version', people_version
+    )
+    from memoria.events where id = v_job.event_id
+  ));
   return v_answer || jsonb_build_object(
     'outcome', 'stored',
     'callback_job_id', memoria.finish_job(v_job, v_answer || jsonb_build_object(
-      'job_id', v_job.id, 'event_id', v_job.event_id,
+      'job_id', v_job.id, 'event_id', v_job.event_id, 'photos', v_photos,
       'processing_time_seconds', p_result -> 'processing_time_seconds', 'status', 'completed'
     ))
   );

@@ -117,22 +117,6 @@ begin
 end
 $$;
 
-create function memoria.photo_counts(p_event_id text) returns jsonb
-language sql stable set search_path = '' as $$
-  select jsonb_build_object(
-    'total', count(*),
-    'pending', count(*) filter (where status = 'pending'),
-    'completed', count(*) filter (where status = 'completed'),
-    'failed', count(*) filter (where status = 'failed'),
-    -- of the pending: those that something outside keeps from being looked at
-    'waiting', (
-      select count(*) from memoria.jobs
-      where event_id = p_event_id and kind = 'process' and waiting_since is not null and finished_at is null
-    )
-  )
-  from memoria.media where event_id = p_event_id
-$$;
-
 -- waiting, running, idle; or failed, when the last run is dead and none follows.
 create function memoria.clustering_state(p_event_id text) returns text
 language sql stable set search_path = '' as $$
@@ -237,6 +221,7 @@ begin
   update memoria.persons set centroid = null, centroid_faces = null, agreement = null
   where event_id = p_event_id and centroid is not null;
   perform memoria.touch_photos(p_event_id);
+  perform memoria.tell_progress(p_event_id);
   return jsonb_build_object(
     'event_id', p_event_id, 'status', 'archived', 'jobs_cancelled', v_jobs, 'vectors_purged', v_faces
   );
@@ -259,6 +244,7 @@ begin
   on conflict do nothing;
   get diagnostics v_queued = row_count;
   perform memoria.touch_photos(p_event_id);
+  perform memoria.tell_progress(p_event_id);
   return v_queued;
 end
 $$;

@@ -149,6 +149,7 @@ begin
     status = 'failed', completed_at = clock_timestamp(),
     error_code = 'event_archived', error_message = 'The event is archived.'
   where event_id = p_event_id and status = 'pending';
+  perform memoria.tell_progress(p_event_id);
   return v_count;
 end
 $$;

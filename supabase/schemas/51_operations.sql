@@ -166,6 +166,7 @@ begin
   from jsonb_each(p_settings) as given
   where settings.key = given.key and type not in ('url', 'secret');
   perform memoria.schedule_sweep();
+  perform memoria.allow_following();
   perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
   return memoria.readable_settings();
 end
@@ -286,6 +287,10 @@ as $$
     'vault_faults', memoria.vault_faults(),
     'cron', memoria.sweep_schedule(),
     'cron_error', (select schedule_error from memoria.sweeps),
+    'realtime', jsonb_build_object(
+      'sends', to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null,
+      'may_be_followed', memoria.following_is_allowed()
+    ),
     'swept_at', (select nullif(swept_at, '-infinity') from memoria.sweeps),
     'settings', memoria.readable_settings(),
     'last_nudges', memoria.last_nudges(20),
@@ -327,5 +332,6 @@ $$;
 do $$
 begin
   perform memoria.schedule_sweep();
+  perform memoria.allow_following();
 end
 $$;

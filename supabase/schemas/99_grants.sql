@@ -77,5 +77,6 @@ grant execute on function
   public.memoria_revoke_search_link(uuid),
   public.memoria_searches(text, integer),
   public.memoria_set_retention(text, integer),
-  public.memoria_open_search(text, text)
+  public.memoria_open_search(text, text),
+  public.memoria_may_follow(text)
 to authenticated, service_role;

@@ -12,6 +12,7 @@ import psycopg
 from psycopg import sql
 
 from local.processes.postgres import Postgres
+from tests.answers import check_function
 
 Json = dict[str, Any]
 Box = tuple[float, float, float, float]
@@ -49,6 +50,7 @@ class Caller:
             )
             row = self.connection.execute(call, sent).fetchone()
         assert row is not None
+        check_function(f"memoria_{function}", row[0])
         return row[0]
 
     def enqueue(self, media: str, event: str = "party", path: str | None = None) -> Json:

@@ -4,6 +4,7 @@ from tests.database.caller import Database, Json
 from tests.database.test_all_done import cluster, save
 
 ANN = (0.25, 0.125, 0.25, 0.25)
+COUNTS = {"total": 1, "pending": 0, "completed": 0, "failed": 0, "waiting": 0}
 
 
 def claim_callback(db: Database, answer: Json, event: str = "party") -> Json:
@@ -19,6 +20,7 @@ def test_a_photo_owes_its_outcome_without_embeddings(db: Database) -> None:
     assert claim["payload"] == {
         "job_id": job["job_id"], "media_id": "m1", "event_id": "party", "status": "completed",
         "faces_detected": 1, "model": "pack", "processing_time_seconds": 0.5,
+        "photos": COUNTS | {"completed": 1},
         "faces": [{
             "bbox": dict(zip("xywh", ANN, strict=True)), "quality_score": 0.8,
             "landmarks": {
@@ -35,7 +37,7 @@ def test_a_failed_photo_owes_its_reason(db: Database) -> None:
     failed = db.service.fail(db.service.claim(job), terminal=True, code="unreadable_media")
     assert claim_callback(db, failed)["payload"] == {
         "job_id": job["job_id"], "media_id": "m1", "event_id": "party", "status": "failed",
-        "faces_detected": 0, "faces": [],
+        "faces_detected": 0, "faces": [], "photos": COUNTS | {"failed": 1},
         "error": {"code": "unreadable_media", "message": "It did not work."},
     }  # fmt: skip
 
@@ -46,12 +48,14 @@ def test_a_clustering_owes_its_outcome_and_a_failed_one_its_reason(db: Database)
     payload = claim_callback(db, save(db, run))["payload"]
     assert payload["job_id"] == run["job_id"]
     assert (payload["status"], payload["clusters"], payload["total_faces"]) == ("completed", [], 0)
+    assert payload["photos"] == COUNTS | {"completed": 1}
 
     db.service("recluster", event_id="party")
     run = cluster(db)
     assert claim_callback(db, db.service.fail(run, terminal=True))["payload"] == {
         "job_id": run["job_id"], "event_id": "party", "status": "failed",
         "total_faces": 0, "clusters_created": 0, "noise_faces": 0, "clusters": [],
+        "photos": COUNTS | {"completed": 1},
         "error": {"code": "unreadable_media", "message": "It did not work."},
     }  # fmt: skip
 

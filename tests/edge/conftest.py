@@ -1,4 +1,4 @@
-"""The callback's Edge Function, run by the real Deno, with a Realtime endpoint to broadcast to."""
+"""The callback's Edge Function, run by the real Deno, with an app to hand outcomes on to."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.edge.deno import EdgeFunction, run_edge_function
+from tests.edge.deno import HANDLER, EdgeFunction, run_edge_function
 from tests.npm import installed
 
 _DENO = "deno@2.9"
@@ -27,31 +27,23 @@ def deno() -> Path:
 
 
 @dataclass
-class Realtime:
-    """What was broadcast, and how to answer from now on."""
+class App:
+    """What was handed on to the app, and how it answers from now on."""
 
     url: str = ""
-    status: int = 202
-    requests: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def messages(self) -> list[dict[str, Any]]:
-        return [message for request in self.requests for message in request["body"]["messages"]]
+    status: int = 200
+    outcomes: list[dict[str, Any]] = field(default_factory=list)
 
 
 @pytest.fixture(scope="session")
-def realtime_server() -> Iterator[Realtime]:
-    """A stand-in for Realtime's broadcast endpoint, which has no part that runs here."""
-    state = Realtime()
+def app_server() -> Iterator[App]:
+    state = App()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
             if state.status < 300:
-                state.requests.append(
-                    {"path": self.path, "headers": headers, "body": json.loads(raw)}
-                )
+                state.outcomes.append(json.loads(raw))
             self.send_response(state.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -67,20 +59,24 @@ def realtime_server() -> Iterator[Realtime]:
 
 
 @pytest.fixture
-def realtime(realtime_server: Realtime) -> Realtime:
-    realtime_server.status = 202
-    realtime_server.requests.clear()
-    return realtime_server
+def app(app_server: App) -> App:
+    app_server.status = 200
+    app_server.outcomes.clear()
+    return app_server
 
 
 @pytest.fixture(scope="session")
-def edge_function(deno: Path, realtime_server: Realtime) -> Iterator[EdgeFunction]:
-    environ = {
+def edge_environ(app_server: App) -> dict[str, str]:
+    return {
         "PATH": os.environ["PATH"],
         "CALLBACK_SECRET": SECRET,
         "CALLBACK_SECRET_PREVIOUS": PREVIOUS_SECRET,
-        "SUPABASE_URL": realtime_server.url,
-        "SUPABASE_SECRET_KEYS": '{"default": "sb_secret_test"}',
+        "APP_URL": app_server.url,
     }
-    with run_edge_function(deno, environ) as function:
+
+
+@pytest.fixture(scope="session")
+def edge_function(deno: Path, edge_environ: dict[str, str]) -> Iterator[EdgeFunction]:
+    """The function with a handler that an app might have."""
+    with run_edge_function(deno, edge_environ, HANDLER) as function:
         yield function

@@ -1,5 +1,6 @@
 """Starts ``supabase/functions/ml-callback`` under Deno, as ``supabase functions serve`` would."""
 
+import json
 import re
 import subprocess
 import tempfile
@@ -11,35 +12,38 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 FUNCTION = REPOSITORY / "supabase" / "functions" / "ml-callback"
+HANDLER = Path(__file__).with_name("handler.ts")
 _LISTENING = re.compile(r"Listening on (http://127\.0\.0\.1:\d+)")
 
 
 @dataclass(frozen=True)
 class EdgeFunction:
     url: str
+    log: Path
 
 
-def command(deno: Path) -> list[str]:
-    return [
-        str(deno),
-        "run",
-        "--no-remote",
-        "--allow-net",
-        "--allow-env",
-        str(FUNCTION / "index.ts"),
-    ]
+def command(deno: Path, *options: str) -> list[str]:
+    allowed = ["--no-remote", "--allow-net", "--allow-env"]
+    return [str(deno), "run", *allowed, *options, str(FUNCTION / "index.ts")]
 
 
 @contextmanager
-def run_edge_function(deno: Path, environ: Mapping[str, str]) -> Iterator[EdgeFunction]:
-    """Serves on a free loopback port until the block ends."""
+def run_edge_function(
+    deno: Path, environ: Mapping[str, str], handler: Path | None = None
+) -> Iterator[EdgeFunction]:
+    """Serves on a free loopback port until the block ends, with its own handler or another."""
     quiet = {"NO_COLOR": "1", "DENO_NO_UPDATE_CHECK": "1", "DENO_SERVE_ADDRESS": "tcp:127.0.0.1:0"}
-    with tempfile.NamedTemporaryFile("w+") as output:
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("w+") as output:
+        swapped = {(FUNCTION / "handler.ts").as_uri(): handler.as_uri()} if handler else {}
+        imports = Path(folder) / "imports.json"
+        imports.write_text(json.dumps({"imports": swapped}))
+        started = command(deno, f"--import-map={imports}")
         process = subprocess.Popen(
-            command(deno), env={**environ, **quiet}, stdout=output, stderr=subprocess.STDOUT
+            started, env={**environ, **quiet}, stdout=output, stderr=subprocess.STDOUT
         )
         try:
-            yield EdgeFunction(_listening_url(process, Path(output.name)))
+            log = Path(folder) / "log"
+            yield EdgeFunction(_listening_url(process, log), log)
         finally:
             process.terminate()
             process.wait(10)

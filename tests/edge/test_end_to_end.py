@@ -1,6 +1,5 @@
 import time
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from local.processes.stack import Stack, StackOptions
 from tests.chaos.pack import make_pack
 from tests.chaos.photos import Photo
-from tests.edge.conftest import SECRET, Realtime
+from tests.edge.conftest import SECRET, App
 from tests.edge.deno import EdgeFunction
 
 pytestmark = [pytest.mark.npm, pytest.mark.slow, pytest.mark.alone]
@@ -22,7 +21,7 @@ PHOTOS = [
 
 
 def test_what_the_functions_call_back_is_understood_and_told(
-    edge_function: EdgeFunction, realtime: Realtime, tmp_path: Path
+    edge_function: EdgeFunction, app: App, tmp_path: Path
 ) -> None:
     environ = {
         "CALLBACK_URL": f"{edge_function.url}/ml-callback",
@@ -44,16 +43,19 @@ def test_what_the_functions_call_back_is_understood_and_told(
                 {"p_media_id": photo.media_id, "p_event_id": "gala", "p_bucket": "photos",
                  "p_path": photo.path},
             ).execute()  # fmt: skip
-        messages = _wait_for(realtime, "people")
+        _wait_for(app)
         waited = _seconds_to_people(stack)
-    told = {m["payload"]["media_id"]: m["payload"] for m in messages if m["event"] == "photo"}
-    assert [told[photo.media_id].get("error_code") for photo in PHOTOS] == [
+    told = {outcome["media_id"]: outcome for outcome in app.outcomes if "media_id" in outcome}
+    assert [told[photo.media_id].get("error", {}).get("code") for photo in PHOTOS] == [
         *([None] * 3),
         "unreadable_media",
     ]
     assert told["gala-0000"]["faces_detected"] == 2
-    [people] = [m["payload"] for m in messages if m["event"] == "people"]
-    assert (people["people"], people["pending"], people["complete"]) == (2, 0, True)
+    [people] = [outcome for outcome in app.outcomes if "clusters" in outcome]
+    assert (people["clusters_created"], people["pending"], people["complete"]) == (2, 0, True)
+    assert people["photos"] == {
+        "total": 4, "pending": 0, "completed": 3, "failed": 1, "waiting": 0,
+    }  # fmt: skip
     assert QUIET_SECONDS <= waited <= QUIET_SECONDS + 3  # workers see to it: there is no cron
 
 
@@ -68,12 +70,11 @@ def _seconds_to_people(stack: Stack) -> float:
     return float(seconds)
 
 
-def _wait_for(realtime: Realtime, event: str, seconds: float = 90) -> list[dict[str, Any]]:
-    """Every message, once the event came after all photos."""
+def _wait_for(app: App, seconds: float = 90) -> None:
+    """Until the people came after all photos."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        events = [message["event"] for message in realtime.messages]
-        if events.count("photo") >= len(PHOTOS) and event in events[-1:]:
-            break
+        photos = [outcome for outcome in app.outcomes if "media_id" in outcome]
+        if len(photos) >= len(PHOTOS) and "clusters" in app.outcomes[-1]:
+            return
         time.sleep(0.1)
-    return realtime.messages

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -9,28 +10,34 @@ import httpx
 import pytest
 
 from memoria.auth import TOLERANCE_SECONDS, sign
-from tests.edge.conftest import PREVIOUS_SECRET, SECRET, Realtime
-from tests.edge.deno import FUNCTION, EdgeFunction, command
+from tests.answers import check
+from tests.edge.conftest import PREVIOUS_SECRET, SECRET, App
+from tests.edge.deno import FUNCTION, EdgeFunction, command, run_edge_function
 
 pytestmark = pytest.mark.npm
 
 Forge = Callable[[dict[str, str]], dict[str, str]]
 
+COUNTS = b'"photos":{"total":3,"pending":0,"completed":2,"failed":1,"waiting":0}'
 PHOTO = (
     b'{"job_id":"8f14e45f-ceea-4670-8c5c-f1b9b3c2a001","media_id":"IMG_0001","event_id":"gala",'
-    b'"faces_detected":1,"faces":[{"bbox":{"x":0.2,"y":0.3,"w":0.15,"h":0.2},"quality_score":0.98}],'
-    b'"processing_time_seconds":1.23,"status":"completed"}'
+    b'"faces_detected":1,"faces":[{"bbox":{"x":0.2,"y":0.3,"w":0.15,"h":0.2},"quality_score":0.98,'
+    b'"landmarks":{"left_eye":{"x":0.24,"y":0.36},"right_eye":{"x":0.3,"y":0.36},'
+    b'"nose":{"x":0.27,"y":0.4},"mouth_left":{"x":0.25,"y":0.45},"mouth_right":{"x":0.3,"y":0.45}}}],'
+    b'"processing_time_seconds":1.23,"status":"completed","model":"buffalo_l",%s}' % COUNTS
 )
 PEOPLE = (
     b'{"job_id":"8f14e45f-ceea-4670-8c5c-f1b9b3c2a002","event_id":"gala","total_faces":150,'
-    b'"clusters_created":12,"noise_faces":5,"clusters":[],"pending":3,"complete":false,'
-    b'"processing_time_seconds":2.45,"status":"completed"}'
+    b'"clusters_created":12,"noise_faces":5,"clusters":[],"processing_time_seconds":2.45,'
+    b'"pending":3,"complete":false,"status":"completed",%s}' % COUNTS
 )
 FAILED = (
     b'{"job_id":"8f14e45f-ceea-4670-8c5c-f1b9b3c2a003","media_id":"IMG_0002","event_id":"gala",'
     b'"faces_detected":0,"faces":[],"status":"failed",'
-    b'"error":{"code":"media_gone","message":"the photo is no longer in storage"}}'
+    b'"error":{"code":"media_gone","message":"the photo is no longer in storage"},%s}' % COUNTS
 )
+for _body in (PHOTO, PEOPLE, FAILED):
+    check("callbacks", "callback", json.loads(_body))
 
 
 def signed(
@@ -45,43 +52,51 @@ def post(function: EdgeFunction, body: bytes, headers: dict[str, str]) -> httpx.
     return httpx.post(f"{function.url}/ml-callback", content=body, headers=headers, timeout=10)
 
 
-def test_an_outcome_is_told_on_the_private_channel_of_its_event(
-    edge_function: EdgeFunction, realtime: Realtime
-) -> None:
+def test_an_outcome_is_handed_to_the_handler(edge_function: EdgeFunction, app: App) -> None:
     for body in (PHOTO, PEOPLE, FAILED):
         assert post(edge_function, body, signed(body)).status_code == 200
-    photo, people, failed = realtime.messages
-    assert {message["topic"] for message in realtime.messages} == {"memoria:gala"}
-    assert all(message["private"] for message in realtime.messages)
-    assert (photo["event"], photo["payload"]["media_id"]) == ("photo", "IMG_0001")
-    assert photo["payload"]["faces_detected"] == 1
-    assert (people["event"], people["payload"]["people"]) == ("people", 12)
-    assert (people["payload"]["pending"], people["payload"]["complete"]) == (3, False)
-    assert failed["payload"]["error_code"] == "media_gone"
-    assert realtime.requests[0]["path"] == "/realtime/v1/api/broadcast"
-    assert realtime.requests[0]["headers"]["apikey"] == "sb_secret_test"
+    photo, people, failed = app.outcomes
+    assert (photo["event_id"], photo["media_id"], photo["faces_detected"]) == (
+        "gala",
+        "IMG_0001",
+        1,
+    )
+    assert (people["clusters_created"], people["photos"]["pending"]) == (12, 0)
+    assert failed["error"]["code"] == "media_gone"
 
 
-def test_a_delivery_that_comes_twice_is_acknowledged_twice_and_told_once(
-    edge_function: EdgeFunction, realtime: Realtime
+def test_as_it_is_shipped_it_logs_and_sends_nothing_to_browsers(
+    deno: Path, edge_environ: dict[str, str], app: App
+) -> None:
+    with run_edge_function(deno, edge_environ) as function:
+        for body in (PHOTO, PEOPLE):
+            headers = signed(body, message_id="first")
+            assert post(function, body, headers).status_code == 200
+        log = function.log.read_text()
+    assert "delivery first, completed: photo IMG_0001: 1 faces" in log
+    assert app.outcomes == []
+
+
+def test_a_delivery_that_comes_twice_is_acknowledged_twice_and_handled_once(
+    edge_function: EdgeFunction, app: App
 ) -> None:
     answers = [post(edge_function, PHOTO, signed(PHOTO, message_id="same")) for _ in range(2)]
     assert [answer.json() for answer in answers] == [{"received": "same"}] * 2
-    assert len(realtime.messages) == 1
+    assert len(app.outcomes) == 1
 
 
 def test_what_could_not_be_handled_is_refused_and_handled_when_it_comes_again(
-    edge_function: EdgeFunction, realtime: Realtime
+    edge_function: EdgeFunction, app: App
 ) -> None:
-    realtime.status = 500
+    app.status = 500
     refused = post(edge_function, PHOTO, signed(PHOTO, message_id="again"))
     assert (refused.status_code, refused.json()["error"]["code"]) == (
         503,
         "temporarily_unavailable",
     )
-    realtime.status = 202
+    app.status = 202
     assert post(edge_function, PHOTO, signed(PHOTO, message_id="again")).status_code == 200
-    assert [message["payload"]["delivery_id"] for message in realtime.messages] == ["again"]
+    assert [outcome["delivery_id"] for outcome in app.outcomes] == ["again"]
 
 
 def test_two_secrets_are_valid_at_once_in_either_form(edge_function: EdgeFunction) -> None:
@@ -120,14 +135,14 @@ def _with(name: str, value: str) -> Forge:
 )
 def test_a_forged_or_broken_header_is_unauthorized(
     edge_function: EdgeFunction,
-    realtime: Realtime,
+    app: App,
     forge: Forge,
 ) -> None:
     headers = forge(signed(PHOTO))
     raw = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     answer = httpx.post(edge_function.url, content=PHOTO, headers=raw)
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
-    assert not realtime.messages
+    assert not app.outcomes
 
 
 @pytest.mark.parametrize("age", [TOLERANCE_SECONDS + 5, -TOLERANCE_SECONDS - 5])
@@ -196,8 +211,8 @@ def test_it_does_not_start_without_a_secret(deno: Path) -> None:
 
 
 def test_its_types_style_and_format_hold(deno: Path) -> None:
-    for check in (["check", "."], ["lint", "."], ["fmt", "--check", "."]):
+    for command_ in (["check", "."], ["lint", "."], ["fmt", "--check", "."]):
         done = subprocess.run(
-            [str(deno), *check], cwd=FUNCTION, capture_output=True, text=True, check=False
+            [str(deno), *command_], cwd=FUNCTION, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr

@@ -5,7 +5,10 @@ from pathlib import Path
 
 import functions_framework
 import pytest
+from flask import Response, request
 from flask.testing import FlaskClient
+
+from tests.answers import check_service
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 SECRET = "a-secret-between-friends"
@@ -26,6 +29,13 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., FlaskClient]:
         for variable, value in (known | environ).items():
             monkeypatch.setenv(variable, value)
         app = functions_framework.create_app(name, str(FUNCTIONS / name / "main.py"))
+        app.after_request(_as_published)
         return app.test_client()
 
     return start
+
+
+def _as_published(response: Response) -> Response:
+    if response.is_json:
+        check_service(request.method, request.path, response.status_code, response.get_data(True))
+    return response

@@ -12,6 +12,7 @@ FLOORS = {
     "local/supabase": ("local.processes", "local.demo", "benchmarks", "experiments", "tests"),
     "local/processes": ("local.demo", "benchmarks", "experiments", "tests"),
     "local/demo": ("benchmarks", "experiments", "tests"),
+    "schemas": ("local", "benchmarks", "experiments", "tests"),
     "benchmarks": ("experiments",),
     "experiments": ("tests",),
     "tests": ("experiments",),

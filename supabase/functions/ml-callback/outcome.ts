@@ -8,6 +8,15 @@ export interface Box {
   h: number;
 }
 
+/** How the event's photos stood a moment ago. */
+export interface Counts {
+  total: number;
+  pending: number;
+  completed: number;
+  failed: number;
+  waiting: number; // of the pending: what something outside holds up
+}
+
 export interface DetectedFace {
   bbox: Box;
   quality_score: number;
@@ -21,6 +30,7 @@ export interface PhotoOutcome {
   status: "completed" | "failed";
   faces_detected: number;
   faces: DetectedFace[];
+  photos: Counts;
   model?: string; // the pack, of a completed photo
   error?: { code: string; message: string };
 }
@@ -44,6 +54,7 @@ export interface EventOutcome {
   clusters: Cluster[];
   pending?: number; // of a completed run: photos of the event that are still under way
   complete?: boolean; // likewise: every photo that is done is among these people
+  photos: Counts;
   error?: { code: string; message: string };
 }
 
