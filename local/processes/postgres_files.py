@@ -16,6 +16,7 @@ from typing import Literal
 Version = Literal[16, 18]
 
 _FOLDERS: dict[Version, str] = {16: "pginstall", 18: "pginstall18"}  # of the package, by version
+TEMPORARY = "LOCAL_POSTGRES_TEMPORARY"  # names the folder for servers that leave nothing behind
 _NOBODY = 65534
 USER = _NOBODY if os.geteuid() == 0 else None  # the user the server runs as, where it is not ours
 
@@ -61,7 +62,7 @@ def _copied(package: Path, installed: str) -> Path:
 def place_of(data_dir: Path | None) -> Path:
     """Where the data lives, owned by whom the server runs as; ``None``: a temporary place."""
     if data_dir is None:
-        place = Path(tempfile.mkdtemp(prefix="memoria-postgres-"))
+        place = Path(tempfile.mkdtemp(prefix="memoria-postgres-", dir=os.environ.get(TEMPORARY)))
     else:
         place = data_dir.resolve()
         place.mkdir(parents=True, exist_ok=True)

@@ -1322,23 +1322,29 @@ create trigger send_nudge
   for each row execute function memoria.send_nudge();
 
 -- A bulk insert of photos costs one statement more, however many rows and events it has. What is
--- handed over to an archived event ends at once, with that reason.
+-- handed over to an archived event ends at once, with that reason. Each photo's event is looked up by
+-- its key: statistics from when there were few events make no join of all photos with all events.
 create function memoria.queue_inserted_media() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set enable_seqscan = off as $$
+declare
+  v_queued bigint;
 begin
-  if exists (
-    select from inserted join memoria.events on events.id = inserted.event_id where events.status = 'archived'
-  ) then
+  insert into memoria.jobs (kind, event_id, media_id, max_attempts)
+  select 'process', event_id, id, (select memoria.setting_of('max_attempts', 'process'))
+  from inserted
+  where status = 'pending'
+    and (select events.status from memoria.events where events.id = inserted.event_id) = 'open';
+  get diagnostics v_queued = row_count;
+  if v_queued < (select count(*) from inserted where status = 'pending') then
     update memoria.media set
       status = 'failed', completed_at = clock_timestamp(),
       error_code = 'event_archived', error_message = 'The event is archived.'
-    from inserted join memoria.events on events.id = inserted.event_id
-    where media.id = inserted.id and events.status = 'archived' and inserted.status = 'pending';
+    where id = any (array(
+      select id from inserted
+      where status = 'pending'
+        and (select events.status from memoria.events where events.id = inserted.event_id) = 'archived'
+    ));
   end if;
-  insert into memoria.jobs (kind, event_id, media_id, max_attempts)
-  select 'process', inserted.event_id, inserted.id, (select memoria.setting_of('max_attempts', 'process'))
-  from inserted join memoria.events on events.id = inserted.event_id
-  where inserted.status = 'pending' and events.status = 'open';
   return null;
 end
 $$;
