@@ -205,11 +205,17 @@ def _boxes() -> Iterator[tuple[str, bytes]]:
 
 
 def grid(tile: bytes, side: int) -> bytes:
-    """A HEIC whose primary item is a grid of one tile, side × side by its own words."""
-    configuration = tile[tile.index(b"hvcC") - 4 :]
+    """A HEIC or AVIF whose primary item is a grid of one tile, side × side by its own words.
+
+    The tile is another one's picture, and has 64 × 64 pixels by the file's words.
+    """
+    codec, item, brand = (
+        (b"av1C", b"av01", b"avif") if b"av1C" in tile else (b"hvcC", b"hvc1", b"heic")
+    )
+    configuration = tile[tile.index(codec) - 4 :]
     configuration = configuration[: int.from_bytes(configuration[:4], "big")]
     picture = tile[tile.index(b"mdat") + 4 :]
-    info = box(b"infe", b"\2\0\0\0\0\1\0\0grid\0") + box(b"infe", b"\2\0\0\0\0\2\0\0hvc1\0")
+    info = box(b"infe", b"\2\0\0\0\0\1\0\0grid\0") + box(b"infe", b"\2\0\0\0\0\2\0\0", item, b"\0")
     sizes = struct.pack(">II", 64, 64)
     properties = box(b"ipco", configuration, box(b"ispe", bytes(4), sizes))
     properties += box(b"ipma", bytes(4), b"\0\0\0\2", b"\0\1\1\2", b"\0\2\2\x81\2")
@@ -231,7 +237,7 @@ def grid(tile: bytes, side: int) -> bytes:
             box(b"idat", derived),
         )
 
-    head = box(b"ftyp", b"heic", bytes(4), b"mif1heic")
+    head = box(b"ftyp", brand, bytes(4), b"mif1", brand)
     return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", picture)
 
 

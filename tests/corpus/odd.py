@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 from PIL import Image
 
-from tests.corpus.bombs import chunk, page, saved, tiff
+from tests.corpus.bombs import box, chunk, page, saved, tiff
 
 SIZE = (96, 64)
 _PLACES = {"after JFIF": 20}
@@ -30,6 +30,7 @@ def odd() -> Iterator[tuple[str, bytes]]:
     yield from _chunks(saved(image, "PNG"))
     yield from _pages(image)
     yield from _webps(image)
+    yield from _sequences(image)
 
 
 def segment(marker: int, body: bytes) -> bytes:
@@ -170,3 +171,15 @@ def _webps(image: Image.Image) -> Iterator[tuple[str, bytes]]:
     ):
         yield f"WEBP with {name}", saved(image, "WEBP", exif=value)
     yield "WEBP of two frames", saved(image, "WEBP", save_all=True, append_images=[image.rotate(9)])
+
+
+def _sequences(image: Image.Image) -> Iterator[tuple[str, bytes]]:
+    """A burst: a still picture, and tracks that a decoder would play instead."""
+    for kind, major, brand in (("HEIF", b"msf1", b"hevc"), ("AVIF", b"avis", b"msf1")):
+        data = saved(image, kind)
+        end = int.from_bytes(data[:4], "big")
+        brands = (brand + b"msf1" + data[8:12] + b"mif1")[: end - 16].ljust(end - 16, b"\0")
+        yield (
+            f"{kind} of a burst",
+            data[:8] + major + bytes(4) + brands + data[end:] + box(b"moov", box(b"mvhd")),
+        )

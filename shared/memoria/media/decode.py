@@ -11,11 +11,11 @@ from memoria.arrays import Image
 from memoria.errors import MediaTooLarge, UnreadableMedia
 from memoria.media.budget import BUDGET
 from memoria.media.formats import photo_format
-from memoria.media.headers import Header, JpegHeader, RawPhoto, read_header
+from memoria.media.headers import Header, HeifHeader, JpegHeader, RawPhoto, read_header
 from memoria.media.jpeg import decode_jpeg, reduction
 from memoria.media.orientation import Box, stored_box, upright, upright_corner
 from memoria.media.photo import DEFAULT_MAX_PIXELS
-from memoria.media.stored import DECODED_BYTES, ArrayPixels, Pixels, decoding_bytes, stored_pixels
+from memoria.media.stored import ArrayPixels, Pixels, decoded_bytes, decoding_bytes, stored_pixels
 
 _MAX_SIDE = 65_500  # what JPEG can say
 _KEPT_WHOLE = 8_000_000  # pixels of a JPEG up to which it is decoded once: four requests hold four
@@ -126,7 +126,7 @@ class DecodedHere:
             decoded = (7 if self.header.components == 4 else 3) * self._pixels / decoded_at**2
             decoding = decoded + self.header.kept * self._pixels
         else:
-            decoded = DECODED_BYTES * self._pixels
+            decoded = decoded_bytes(self.header)
             decoding = decoding_bytes(self.header)
         return round(max(decoding, decoded + frame, 2 * frame))
 
@@ -185,7 +185,7 @@ def open_photo(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> DecodedH
         raise MediaTooLarge(
             f"the photo has {width} × {height} pixels, the limit is {max_pixels // 10**6} million"
         )
-    return DecodedHere(_turned_by_decoder(header) if header.kind == "HEIF" else header)
+    return DecodedHere(_as_decoded(header))
 
 
 def _header(data: bytes) -> Header:
@@ -200,8 +200,17 @@ def _header(data: bytes) -> Header:
     return read_raw(data)
 
 
-def _turned_by_decoder(header: Header) -> Header:
-    """With the size that libheif makes of the file's own boxes: it turns, mirrors and cuts."""
+def _as_decoded(header: Header) -> Header:
+    """A grid that is too large for memory by its tiles; a HEIF in the size that libheif makes.
+
+    libheif turns, mirrors and cuts as the file's own boxes say; of tiles we turn the whole.
+    """
+    if not isinstance(header, HeifHeader):
+        return header
+    if header.by_tiles and decoding_bytes(header) > BUDGET.limit_bytes:
+        return header.by_tiles
+    if header.kind == "AVIF":
+        return header
     from memoria.media.pillow import opened
 
     with opened(header.data, header.kind) as image:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from memoria.arrays import Image
 from memoria.errors import MediaTooLarge, UnreadableMedia, UnsupportedMedia
-from memoria.media.headers import Header, TiffHeader, WebpHeader
+from memoria.media.headers import Header, TiffHeader, TiledHeader, WebpHeader
 from memoria.media.orientation import Box
 
 if TYPE_CHECKING:
@@ -30,8 +30,17 @@ DECODED_BYTES = 4  # and of what it leaves
 LOSSLESS_WEBP_BYTES = 11.5  # it is decoded to a copy of its own first
 
 
+def decoded_bytes(header: Header) -> float:
+    """Bytes at most of what decoding leaves, of any format but JPEG."""
+    if isinstance(header, TiledHeader):
+        return 3.0 * header.size[0] * header.tile_size[1]
+    return float(DECODED_BYTES * header.pixels)
+
+
 def decoding_bytes(header: Header) -> float:
     """Bytes at most to decode a photo of any format but JPEG."""
+    if isinstance(header, TiledHeader):
+        return DECODING_BYTES[header.kind] * header.tile_pixels + decoded_bytes(header)
     lossless = isinstance(header, WebpHeader) and header.is_lossless
     pixel = LOSSLESS_WEBP_BYTES if lossless else DECODING_BYTES[header.kind]
     return pixel * header.pixels
@@ -76,8 +85,8 @@ class ArrayPixels:
         return self.array if scale == 1 else _resized(part, width, height)
 
 
-class _Banded:
-    """Pixels in another layout than RGB."""
+class Banded:
+    """Pixels that become RGB a region at a time."""
 
     reduction = 1
 
@@ -99,7 +108,7 @@ class _Banded:
         return result
 
 
-class PillowPixels(_Banded):
+class PillowPixels(Banded):
     """What Pillow has loaded, in any of its modes."""
 
     def __init__(self, image: "Pillow.Image", kind: str, bits: int = 16) -> None:
@@ -116,7 +125,7 @@ class PillowPixels(_Banded):
             return rgb(self._image.crop(box), self._brightest, self._bits)
 
 
-class BgrPixels(_Banded):
+class BgrPixels(Banded):
     """What OpenCV decodes: (h, w), (h, w, 3) BGR or (h, w, 4) BGRA; transparent becomes white.
 
     Eight or sixteen bits, or floats that reach 1 or 255.
@@ -141,7 +150,7 @@ class BgrPixels(_Banded):
         return np.asarray(cv2.cvtColor(part.astype(np.uint8), colour), np.uint8)
 
 
-class NegativePixels(_Banded):
+class NegativePixels(Banded):
     """Others, dark for bright."""
 
     def __init__(self, pixels: Pixels, size: tuple[int, int]) -> None:
@@ -160,6 +169,10 @@ def stored_pixels(header: Header) -> Pixels:
     """
     if isinstance(header, WebpHeader):  # Pillow's animation decoder takes 22 bytes for a pixel
         return _on_canvas(_by_opencv(header), header)
+    if isinstance(header, TiledHeader):
+        from memoria.media.tiled import TiledPixels
+
+        return TiledPixels(header)
     try:
         pixels = _by_pillow(header)
     except UnreadableMedia:

@@ -6,13 +6,23 @@ from collections.abc import Callable
 from memoria.media.headers.bmp import read_bmp
 from memoria.media.headers.gif import read_gif
 from memoria.media.headers.header import Header, damaged
-from memoria.media.headers.heif import read_heif
+from memoria.media.headers.heif import HeifHeader, read_heif
 from memoria.media.headers.jpeg import JpegHeader, read_jpeg
 from memoria.media.headers.png import read_png
 from memoria.media.headers.tiff import RawPhoto, TiffHeader, read_tiff
+from memoria.media.headers.tiles import TiledHeader
 from memoria.media.headers.webp import WebpHeader, read_webp
 
-__all__ = ["Header", "JpegHeader", "RawPhoto", "TiffHeader", "WebpHeader", "read_header"]
+__all__ = [
+    "Header",
+    "HeifHeader",
+    "JpegHeader",
+    "RawPhoto",
+    "TiffHeader",
+    "TiledHeader",
+    "WebpHeader",
+    "read_header",
+]
 
 _WALKS: dict[str, Callable[[bytes], Header]] = {
     "JPEG": read_jpeg,
