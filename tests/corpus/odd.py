@@ -1,7 +1,7 @@
 """Odd, but pictures: what cameras, phones and programs write that a strict reader stumbles over.
 
-Every one of them is read, as browsers do, unless its name ends in "(unreadable)"; where it ends in
-"(turned)", height and width change places.
+Every one of them is read, as browsers do, unless its name ends in "(unreadable)" or
+"(unsupported)"; where it ends in "(turned)", height and width change places.
 """
 
 import io
@@ -47,8 +47,10 @@ def _segments(jpeg: bytes) -> Iterator[tuple[str, bytes]]:
         "ICC 1 of 3, alone": segment(0xE2, icc + b"\1\3" + bytes(200)),
         "ICC of 12 bytes": segment(0xE2, icc),
         "ICC of 13 bytes": segment(0xE2, icc + b"\1"),
+        "JFIF 9.9": segment(0xE0, b"JFIF\0\x09\x09\0\0\1\0\1\0\0"),
         "JFIF of 5 bytes": segment(0xE0, b"JFIF\0"),
         "JFIF of 7 bytes": segment(0xE0, b"JFIF\0\1\1"),
+        "an Adobe transform of 9": segment(0xEE, b"Adobe\0\x64\0\0\0\0\x09"),
         "Adobe of 5 bytes": segment(0xEE, b"Adobe"),
         "Adobe of 6 bytes": segment(0xEE, b"Adobe\0"),
         "Photoshop, cut off": segment(
@@ -75,6 +77,7 @@ def _segments(jpeg: bytes) -> Iterator[tuple[str, bytes]]:
     }
     for (name, part), (where, at) in product(strange.items(), places.items()):
         yield f"JPEG with {name} {where}", jpeg[:at] + part + jpeg[at:]
+    yield "JPEG with junk before its first segment", jpeg[:2] + b"\0\xe1" + bytes(40) + jpeg[2:]
     broken = bytearray(jpeg)
     broken[broken.index(b"\xff\xdb")] = 0
     yield "JPEG with a table whose marker is damaged (unreadable)", bytes(broken)
@@ -129,9 +132,28 @@ def _chunks(png: bytes) -> Iterator[tuple[str, bytes]]:
     yield "PNG with a text of 2 MB", png[:33] + chunk(b"tEXt", text) + png[33:]
     packed = b"icc\0\0" + zlib.compress(bytes(1_500_000))
     yield "PNG with a profile of 1.5 MB", png[:33] + chunk(b"iCCP", packed) + png[33:]
+    yield from _cut(png)
     wrong = bytearray(png[:33] + chunk(b"gAMA", bytes(4)) + png[33:])
     wrong[45:49] = b"\0\0\0\0"
     yield "PNG with a checksum that is wrong beside the picture", bytes(wrong)
+
+
+def _cut(png: bytes) -> Iterator[tuple[str, bytes]]:
+    start = png.index(b"IDAT") + 4
+    end = png.index(b"IEND") - 4
+    body, head = png[start : end - 4], png[: start - 8]
+    for share in (40, 60, 90, 99):
+        unreadable = " (unreadable)" if share < 50 else ""
+        yield f"PNG cut at {share} %{unreadable}", png[: start + len(body) * share // 100]
+    yield "PNG without an end", png[:end]
+    for name, pixels in (
+        ("a checksum that is wrong", body[:-4] + b"\0\0\0\0"),
+        ("a checksum that is missing", body[:-4]),
+        ("junk behind its pixels", body + b"junk"),
+    ):
+        yield f"PNG with {name}", head + chunk(b"IDAT", pixels) + png[end:]
+    parts = [chunk(b"IDAT", body[at : at + 50]) for at in range(0, len(body), 50)]
+    yield "PNG of many parts", head + chunk(b"tEXt", b"a\0b").join(parts) + png[end:]
 
 
 def _pages(image: Image.Image) -> Iterator[tuple[str, bytes]]:
@@ -148,12 +170,29 @@ def _pages(image: Image.Image) -> Iterator[tuple[str, bytes]]:
     floats = (np.asarray(image) / 255).astype("<f4").tobytes()
     tags = page(*SIZE, t258=32, t262=2, t277=3, t279=len(floats), t339=3)
     yield "TIFF of floats", tiff(tags, floats)
-    yield "TIFF whose first page is a reduced one", _two_pages(image)
+    for bits, kind, name in ((16, 2, "signed"), (32, 4, "strange")):
+        zeros = bytes(3 * SIZE[0] * SIZE[1] * bits // 8)
+        tags = page(*SIZE, t258=bits, t262=2, t277=3, t279=len(zeros), t339=kind)
+        yield f"TIFF of {name} numbers (unsupported)", tiff(tags, zeros)
+    for compression in (34712, 34887, 50001, 50002, 9999):
+        tags = page(*SIZE, t259=compression, t279=100)
+        yield f"TIFF of compression {compression} (unsupported)", tiff(tags, bytes(100))
+    yield "TIFF whose first page is a reduced one", _two_pages(image, t254=1)
+    yield "TIFF whose first page is a reduced one by an old tag", _two_pages(image, t255=2)
+    yield "TIFF whose first page is a mask", _two_pages(image, t254=4)
+    packed = saved(image, "TIFF", compression="tiff_adobe_deflate")
+    end = int.from_bytes(packed[4:8], "little")
+    for share, name in ((10, " (unreadable)"), (80, "")):
+        at = end * share // 100
+        yield f"TIFF of zeros after {share} %{name}", packed[:at] + bytes(end - at) + packed[end:]
+    bmp = saved(image, "BMP")
+    yield "BMP cut at 60 %", bmp[: len(bmp) * 6 // 10]
+    yield "BMP cut at 40 % (unreadable)", bmp[: len(bmp) * 4 // 10]
 
 
-def _two_pages(image: Image.Image) -> bytes:
+def _two_pages(image: Image.Image, **mark: int) -> bytes:
     small, whole = (each.convert("L").tobytes() for each in (image.resize((24, 16)), image))
-    reduced = page(24, 16, t254=1, t279=len(small))
+    reduced = page(24, 16, t279=len(small), **mark)
     data = tiff(reduced, small + whole)
     second = page(*SIZE, t254=0, t273=8 + len(small), t279=len(whole))
     directory = tiff(second, b"")[8:]

@@ -2,13 +2,14 @@
 
 import time
 
+import numpy as np
 import pytest
 
-from memoria.errors import Terminal, UnreadableMedia
+from memoria.errors import Terminal, UnreadableMedia, UnsupportedMedia
 from memoria.faces import open_engine
 from memoria.media import decode_image, open_photo
 from memoria.media.budget import LIMIT_BYTES
-from tests.corpus.bombs import bombs
+from tests.corpus.bombs import bombs, page, tiff
 from tests.corpus.odd import SIZE, odd
 from tests.corpus.photo_cases import outcomes
 from tests.data import CASES, SMALL_PACK, needs
@@ -18,8 +19,9 @@ WIDTH, HEIGHT = SIZE
 
 @pytest.mark.parametrize(("name", "data"), [pytest.param(*file, id=file[0]) for file in odd()])
 def test_odd_photos_are_read(name: str, data: bytes) -> None:
-    if "(unreadable)" in name:
-        with pytest.raises(UnreadableMedia):
+    refused = {"(unreadable)": UnreadableMedia, "(unsupported)": UnsupportedMedia}
+    if error := next((error for end, error in refused.items() if name.endswith(end)), None):
+        with pytest.raises(error):
             decode_image(data)
         return
     height, width, _ = decode_image(data).shape
@@ -33,6 +35,19 @@ def test_photometric_interpretation_is_not_a_negative() -> None:
     first, *others = tiffs.values()
     assert first.std() > 20
     assert all(abs(first.astype(int) - other).max() <= 1 for other in others)
+
+
+def test_whole_numbers_of_32_bits_keep_their_brightness() -> None:
+    pixels = np.full(64, 200 << 24, "<u4").tobytes()
+    image = decode_image(tiff(page(8, 8, t258=32, t279=len(pixels)), pixels))
+    assert image.min() == image.max() == 200
+
+
+def test_a_png_that_is_cut_off_keeps_what_is_there() -> None:
+    files = dict(odd())
+    whole, cut = decode_image(files["PNG of many parts"]), decode_image(files["PNG cut at 60 %"])
+    assert (cut[: HEIGHT // 2] == whole[: HEIGHT // 2]).all()
+    assert not cut[-HEIGHT // 4 :].any()
 
 
 @pytest.mark.slow

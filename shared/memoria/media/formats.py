@@ -14,7 +14,7 @@ SUFFIXES = frozenset(
 )
 
 PHOTOS: tuple[tuple[bytes, str], ...] = (
-    (b"\xff\xd8\xff", "JPEG"),
+    (b"\xff\xd8", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),
     (b"GIF87a", "GIF"),
     (b"GIF89a", "GIF"),
@@ -28,6 +28,7 @@ PHOTOS: tuple[tuple[bytes, str], ...] = (
 OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF document"),
     (b"%!PS", "a PostScript document"),
+    (b"\xc5\xd0\xd3\xc6", "a PostScript document"),
     (b"PK\x03\x04", "a ZIP archive or an office document"),
     (b"PK\x05\x06", "an empty ZIP archive"),
     (b"Rar!", "a RAR archive"),
@@ -47,6 +48,9 @@ OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"OggS", "a video or sound file"),
     (b"\0\0\x01\xba", "a video"),
     (b"\0\0\x01\xb3", "a video"),
+    (b"\0\0\0\x01\x67", "an H.264 video"),
+    (b"\0\0\0\x01\x40\x01", "an HEVC video"),
+    (b"\x1f\x07\0", "a DV video"),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media video or sound file"),
     (b".RMF", "a video"),
     (b"\x06\x0e\x2b\x34", "a video"),
@@ -60,7 +64,7 @@ OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\x02\0\0\0\0\0", "a TGA image"),
     (b"\0\0\x0a\0\0\0\0\0", "a TGA image"),
     (b"\0\0\x02\0", "a cursor"),
-    (b"\x0a\x05\x01", "a PCX image"),
+    *((bytes((10, version, 1)), "a PCX image") for version in (0, 2, 3, 4, 5)),
     (b"\x01\xda", "an SGI image"),
     (b"\x59\xa6\x6a\x95", "a Sun raster image"),
     (b"/* XPM */", "an XPM image"),
@@ -71,6 +75,7 @@ OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 image"),
     (b"\xff\x4f\xff\x51", "a JPEG 2000 codestream"),
     (b"II\xbc", "a JPEG XR image"),
+    (b"MM\0\xbc", "a JPEG XR image"),
     (b"BPG\xfb", "a BPG image"),
     (b"FLIF", "a FLIF image"),
     (b"qoif", "a QOI image"),
@@ -84,6 +89,16 @@ OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\x8aMNG", "a MNG animation"),
     (b"\x8bJNG", "a JNG image"),
     (b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
+    (b"\x01\0\x09\0\0\x03", "a Windows metafile"),
+    (b"\xabKTX ", "a KTX texture"),
+    (b"farbfeld", "a farbfeld image"),
+    (b"#define ", "an XBM image or a program's text"),
+    (b"FORM", "an IFF file"),
+    (b"\0\x05\x16\x07", "what macOS keeps beside a file, without the file"),
+    (b"\0\0\0\x01Bud1", "what macOS keeps of a folder"),
+    (b"MZ", "a program"),
+    (b"\x7fELF", "a program"),
+    (b"\xca\xfe\xba\xbe", "a program"),
 )
 
 _RAW = (  # a camera's, not told by a TIFF's mark
@@ -94,10 +109,19 @@ _RAW = (  # a camera's, not told by a TIFF's mark
     b"IIU\0",
     b"FOVb",
     b"\0MRM",
+    b"II\x1a\0\0\0HEAPCCDR",
 )
 _ATOMS = {b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"uuid"}  # of QuickTime
-_NETPBM = re.compile(rb"P[1-7][\s#]")
-_SYNC, _TS_PACKET = 0x47, 188  # of an MPEG transport stream; a camera puts 4 bytes before each
+_NETPBM = re.compile(rb"P[1-7Ff][\s#]")
+_SYNC = 0x47  # begins each packet of an MPEG transport stream
+_PACKETS = ((188, 0), (192, 4), (204, 0))  # bytes, and those before the sync byte: a camera's
+_MARKS = (  # of kinds that are told by what is further behind
+    (slice(128, 132), b"DICM", "a DICOM image"),
+    (slice(257, 262), b"ustar", "a tar archive"),
+    (slice(40, 44), b" EMF", "a Windows metafile"),
+    (slice(344, 348), b"n+1\0", "a NIfTI image"),
+    (slice(-18, -2), b"TRUEVISION-XFILE", "a TGA image"),
+)
 
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1"}
 _AVIF = {b"avif", b"avis"}
@@ -128,20 +152,18 @@ def photo_format(data: bytes) -> str:
 
 def _by_shape(data: bytes) -> str | None:
     """Kinds that are told by more than their first bytes."""
-    if data[4:8] in _ATOMS or any(_is_transport_stream(data, at) for at in (0, 4)):
+    if data[4:8] in _ATOMS or any(_is_transport_stream(data, *packet) for packet in _PACKETS):
         return "a video"
     if _NETPBM.match(data):
         return "a PNM image"
-    if data[128:132] == b"DICM":
-        return "a DICOM image"
-    if data[257:262] == b"ustar":
-        return "a tar archive"
+    for where, mark, name in _MARKS:
+        if data[where] == mark:
+            return name
     return _text(data)
 
 
-def _is_transport_stream(data: bytes, at: int) -> bool:
-    packet = _TS_PACKET + at
-    return len(data) > 2 * packet and all(data[at + i * packet] == _SYNC for i in range(3))
+def _is_transport_stream(data: bytes, packet: int, at: int) -> bool:
+    return len(data) > 2 * packet + at and all(data[at + i * packet] == _SYNC for i in range(3))
 
 
 def _unless_raw(data: bytes, name: str) -> str:

@@ -44,7 +44,7 @@ def decode_jpeg(header: JpegHeader, scale: int = 1) -> Image:
         raise MediaTooLarge("the photo needs more memory than there is") from exc
     if _NO_NAME in trouble:
         return _by_opencv(header, scale)
-    return _rgb(_salvaged(header, scale))
+    return _salvaged(header, scale)
 
 
 def reduction(side: int, min_side: int | None) -> int:
@@ -76,13 +76,13 @@ def _salvaged(header: JpegHeader, scale: int) -> Image:
     """What can be read of a file that libjpeg warns of, where that is enough."""
     ended = header.data[: header.end] + _END  # harmless where there is one already
     try:
-        return _decoded(header, ended, scale)  # nothing but its end was missing
+        return _rgb(_decoded(header, ended, scale))  # nothing but its end was missing
     except ValueError as warning:
         trouble = str(warning)
     try:
-        pixels = _decoded(header, ended, scale, strict=False)
-    except ValueError as exc:
-        raise UnreadableMedia("the JPEG is damaged") from exc
+        pixels = _rgb(_decoded(header, ended, scale, strict=False))
+    except ValueError:
+        pixels = _by_opencv(header, scale)
     if _MISSING in trouble.lower():
         _refuse_rest(header, scale, pixels)
     return pixels
@@ -101,7 +101,7 @@ def _refuse_rest(header: JpegHeader, scale: int, pixels: Image) -> None:
     noise = np.random.default_rng(0).integers(0, 255, pixels.size // 4, np.uint8).tobytes()
     there = header.data[: scan_end(header.data, header.scan)]
     try:
-        other = _decoded(header, there + noise + _END, scale, strict=False)
+        other = _rgb(_decoded(header, there + noise + _END, scale, strict=False))
     except ValueError as exc:
         raise UnreadableMedia("the JPEG is damaged") from exc
     changed = (other != pixels).any(axis=(1, 2))

@@ -51,7 +51,10 @@ def rgb(image: Image.Image, brightest: float = 255, bits: int = 16) -> NDArray[n
     deep whole numbers are that Pillow keeps in more than eight.
     """
     if image.mode == "I" or image.mode.startswith("I;16"):
-        return _grey(np.asarray(image).astype(np.int64) >> bits - 8)
+        values = np.asarray(image)
+        if bits == 32:  # which Pillow keeps as signed
+            values = values.view(np.uint32)
+        return _grey(values.astype(np.int64) >> bits - 8)
     if image.mode == "F":
         values = np.nan_to_num(np.asarray(image))
         return _grey(values * 255 if brightest <= 1 else values)

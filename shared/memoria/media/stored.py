@@ -3,7 +3,7 @@
 Converting band by band keeps one copy of a large photo in memory instead of three.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
@@ -14,6 +14,7 @@ from memoria.arrays import Image
 from memoria.errors import MediaTooLarge, UnreadableMedia, UnsupportedMedia
 from memoria.media.headers import Header, TiffHeader, TiledHeader, WebpHeader
 from memoria.media.orientation import Box
+from memoria.media.png import READABLE_SHARE, completed
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow
@@ -138,6 +139,11 @@ class BgrPixels(Banded):
         if array.dtype.kind == "f":
             self._scale = 255.0 if float(np.nanmax(array, initial=0)) <= 1 else 1.0
 
+    @property
+    def share_of_rows(self) -> float:
+        """Of those that are not black from end to end, 0..1: libtiff leaves what fails so."""
+        return float(self._array.reshape(len(self._array), -1).any(axis=1).mean())
+
     def region(self, box: Box) -> Image:
         """As Pixels says."""
         part: NDArray[Any] = self._array[box[1] : box[3], box[0] : box[2]]
@@ -163,9 +169,9 @@ class NegativePixels(Banded):
 
 
 def stored_pixels(header: Header) -> Pixels:
-    """Decode a photo of any format but JPEG. Raises UnreadableMedia, MediaTooLarge.
+    """Decode a photo of any format but JPEG.
 
-    What one decoder calls damaged another one may read.
+    Raises UnreadableMedia, UnsupportedMedia, MediaTooLarge.
     """
     if isinstance(header, WebpHeader):  # Pillow's animation decoder takes 22 bytes for a pixel
         return _on_canvas(_by_opencv(header), header)
@@ -173,40 +179,50 @@ def stored_pixels(header: Header) -> Pixels:
         from memoria.media.tiled import TiledPixels
 
         return TiledPixels(header)
-    try:
-        pixels = _by_pillow(header)
-    except UnreadableMedia:
-        if header.kind not in _SECOND_DECODER:
-            raise
-        pixels = _by_second_decoder(header)
+    if isinstance(header, TiffHeader) and header.is_strange:
+        raise UnsupportedMedia(header.is_not_read)
+    pixels = _by_some_decoder(header)
     if isinstance(header, TiffHeader) and header.negative:
         return NegativePixels(pixels, header.size)
     return pixels
 
 
-_SECOND_DECODER = frozenset({"PNG", "BMP", "TIFF"})
+def _by_some_decoder(header: Header) -> Pixels:
+    """What one decoder calls damaged another one may read.
 
-
-def _by_second_decoder(header: Header) -> Pixels:
-    """Raises UnsupportedMedia for a TIFF of numbers that neither decoder knows."""
+    Raises UnsupportedMedia for a TIFF coded or numbered in a way that neither knows.
+    """
     try:
-        return _by_opencv(header)
+        return _by_pillow(header)
     except UnreadableMedia:
-        if not isinstance(header, TiffHeader) or header.is_plain:
+        if header.kind not in _SECOND_DECODER:
             raise
-    raise UnsupportedMedia(
-        f"the file is a TIFF of {header.samples} numbers of {header.bits} bits, which is not read"
-    )
+        if isinstance(header, TiffHeader) and not header.is_coded_plainly:
+            raise UnsupportedMedia(header.is_not_read) from None  # OpenCV would make it black
+    try:
+        pixels = _by_opencv(header)
+        if pixels.share_of_rows >= READABLE_SHARE:
+            return pixels
+        raise UnreadableMedia(f"the {header.kind} is damaged: less than half of it is there")
+    except UnreadableMedia:
+        if isinstance(header, TiffHeader) and not header.is_plain:
+            raise UnsupportedMedia(header.is_not_read) from None
+        if header.kind != "PNG":
+            raise
+    return _by_pillow(replace(header, data=completed(header)))
+
+
+_SECOND_DECODER = frozenset({"PNG", "BMP", "TIFF"})
 
 
 def _by_pillow(header: Header) -> Pixels:
     from memoria.media.pillow import loaded
 
-    bits = header.bits if isinstance(header, TiffHeader) and 8 < header.bits < 16 else 16
+    bits = header.bits if isinstance(header, TiffHeader) and header.bits > 8 else 16
     return PillowPixels(loaded(header.data, header.kind), header.kind, bits)
 
 
-def _by_opencv(header: Header) -> Pixels:
+def _by_opencv(header: Header) -> BgrPixels:
     damaged = f"the {header.kind} is damaged"
     try:
         array: NDArray[Any] | None = cv2.imdecode(

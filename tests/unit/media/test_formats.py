@@ -26,6 +26,8 @@ def iso(major: bytes, *compatible: bytes) -> bytes:
         (iso(b"crx ", b"isom"), "RAW"),
         (b"II*\0\x10\0\0\0CR\x02\0", "RAW"),
         (b"FUJIFILMCCD-RAW ", "RAW"),
+        (b"II\x1a\0\0\0HEAPCCDR", "RAW"),
+        (b"\xff\xd8junk between segments", "JPEG"),
     ],
 )
 def test_a_photo_is_known_by_its_first_bytes(data: bytes, kind: str) -> None:
@@ -47,8 +49,13 @@ def test_what_is_known_to_be_none_is_named(magic: bytes) -> None:
         b"\0\0\0\x08wide\0\0\0\0mdat",
         (b"\x47" + bytes(187)) * 4,
         (bytes(4) + b"\x47" + bytes(187)) * 4,
+        (b"\x47" + bytes(203)) * 4,
         b"P6\n640 480\n255\n",
+        b"PF\n640 480\n1\n",
         bytes(128) + b"DICM",
+        b"\x01\0\0\0" + bytes(36) + b" EMF",
+        bytes(344) + b"n+1\0",
+        b"\x09\0\x02" + bytes(60) + b"TRUEVISION-XFILE.\0",
         b"\0\0\x02" + bytes(40),
     ],
 )

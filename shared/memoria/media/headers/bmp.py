@@ -32,4 +32,13 @@ def read_bmp(data: bytes) -> Header:
         raise damaged("BMP", "its header makes no sense")
     if width <= 0 or height == 0:
         raise UnreadableMedia("the photo has no pixels")
-    return Header(kind="BMP", data=data, size=(width, abs(height)))
+    return Header(
+        kind="BMP", data=_whole(data, width * bits, abs(height)), size=(width, abs(height))
+    )
+
+
+def _whole(data: bytes, row_bits: int, rows: int) -> bytes:
+    """With zeros for the end of a file that is cut off in its second half."""
+    pixels = (row_bits + 31) // 32 * 4 * rows
+    missing = int.from_bytes(data[10:14], "little") + pixels - len(data)
+    return data + bytes(missing) if 0 < missing <= pixels // 2 else data

@@ -24,6 +24,7 @@ _DECODED = frozenset(
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
 _LONE = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM and restarts: markers without a length
 _TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDD})  # Huffman, arithmetic, quantisation, restart interval
+_JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"  # that it is one is all that decoders ask
 _SOI, _EOI, _SOS, _JPEG_LS = 0xD8, 0xD9, 0xDA, 0xF7
 
 
@@ -59,7 +60,7 @@ class _Walk:
                 raise damaged("JPEG", "it has two frames")
             self.frame = marker, body
         elif marker == 0xE0 and body[:5] == b"JFIF\0" and len(body) >= 14:
-            self.jfif = _segment(marker, body[:12] + b"\0\0")  # its thumbnail is left out
+            self.jfif = _JFIF
         elif marker == 0xEE and body[:5] == b"Adobe" and len(body) >= 12:
             self.adobe = _segment(marker, body[:12])
         elif marker == 0xE1 and body[:5] == b"Exif\0" and len(self.exif) < MOST_BYTES:

@@ -24,7 +24,7 @@ def read_png(data: bytes) -> Header:
     header, palette, transparency, exif = data[16:29], b"", b"", b""
     pixels: list[bytes] = []
     colours = _colours(header)
-    for kind, start, end in _chunks(data):
+    for kind, start, end in chunks(data):
         body = slice(start, end)
         if kind == b"IDAT":
             pixels.append(data[start - 8 : end + 4])
@@ -34,15 +34,15 @@ def read_png(data: bytes) -> Header:
             transparency = data[body][:256]
         elif kind == b"eXIf" and end - start <= MOST_BYTES:
             exif = data[body]
-    head = [_SIGNATURE, _chunk(b"IHDR", header)]
+    head = [_SIGNATURE, chunk(b"IHDR", header)]
     if palette and colours in {2, 3, 6}:
-        head.append(_chunk(b"PLTE", palette[: len(palette) // 3 * 3]))
+        head.append(chunk(b"PLTE", palette[: len(palette) // 3 * 3]))
     if transparency and _fits(transparency, colours, len(palette) // 3):
-        head.append(_chunk(b"tRNS", transparency))
+        head.append(chunk(b"tRNS", transparency))
     width, height = struct.unpack(">II", header[:8])
     return Header(
         kind="PNG",
-        data=b"".join((*head, *pixels, _chunk(b"IEND", b""))),
+        data=b"".join((*head, *pixels, chunk(b"IEND", b""))),
         size=(width, height),
         orientation=orientation(exif),
     )
@@ -60,7 +60,13 @@ def _colours(header: bytes) -> int:
     return colours
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+def row_bytes(header: bytes) -> int:
+    """Bytes of a row of pixels, with the one before it that tells its filter."""
+    width, depth, colours = int.from_bytes(header[:4], "big"), header[8], header[9]
+    return 1 + (width * depth * _SAMPLES[colours] + 7) // 8
+
+
+def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Kind, start and end of each chunk's body, the last one perhaps cut off."""
     at = 8
     for _ in range(MOST_CHUNKS):
@@ -80,5 +86,6 @@ def _fits(transparency: bytes, colours: int, palette: int) -> bool:
     return len(transparency) == {0: 2, 2: 6}.get(colours)
 
 
-def _chunk(kind: bytes, body: bytes) -> bytes:
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """A whole chunk."""
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

@@ -16,7 +16,8 @@ MOST_ENTRIES = 1000  # of a directory
 MOST_PARTS = 500_000  # strips or tiles
 _LEAST_TILE = 8  # pixels a side: of one pixel each they take minutes
 
-_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_SUBFILE, _OLD_SUBFILE, _WIDTH, _HEIGHT, _BITS = 254, 255, 256, 257, 258
+_COMPRESSION, _PHOTOMETRIC = 259, 262
 _STRIPS, _ORIENTATION, _SAMPLES, _ROWS, _STRIP_BYTES = 273, 274, 277, 278, 279
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _SUB_IFDS = 322, 323, 324, 325, 330
 _FORMAT, _TABLES, _CFA, _DNG = 339, 347, 33421, 50706
@@ -43,6 +44,16 @@ _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12
 _SIZES |= {16: 8, 17: 8, 18: 8}  # BigTIFF's
 _NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _NUMBERS_OF = {1: "whole", 2: "signed", 3: "floating"}
+_COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32773, 32946})
+_NAMES = {
+    6: "old JPEG",
+    34712: "JPEG 2000",
+    34887: "LERC",
+    34925: "LZMA",
+    50000: "Zstandard",
+    50001: "WebP",
+    50002: "JPEG XL",
+}
 _RAW_PHOTOMETRICS = {32803, 34892}  # a colour filter array, linear raw
 
 
@@ -53,11 +64,31 @@ class TiffHeader(Header):
     negative: bool = False  # to be turned after decoding
     bits: int = 8  # of a sample
     samples: str = "whole"  # or signed, floating: what kind of numbers they are
+    compression: int = 1
 
     @property
     def is_plain(self) -> bool:
         """Whether its samples are such as every decoder reads."""
         return self.samples == "whole" and self.bits in {1, 2, 4, 8, 16}
+
+    @property
+    def is_coded_plainly(self) -> bool:
+        """Whether its samples are coded in a way that every decoder reads."""
+        return self.compression in _COMPRESSIONS
+
+    @property
+    def is_strange(self) -> bool:
+        """Whether decoders make something of its numbers, but not what is meant."""
+        return self.samples not in {"whole", "floating"} and self.bits > 8
+
+    @property
+    def is_not_read(self) -> str:
+        """Why it is refused, in a sentence."""
+        coded = _NAMES.get(self.compression, f"compression {self.compression}")
+        what = f"of {self.samples} numbers of {self.bits} bits"
+        if not self.is_coded_plainly:
+            what = f"with {coded}"
+        return f"the file is a TIFF {what}, which is not read"
 
 
 class RawPhoto(Exception):
@@ -144,6 +175,7 @@ def read_tiff(data: bytes) -> TiffHeader:
         negative=one(_PHOTOMETRIC, 1) == 0,
         bits=one(_BITS, 1),
         samples=_NUMBERS_OF.get(one(_FORMAT, 1), "strange"),
+        compression=one(_COMPRESSION, 1),
     )
 
 
@@ -167,7 +199,7 @@ def _pages(reader: _Reader) -> Iterator[dict[int, _Entry]]:
 
 def _is_whole(reader: _Reader, tags: dict[int, _Entry]) -> bool:
     """Neither a reduced copy nor a mask of another page, and with pixels."""
-    reduced = reader.values(tags, _SUBFILE)[0] & 0b101
+    reduced = reader.values(tags, _SUBFILE)[0] & 0b101 or reader.values(tags, _OLD_SUBFILE)[0] == 2
     return not reduced and reader.values(tags, _WIDTH)[0] > 0
 
 

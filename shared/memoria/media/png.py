@@ -1,0 +1,46 @@
+"""What is left of a PNG that is cut off or damaged."""
+
+import zlib
+
+from memoria.errors import UnreadableMedia
+from memoria.media.headers import Header
+from memoria.media.headers.png import chunk, chunks, row_bytes
+
+READABLE_SHARE = 0.5  # of the rows, below which a photo is not worth its faces
+_STEP = 4096  # bytes inflated at a time: those before the damage count
+
+
+def completed(header: Header) -> bytes:
+    """The file with black for the rows that are missing, as browsers show it.
+
+    Raises UnreadableMedia where more than half is missing; where rows are interlaced, so that
+    every second one is; and for 16 bits, which take more memory than the header's arithmetic says.
+    """
+    start = packed = None
+    for kind, begin, end in chunks(header.data):
+        if kind == b"IDAT":
+            start = start or begin - 8
+            packed = (packed or bytearray()) + header.data[begin:end]
+    head = header.data[:start]
+    depth, interlaced = head[24], head[28]
+    if interlaced or depth == 16:
+        raise UnreadableMedia("the PNG is damaged")
+    needed = row_bytes(head[16:29]) * header.size[1]
+    raw = _inflated(packed or b"", needed)
+    if len(raw) < READABLE_SHARE * needed:
+        raise UnreadableMedia("the PNG is cut off or damaged: less than half of it is there")
+    raw += bytes(needed - len(raw))
+    return head + chunk(b"IDAT", zlib.compress(raw, 1)) + chunk(b"IEND", b"")
+
+
+def _inflated(packed: bytes | bytearray, most: int) -> bytearray:
+    """As much as comes out before the damage, at most so many bytes."""
+    inflate, raw = zlib.decompressobj(-15), bytearray()  # no header, no checksum
+    try:
+        for at in range(2, len(packed), _STEP):
+            raw += inflate.decompress(packed[at : at + _STEP], most - len(raw))
+            if len(raw) >= most:
+                break
+    except zlib.error:
+        pass
+    return raw
