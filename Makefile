@@ -30,7 +30,8 @@ test: .venv/test lint types ## everything that a change must pass
 
 soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulated lives, every figure of finding faces
 	$(BIN)/python -m pytest --postgres 16 tests/database
-	LIFE_EXAMPLES=120 $(BIN)/python -m pytest -s tests/database/test_life.py
+	LIFE_EXAMPLES=200 $(BIN)/python -m pytest -s tests/database/test_life.py
+	UNDO_EXAMPLES=100 $(BIN)/python -m pytest tests/database/test_undo.py
 	$(BIN)/python -m pytest tests/deploy/real_gcloud.py
 	$(BIN)/python -m tests.bombs
 	$(BIN)/python -m benchmarks.find_faces

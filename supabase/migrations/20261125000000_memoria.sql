@@ -140,6 +140,8 @@ create table memoria.persons (
   name text,
   name_key text generated always as (memoria.name_key(name)) stored,
   hidden boolean not null default false,
+  -- a statue, a poster: kept so that its photos go nowhere else, and shown to nobody
+  nobody boolean not null default false,
   -- a person that was merged away keeps its row, so that its id stays good
   merged_into uuid references memoria.persons on delete set null,
   -- of the last run: 0 is the largest person
@@ -174,15 +176,20 @@ create table memoria.faces (
   y real not null,
   w real not null,
   h real not null,
-  landmarks real[] not null,
+  -- null of a drawn face in which no model finds them
+  landmarks real[],
   score real not null,
   quality real not null,
   model text not null,
-  -- null once the event is archived
+  -- null once the event is archived, and of a drawn face that no model can read
   embedding extensions.vector(512),
   -- what the machine says, and what people see: the root of identity_id under persons.merged_into
   identity_id uuid references memoria.persons on delete set null,
   person_id uuid references memoria.persons on delete set null,
+  -- whether a model found it; if not, a user drew it
+  detected boolean not null default true,
+  -- what a user said instead of whose it is: no_face or nobody
+  dismissed text,
   created_at timestamptz not null default now(),
   constraint faces_box_in_image check (
     x between 0 and 1 and y between 0 and 1 and w between 0 and 1 and h between 0 and 1
@@ -196,9 +203,53 @@ create index faces_media on memoria.faces (media_id);
 create index faces_identity on memoria.faces (identity_id);
 create index faces_person on memoria.faces (person_id, media_number);
 create index faces_best on memoria.faces (person_id, quality desc, id);
-create index faces_nobodys on memoria.faces (event_id, media_number, id) where person_id is null;
+create index faces_nobodys on memoria.faces (event_id, media_number, id)
+  where person_id is null and dismissed is null;
+
+-- What happened to people: by a run (job_id), or by a user, who can take it back. The people named may be
+-- gone since. A user's change keeps what undoing it takes: ids and what stood in a few columns, no vectors.
+create table memoria.changes (
+  id bigint generated always as identity primary key,
+  event_id text not null references memoria.events on delete cascade,
+  kind text not null,
+  job_id uuid,
+  made_by uuid,
+  person_id uuid,
+  other_person_id uuid,
+  faces integer,
+  -- what it takes back, the first change of such a row, whether the first one holds after it, and by what
+  -- it was taken back itself
+  undoes bigint,
+  root_id bigint,
+  applies boolean not null default true,
+  undone_by bigint,
+  -- values by name (memoria.value_of), and which corrections it made hold and withdrew
+  before jsonb,
+  after jsonb,
+  held bigint[],
+  withdrew bigint[],
+  -- what it changes and what it takes for granted: a later change that meets what this one changed
+  -- rests on it
+  touches text[],
+  relies_on text[],
+  created_at timestamptz not null default clock_timestamp()
+);
+create index changes_event on memoria.changes (event_id, id);
+create index changes_root on memoria.changes (root_id, id) where root_id is not null;
+create index changes_age on memoria.changes (created_at) where before is not null;
+
+create table memoria.change_people (
+  change_id bigint not null references memoria.changes on delete cascade,
+  person_id uuid not null,
+  primary key (change_id, person_id)
+);
+create index change_people_person on memoria.change_people (person_id, change_id);
 
 -- What a user said of a face. It names the photo and the box too, so that it outlives the face's row.
+--   pin, reject      it is this person's; it is not
+--   cover            it is what this person is shown by
+--   no_face, nobody  it is no face; it is a face, of a statue or a poster, and nobody's
+--   drawn            it is there, whether or not a model finds it
 create table memoria.corrections (
   id bigint generated always as identity primary key,
   event_id text not null references memoria.events on delete cascade,
@@ -209,29 +260,35 @@ create table memoria.corrections (
   y real not null,
   w real not null,
   h real not null,
-  person_id uuid not null references memoria.persons on delete cascade,
+  person_id uuid references memoria.persons on delete cascade,
+  -- the change that took it back or said otherwise since; it holds while this is null
+  withdrawn_by bigint references memoria.changes on delete cascade,
+  -- whether it took the face from an identity (or from nobody), and from which
+  moved boolean not null default false,
+  was uuid,
   created_at timestamptz not null default now(),
   created_by uuid,
-  constraint corrections_kind_known check (kind in ('pin', 'reject'))
+  constraint corrections_kind_known check (
+    kind in ('pin', 'reject', 'cover', 'no_face', 'nobody', 'drawn')
+  ),
+  constraint corrections_name_a_person check ((kind in ('pin', 'reject', 'cover')) = (person_id is not null))
 );
 create index corrections_event on memoria.corrections (event_id);
 create index corrections_face on memoria.corrections (face_id);
 create index corrections_media on memoria.corrections (media_id);
 create index corrections_person on memoria.corrections (person_id);
+create index corrections_withdrawn on memoria.corrections (withdrawn_by) where withdrawn_by is not null;
 
--- What happened to people, by a run (job_id) or by a user. The people named may be gone since.
-create table memoria.person_changes (
-  id bigint generated always as identity primary key,
+-- Two people whom a user told apart: no run and no model makes them one.
+create table memoria.distinct_people (
   event_id text not null references memoria.events on delete cascade,
-  job_id uuid,
-  kind text not null,
-  person_id uuid not null,
-  other_person_id uuid,
-  faces integer,
-  created_at timestamptz not null default now()
+  one_id uuid not null references memoria.persons on delete cascade,
+  other_id uuid not null references memoria.persons on delete cascade,
+  primary key (one_id, other_id),
+  constraint distinct_people_in_order check (one_id < other_id)
 );
-create index person_changes_event on memoria.person_changes (event_id, id);
-create index person_changes_person on memoria.person_changes (person_id);
+create index distinct_people_event on memoria.distinct_people (event_id);
+create index distinct_people_other on memoria.distinct_people (other_id);
 
 -- Tombstones: where not to look again, in which picture of the event. They outlive the photo's row.
 create table memoria.forgotten_faces (
@@ -354,7 +411,9 @@ alter table memoria.media enable row level security;
 alter table memoria.persons enable row level security;
 alter table memoria.faces enable row level security;
 alter table memoria.corrections enable row level security;
-alter table memoria.person_changes enable row level security;
+alter table memoria.changes enable row level security;
+alter table memoria.change_people enable row level security;
+alter table memoria.distinct_people enable row level security;
 alter table memoria.forgotten_faces enable row level security;
 alter table memoria.jobs enable row level security;
 alter table memoria.dispatches enable row level security;
@@ -1365,7 +1424,9 @@ $$;
 
 create function memoria.named_landmarks(p_points real[]) returns jsonb
 language sql immutable set search_path = '' as $$
-  select jsonb_object_agg(name, jsonb_build_object('x', p_points[2 * n - 1], 'y', p_points[2 * n]))
+  select case when p_points is not null then
+    jsonb_object_agg(name, jsonb_build_object('x', p_points[2 * n - 1], 'y', p_points[2 * n]))
+  end
   from unnest(array['left_eye', 'right_eye', 'nose', 'mouth_left', 'mouth_right'])
     with ordinality as point(name, n)
 $$;
@@ -1824,8 +1885,21 @@ language sql stable set search_path = '' as $$
   select array(select id from memoria.persons where event_id = p_event_id)
 $$;
 
+-- The face that a user chose for a person to be shown by, while it is theirs. Of a merged person's covers
+-- one holds.
+create function memoria.chosen_cover(p_person_id uuid) returns uuid
+language sql stable set search_path = '' as $$
+  select faces.id
+  from memoria.persons as person
+  join memoria.corrections as said on said.person_id = person.id
+  join memoria.faces on faces.id = said.face_id and faces.person_id = p_person_id
+  where (person.id = p_person_id or person.merged_into = p_person_id)
+    and said.kind = 'cover' and said.withdrawn_by is null
+  order by said.id desc limit 1
+$$;
+
 -- The figures of these people, from their faces. A representative that is no longer theirs gives way to
--- their best face.
+-- their best face; what a user chose wins.
 create function memoria.refresh_people(p_people uuid[]) returns void
 language sql set search_path = '' as $$
   with counted as (
@@ -1835,10 +1909,13 @@ language sql set search_path = '' as $$
     where persons.id = any (p_people)
     group by persons.id
   ), figures as (
-    select counted.*, case
-      when keeps_cover then persons.representative_face_id
-      else (select id from memoria.faces where person_id = counted.id order by quality desc, id limit 1)
-    end as cover
+    select counted.*, coalesce(
+      memoria.chosen_cover(counted.id),
+      case
+        when keeps_cover then persons.representative_face_id
+        else (select id from memoria.faces where person_id = counted.id order by quality desc, id limit 1)
+      end
+    ) as cover
     from counted join memoria.persons using (id)
   )
   update memoria.persons
@@ -1883,7 +1960,8 @@ language sql set search_path = '' as $$
   where persons.id = means.id and (persons.centroid is not null or means.centroid is not null)
 $$;
 
--- Of these people, those whom no user ever touched and who have no faces left go.
+-- Of these people, those go who have no faces left and whom no user touched, or nothing of that can be
+-- taken back any more.
 create function memoria.drop_empty_people(p_people uuid[]) returns void
 language sql set search_path = '' as $$
   delete from memoria.persons
@@ -1892,6 +1970,11 @@ language sql set search_path = '' as $$
     and not exists (select from memoria.faces where identity_id = persons.id)
     and not exists (select from memoria.persons as merged where merged.merged_into = persons.id)
     and not exists (select from memoria.corrections where person_id = persons.id)
+    and not exists (select from memoria.distinct_people where persons.id in (one_id, other_id))
+    and not exists (
+      select from memoria.change_people join memoria.changes on changes.id = change_people.change_id
+      where change_people.person_id = persons.id and changes.before is not null
+    )
 $$;
 
 -- 21_results.sql
@@ -2049,6 +2132,7 @@ begin
     and memoria.iou(
       faces.x, faces.y, faces.w, faces.h, corrections.x, corrections.y, corrections.w, corrections.h
     ) >= 0.5;
+  perform memoria.mark_dismissed(array(select id from memoria.faces where media_id = p_media.id));
   return v_ids;
 end
 $$;
@@ -2136,7 +2220,7 @@ as $$
     select id, media_id, identity_id, quality, model, embedding
     from memoria.faces
     where event_id = p_event_id
-      and embedding is not null
+      and embedding is not null and dismissed is null
       and id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
     order by id
     limit least(greatest(p_limit, 1), 10000)
@@ -2160,7 +2244,8 @@ as $$
   )
   select jsonb_build_object(
     'total', (
-      select count(*) from memoria.faces where event_id = p_event_id and embedding is not null
+      select count(*) from memoria.faces
+      where event_id = p_event_id and embedding is not null and dismissed is null
     ),
     'count', count,
     'next', case when count >= least(greatest(p_limit, 1), 10000) then last end,
@@ -2182,7 +2267,7 @@ language sql stable set search_path = '' as $$
     jsonb_agg(jsonb_build_object('face_id', face_id, 'person_id', person_id) order by id), '[]'
   )
   from memoria.corrections
-  where event_id = p_event_id and kind = p_kind and face_id is not null
+  where event_id = p_event_id and kind = p_kind and withdrawn_by is null and face_id is not null
 $$;
 
 -- Everybody known, oldest first, with what users said: in one value, from one snapshot.
@@ -2194,14 +2279,19 @@ as $$
   select jsonb_build_object(
     'people', (
       select coalesce(jsonb_agg(jsonb_build_object(
-        'person_id', id, 'name', name, 'hidden', hidden, 'merged_into', merged_into,
+        'person_id', id, 'name', name, 'hidden', hidden, 'nobody', nobody, 'merged_into', merged_into,
         'created_at', created_at, 'model', model,
         'centroid', encode(substring(extensions.vector_send(centroid) from 5), 'base64')
       ) order by created_at, id), '[]')
       from memoria.persons where event_id = p_event_id
     ),
     'pins', memoria.said('pin', p_event_id),
-    'rejections', memoria.said('reject', p_event_id)
+    'rejections', memoria.said('reject', p_event_id),
+    'covers', memoria.said('cover', p_event_id),
+    'apart', (
+      select coalesce(jsonb_agg(jsonb_build_array(one_id, other_id) order by one_id, other_id), '[]')
+      from memoria.distinct_people where event_id = p_event_id
+    )
   )
 $$;
 
@@ -2218,18 +2308,25 @@ begin
   update memoria.faces
   set identity_id = null
   from memoria.corrections as said
-  where said.event_id = p_event_id and said.kind = 'reject' and faces.id = said.face_id
+  where said.event_id = p_event_id and said.kind = 'reject' and said.withdrawn_by is null
+    and faces.id = said.face_id
     and memoria.root_of(faces.identity_id) = memoria.root_of(said.person_id);
   update memoria.faces
   set identity_id = said.person_id
   from (
     select distinct on (face_id) face_id, person_id
     from memoria.corrections
-    where event_id = p_event_id and kind = 'pin'
+    where event_id = p_event_id and kind = 'pin' and withdrawn_by is null
     order by face_id, id desc
   ) as said
   where faces.id = said.face_id
     and memoria.root_of(faces.identity_id) is distinct from memoria.root_of(said.person_id);
+  perform memoria.mark_dismissed(array(
+    select face_id from memoria.corrections
+    where event_id = p_event_id and kind in ('no_face', 'nobody') and face_id is not null
+  ));
+  update memoria.faces set identity_id = null
+  where event_id = p_event_id and dismissed is not null and identity_id is not null;
   update memoria.faces
   set person_id = coalesce(persons.merged_into, persons.id)
   from memoria.faces as seen left join memoria.persons on persons.id = seen.identity_id
@@ -2310,6 +2407,22 @@ language sql stable set search_path = '' as $$
   from memoria.faces where event_id = p_event_id
 $$;
 
+-- What a run did to people, in the log.
+create function memoria.note_run(p_job memoria.jobs, p_changes jsonb) returns void
+language sql set search_path = '' as $$
+  with noted as (
+    insert into memoria.changes (event_id, job_id, kind, person_id, other_person_id, faces)
+    select p_job.event_id, p_job.id, kind, person_id, other_person_id, faces
+    from jsonb_to_recordset(p_changes)
+      as change (kind text, person_id uuid, other_person_id uuid, faces integer)
+    returning id, person_id, other_person_id
+  )
+  insert into memoria.change_people (change_id, person_id)
+  select id, person_id from noted
+  union
+  select id, other_person_id from noted where other_person_id is not null
+$$;
+
 create function public.memoria_save_people(p_job_id uuid, p_token uuid, p_result jsonb) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -2340,10 +2453,7 @@ begin
   perform memoria.refresh_centroids(array(
     select distinct identity_id from memoria.faces where event_id = v_job.event_id and identity_id is not null
   ));
-  insert into memoria.person_changes (event_id, job_id, kind, person_id, other_person_id, faces)
-  select v_job.event_id, v_job.id, kind, person_id, other_person_id, faces
-  from jsonb_to_recordset(p_result -> 'changes')
-    as change (kind text, person_id uuid, other_person_id uuid, faces integer);
+  perform memoria.note_run(v_job, p_result -> 'changes');
   update memoria.events set
     clustered_at = now(), people_version = people_version + 1,
     last_run_seconds = coalesce((p_result ->> 'processing_time_seconds')::real, 0),
@@ -2370,6 +2480,316 @@ begin
       'processing_time_seconds', p_result -> 'processing_time_seconds', 'status', 'completed'
     ))
   );
+end
+$$;
+
+-- 23_changes.sql
+
+-- The log of what users change. Every correction is one row of memoria.changes, whose effect this file
+-- makes; taking it back is another row with everything turned round (43_undo.sql), and the same effect.
+--
+-- A change is made in three steps, with the event locked: begin_change, then say and set_value for what
+-- it says, then finish_change, which writes it down and makes it true; a change of nothing leaves no row.
+
+-- Two ids in the one order in which pairs are kept.
+create function memoria.pair_of(p_one uuid, p_other uuid) returns uuid[]
+language sql immutable set search_path = '' as $$
+  select array[least(p_one, p_other), greatest(p_one, p_other)]
+$$;
+
+-- What stands under a name: name/<person>, hidden/<person>, nobody/<person>, merged/<person>, made/<person>
+-- (a change made this person), shown/<person> (by which face), apart/<person>/<person>.
+create function memoria.value_of(p_key text) returns jsonb
+language plpgsql stable set search_path = '' as $$
+declare
+  v_what text := split_part(p_key, '/', 1);
+  v_id uuid := split_part(p_key, '/', 2)::uuid;
+  v_person memoria.persons;
+begin
+  if v_what = 'apart' then
+    return to_jsonb(exists (
+      select from memoria.distinct_people where one_id = v_id and other_id = split_part(p_key, '/', 3)::uuid
+    ));
+  elsif v_what = 'made' then
+    return 'false';
+  end if;
+  select * into v_person from memoria.persons where id = v_id;
+  return coalesce(case v_what
+    when 'name' then to_jsonb(v_person.name)
+    when 'hidden' then to_jsonb(v_person.hidden)
+    when 'nobody' then to_jsonb(v_person.nobody)
+    when 'merged' then to_jsonb(v_person.merged_into)
+    when 'shown' then to_jsonb(v_person.representative_face_id)
+  end, 'null');
+end
+$$;
+
+create function memoria.put_value(p_change memoria.changes, p_key text, p_value jsonb) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_what text := split_part(p_key, '/', 1);
+  v_id uuid := split_part(p_key, '/', 2)::uuid;
+  v_text text := p_value #>> '{}';
+begin
+  if v_what = 'name' then
+    update memoria.persons set name = v_text where id = v_id;
+  elsif v_what = 'hidden' then
+    update memoria.persons set hidden = v_text::boolean where id = v_id;
+  elsif v_what = 'nobody' then
+    update memoria.persons set nobody = v_text::boolean where id = v_id;
+  elsif v_what = 'merged' then
+    update memoria.persons set merged_into = v_text::uuid where id = v_id;
+  elsif v_what = 'shown' then
+    update memoria.persons set representative_face_id = v_text::uuid where id = v_id;
+  elsif v_what = 'apart' and v_text::boolean then
+    insert into memoria.distinct_people (event_id, one_id, other_id)
+    values (p_change.event_id, v_id, split_part(p_key, '/', 3)::uuid) on conflict do nothing;
+  elsif v_what = 'apart' then
+    delete from memoria.distinct_people where one_id = v_id and other_id = split_part(p_key, '/', 3)::uuid;
+  elsif v_what = 'made' and v_text::boolean then
+    insert into memoria.persons (id, event_id) values (v_id, p_change.event_id) on conflict do nothing;
+  elsif v_what = 'made' then
+    -- nobody is seen as this person any more; the row waits for the change to be made again
+    update memoria.faces
+    set identity_id = p_change.other_person_id, person_id = memoria.root_of(p_change.other_person_id)
+    where identity_id = v_id;
+  end if;
+end
+$$;
+
+create function memoria.begin_change(
+  p_event_id text, p_kind text, p_person_id uuid default null, p_other_person_id uuid default null
+) returns memoria.changes
+language plpgsql set search_path = '' as $$
+declare
+  c memoria.changes;
+begin
+  insert into memoria.changes (
+    event_id, kind, made_by, person_id, other_person_id, before, after, held, withdrew, touches, relies_on
+  ) values (
+    p_event_id, p_kind, (select auth.uid()), p_person_id, p_other_person_id, '{}', '{}', '{}', '{}', '{}', '{}'
+  ) returning * into c;
+  c.root_id := c.id;
+  return c;
+end
+$$;
+
+-- Adds a value that is to stand under a name.
+create function memoria.set_value(inout c memoria.changes, p_key text, p_value jsonb)
+language plpgsql set search_path = '' as $$
+declare
+  v_before jsonb := memoria.value_of(p_key);
+begin
+  p_value := coalesce(p_value, 'null');
+  if v_before <> p_value then
+    c.before := c.before || jsonb_build_object(p_key, v_before);
+    c.after := c.after || jsonb_build_object(p_key, p_value);
+    c.touches := c.touches || p_key;
+  end if;
+end
+$$;
+
+create function memoria.set_value_of_all(inout c memoria.changes, p_keys text[], p_value jsonb)
+language plpgsql set search_path = '' as $$
+begin
+  for i in 1 .. coalesce(cardinality(p_keys), 0) loop
+    c := memoria.set_value(c, p_keys[i], p_value);
+  end loop;
+end
+$$;
+
+-- Makes a person, whom the change is about from now on.
+create function memoria.make_person(inout c memoria.changes)
+language plpgsql set search_path = '' as $$
+begin
+  insert into memoria.persons (event_id) values (c.event_id) returning id into c.person_id;
+  c := memoria.set_value(c, 'made/' || c.person_id, 'true');
+end
+$$;
+
+-- Whether a correction that holds goes where another is said of the same face. The people are roots.
+create function memoria.contradicts(p_kind text, p_person_id uuid, p_old text, p_old_person_id uuid)
+returns boolean
+language sql immutable set search_path = '' as $$
+  select case p_kind
+    when 'pin' then p_old in ('pin', 'no_face', 'nobody')
+      or (p_old = 'reject' and p_old_person_id = p_person_id)
+      or (p_old = 'cover' and p_old_person_id <> p_person_id)
+    when 'reject' then p_old in ('pin', 'cover') and p_old_person_id = p_person_id
+    when 'drawn' then p_old = 'no_face'
+    when 'no_face' then p_old in ('pin', 'cover', 'nobody')
+    when 'nobody' then p_old in ('pin', 'cover', 'no_face')
+    else false
+  end
+$$;
+
+-- Adds what is said of faces, in place of what it contradicts: the last word counts. What was said and
+-- holds is not said again.
+create function memoria.say(
+  inout c memoria.changes, p_kind text, p_face_ids uuid[], p_person_id uuid default null
+)
+language plpgsql set search_path = '' as $$
+declare
+  v_faces uuid[] := array(
+    select face.id from unnest(p_face_ids) as face (id)
+    where not exists (
+      select from memoria.corrections as said
+      where said.face_id = face.id and said.kind = p_kind and said.withdrawn_by is null
+        and memoria.root_of(said.person_id) is not distinct from p_person_id
+        and (p_kind <> 'pin' or exists (
+          select from memoria.faces where faces.id = face.id and faces.person_id = p_person_id
+        ))
+    )
+  );
+begin
+  with withdrawn as (
+    update memoria.corrections set withdrawn_by = c.id
+    where face_id = any (v_faces) and withdrawn_by is null
+      and (memoria.contradicts(p_kind, p_person_id, kind, memoria.root_of(person_id))
+        or (kind = p_kind and memoria.root_of(person_id) is not distinct from p_person_id))
+    returning id
+  )
+  select c.withdrew || array(select id from withdrawn) into c.withdrew;
+  with added as (
+    insert into memoria.corrections (event_id, kind, face_id, media_id, x, y, w, h, person_id, created_by)
+    select event_id, p_kind, id, media_id, x, y, w, h, p_person_id, c.made_by
+    from memoria.faces where id = any (v_faces) order by id
+    returning id
+  )
+  select c.held || array(select id from added) into c.held;
+end
+$$;
+
+-- Where the faces are whose corrections a change made hold, and what it takes them from.
+create function memoria.move_faces(c memoria.changes) returns void
+language sql set search_path = '' as $$
+  update memoria.corrections as said
+  set moved = true, was = faces.identity_id
+  from memoria.faces
+  where said.id = any (c.held) and faces.id = said.face_id and case said.kind
+    when 'pin' then memoria.root_of(faces.identity_id) is distinct from memoria.root_of(said.person_id)
+    when 'reject' then memoria.root_of(faces.identity_id) = memoria.root_of(said.person_id) and not exists (
+      select from memoria.corrections as pin
+      where pin.id = any (c.held) and pin.kind = 'pin' and pin.face_id = said.face_id
+    )
+    else said.kind in ('no_face', 'nobody') and faces.identity_id is not null
+  end;
+  update memoria.faces
+  set identity_id = case when said.kind = 'pin' then said.person_id end,
+    person_id = case when said.kind = 'pin' then memoria.root_of(said.person_id) end
+  from memoria.corrections as said
+  where said.id = any (c.held) and said.moved and faces.id = said.face_id;
+$$;
+
+-- The same, back to where they were; an identity that is gone since was nobody's any more.
+create function memoria.move_faces_back(c memoria.changes) returns void
+language sql set search_path = '' as $$
+  update memoria.faces
+  set identity_id = persons.id, person_id = coalesce(persons.merged_into, persons.id)
+  from memoria.corrections as said left join memoria.persons on persons.id = said.was
+  where said.id = any (c.withdrew) and said.moved and faces.id = said.face_id;
+  update memoria.corrections set moved = false, was = null where id = any (c.withdrew) and moved;
+$$;
+
+-- What users said of a photo's faces instead of whose they are.
+create function memoria.mark_dismissed(p_face_ids uuid[]) returns void
+language sql set search_path = '' as $$
+  update memoria.faces set dismissed = said.kind
+  from memoria.faces as face left join memoria.corrections as said
+    on said.face_id = face.id and said.kind in ('no_face', 'nobody') and said.withdrawn_by is null
+  where face.id = any (p_face_ids) and faces.id = face.id and faces.dismissed is distinct from said.kind
+$$;
+
+-- The people whom a change names or moves faces between, as rows of memoria.persons.
+create function memoria.people_of_change(c memoria.changes) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(
+    select id from memoria.persons where event_id = c.event_id and id in (
+      select c.person_id
+      union select c.other_person_id
+      union select split_part(key, '/', 2)::uuid from jsonb_object_keys(c.after) as key
+      union select split_part(key, '/', 3)::uuid from jsonb_object_keys(c.after) as key where key like 'apart/%'
+      union select (value #>> '{}')::uuid from jsonb_each(c.before || c.after) where key like 'merged/%'
+      union select (value #>> '{}')::uuid from jsonb_each(c.before) where key like 'merged/%'
+      union select person_id from memoria.corrections where id = any (c.held || c.withdrew)
+      union select was from memoria.corrections where id = any (c.held || c.withdrew)
+    )
+  )
+$$;
+
+-- Makes a change true, whose corrections hold and are withdrawn already.
+create function memoria.take_effect(c memoria.changes) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_people uuid[] := memoria.people_of_change(c);
+  v_value record;
+begin
+  for v_value in select key, value from jsonb_each(c.after) loop
+    perform memoria.put_value(c, v_value.key, v_value.value);
+  end loop;
+  if c.applies then
+    perform memoria.move_faces(c);
+    v_people := v_people || memoria.people_of_change(c);
+  else
+    perform memoria.move_faces_back(c);
+  end if;
+  perform memoria.mark_dismissed(array(
+    select face_id from memoria.corrections where id = any (c.held || c.withdrew)
+  ));
+  v_people := array(
+    select id from memoria.persons
+    where id = any (v_people) or merged_into = any (v_people)
+      or id in (select merged_into from memoria.persons where id = any (v_people))
+  );
+  update memoria.faces set person_id = memoria.root_of(identity_id)
+  where identity_id = any (v_people) and person_id is distinct from memoria.root_of(identity_id);
+  insert into memoria.change_people (change_id, person_id)
+  select c.id, id from unnest(v_people) as person (id) on conflict do nothing;
+  perform memoria.people_changed(c.event_id, v_people);
+end
+$$;
+
+-- The faces that people are shown by, as values.
+create function memoria.shown_by(p_people uuid[]) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_object_agg('shown/' || id, representative_face_id), '{}')
+  from memoria.persons where id = any (p_people)
+$$;
+
+-- Writes a change down and makes it true. Returns its id, or null where it changed nothing.
+create function memoria.finish_change(c memoria.changes) returns bigint
+language plpgsql set search_path = '' as $$
+declare
+  v_people uuid[];
+  v_shown jsonb;
+begin
+  if c.after = '{}' and cardinality(c.held || c.withdrew) = 0 then
+    delete from memoria.changes where id = c.id;
+    return null;
+  end if;
+  v_people := memoria.people_of_change(c);
+  v_shown := memoria.shown_by(v_people);
+  perform memoria.take_effect(c);
+  if c.undoes is null then
+    c.before := c.before || v_shown;
+    c.after := c.after || memoria.shown_by(v_people);
+  end if;
+  update memoria.changes set
+    person_id = c.person_id, other_person_id = c.other_person_id, faces = c.faces,
+    undoes = c.undoes, root_id = c.root_id, applies = c.applies, before = c.before, after = c.after, held = c.held, withdrew = c.withdrew,
+    touches = c.touches, relies_on = c.relies_on
+  where id = c.id;
+  return c.id;
+end
+$$;
+
+-- What lists show of these people, after a correction: figures, covers, means, suggestions, version.
+create function memoria.people_changed(p_event_id text, p_people uuid[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform memoria.refresh_people(p_people);
+  perform memoria.refresh_centroids(p_people);
+  perform memoria.touch_people(p_event_id);
 end
 $$;
 
@@ -3450,7 +3870,9 @@ language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'face_id', f.id, 'bbox', memoria.face_box(f), 'quality_score', f.quality,
     'landmarks', memoria.named_landmarks(f.landmarks), 'person_id', f.person_id,
-    'pinned', exists (select from memoria.corrections where face_id = f.id and kind = 'pin')
+    'pinned', exists (
+      select from memoria.corrections where face_id = f.id and kind = 'pin' and withdrawn_by is null
+    )
   )
 $$;
 
@@ -3461,6 +3883,7 @@ language sql stable set search_path = '' as $$
     select coalesce(jsonb_agg(memoria.face_item(faces) order by quality desc, faces.id), '[]')
     from memoria.faces
     where media_id = m.id and (p_people is null or person_id = any (p_people))
+      and dismissed is distinct from 'no_face'
   ))
 $$;
 
@@ -3773,7 +4196,8 @@ begin
   perform memoria.authorize(p_event_id, 'view');
   v_page := array(
     select id from memoria.faces
-    where event_id = p_event_id and person_id is null and (media_number, id) > (v_after, v_after_id)
+    where event_id = p_event_id and person_id is null and dismissed is null
+      and (media_number, id) > (v_after, v_after_id)
     order by media_number, id limit v_limit + 1
   );
   return jsonb_build_object(
@@ -3788,24 +4212,6 @@ begin
       select jsonb_build_object('number', media_number, 'face_id', id)
       from memoria.faces where id = v_page[v_limit]
     ) end
-  );
-end
-$$;
-
--- What happened to the people of an event, newest first, by runs (job_id) and by users.
-create function public.memoria_person_changes(p_event_id text, p_limit integer default 100) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
-begin
-  perform memoria.authorize(p_event_id, 'manage');
-  return (
-    select jsonb_build_object('event_id', p_event_id, 'changes', coalesce(jsonb_agg(jsonb_build_object(
-      'kind', kind, 'person_id', person_id, 'other_person_id', other_person_id, 'faces', faces,
-      'job_id', job_id, 'created_at', created_at
-    ) order by id desc), '[]'))
-    from (
-      select * from memoria.person_changes where event_id = p_event_id
-      order by id desc limit least(greatest(p_limit, 1), 1000)
-    ) as latest
   );
 end
 $$;
@@ -3828,6 +4234,28 @@ begin
   if not found then
     perform memoria.refuse_unknown('person');
   end if;
+  return v_person;
+end
+$$;
+
+-- What is said to an id that was merged away is never said of somebody else: raises 409 that names the person.
+create function memoria.check_id_of_today(p_asked uuid, p_person memoria.persons) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+  if p_person.id <> p_asked then
+    raise exception 'This person was merged into %.', coalesce(p_person.name || ' (' || p_person.id || ')', p_person.id::text)
+      using errcode = 'PT409', detail = jsonb_build_object('is_now', p_person.id, 'name', p_person.name)::text;
+  end if;
+end
+$$;
+
+-- The person under the event's lock, by the id of today.
+create function memoria.lock_person_of_today(p_person_id uuid) returns memoria.persons
+language plpgsql set search_path = '' as $$
+declare
+  v_person memoria.persons := memoria.lock_person(p_person_id);
+begin
+  perform memoria.check_id_of_today(p_person_id, v_person);
   return v_person;
 end
 $$;
@@ -3864,59 +4292,45 @@ begin
 end
 $$;
 
--- What lists show of these people, after a correction: figures, covers, means, version.
-create function memoria.people_changed(p_event_id text, p_people uuid[]) returns void
-language sql set search_path = '' as $$
-  select memoria.refresh_people(p_people);
-  select memoria.refresh_centroids(p_people);
-  select memoria.touch_people(p_event_id);
+-- What every correction answers with: the change, null where nothing changed; and who somebody is whose
+-- id was merged away.
+create function memoria.told(p_change_id bigint, p_asked uuid, p_person_id uuid) returns jsonb
+language sql immutable set search_path = '' as $$
+  select jsonb_build_object('change_id', p_change_id) || case
+    when p_asked <> p_person_id then jsonb_build_object('is_now', p_person_id) else '{}'
+  end
 $$;
 
--- Remembers a pin or a rejection of faces, in place of what it contradicts: the last word counts.
-create function memoria.say(p_kind text, p_face_ids uuid[], p_person_id uuid) returns void
-language sql set search_path = '' as $$
-  delete from memoria.corrections
-  where face_id = any (p_face_ids)
-    and (memoria.root_of(person_id) = p_person_id or (kind = 'pin' and p_kind = 'pin'));
-  insert into memoria.corrections (event_id, kind, face_id, media_id, x, y, w, h, person_id, created_by)
-  select event_id, p_kind, id, media_id, x, y, w, h, p_person_id, (select auth.uid())
-  from memoria.faces where id = any (p_face_ids) order by id;
-$$;
-
-create function memoria.note_change(
-  p_event_id text, p_kind text, p_person_id uuid, p_other_person_id uuid, p_faces integer
-) returns void
-language sql set search_path = '' as $$
-  insert into memoria.person_changes (event_id, kind, person_id, other_person_id, faces)
-  values (p_event_id, p_kind, p_person_id, p_other_person_id, p_faces)
+-- What a change takes for granted of people whom it names: that they were made, and who is who.
+create function memoria.rests_on_people(inout c memoria.changes, p_people uuid[], p_who boolean default false)
+language sql stable set search_path = '' as $$
+  select c.id, c.event_id, c.kind, c.job_id, c.made_by, c.person_id, c.other_person_id, c.faces, c.undoes,
+    c.root_id, c.applies, c.undone_by, c.before, c.after, c.held, c.withdrew, c.touches,
+    c.relies_on || array(
+      select what || '/' || person
+      from unnest(p_people) as person, unnest(array['made', 'who']) as what
+      where person is not null and (what = 'made' or p_who)
+    ),
+    c.created_at
 $$;
 
 -- These faces are this person's, and of nobody whose they were.
-create function memoria.give_faces(p_face_ids uuid[], p_person memoria.persons, p_kind text) returns void
+create function memoria.give_faces(inout c memoria.changes, p_face_ids uuid[], p_person_id uuid)
 language plpgsql set search_path = '' as $$
 declare
   v_owner record;
-  v_people uuid[] := array(
-    select p_person.id
-    union select person_id from memoria.faces where id = any (p_face_ids) and person_id is not null
-    union select identity_id from memoria.faces where id = any (p_face_ids) and identity_id is not null
-  );
 begin
+  c := memoria.rests_on_people(c, array[p_person_id], true);
   for v_owner in
-    select person_id as id, array_agg(id) as face_ids from memoria.faces
-    where id = any (p_face_ids) and person_id is distinct from p_person.id group by person_id
+    select person_id as id, array_agg(id order by id) as face_ids from memoria.faces
+    where id = any (p_face_ids) and person_id <> p_person_id group by person_id order by person_id
   loop
-    if v_owner.id is not null then
-      perform memoria.say('reject', v_owner.face_ids, v_owner.id);
-    end if;
-    perform memoria.note_change(
-      p_person.event_id, p_kind, p_person.id, v_owner.id, cardinality(v_owner.face_ids)
-    );
+    c := memoria.say(c, 'reject', v_owner.face_ids, v_owner.id);
+    c := memoria.rests_on_people(c, array[v_owner.id], true);
+    c.other_person_id := coalesce(c.other_person_id, v_owner.id);
   end loop;
-  perform memoria.say('pin', p_face_ids, p_person.id);
-  update memoria.faces set identity_id = p_person.id, person_id = p_person.id
-  where id = any (p_face_ids) and person_id is distinct from p_person.id;
-  perform memoria.people_changed(p_person.event_id, v_people);
+  c := memoria.say(c, 'pin', p_face_ids, p_person_id);
+  c.faces := cardinality(p_face_ids);
 end
 $$;
 
@@ -3924,15 +4338,29 @@ create function public.memoria_assign_face(p_face_id uuid, p_person_id uuid defa
 language plpgsql security definer set search_path = '' as $$
 declare
   v_face memoria.faces := memoria.lock_face(p_face_id);
-  v_person memoria.persons;
+  c memoria.changes;
+  v_person uuid;
 begin
-  if p_person_id is null then
-    insert into memoria.persons (event_id) values (v_face.event_id) returning * into v_person;
-  else
-    v_person := memoria.person_within(v_face.event_id, p_person_id);
+  if p_person_id is not null then
+    v_person := (memoria.person_within(v_face.event_id, p_person_id)).id;
   end if;
-  perform memoria.give_faces(array[p_face_id], v_person, 'assigned');
-  return jsonb_build_object('face_id', p_face_id, 'person_id', v_person.id);
+  c := memoria.begin_change(v_face.event_id, 'assigned', v_person);
+  if v_person is null then
+    c := memoria.make_person(c);
+    v_person := c.person_id;
+  end if;
+  c := memoria.give_faces(c, array[p_face_id], v_person);
+  return jsonb_build_object('face_id', p_face_id, 'person_id', v_person)
+    || memoria.told(memoria.finish_change(c), p_person_id, v_person);
+end
+$$;
+
+create function memoria.reject_faces(inout c memoria.changes, p_face_ids uuid[], p_person_id uuid)
+language plpgsql set search_path = '' as $$
+begin
+  c := memoria.say(c, 'reject', p_face_ids, p_person_id);
+  c := memoria.rests_on_people(c, array[p_person_id], true);
+  c.faces := cardinality(p_face_ids);
 end
 $$;
 
@@ -3941,45 +4369,129 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_face memoria.faces := memoria.lock_face(p_face_id);
   v_person memoria.persons := memoria.person_within(v_face.event_id, p_person_id);
-  v_people uuid[] := array_remove(array[v_person.id, v_face.identity_id], null);
+  v_change bigint;
 begin
-  perform memoria.say('reject', array[p_face_id], v_person.id);
-  if v_face.person_id = v_person.id then
-    v_face.person_id := null;
-    update memoria.faces set identity_id = null, person_id = null where id = p_face_id;
-  end if;
-  perform memoria.note_change(v_person.event_id, 'rejected', v_person.id, null, 1);
-  perform memoria.people_changed(v_person.event_id, v_people);
-  return jsonb_build_object('face_id', p_face_id, 'person_id', v_face.person_id);
+  v_change := memoria.finish_change(memoria.reject_faces(
+    memoria.begin_change(v_face.event_id, 'rejected', v_person.id), array[p_face_id], v_person.id
+  ));
+  return jsonb_build_object(
+    'face_id', p_face_id, 'person_id', (select person_id from memoria.faces where id = p_face_id)
+  ) || memoria.told(v_change, p_person_id, v_person.id);
 end
 $$;
 
-create function public.memoria_merge_people(p_into uuid, p_from uuid) returns jsonb
+-- At most 1,000 faces at once; raises 409 where one is no face of this event.
+create function memoria.check_faces(p_event_id text, p_face_ids uuid[]) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+  if coalesce(cardinality(p_face_ids), 0) not between 1 and 1000 then
+    raise exception 'One call names 1 to 1000 faces.' using errcode = '22023';
+  elsif exists (
+    select from unnest(p_face_ids) as wanted (id)
+    where not exists (select from memoria.faces where faces.id = wanted.id and event_id = p_event_id)
+  ) then
+    perform memoria.refuse_unknown('face');
+  end if;
+end
+$$;
+
+create function public.memoria_reject_faces(p_person_id uuid, p_face_ids uuid[]) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_person memoria.persons := memoria.lock_person(p_person_id);
+begin
+  perform memoria.check_faces(v_person.event_id, p_face_ids);
+  return jsonb_build_object('person_id', v_person.id) || memoria.told(
+    memoria.finish_change(memoria.reject_faces(
+      memoria.begin_change(v_person.event_id, 'rejected', v_person.id), p_face_ids, v_person.id
+    )), p_person_id, v_person.id
+  );
+end
+$$;
+
+-- These people become one. The name is the first that somebody has, in the order in which they are
+-- named; the chosen cover likewise.
+create function memoria.merge(inout c memoria.changes, p_into uuid, p_from uuid[])
+language plpgsql set search_path = '' as $$
+declare
+  v_all uuid[] := p_into || p_from;
+  v_cover bigint;
+begin
+  -- their faces were told apart before; now they are one. A pin counts for its face also while no
+  -- model finds that face.
+  with withdrawn as (
+    update memoria.corrections as said set withdrawn_by = c.id
+    where said.kind = 'reject' and said.withdrawn_by is null and said.event_id = c.event_id
+      and memoria.root_of(said.person_id) = any (v_all) and (
+        said.face_id in (select id from memoria.faces where person_id = any (v_all))
+        or exists (
+          select from memoria.corrections as pin
+          where pin.kind = 'pin' and pin.withdrawn_by is null and pin.face_id = said.face_id
+            and memoria.root_of(pin.person_id) = any (v_all)
+        )
+      )
+    returning id
+  )
+  select array(select id from withdrawn order by id) into c.withdrew;
+  v_cover := (
+    select id from memoria.corrections
+    where kind = 'cover' and withdrawn_by is null and memoria.root_of(person_id) = any (v_all)
+    order by array_position(v_all, memoria.root_of(person_id)), id desc limit 1
+  );
+  with withdrawn as (
+    update memoria.corrections set withdrawn_by = c.id
+    where kind = 'cover' and withdrawn_by is null and memoria.root_of(person_id) = any (v_all) and id <> v_cover
+    returning id
+  )
+  select c.withdrew || array(select id from withdrawn) into c.withdrew;
+  for i in 1 .. cardinality(p_from) loop
+    c := (
+      select memoria.set_value_of_all(c, array_agg('merged/' || id order by id), to_jsonb(p_into))
+      from memoria.persons where p_from[i] in (id, merged_into)
+    );
+  end loop;
+  c := memoria.set_value(c, 'name/' || p_into, (
+    select to_jsonb(name) from memoria.persons where id = any (v_all) and name is not null
+    order by array_position(v_all, id) limit 1
+  ));
+  -- who was told apart is one now: the last word counts
+  c := memoria.set_value_of_all(c, array(
+    select 'apart/' || one_id || '/' || other_id from memoria.distinct_people
+    where event_id = c.event_id
+      and memoria.root_of(one_id) = any (v_all) and memoria.root_of(other_id) = any (v_all)
+  ), 'false');
+  if c.after ? ('name/' || p_into) then
+    c.relies_on := c.relies_on || array(select 'name/' || person from unnest(p_from) as person);
+  end if;
+  c.touches := c.touches || array(select 'who/' || person from unnest(v_all) as person);
+  c := memoria.rests_on_people(c, v_all);
+  c.faces := (select sum(face_count) from memoria.persons where id = any (p_from));
+end
+$$;
+
+create function public.memoria_merge_people(p_into uuid, p_from uuid[]) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_into memoria.persons := memoria.lock_person(p_into);
-  v_from memoria.persons := memoria.person_within(v_into.event_id, p_from);
+  v_person uuid;
+  v_from uuid[] := '{}';
+  v_change bigint;
 begin
-  if v_into.id <> v_from.id then
-    -- their faces were told apart before; now they are one. A pin counts for its face also while no
-    -- model finds that face.
-    delete from memoria.corrections as said
-    where kind = 'reject' and memoria.root_of(person_id) in (v_into.id, v_from.id) and (
-      face_id in (select id from memoria.faces where person_id in (v_into.id, v_from.id))
-      or exists (
-        select from memoria.corrections as pin
-        where pin.kind = 'pin' and pin.face_id = said.face_id
-          and memoria.root_of(pin.person_id) in (v_into.id, v_from.id)
-      )
-    );
-    update memoria.persons set merged_into = v_into.id
-    where v_from.id in (id, merged_into);
-    update memoria.persons set name = coalesce(name, v_from.name) where id = v_into.id;
-    update memoria.faces set person_id = v_into.id where person_id = v_from.id;
-    perform memoria.note_change(v_into.event_id, 'merged', v_into.id, v_from.id, v_from.face_count);
-    perform memoria.people_changed(v_into.event_id, array[v_into.id, v_from.id]);
+  if coalesce(cardinality(p_from), 0) not between 1 and 100 then
+    raise exception 'p_from names 1 to 100 people.' using errcode = '22023';
   end if;
-  return jsonb_build_object('person_id', v_into.id);
+  foreach v_person in array p_from loop
+    v_person := (memoria.person_within(v_into.event_id, v_person)).id;
+    if v_person <> v_into.id and v_person <> all (v_from) then
+      v_from := v_from || v_person;
+    end if;
+  end loop;
+  if cardinality(v_from) > 0 then
+    v_change := memoria.finish_change(memoria.merge(
+      memoria.begin_change(v_into.event_id, 'merged', v_into.id, v_from[1]), v_into.id, v_from
+    ));
+  end if;
+  return jsonb_build_object('person_id', v_into.id) || memoria.told(v_change, p_into, v_into.id);
 end
 $$;
 
@@ -3988,7 +4500,7 @@ create function public.memoria_split_person(p_person_id uuid, p_face_ids uuid[])
 language plpgsql security definer set search_path = '' as $$
 declare
   v_person memoria.persons := memoria.lock_person(p_person_id);
-  v_new memoria.persons;
+  c memoria.changes;
 begin
   if coalesce(cardinality(p_face_ids), 0) = 0 or exists (
     select from unnest(p_face_ids) as wanted (id)
@@ -3998,26 +4510,54 @@ begin
   ) then
     raise exception 'These are not all faces of this person.' using errcode = 'PT409';
   end if;
-  insert into memoria.persons (event_id) values (v_person.event_id) returning * into v_new;
-  perform memoria.give_faces(p_face_ids, v_new, 'split');
-  return jsonb_build_object('person_id', v_new.id);
+  c := memoria.make_person(memoria.begin_change(v_person.event_id, 'split', null, v_person.id));
+  c := memoria.give_faces(c, p_face_ids, c.person_id);
+  return jsonb_build_object('person_id', c.person_id)
+    || memoria.told(memoria.finish_change(c), p_person_id, v_person.id);
+end
+$$;
+
+-- These two are not one person, whatever a run makes of them.
+create function memoria.tell_apart(inout c memoria.changes, p_one uuid, p_other uuid)
+language plpgsql set search_path = '' as $$
+begin
+  c := memoria.set_value(c, 'apart/' || array_to_string(memoria.pair_of(p_one, p_other), '/'), 'true');
+  c := memoria.rests_on_people(c, array[p_one, p_other], true);
+end
+$$;
+
+create function public.memoria_tell_apart(p_a uuid, p_b uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_one memoria.persons := memoria.lock_person(p_a);
+  v_other memoria.persons := memoria.person_within(v_one.event_id, p_b);
+begin
+  if v_one.id = v_other.id then
+    raise exception 'These are one person: split the person, or take the merge back.' using errcode = 'PT409';
+  end if;
+  return jsonb_build_object('person_id', v_one.id, 'other_person_id', v_other.id, 'change_id',
+    memoria.finish_change(memoria.tell_apart(
+      memoria.begin_change(v_one.event_id, 'told_apart', v_one.id, v_other.id), v_one.id, v_other.id
+    ))
+  );
 end
 $$;
 
 create function public.memoria_rename_person(p_person_id uuid, p_name text) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_person memoria.persons := memoria.lock_person(p_person_id);
+  v_person memoria.persons := memoria.lock_person_of_today(p_person_id);
   v_name text := nullif(btrim(p_name), '');
+  c memoria.changes;
 begin
   if char_length(v_name) > 200 then
     raise exception 'A name has at most 200 characters.' using errcode = '22001';
   end if;
-  update memoria.persons set name = v_name where id = v_person.id;
-  perform memoria.note_change(v_person.event_id, 'renamed', v_person.id, null, null);
-  perform memoria.touch_people(v_person.event_id);
+  c := memoria.begin_change(v_person.event_id, 'renamed', v_person.id);
+  c := memoria.set_value(c, 'name/' || v_person.id, to_jsonb(v_name));
+  c := memoria.rests_on_people(c, array[v_person.id]);
   return jsonb_build_object(
-    'person_id', v_person.id, 'name', v_name,
+    'person_id', v_person.id, 'name', v_name, 'change_id', memoria.finish_change(c),
     -- others of an equal name, without case and accents: perhaps one person, perhaps not
     'same_name', (
       select coalesce(jsonb_agg(id order by face_count desc, id), '[]') from memoria.persons
@@ -4031,31 +4571,100 @@ $$;
 create function public.memoria_hide_person(p_person_id uuid, p_hidden boolean) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_person memoria.persons := memoria.lock_person(p_person_id);
+  v_person memoria.persons := memoria.lock_person_of_today(p_person_id);
   v_hidden boolean := coalesce(p_hidden, true);
-begin
-  update memoria.persons set hidden = v_hidden where id = v_person.id;
-  perform memoria.note_change(
-    v_person.event_id, case when v_hidden then 'hidden' else 'shown' end, v_person.id, null, null
+  c memoria.changes := memoria.begin_change(
+    v_person.event_id, case when v_hidden then 'hidden' else 'shown' end, v_person.id
   );
-  perform memoria.touch_people(v_person.event_id);
-  return jsonb_build_object('person_id', v_person.id, 'hidden', v_hidden);
+begin
+  c := memoria.set_value(c, 'hidden/' || v_person.id, to_jsonb(v_hidden));
+  c := memoria.rests_on_people(c, array[v_person.id]);
+  return jsonb_build_object(
+    'person_id', v_person.id, 'hidden', v_hidden, 'change_id', memoria.finish_change(c)
+  );
 end
 $$;
 
+-- The face that a person is shown by, until another is chosen or it is no longer theirs.
+create function public.memoria_set_cover(p_person_id uuid, p_face_id uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_person memoria.persons := memoria.lock_person_of_today(p_person_id);
+  c memoria.changes;
+begin
+  if not exists (select from memoria.faces where id = p_face_id and person_id = v_person.id) then
+    raise exception 'This is no face of this person.' using errcode = 'PT409';
+  end if;
+  c := memoria.begin_change(v_person.event_id, 'cover', v_person.id);
+  c := memoria.say(c, 'cover', array[p_face_id], v_person.id);
+  with withdrawn as (
+    update memoria.corrections set withdrawn_by = c.id
+    where kind = 'cover' and withdrawn_by is null and memoria.root_of(person_id) = v_person.id
+      and event_id = c.event_id and cardinality(c.held) > 0 and id <> all (c.held)
+    returning id
+  )
+  select c.withdrew || array(select id from withdrawn) into c.withdrew;
+  c := memoria.rests_on_people(c, array[v_person.id], true);
+  c.touches := c.touches || ('cover/' || v_person.id);
+  return jsonb_build_object(
+    'person_id', v_person.id, 'face_id', p_face_id, 'change_id', memoria.finish_change(c)
+  );
+end
+$$;
+
+-- It is no face (no_face), or a face of nobody's (nobody: a statue, a poster): the row stays, and neither
+-- a list nor a run sees it any more.
+create function memoria.dismiss(inout c memoria.changes, p_kind text, p_face memoria.faces)
+language plpgsql set search_path = '' as $$
+begin
+  c := memoria.say(c, p_kind, array[p_face.id]);
+  c := memoria.rests_on_people(c, array[p_face.person_id], true);
+  c.faces := 1;
+end
+$$;
+
+create function public.memoria_dismiss_face(p_face_id uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_face memoria.faces := memoria.lock_face(p_face_id);
+begin
+  return jsonb_build_object('face_id', p_face_id, 'change_id', memoria.finish_change(
+    memoria.dismiss(memoria.begin_change(v_face.event_id, 'no_face', v_face.person_id), 'no_face', v_face)
+  ));
+end
+$$;
 
 -- 42_forgetting.sql
 
 -- Forgetting a person: vectors, links, name and history go at once, and everything that was derived from
 -- them. What stays is where not to look again, so that no photo of the same picture brings the face back.
 
--- What was made of faces and people that are gone. Whatever keeps more of them (suggestions, audits,
--- snapshots for undo) is purged here, too. The event is locked.
+-- What users said of faces and people that are going, with every change that tells of it: what is
+-- forgotten cannot be brought back by an undo, and history names nobody. The event is locked.
+create function memoria.purge_changes(p_event_id text, p_people uuid[], p_face_ids uuid[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_said bigint[];
+begin
+  with gone as (
+    delete from memoria.corrections where face_id = any (p_face_ids) or person_id = any (p_people)
+    returning id
+  )
+  select array(select id from gone) into v_said;
+  delete from memoria.changes
+  where event_id = p_event_id and (
+    id in (select change_id from memoria.change_people where person_id = any (p_people))
+    or (cardinality(held || withdrew) > 0 and held || withdrew <@ v_said)
+  );
+  update memoria.corrections set was = null where event_id = p_event_id and was = any (p_people);
+end
+$$;
+
+-- What was made of faces and people that are gone. Whatever keeps more of them (audits, outcomes) is
+-- purged here, too. The event is locked.
 create function memoria.purge_derived(p_event_id text, p_people uuid[], p_media_ids text[]) returns void
 language plpgsql set search_path = '' as $$
 begin
-  delete from memoria.person_changes
-  where event_id = p_event_id and (person_id = any (p_people) or other_person_id = any (p_people));
   update memoria.searches
   set people = array(select person from unnest(people) as person where person <> all (p_people))
   where event_id = p_event_id and people && p_people;
@@ -4100,6 +4709,7 @@ begin
     (select event_id from memoria.persons where id = p_person_id), 'manage', 'person'
   );
   v_person := memoria.person_within(v_event.id, p_person_id);
+  perform memoria.check_id_of_today(p_person_id, v_person);
   v_people := array(
     select id from memoria.persons where v_person.id in (id, merged_into)
   );
@@ -4108,7 +4718,8 @@ begin
     where person_id = any (v_people) or identity_id = any (v_people)
       -- found again by a later model, and not looked at by a run since
       or id in (
-        select face_id from memoria.corrections where kind = 'pin' and person_id = any (v_people)
+        select face_id from memoria.corrections
+        where kind = 'pin' and withdrawn_by is null and person_id = any (v_people)
       )
   );
   v_media := array(select distinct media_id from memoria.faces where id = any (v_faces));
@@ -4120,9 +4731,12 @@ begin
     union all
     -- a pinned face that a later model missed may be found again by the next
     select media_id, x, y, w, h from memoria.corrections
-    where kind = 'pin' and person_id = any (v_people) and face_id <> all (v_faces)
+    where kind = 'pin' and withdrawn_by is null and person_id = any (v_people) and face_id <> all (v_faces)
   ) as box join memoria.media on media.id = box.media_id;
-  delete from memoria.corrections where face_id = any (v_faces);
+  perform memoria.purge_changes(v_event.id, v_people, v_faces || array(
+    select face_id from memoria.corrections
+    where kind = 'pin' and withdrawn_by is null and person_id = any (v_people)
+  ));
   update memoria.media set faces_detected = faces_detected - gone.faces
   from (
     select media_id, count(*) as faces from memoria.faces where id = any (v_faces) group by media_id
@@ -4132,6 +4746,8 @@ begin
   delete from memoria.persons where id = any (v_people);
   perform memoria.refresh_people(memoria.people_of_event(v_event.id));
   perform memoria.purge_derived(v_event.id, v_people, v_media);
+  insert into memoria.changes (event_id, kind, made_by)
+  values (v_event.id, 'forgotten', (select auth.uid()));
   perform memoria.touch_people(v_event.id);
   perform memoria.touch_photos(v_event.id);
   if v_event.status = 'open' then
@@ -4139,6 +4755,205 @@ begin
     perform memoria.settle_event(v_event.id);
   end if;
   return jsonb_build_object('person_id', v_person.id, 'faces_forgotten', cardinality(v_faces));
+end
+$$;
+
+-- 43_undo.sql
+
+-- Taking a change back. Undoing is a change of its own with everything turned round, so it can be taken
+-- back too. It is refused while a later change rests on what it would take away.
+
+-- Of the parameters of the issue: how long a change can be taken back.
+create function memoria.undo_days() returns integer
+language sql immutable set search_path = '' as $$
+  select 90
+$$;
+
+-- The faces that a change is about, found or not.
+create function memoria.faces_of_change(c memoria.changes) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(
+    select distinct face_id from memoria.corrections
+    where id = any (c.held || c.withdrew) and face_id is not null
+  )
+$$;
+
+-- Later changes that rest on this one: they change or take for granted what it changed, or are about one
+-- of its faces. One counts if it holds now and did not when this one was made, or the other way round.
+create function memoria.resting_on(c memoria.changes) returns setof memoria.changes
+language sql stable set search_path = '' as $$
+  select later.* from memoria.changes as later
+  where later.event_id = c.event_id and later.id > c.id and later.job_id is null and later.undone_by is null
+    and later.applies <> coalesce((
+      select earlier.applies from memoria.changes as earlier
+      where earlier.root_id = later.root_id and earlier.id <= c.id order by earlier.id desc limit 1
+    ), false)
+    and (
+      later.touches && c.touches
+      or (later.applies and later.relies_on && c.touches)
+      or exists (
+        select from memoria.corrections as theirs join memoria.corrections as ours using (face_id)
+        where theirs.id = any (later.held || later.withdrew) and ours.id = any (c.held || c.withdrew)
+      )
+      or exists (select from memoria.corrections where id = any (c.held) and withdrawn_by = later.id)
+    )
+  order by later.id
+$$;
+
+-- Raises 409 where a change cannot be taken back. The event is locked.
+create function memoria.check_undo(c memoria.changes) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+  v_resting jsonb;
+  v_text text;
+begin
+  if c.job_id is not null then
+    raise exception 'A run did this, no user: there is nothing to take back.' using errcode = 'PT409';
+  elsif c.before is null or c.created_at < now() - make_interval(days => memoria.undo_days()) then
+    raise exception 'A change can be taken back for % days.', memoria.undo_days() using errcode = 'PT409';
+  end if;
+  select jsonb_agg(jsonb_build_object('change_id', id, 'kind', kind)),
+    string_agg(id || ' (' || kind || ')', ', ') into v_resting, v_text
+  from memoria.resting_on(c);
+  if v_resting is not null then
+    raise exception 'Later changes rest on this one: %. Take them back first.', v_text
+      using errcode = 'PT409', detail = jsonb_build_object('rest_on_it', v_resting)::text;
+  elsif cardinality(c.held || c.withdrew) > 0 and not exists (
+    select from jsonb_object_keys(c.after) as key where key not like 'shown/%'
+  ) and not exists (
+    select from memoria.corrections where id = any (c.held || c.withdrew)
+  ) then
+    raise exception 'The photo is gone.' using errcode = 'PT409';
+  end if;
+end
+$$;
+
+create function public.memoria_undo(p_change_id bigint) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  c memoria.changes;
+  u memoria.changes;
+begin
+  perform memoria.lock_open_event(
+    (select event_id from memoria.changes where id = p_change_id), 'manage', 'change'
+  );
+  select * into c from memoria.changes where id = p_change_id;
+  if not found or c.kind = 'forgotten' then
+    perform memoria.refuse_unknown('change');
+  elsif c.undone_by is null then
+    perform memoria.check_undo(c);
+    u := memoria.begin_change(c.event_id, 'undone', c.person_id, c.other_person_id);
+    u.undoes := c.id;
+    u.root_id := c.root_id;
+    u.applies := not c.applies;
+    u.faces := c.faces;
+    u.before := c.after;
+    u.after := c.before;
+    u.held := c.withdrew;
+    u.withdrew := c.held;
+    u.touches := c.touches;
+    u.relies_on := c.relies_on;
+    update memoria.corrections set withdrawn_by = u.id where id = any (u.withdrew);
+    update memoria.corrections set withdrawn_by = null where id = any (u.held);
+    update memoria.changes set undone_by = u.id where id = c.id;
+    c.undone_by := memoria.finish_change(u);
+  end if;
+  return jsonb_build_object('undone', c.id, 'kind', c.kind, 'change_id', c.undone_by);
+end
+$$;
+
+-- What is too old to be taken back keeps no more than history tells; the sweeper calls this.
+create function memoria.prune_changes() returns void
+language sql set search_path = '' as $$
+  with old as (
+    update memoria.changes
+    set before = null, after = null, held = null, withdrew = null, touches = null, relies_on = null
+    where id in (
+      select id from memoria.changes
+      where before is not null and created_at < now() - make_interval(days => memoria.undo_days())
+      order by created_at limit 1000
+    )
+    returning id
+  )
+  delete from memoria.corrections where withdrawn_by in (select id from old)
+$$;
+
+-- 44_history.sql
+
+-- What happened to people, latest first: by runs (job_id) and by users (by).
+
+create function memoria.change_item(c memoria.changes) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'change_id', c.id, 'kind', c.kind, 'person_id', c.person_id, 'other_person_id', c.other_person_id,
+    'people', (
+      select coalesce(jsonb_agg(split_part(key, '/', 2) order by key), '[]')
+      from jsonb_object_keys(c.after) as key where key like 'merged/%'
+    ),
+    'faces', c.faces, 'face_ids', to_jsonb(memoria.faces_of_change(c)),
+    'name', (select value from jsonb_each(c.after) where key = 'name/' || c.person_id),
+    'name_before', (select value from jsonb_each(c.before) where key = 'name/' || c.person_id),
+    'by', c.made_by, 'job_id', c.job_id, 'created_at', c.created_at,
+    'undoes', c.undoes, 'undone_by', c.undone_by,
+    'can_undo', c.before is not null and c.undone_by is null
+      and c.created_at >= now() - make_interval(days => memoria.undo_days())
+  )
+$$;
+
+create function public.memoria_history(
+  p_event_id text, p_person_id uuid default null, p_after jsonb default null, p_limit integer default 50
+) returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit integer := memoria.page_limit(coalesce(p_limit, 50));
+  v_before bigint := coalesce((p_after #>> '{}')::bigint, 9223372036854775807);
+  v_person memoria.persons;
+  v_page bigint[];
+begin
+  perform memoria.authorize(p_event_id, 'manage');
+  if p_person_id is null then
+    v_page := array(
+      select id from memoria.changes
+      where event_id = p_event_id and id < v_before order by id desc limit v_limit + 1
+    );
+  else
+    select * into v_person from memoria.persons
+    where id = memoria.root_of(p_person_id) and event_id = p_event_id;
+    if not found then
+      perform memoria.refuse_unknown('person');
+    end if;
+    -- the latest of each of the ids that are this person, then the latest of those
+    v_page := array(
+      select distinct change_id from (
+        select id from memoria.persons where id = v_person.id
+        union all
+        select id from memoria.persons where merged_into = v_person.id
+      ) as person, lateral (
+        select change_id from memoria.change_people
+        where person_id = person.id and change_id < v_before order by change_id desc limit v_limit + 1
+      ) as theirs
+      order by change_id desc limit v_limit + 1
+    );
+  end if;
+  return jsonb_build_object(
+    'event_id', p_event_id,
+    'is_now', case when v_person.id <> p_person_id then v_person.id end,
+    'changes', (
+      select coalesce(jsonb_agg(memoria.change_item(changes) order by id desc), '[]')
+      from memoria.changes where id = any (v_page[:v_limit])
+    ),
+    'next', case when cardinality(v_page) > v_limit then v_page[v_limit] end
+  );
 end
 $$;
 
@@ -4502,7 +5317,8 @@ begin
     union all
     select faces.id, false, v_at_0 + (v_at_1 - v_at_0) * -(faces.embedding operator(extensions.<#>) p_embedding)
     from memoria.faces
-    where faces.event_id = p_event_id and faces.person_id is null and faces.model = p_model
+    where faces.event_id = p_event_id and faces.person_id is null and faces.dismissed is null
+      and faces.model = p_model
       and -(faces.embedding operator(extensions.<#>) p_embedding) >= (p_least - v_at_0) / (v_at_1 - v_at_0)
   )
   select * from found order by 3 desc, 1 limit 200;
@@ -4567,7 +5383,8 @@ language sql stable set search_path = '' as $$
     'loose_faces', count(*) filter (where model = p_model and person_id is null and embedding is not null),
     'of_another_model', count(*) filter (where model <> p_model)
   )
-  from memoria.faces where event_id = p_event_id and (person_id is null or model <> p_model)
+  from memoria.faces
+  where event_id = p_event_id and dismissed is null and (person_id is null or model <> p_model)
 $$;
 
 -- The scan and the audit. p_rule: search/likeness.py's Rule, with the selfie's weight and agreement.
@@ -4694,7 +5511,10 @@ begin
     union
     select person_id from memoria.faces where id = any (v_search.loose_faces) and person_id is not null
   );
-  v_faces := array(select id from memoria.faces where id = any (v_search.loose_faces) and person_id is null);
+  v_faces := array(
+    select id from memoria.faces
+    where id = any (v_search.loose_faces) and person_id is null and dismissed is null
+  );
   return jsonb_build_object(
     'outcome', v_search.outcome, 'event_id', v_search.event_id,
     'photos', memoria.photos_of(v_people, v_faces), 'complete', memoria.search_complete(v_search.event_id)
@@ -5057,6 +5877,7 @@ begin
   );
   perform memoria.archive_one_due();
   perform memoria.prune_searches();
+  perform memoria.prune_changes();
   perform memoria.find_arrivals();
   v_report := v_report || jsonb_build_object('dispatched', jsonb_build_object(
     'process', memoria.dispatch('process'),
@@ -5520,10 +6341,15 @@ grant execute on function
   public.memoria_photo(text),
   public.memoria_media(text, jsonb, integer, text),
   public.memoria_unassigned_faces(text, jsonb, integer),
-  public.memoria_person_changes(text, integer),
+  public.memoria_history(text, uuid, jsonb, integer),
+  public.memoria_undo(bigint),
   public.memoria_assign_face(uuid, uuid),
   public.memoria_reject_face(uuid, uuid),
-  public.memoria_merge_people(uuid, uuid),
+  public.memoria_reject_faces(uuid, uuid[]),
+  public.memoria_merge_people(uuid, uuid[]),
+  public.memoria_tell_apart(uuid, uuid),
+  public.memoria_set_cover(uuid, uuid),
+  public.memoria_dismiss_face(uuid),
   public.memoria_split_person(uuid, uuid[]),
   public.memoria_rename_person(uuid, text),
   public.memoria_hide_person(uuid, boolean),

@@ -83,6 +83,8 @@ create table memoria.persons (
   name text,
   name_key text generated always as (memoria.name_key(name)) stored,
   hidden boolean not null default false,
+  -- a statue, a poster: kept so that its photos go nowhere else, and shown to nobody
+  nobody boolean not null default false,
   -- a person that was merged away keeps its row, so that its id stays good
   merged_into uuid references memoria.persons on delete set null,
   -- of the last run: 0 is the largest person
@@ -117,15 +119,20 @@ create table memoria.faces (
   y real not null,
   w real not null,
   h real not null,
-  landmarks real[] not null,
+  -- null of a drawn face in which no model finds them
+  landmarks real[],
   score real not null,
   quality real not null,
   model text not null,
-  -- null once the event is archived
+  -- null once the event is archived, and of a drawn face that no model can read
   embedding extensions.vector(512),
   -- what the machine says, and what people see: the root of identity_id under persons.merged_into
   identity_id uuid references memoria.persons on delete set null,
   person_id uuid references memoria.persons on delete set null,
+  -- whether a model found it; if not, a user drew it
+  detected boolean not null default true,
+  -- what a user said instead of whose it is: no_face or nobody
+  dismissed text,
   created_at timestamptz not null default now(),
   constraint faces_box_in_image check (
     x between 0 and 1 and y between 0 and 1 and w between 0 and 1 and h between 0 and 1
@@ -139,9 +146,53 @@ create index faces_media on memoria.faces (media_id);
 create index faces_identity on memoria.faces (identity_id);
 create index faces_person on memoria.faces (person_id, media_number);
 create index faces_best on memoria.faces (person_id, quality desc, id);
-create index faces_nobodys on memoria.faces (event_id, media_number, id) where person_id is null;
+create index faces_nobodys on memoria.faces (event_id, media_number, id)
+  where person_id is null and dismissed is null;
+
+-- What happened to people: by a run (job_id), or by a user, who can take it back. The people named may be
+-- gone since. A user's change keeps what undoing it takes: ids and what stood in a few columns, no vectors.
+create table memoria.changes (
+  id bigint generated always as identity primary key,
+  event_id text not null references memoria.events on delete cascade,
+  kind text not null,
+  job_id uuid,
+  made_by uuid,
+  person_id uuid,
+  other_person_id uuid,
+  faces integer,
+  -- what it takes back, the first change of such a row, whether the first one holds after it, and by what
+  -- it was taken back itself
+  undoes bigint,
+  root_id bigint,
+  applies boolean not null default true,
+  undone_by bigint,
+  -- values by name (memoria.value_of), and which corrections it made hold and withdrew
+  before jsonb,
+  after jsonb,
+  held bigint[],
+  withdrew bigint[],
+  -- what it changes and what it takes for granted: a later change that meets what this one changed
+  -- rests on it
+  touches text[],
+  relies_on text[],
+  created_at timestamptz not null default clock_timestamp()
+);
+create index changes_event on memoria.changes (event_id, id);
+create index changes_root on memoria.changes (root_id, id) where root_id is not null;
+create index changes_age on memoria.changes (created_at) where before is not null;
+
+create table memoria.change_people (
+  change_id bigint not null references memoria.changes on delete cascade,
+  person_id uuid not null,
+  primary key (change_id, person_id)
+);
+create index change_people_person on memoria.change_people (person_id, change_id);
 
 -- What a user said of a face. It names the photo and the box too, so that it outlives the face's row.
+--   pin, reject      it is this person's; it is not
+--   cover            it is what this person is shown by
+--   no_face, nobody  it is no face; it is a face, of a statue or a poster, and nobody's
+--   drawn            it is there, whether or not a model finds it
 create table memoria.corrections (
   id bigint generated always as identity primary key,
   event_id text not null references memoria.events on delete cascade,
@@ -152,29 +203,35 @@ create table memoria.corrections (
   y real not null,
   w real not null,
   h real not null,
-  person_id uuid not null references memoria.persons on delete cascade,
+  person_id uuid references memoria.persons on delete cascade,
+  -- the change that took it back or said otherwise since; it holds while this is null
+  withdrawn_by bigint references memoria.changes on delete cascade,
+  -- whether it took the face from an identity (or from nobody), and from which
+  moved boolean not null default false,
+  was uuid,
   created_at timestamptz not null default now(),
   created_by uuid,
-  constraint corrections_kind_known check (kind in ('pin', 'reject'))
+  constraint corrections_kind_known check (
+    kind in ('pin', 'reject', 'cover', 'no_face', 'nobody', 'drawn')
+  ),
+  constraint corrections_name_a_person check ((kind in ('pin', 'reject', 'cover')) = (person_id is not null))
 );
 create index corrections_event on memoria.corrections (event_id);
 create index corrections_face on memoria.corrections (face_id);
 create index corrections_media on memoria.corrections (media_id);
 create index corrections_person on memoria.corrections (person_id);
+create index corrections_withdrawn on memoria.corrections (withdrawn_by) where withdrawn_by is not null;
 
--- What happened to people, by a run (job_id) or by a user. The people named may be gone since.
-create table memoria.person_changes (
-  id bigint generated always as identity primary key,
+-- Two people whom a user told apart: no run and no model makes them one.
+create table memoria.distinct_people (
   event_id text not null references memoria.events on delete cascade,
-  job_id uuid,
-  kind text not null,
-  person_id uuid not null,
-  other_person_id uuid,
-  faces integer,
-  created_at timestamptz not null default now()
+  one_id uuid not null references memoria.persons on delete cascade,
+  other_id uuid not null references memoria.persons on delete cascade,
+  primary key (one_id, other_id),
+  constraint distinct_people_in_order check (one_id < other_id)
 );
-create index person_changes_event on memoria.person_changes (event_id, id);
-create index person_changes_person on memoria.person_changes (person_id);
+create index distinct_people_event on memoria.distinct_people (event_id);
+create index distinct_people_other on memoria.distinct_people (other_id);
 
 -- Tombstones: where not to look again, in which picture of the event. They outlive the photo's row.
 create table memoria.forgotten_faces (
@@ -297,7 +354,9 @@ alter table memoria.media enable row level security;
 alter table memoria.persons enable row level security;
 alter table memoria.faces enable row level security;
 alter table memoria.corrections enable row level security;
-alter table memoria.person_changes enable row level security;
+alter table memoria.changes enable row level security;
+alter table memoria.change_people enable row level security;
+alter table memoria.distinct_people enable row level security;
 alter table memoria.forgotten_faces enable row level security;
 alter table memoria.jobs enable row level security;
 alter table memoria.dispatches enable row level security;

@@ -7,7 +7,9 @@ $$;
 
 create function memoria.named_landmarks(p_points real[]) returns jsonb
 language sql immutable set search_path = '' as $$
-  select jsonb_object_agg(name, jsonb_build_object('x', p_points[2 * n - 1], 'y', p_points[2 * n]))
+  select case when p_points is not null then
+    jsonb_object_agg(name, jsonb_build_object('x', p_points[2 * n - 1], 'y', p_points[2 * n]))
+  end
   from unnest(array['left_eye', 'right_eye', 'nose', 'mouth_left', 'mouth_right'])
     with ordinality as point(name, n)
 $$;

@@ -11,8 +11,21 @@ language sql stable set search_path = '' as $$
   select array(select id from memoria.persons where event_id = p_event_id)
 $$;
 
+-- The face that a user chose for a person to be shown by, while it is theirs. Of a merged person's covers
+-- one holds.
+create function memoria.chosen_cover(p_person_id uuid) returns uuid
+language sql stable set search_path = '' as $$
+  select faces.id
+  from memoria.persons as person
+  join memoria.corrections as said on said.person_id = person.id
+  join memoria.faces on faces.id = said.face_id and faces.person_id = p_person_id
+  where (person.id = p_person_id or person.merged_into = p_person_id)
+    and said.kind = 'cover' and said.withdrawn_by is null
+  order by said.id desc limit 1
+$$;
+
 -- The figures of these people, from their faces. A representative that is no longer theirs gives way to
--- their best face.
+-- their best face; what a user chose wins.
 create function memoria.refresh_people(p_people uuid[]) returns void
 language sql set search_path = '' as $$
   with counted as (
@@ -22,10 +35,13 @@ language sql set search_path = '' as $$
     where persons.id = any (p_people)
     group by persons.id
   ), figures as (
-    select counted.*, case
-      when keeps_cover then persons.representative_face_id
-      else (select id from memoria.faces where person_id = counted.id order by quality desc, id limit 1)
-    end as cover
+    select counted.*, coalesce(
+      memoria.chosen_cover(counted.id),
+      case
+        when keeps_cover then persons.representative_face_id
+        else (select id from memoria.faces where person_id = counted.id order by quality desc, id limit 1)
+      end
+    ) as cover
     from counted join memoria.persons using (id)
   )
   update memoria.persons
@@ -70,7 +86,8 @@ language sql set search_path = '' as $$
   where persons.id = means.id and (persons.centroid is not null or means.centroid is not null)
 $$;
 
--- Of these people, those whom no user ever touched and who have no faces left go.
+-- Of these people, those go who have no faces left and whom no user touched, or nothing of that can be
+-- taken back any more.
 create function memoria.drop_empty_people(p_people uuid[]) returns void
 language sql set search_path = '' as $$
   delete from memoria.persons
@@ -79,4 +96,9 @@ language sql set search_path = '' as $$
     and not exists (select from memoria.faces where identity_id = persons.id)
     and not exists (select from memoria.persons as merged where merged.merged_into = persons.id)
     and not exists (select from memoria.corrections where person_id = persons.id)
+    and not exists (select from memoria.distinct_people where persons.id in (one_id, other_id))
+    and not exists (
+      select from memoria.change_people join memoria.changes on changes.id = change_people.change_id
+      where change_people.person_id = persons.id and changes.before is not null
+    )
 $$;

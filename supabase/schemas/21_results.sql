@@ -151,6 +151,7 @@ begin
     and memoria.iou(
       faces.x, faces.y, faces.w, faces.h, corrections.x, corrections.y, corrections.w, corrections.h
     ) >= 0.5;
+  perform memoria.mark_dismissed(array(select id from memoria.faces where media_id = p_media.id));
   return v_ids;
 end
 $$;

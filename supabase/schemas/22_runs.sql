@@ -14,7 +14,7 @@ as $$
     select id, media_id, identity_id, quality, model, embedding
     from memoria.faces
     where event_id = p_event_id
-      and embedding is not null
+      and embedding is not null and dismissed is null
       and id > coalesce(p_after, '00000000-0000-0000-0000-000000000000')
     order by id
     limit least(greatest(p_limit, 1), 10000)
@@ -38,7 +38,8 @@ as $$
   )
   select jsonb_build_object(
     'total', (
-      select count(*) from memoria.faces where event_id = p_event_id and embedding is not null
+      select count(*) from memoria.faces
+      where event_id = p_event_id and embedding is not null and dismissed is null
     ),
     'count', count,
     'next', case when count >= least(greatest(p_limit, 1), 10000) then last end,
@@ -60,7 +61,7 @@ language sql stable set search_path = '' as $$
     jsonb_agg(jsonb_build_object('face_id', face_id, 'person_id', person_id) order by id), '[]'
   )
   from memoria.corrections
-  where event_id = p_event_id and kind = p_kind and face_id is not null
+  where event_id = p_event_id and kind = p_kind and withdrawn_by is null and face_id is not null
 $$;
 
 -- Everybody known, oldest first, with what users said: in one value, from one snapshot.
@@ -72,14 +73,19 @@ as $$
   select jsonb_build_object(
     'people', (
       select coalesce(jsonb_agg(jsonb_build_object(
-        'person_id', id, 'name', name, 'hidden', hidden, 'merged_into', merged_into,
+        'person_id', id, 'name', name, 'hidden', hidden, 'nobody', nobody, 'merged_into', merged_into,
         'created_at', created_at, 'model', model,
         'centroid', encode(substring(extensions.vector_send(centroid) from 5), 'base64')
       ) order by created_at, id), '[]')
       from memoria.persons where event_id = p_event_id
     ),
     'pins', memoria.said('pin', p_event_id),
-    'rejections', memoria.said('reject', p_event_id)
+    'rejections', memoria.said('reject', p_event_id),
+    'covers', memoria.said('cover', p_event_id),
+    'apart', (
+      select coalesce(jsonb_agg(jsonb_build_array(one_id, other_id) order by one_id, other_id), '[]')
+      from memoria.distinct_people where event_id = p_event_id
+    )
   )
 $$;
 
@@ -96,18 +102,25 @@ begin
   update memoria.faces
   set identity_id = null
   from memoria.corrections as said
-  where said.event_id = p_event_id and said.kind = 'reject' and faces.id = said.face_id
+  where said.event_id = p_event_id and said.kind = 'reject' and said.withdrawn_by is null
+    and faces.id = said.face_id
     and memoria.root_of(faces.identity_id) = memoria.root_of(said.person_id);
   update memoria.faces
   set identity_id = said.person_id
   from (
     select distinct on (face_id) face_id, person_id
     from memoria.corrections
-    where event_id = p_event_id and kind = 'pin'
+    where event_id = p_event_id and kind = 'pin' and withdrawn_by is null
     order by face_id, id desc
   ) as said
   where faces.id = said.face_id
     and memoria.root_of(faces.identity_id) is distinct from memoria.root_of(said.person_id);
+  perform memoria.mark_dismissed(array(
+    select face_id from memoria.corrections
+    where event_id = p_event_id and kind in ('no_face', 'nobody') and face_id is not null
+  ));
+  update memoria.faces set identity_id = null
+  where event_id = p_event_id and dismissed is not null and identity_id is not null;
   update memoria.faces
   set person_id = coalesce(persons.merged_into, persons.id)
   from memoria.faces as seen left join memoria.persons on persons.id = seen.identity_id
@@ -188,6 +201,22 @@ language sql stable set search_path = '' as $$
   from memoria.faces where event_id = p_event_id
 $$;
 
+-- What a run did to people, in the log.
+create function memoria.note_run(p_job memoria.jobs, p_changes jsonb) returns void
+language sql set search_path = '' as $$
+  with noted as (
+    insert into memoria.changes (event_id, job_id, kind, person_id, other_person_id, faces)
+    select p_job.event_id, p_job.id, kind, person_id, other_person_id, faces
+    from jsonb_to_recordset(p_changes)
+      as change (kind text, person_id uuid, other_person_id uuid, faces integer)
+    returning id, person_id, other_person_id
+  )
+  insert into memoria.change_people (change_id, person_id)
+  select id, person_id from noted
+  union
+  select id, other_person_id from noted where other_person_id is not null
+$$;
+
 create function public.memoria_save_people(p_job_id uuid, p_token uuid, p_result jsonb) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -218,10 +247,7 @@ begin
   perform memoria.refresh_centroids(array(
     select distinct identity_id from memoria.faces where event_id = v_job.event_id and identity_id is not null
   ));
-  insert into memoria.person_changes (event_id, job_id, kind, person_id, other_person_id, faces)
-  select v_job.event_id, v_job.id, kind, person_id, other_person_id, faces
-  from jsonb_to_recordset(p_result -> 'changes')
-    as change (kind text, person_id uuid, other_person_id uuid, faces integer);
+  perform memoria.note_run(v_job, p_result -> 'changes');
   update memoria.events set
     clustered_at = now(), people_version = people_version + 1,
     last_run_seconds = coalesce((p_result ->> 'processing_time_seconds')::real, 0),

@@ -54,7 +54,9 @@ language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'face_id', f.id, 'bbox', memoria.face_box(f), 'quality_score', f.quality,
     'landmarks', memoria.named_landmarks(f.landmarks), 'person_id', f.person_id,
-    'pinned', exists (select from memoria.corrections where face_id = f.id and kind = 'pin')
+    'pinned', exists (
+      select from memoria.corrections where face_id = f.id and kind = 'pin' and withdrawn_by is null
+    )
   )
 $$;
 
@@ -65,6 +67,7 @@ language sql stable set search_path = '' as $$
     select coalesce(jsonb_agg(memoria.face_item(faces) order by quality desc, faces.id), '[]')
     from memoria.faces
     where media_id = m.id and (p_people is null or person_id = any (p_people))
+      and dismissed is distinct from 'no_face'
   ))
 $$;
 
@@ -377,7 +380,8 @@ begin
   perform memoria.authorize(p_event_id, 'view');
   v_page := array(
     select id from memoria.faces
-    where event_id = p_event_id and person_id is null and (media_number, id) > (v_after, v_after_id)
+    where event_id = p_event_id and person_id is null and dismissed is null
+      and (media_number, id) > (v_after, v_after_id)
     order by media_number, id limit v_limit + 1
   );
   return jsonb_build_object(
@@ -392,24 +396,6 @@ begin
       select jsonb_build_object('number', media_number, 'face_id', id)
       from memoria.faces where id = v_page[v_limit]
     ) end
-  );
-end
-$$;
-
--- What happened to the people of an event, newest first, by runs (job_id) and by users.
-create function public.memoria_person_changes(p_event_id text, p_limit integer default 100) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
-begin
-  perform memoria.authorize(p_event_id, 'manage');
-  return (
-    select jsonb_build_object('event_id', p_event_id, 'changes', coalesce(jsonb_agg(jsonb_build_object(
-      'kind', kind, 'person_id', person_id, 'other_person_id', other_person_id, 'faces', faces,
-      'job_id', job_id, 'created_at', created_at
-    ) order by id desc), '[]'))
-    from (
-      select * from memoria.person_changes where event_id = p_event_id
-      order by id desc limit least(greatest(p_limit, 1), 1000)
-    ) as latest
   );
 end
 $$;

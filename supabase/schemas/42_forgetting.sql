@@ -1,13 +1,32 @@
 -- Forgetting a person: vectors, links, name and history go at once, and everything that was derived from
 -- them. What stays is where not to look again, so that no photo of the same picture brings the face back.
 
--- What was made of faces and people that are gone. Whatever keeps more of them (suggestions, audits,
--- snapshots for undo) is purged here, too. The event is locked.
+-- What users said of faces and people that are going, with every change that tells of it: what is
+-- forgotten cannot be brought back by an undo, and history names nobody. The event is locked.
+create function memoria.purge_changes(p_event_id text, p_people uuid[], p_face_ids uuid[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_said bigint[];
+begin
+  with gone as (
+    delete from memoria.corrections where face_id = any (p_face_ids) or person_id = any (p_people)
+    returning id
+  )
+  select array(select id from gone) into v_said;
+  delete from memoria.changes
+  where event_id = p_event_id and (
+    id in (select change_id from memoria.change_people where person_id = any (p_people))
+    or (cardinality(held || withdrew) > 0 and held || withdrew <@ v_said)
+  );
+  update memoria.corrections set was = null where event_id = p_event_id and was = any (p_people);
+end
+$$;
+
+-- What was made of faces and people that are gone. Whatever keeps more of them (audits, outcomes) is
+-- purged here, too. The event is locked.
 create function memoria.purge_derived(p_event_id text, p_people uuid[], p_media_ids text[]) returns void
 language plpgsql set search_path = '' as $$
 begin
-  delete from memoria.person_changes
-  where event_id = p_event_id and (person_id = any (p_people) or other_person_id = any (p_people));
   update memoria.searches
   set people = array(select person from unnest(people) as person where person <> all (p_people))
   where event_id = p_event_id and people && p_people;
@@ -52,6 +71,7 @@ begin
     (select event_id from memoria.persons where id = p_person_id), 'manage', 'person'
   );
   v_person := memoria.person_within(v_event.id, p_person_id);
+  perform memoria.check_id_of_today(p_person_id, v_person);
   v_people := array(
     select id from memoria.persons where v_person.id in (id, merged_into)
   );
@@ -60,7 +80,8 @@ begin
     where person_id = any (v_people) or identity_id = any (v_people)
       -- found again by a later model, and not looked at by a run since
       or id in (
-        select face_id from memoria.corrections where kind = 'pin' and person_id = any (v_people)
+        select face_id from memoria.corrections
+        where kind = 'pin' and withdrawn_by is null and person_id = any (v_people)
       )
   );
   v_media := array(select distinct media_id from memoria.faces where id = any (v_faces));
@@ -72,9 +93,12 @@ begin
     union all
     -- a pinned face that a later model missed may be found again by the next
     select media_id, x, y, w, h from memoria.corrections
-    where kind = 'pin' and person_id = any (v_people) and face_id <> all (v_faces)
+    where kind = 'pin' and withdrawn_by is null and person_id = any (v_people) and face_id <> all (v_faces)
   ) as box join memoria.media on media.id = box.media_id;
-  delete from memoria.corrections where face_id = any (v_faces);
+  perform memoria.purge_changes(v_event.id, v_people, v_faces || array(
+    select face_id from memoria.corrections
+    where kind = 'pin' and withdrawn_by is null and person_id = any (v_people)
+  ));
   update memoria.media set faces_detected = faces_detected - gone.faces
   from (
     select media_id, count(*) as faces from memoria.faces where id = any (v_faces) group by media_id
@@ -84,6 +108,8 @@ begin
   delete from memoria.persons where id = any (v_people);
   perform memoria.refresh_people(memoria.people_of_event(v_event.id));
   perform memoria.purge_derived(v_event.id, v_people, v_media);
+  insert into memoria.changes (event_id, kind, made_by)
+  values (v_event.id, 'forgotten', (select auth.uid()));
   perform memoria.touch_people(v_event.id);
   perform memoria.touch_photos(v_event.id);
   if v_event.status = 'open' then

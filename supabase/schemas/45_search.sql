@@ -180,7 +180,8 @@ begin
     union all
     select faces.id, false, v_at_0 + (v_at_1 - v_at_0) * -(faces.embedding operator(extensions.<#>) p_embedding)
     from memoria.faces
-    where faces.event_id = p_event_id and faces.person_id is null and faces.model = p_model
+    where faces.event_id = p_event_id and faces.person_id is null and faces.dismissed is null
+      and faces.model = p_model
       and -(faces.embedding operator(extensions.<#>) p_embedding) >= (p_least - v_at_0) / (v_at_1 - v_at_0)
   )
   select * from found order by 3 desc, 1 limit 200;
@@ -245,7 +246,8 @@ language sql stable set search_path = '' as $$
     'loose_faces', count(*) filter (where model = p_model and person_id is null and embedding is not null),
     'of_another_model', count(*) filter (where model <> p_model)
   )
-  from memoria.faces where event_id = p_event_id and (person_id is null or model <> p_model)
+  from memoria.faces
+  where event_id = p_event_id and dismissed is null and (person_id is null or model <> p_model)
 $$;
 
 -- The scan and the audit. p_rule: search/likeness.py's Rule, with the selfie's weight and agreement.
@@ -372,7 +374,10 @@ begin
     union
     select person_id from memoria.faces where id = any (v_search.loose_faces) and person_id is not null
   );
-  v_faces := array(select id from memoria.faces where id = any (v_search.loose_faces) and person_id is null);
+  v_faces := array(
+    select id from memoria.faces
+    where id = any (v_search.loose_faces) and person_id is null and dismissed is null
+  );
   return jsonb_build_object(
     'outcome', v_search.outcome, 'event_id', v_search.event_id,
     'photos', memoria.photos_of(v_people, v_faces), 'complete', memoria.search_complete(v_search.event_id)

@@ -304,6 +304,7 @@ begin
   );
   perform memoria.archive_one_due();
   perform memoria.prune_searches();
+  perform memoria.prune_changes();
   perform memoria.find_arrivals();
   v_report := v_report || jsonb_build_object('dispatched', jsonb_build_object(
     'process', memoria.dispatch('process'),

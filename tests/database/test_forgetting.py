@@ -207,8 +207,8 @@ def test_a_pin_and_a_rejection_do_not_contradict_each_other_after_a_merge(db: Da
     other = db.service("assign_face", face_id=elsewhere)["person_id"]
     db.service("reject_face", face_id=pinned, person_id=other)
     look(db, "m1", [])
-    db.service("merge_people", into=one, **{"from": other})
-    kinds = "select kind from memoria.corrections where media_id = 'm1'"
+    db.service("merge_people", into=one, **{"from": [other]})
+    kinds = "select kind from memoria.corrections where media_id = 'm1' and withdrawn_by is null"
     assert db.rows(kinds) == ["pin"]
     (back,) = look(db, "m1", [face(ANN, "one")])
     run(db, {UUID(int=5): [back]})

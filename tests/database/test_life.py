@@ -202,7 +202,7 @@ class Life(RuleBasedStateMachine):
                 for slot, person in self.rejections
                 if slot not in theirs or self.root(person) not in (into, gone)
             }
-            self.project.call("merge_people", into=into, **{"from": gone})
+            self.project.call("merge_people", into=into, **{"from": [gone]})
             self.merged[gone] = into
             if name := self.names.pop(gone, None):
                 self.names.setdefault(into, name)

@@ -158,7 +158,7 @@ def test_a_rejected_face_never_returns(project: Project, party: Party) -> None:
     party.cluster()
     person = party.person(ann)
     answer = project.call("reject_face", face_id=ann[0], person_id=person)
-    assert answer == {"face_id": str(ann[0]), "person_id": None}
+    assert answer == {"face_id": str(ann[0]), "person_id": None, "change_id": answer["change_id"]}
     party.cluster()
     assert party.people(ann[:1]) == {None}
     assert party.person(ann[1:]) == person
@@ -185,7 +185,7 @@ def test_people_whom_a_user_united_stay_one(project: Project, party: Party) -> N
     party.cluster()
     into = party.person(young)
     project.call("rename_person", person_id=party.person(old), name="Ann")
-    project.call("merge_people", into=into, **{"from": party.person(old)})
+    project.call("merge_people", into=into, **{"from": [party.person(old)]})
     assert party.person(young + old) == into
     more = party.shows("young", 3) + party.shows("old", 3)
     party.cluster()
@@ -240,7 +240,7 @@ def test_what_happens_during_a_run_wins(project: Project, party: Party) -> None:
     result = project.group(party.event)
     project.call("assign_face", face_id=bob[0], person_id=person)
     project.call("reject_face", face_id=ann[0], person_id=person)
-    project.call("merge_people", into=person, **{"from": other})
+    project.call("merge_people", into=person, **{"from": [other]})
     project.call("rename_person", person_id=person, name="Ann")
     project.call("forget_person", person_id=third)
     party.delete(ann[1])
@@ -269,13 +269,13 @@ def test_forgetting_leaves_a_tombstone_and_nothing_else(project: Project, party:
     person = party.person(ann)
     project.call("rename_person", person_id=person, name="Ann")
     other = party.person(bob)
-    project.call("merge_people", into=person, **{"from": other})
+    project.call("merge_people", into=person, **{"from": [other]})
     project.call("reject_face", face_id=ann[0], person_id=person)
     project.call("assign_face", face_id=ann[0], person_id=person)
     answer = project.call("forget_person", person_id=person)
     assert answer["faces_forgotten"] == 8
     assert not project.rows("select from memoria.faces where id = any(%s)", ann + bob)
-    for table in ("faces", "corrections", "person_changes"):
+    for table in ("faces", "corrections", "changes", "change_people"):
         query = f"select from memoria.{table} where person_id = any(%s)"
         assert not project.rows(query, [person, other]), table
     assert not project.rows("select from memoria.persons where id in (%s, %s)", person, other)
@@ -310,8 +310,10 @@ def test_a_stranger_cannot_tell_whether_a_person_exists(project: Project, party:
     party.cluster()
     person = party.person(ann)
     params = {"p_person_id": str(person), "p_name": "Ann"}
-    named = project.user(owner).rpc("memoria_rename_person", params).execute().data
-    assert named == {"person_id": str(person), "name": "Ann", "same_name": []}
+    named: Any = project.user(owner).rpc("memoria_rename_person", params).execute().data
+    assert dict(named, change_id=0) == {
+        "person_id": str(person), "name": "Ann", "same_name": [], "change_id": 0,
+    }  # fmt: skip
     for unknown in (person, UUID(int=3)):
         params = {"p_person_id": str(unknown), "p_name": "Eve"}
         call = project.user(stranger).rpc("memoria_rename_person", params)

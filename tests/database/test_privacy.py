@@ -9,8 +9,8 @@ VECTORS = (
     " + (select count(*) from memoria.persons where centroid is not null)"
 )
 TABLES = (
-    "events", "media", "faces", "persons", "corrections", "person_changes", "forgotten_faces",
-    "jobs", "dispatches",
+    "events", "media", "faces", "persons", "corrections", "changes",
+    "distinct_people", "forgotten_faces", "jobs", "dispatches",
 )  # fmt: skip
 
 

@@ -227,7 +227,7 @@ def test_the_version_changes_with_what_is_shown(party: Database) -> None:
         lambda: call(party, "rename_person", person_id=one, name="Ann"),
         lambda: call(party, "reject_face", face_id=face, person_id=one),
         lambda: call(party, "assign_face", face_id=face, person_id=other),
-        lambda: call(party, "merge_people", into=one, **{"from": other}),
+        lambda: call(party, "merge_people", into=one, **{"from": [other]}),
         lambda: call(party, "forget_person", person_id=one),
     ):
         change()
@@ -237,7 +237,7 @@ def test_the_version_changes_with_what_is_shown(party: Database) -> None:
 
 def test_the_id_of_a_merged_person_stays_good(party: Database) -> None:
     one, other = some_people(party)
-    call(party, "merge_people", into=one, **{"from": other})
+    call(party, "merge_people", into=one, **{"from": [other]})
     found = call(party, "person_photos", person_id=other)
     assert (found["person_id"], found["is_now"]) == (str(one), str(one))
 

@@ -20,6 +20,8 @@ class Party:
     people: dict[str, Caller]  # by role in the event; stranger, anon, service
     face: str
     person: str
+    other: str  # a person of no faces
+    change: int  # a name that somebody gave
 
     def __getitem__(self, role: str) -> Caller:
         return self.people[role]
@@ -38,7 +40,9 @@ def party(db: Database) -> Party:
     person = db.value("insert into memoria.persons (event_id) values ('party') returning id")
     db.do("update memoria.faces set identity_id = %s, person_id = %s", person, person)
     db.do("select memoria.refresh_people(array[%s]::uuid[])", person)
-    return Party(people, face, str(person))
+    other = db.value("insert into memoria.persons (event_id) values ('party') returning id")
+    change = db.service("rename_person", person_id=str(other), name="Bob")["change_id"]
+    return Party(people, face, str(person), str(other), change)
 
 
 Deed = Callable[[Caller, Party], Json]
@@ -65,9 +69,14 @@ MANAGE: dict[str, Deed] = {
     "assign_face": lambda who, p: who("assign_face", face_id=p.face),
     "reject_face": lambda who, p: who("reject_face", face_id=p.face, person_id=p.person),
     "split_person": lambda who, p: who("split_person", person_id=p.person, face_ids=[p.face]),
-    "merge_people": lambda who, p: who("merge_people", into=p.person, **{"from": p.person}),
+    "merge_people": lambda who, p: who("merge_people", into=p.person, **{"from": [p.person]}),
     "forget_person": lambda who, p: who("forget_person", person_id=p.person),
-    "person_changes": lambda who, _: who("person_changes", event_id="party"),
+    "reject_faces": lambda who, p: who("reject_faces", person_id=p.person, face_ids=[p.face]),
+    "tell_apart": lambda who, p: who("tell_apart", a=p.person, b=p.other),
+    "set_cover": lambda who, p: who("set_cover", person_id=p.person, face_id=p.face),
+    "dismiss_face": lambda who, p: who("dismiss_face", face_id=p.face),
+    "history": lambda who, _: who("history", event_id="party"),
+    "undo": lambda who, p: who("undo", change_id=p.change),
     "recluster": lambda who, _: who("recluster", event_id="party"),
     "reprocess": lambda who, _: who("reprocess", event_id="party"),
     "archive_event": lambda who, _: who("archive_event", event_id="party"),

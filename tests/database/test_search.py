@@ -182,7 +182,7 @@ def test_hidden_people_are_never_found_and_merged_ones_are_one(project: Project)
         next(person for face, person in of.items() if face_is(project, face, party.event, number))
         for number in range(3)
     ]
-    call(party.host, "merge_people", into=str(ids[0]), **{"from": str(ids[1])})
+    call(party.host, "merge_people", into=str(ids[0]), **{"from": [str(ids[1])]})
     found = party.search(token, party.selfie(1))
     assert [match["subject"] for match in found["matches"]] == [str(ids[0])]
     assert len(media(found)) == 8

@@ -139,13 +139,14 @@ def act(caller: Caller, db: Database, looker: Caller, chance: random.Random) -> 
             one, other = some(looker, chance, person), some(looker, chance, person)
             thing = some(looker, chance, face)
             if one and other and thing:
-                name, arguments = {
+                calls: dict[str, tuple[str, dict[str, Any]]] = {
                     "rename": ("rename_person", {"person_id": one, "name": "Ann"}),
                     "forget": ("forget_person", {"person_id": one}),
-                    "merge": ("merge_people", {"into": one, "from": other}),
+                    "merge": ("merge_people", {"into": one, "from": [other]}),
                     "assign": ("assign_face", {"face_id": thing, "person_id": one}),
                     "reject": ("reject_face", {"face_id": thing, "person_id": one}),
-                }[deed]
+                }
+                name, arguments = calls[deed]
                 caller(name, **arguments)
         case "people":
             caller("people", event_id=event)

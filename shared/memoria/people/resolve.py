@@ -75,6 +75,7 @@ class _Run:
         self._take_out_assigned(rows, parts)
         owners = owners_of_groups(parts, self.roster.prior[rows], self.roster, self.min_faces)
         self._take_out_merged(rows, parts, owners)
+        self._take_out_told_apart(rows, parts, owners)
         person = self._divide(rows, parts, owners)
         self._match(rows, parts, person, model)
         self.person[rows] = np.where(
@@ -96,6 +97,15 @@ class _Run:
         prior = self.roster.prior[rows]
         for row in np.flatnonzero(np.isin(prior, np.flatnonzero(self.roster.merge_target))):
             if prior[row] not in owners.get(int(parts[row]), ()):
+                parts[row] = -1
+
+    def _take_out_told_apart(self, rows: Index, parts: Index, owners: dict[int, list[int]]) -> None:
+        """Who was told apart from all owners of a group keeps its faces there; in place."""
+        prior, apart = self.roster.prior[rows], self.roster.apart
+        known = len(self.roster.ids)
+        for row in np.flatnonzero(np.isin(prior, np.unique(apart // max(known, 1)))):
+            others = owners.get(int(parts[row]), [])
+            if others and np.isin(prior[row] * known + np.array(others), apart).all():
                 parts[row] = -1
 
     def _divide(self, rows: Index, parts: Index, owners: dict[int, list[int]]) -> Index:

@@ -24,10 +24,15 @@ class Roster:
     prior: Index  # (n,) root of each face, corrections applied; -1 nobody
     pinned: Index  # (n,) root a user assigned; -1 none
     rejected: NDArray[np.int64]  # (m,) row * k + root of each face and whom it is not, sorted
+    apart: NDArray[np.int64]  # (2 a,) root * k + root of two people told apart, both ways, sorted
 
     def may_be(self, rows: Index, roots: Index | int) -> NDArray[np.bool_]:
-        """Whether no user denied that the face is this person. (m,), (m,) or one -> (m,)."""
-        return ~np.isin(rows * len(self.ids) + roots, self.rejected)
+        """Whether no user denied that the face is this person. (m,), (m,) or one -> (m,).
+
+        Nor told whose it is apart from this person.
+        """
+        who = self.prior[rows] * len(self.ids) + roots
+        return ~np.isin(who, self.apart) & ~np.isin(rows * len(self.ids) + roots, self.rejected)
 
 
 def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
@@ -54,7 +59,9 @@ def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
     identity = np.where(moves, pinned_identity, loaded)
     denied = np.isin(np.arange(len(faces)) * len(ids) + _root_of(root, identity), rejected)
     identity[denied] = -1
+    apart = _apart(known, root, position)
     named, merge_target, touched = _standing(known, root, position)
+    touched[apart // max(len(ids), 1)] = True
     return Roster(
         ids=ids,
         root=root,
@@ -66,7 +73,19 @@ def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
         prior=_root_of(root, identity),
         pinned=pinned,
         rejected=rejected,
+        apart=apart,
     )
+
+
+def _apart(known: KnownPeople, root: Index, position: dict[UUID, int]) -> NDArray[np.int64]:
+    """Of pairs whose two are one person by now, none."""
+    pairs = np.array(
+        [(position[a], position[b]) for a, b in known.apart if a in position and b in position],
+        dtype=np.intp,
+    ).reshape(-1, 2)
+    one, other = root[pairs[:, 0]], root[pairs[:, 1]]
+    one, other = one[one != other], other[one != other]
+    return np.unique(np.append(one * len(root) + other, other * len(root) + one))
 
 
 def _roots(known: KnownPeople, position: dict[UUID, int]) -> Index:
@@ -121,7 +140,11 @@ def _standing(
     named[root[named]] = True
     merge_target = np.zeros(len(root), dtype=bool)
     merge_target[root[root != own]] = True
-    touched = named | hidden | merge_target
-    said = [position[who] for _, who in (*known.pins, *known.rejections) if who in position]
+    touched = named | hidden | merge_target  # nobody's is hidden, too
+    said = [
+        position[who]
+        for _, who in (*known.pins, *known.rejections, *known.covers)
+        if who in position
+    ]
     touched[root[np.array(said, dtype=np.intp)]] = True
     return named, merge_target, touched

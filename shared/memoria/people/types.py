@@ -54,6 +54,7 @@ class KnownPerson:
     id: UUID
     name: str | None = None
     hidden: bool = False
+    nobody: bool = False  # a statue, a poster
     merged_into: UUID | None = None
     model: str | None = None  # of the centroid
     centroid: F32 | None = None  # (512,) unit
@@ -66,6 +67,8 @@ class KnownPeople:
     people: tuple[KnownPerson, ...] = ()  # oldest first
     pins: tuple[tuple[UUID, UUID], ...] = ()
     rejections: tuple[tuple[UUID, UUID], ...] = ()
+    covers: tuple[tuple[UUID, UUID], ...] = ()  # chosen by a user
+    apart: tuple[tuple[UUID, UUID], ...] = ()  # pairs of people whom a user told apart
 
 
 @dataclass(frozen=True, slots=True, eq=False)

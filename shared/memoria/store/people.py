@@ -61,6 +61,8 @@ def load_people(client: "Client", event_id: str) -> KnownPeople:
         people=tuple(_person(row) for row in body["people"]),
         pins=_said(body["pins"]),
         rejections=_said(body["rejections"]),
+        covers=_said(body["covers"]),
+        apart=tuple((UUID(one), UUID(other)) for one, other in body["apart"]),
     )
 
 
@@ -70,6 +72,7 @@ def _person(row: dict[str, Any]) -> KnownPerson:
         id=UUID(row["person_id"]),
         name=row["name"],
         hidden=row["hidden"],
+        nobody=row["nobody"],
         merged_into=UUID(row["merged_into"]) if row["merged_into"] else None,
         model=row["model"],
         centroid=unpack(packed, ">f4", (DIMENSIONS,)).astype("f4") if packed else None,

@@ -152,6 +152,29 @@ def test_a_rejected_face_does_not_come_back_with_its_group() -> None:
     assert owners(result) == [NOBODY] + [ANN] * 4
 
 
+TOLD_APART = KnownPeople(people=(KnownPerson(ANN), KnownPerson(BOB)), apart=((BOB, ANN),))
+
+
+def test_who_was_told_apart_stays_two_in_one_group() -> None:
+    result = resolve([0] * 8, event([ANN] * 5 + [BOB] * 3), TOLD_APART)
+    assert owners(result) == [ANN] * 5 + [BOB] * 3
+
+
+def test_a_face_does_not_stray_to_whom_its_person_was_told_apart_from() -> None:
+    result = resolve([0] * 6 + [1] * 3, event([ANN] * 5 + [BOB] * 4), TOLD_APART)
+    assert owners(result) == [ANN] * 5 + [BOB] * 4
+    strays = resolve([0] * 6 + [1] * 3, event([ANN] * 5 + [BOB] * 4), replace(TOLD_APART, apart=()))
+    assert owners(strays) == [ANN] * 6 + [BOB] * 3
+
+
+def test_whom_a_user_merged_after_telling_them_apart_is_one() -> None:
+    one = KnownPeople(
+        people=(KnownPerson(ANN), KnownPerson(BOB, merged_into=ANN)), apart=((ANN, BOB),)
+    )
+    result = resolve([0] * 8, event([ANN] * 5 + [BOB] * 3), one)
+    assert result.moved == 0
+
+
 def test_who_was_merged_by_a_user_stays_one_however_groups_fall() -> None:
     known = people(KnownPerson(ANN), KnownPerson(BOB, merged_into=ANN))
     before = [ANN] * 5 + [BOB] * 5
