@@ -11,6 +11,7 @@ from memoria.job import JobRunner, processing_time
 from memoria.store.jobs import Claim, Skipped, Stored
 
 if TYPE_CHECKING:
+    from memoria.people.suggestions import Suggestion
     from memoria.people.types import EventFaces, KnownPeople, PeopleResult
 
 NOBODY: Json = {"total_faces": 0, "clusters_created": 0, "noise_faces": 0, "clusters": []}
@@ -23,7 +24,9 @@ class ClusterPipeline:
     runner: JobRunner
     load: Callable[[str], "tuple[EventFaces, KnownPeople]"]  # by the event's id
     regroup: Callable[["EventFaces", "KnownPeople", str], "PeopleResult"]
-    save: Callable[[Claim, "PeopleResult", float], Stored | Skipped]  # seconds it took
+    suggest: Callable[["PeopleResult", "KnownPeople"], "tuple[Suggestion, ...]"]
+    # the result, the questions it leaves, the seconds it took
+    save: Callable[[Claim, "PeopleResult", "tuple[Suggestion, ...]", float], Stored | Skipped]
 
     def run(self, request: ClusterRequest | Dispatch) -> Json:
         """Group the faces of the event that a request names, once; see JobRunner.run."""
@@ -41,9 +44,11 @@ class ClusterPipeline:
             faces, known = self.load(claim.event_id)
         with metrics.stage("group"):
             people = self.regroup(faces, known, claim.event_id)
+        with metrics.stage("suggest"):
+            asked = self.suggest(people, known)
         seconds = round(time.monotonic() - started, 3)
         with metrics.stage("store"):
-            saved = self.save(claim, people, seconds)
+            saved = self.save(claim, people, asked, seconds)
         if isinstance(saved, Skipped):
             return saved, {}
         seconds = round(time.monotonic() - started, 3)

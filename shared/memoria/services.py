@@ -215,6 +215,7 @@ def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
     from memoria.cluster import ClusterPipeline
     from memoria.job import JobRunner
     from memoria.people.regroup import regroup
+    from memoria.people.suggestions import suggestions
     from memoria.store.client import open_client
     from memoria.store.jobs import JobStore
     from memoria.store.people import load_event, save_people
@@ -232,6 +233,7 @@ def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
             epsilon=settings.cluster_epsilon,
             similarities=settings.similarity_thresholds,
         ),
+        suggest=partial(suggestions, similarities=settings.similarity_thresholds),
         save=partial(save_people, client),
     )
 

@@ -20,6 +20,8 @@ create table memoria.events (
   counted_at timestamptz not null default '-infinity',
   -- change with what pages show: who is who, and which photos there are
   people_version bigint not null default 1,
+  -- how many questions to users wait, by kind
+  open_suggestions jsonb not null default '{}',
   photos_version bigint not null default 1,
   constraint events_id_valid check (memoria.is_id(id)),
   constraint events_status_known check (status in ('open', 'archived'))

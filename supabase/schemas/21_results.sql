@@ -210,6 +210,7 @@ begin
   where id = v_media.id;
   if cardinality(v_people) > 0 then
     perform memoria.refresh_people(v_people);
+    perform memoria.review_suggestions(v_media.event_id, v_people, '{}');
     perform memoria.touch_people(v_media.event_id);
   end if;
   perform memoria.touch_photos(v_media.event_id);

@@ -248,6 +248,7 @@ begin
     select distinct identity_id from memoria.faces where event_id = v_job.event_id and identity_id is not null
   ));
   perform memoria.note_run(v_job, p_result -> 'changes');
+  perform memoria.store_suggestions(v_job.event_id, coalesce(p_result -> 'suggestions', '[]'));
   update memoria.events set
     clustered_at = now(), people_version = people_version + 1,
     last_run_seconds = coalesce((p_result ->> 'processing_time_seconds')::real, 0),

@@ -11,7 +11,7 @@ language sql immutable set search_path = '' as $$
 $$;
 
 -- What stands under a name: name/<person>, hidden/<person>, nobody/<person>, merged/<person>, made/<person>
--- (a change made this person), shown/<person> (by which face), apart/<person>/<person>.
+-- (a change made this person), shown/<person> (by which face), apart/<person>/<person>, answer/<suggestion>.
 create function memoria.value_of(p_key text) returns jsonb
 language plpgsql stable set search_path = '' as $$
 declare
@@ -25,6 +25,8 @@ begin
     ));
   elsif v_what = 'made' then
     return 'false';
+  elsif v_what = 'answer' then
+    return coalesce((select to_jsonb(answer) from memoria.suggestions where id = v_id), 'null');
   end if;
   select * into v_person from memoria.persons where id = v_id;
   return coalesce(case v_what
@@ -54,6 +56,11 @@ begin
     update memoria.persons set merged_into = v_text::uuid where id = v_id;
   elsif v_what = 'shown' then
     update memoria.persons set representative_face_id = v_text::uuid where id = v_id;
+  elsif v_what = 'answer' then
+    update memoria.suggestions as asked
+    set answer = v_text, answered_by = case when v_text is not null then p_change.id end,
+      asleep_at = case when v_text = 'not_sure' then memoria.faces_asked_about(asked) end
+    where id = v_id;
   elsif v_what = 'apart' and v_text::boolean then
     insert into memoria.distinct_people (event_id, one_id, other_id)
     values (p_change.event_id, v_id, split_part(p_key, '/', 3)::uuid) on conflict do nothing;
@@ -220,7 +227,10 @@ language sql stable set search_path = '' as $$
     select id from memoria.persons where event_id = c.event_id and id in (
       select c.person_id
       union select c.other_person_id
-      union select split_part(key, '/', 2)::uuid from jsonb_object_keys(c.after) as key
+      union select split_part(key, '/', 2)::uuid from jsonb_object_keys(c.after) as key where key not like 'answer/%'
+      union select unnest(people) from memoria.suggestions where id in (
+        select split_part(key, '/', 2)::uuid from jsonb_object_keys(c.after) as key where key like 'answer/%'
+      )
       union select split_part(key, '/', 3)::uuid from jsonb_object_keys(c.after) as key where key like 'apart/%'
       union select (value #>> '{}')::uuid from jsonb_each(c.before || c.after) where key like 'merged/%'
       union select (value #>> '{}')::uuid from jsonb_each(c.before) where key like 'merged/%'
@@ -259,6 +269,7 @@ begin
   insert into memoria.change_people (change_id, person_id)
   select c.id, id from unnest(v_people) as person (id) on conflict do nothing;
   perform memoria.people_changed(c.event_id, v_people);
+  perform memoria.review_suggestions(c.event_id, v_people, memoria.faces_of_change(c));
 end
 $$;
 
@@ -288,7 +299,7 @@ begin
     c.after := c.after || memoria.shown_by(v_people);
   end if;
   update memoria.changes set
-    person_id = c.person_id, other_person_id = c.other_person_id, faces = c.faces,
+    kind = c.kind, person_id = c.person_id, other_person_id = c.other_person_id, faces = c.faces,
     undoes = c.undoes, root_id = c.root_id, applies = c.applies, before = c.before, after = c.after, held = c.held, withdrew = c.withdrew,
     touches = c.touches, relies_on = c.relies_on
   where id = c.id;
@@ -296,7 +307,7 @@ begin
 end
 $$;
 
--- What lists show of these people, after a correction: figures, covers, means, suggestions, version.
+-- What lists show of these people, after a correction: figures, covers, means, version.
 create function memoria.people_changed(p_event_id text, p_people uuid[]) returns void
 language plpgsql set search_path = '' as $$
 begin

@@ -41,6 +41,7 @@ begin
     perform memoria.refresh_people(v_people);
     perform memoria.touch_people(p_event_id);
   end if;
+  perform memoria.review_suggestions(p_event_id, v_people, '{}');
   perform memoria.touch_photos(p_event_id);
   if exists (select from memoria.events where id = p_event_id and status = 'open') then
     perform memoria.settle_event(p_event_id, cardinality(v_people) > 0);

@@ -32,7 +32,7 @@ $$;
 create function memoria.person_item(p memoria.persons) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
-    'person_id', p.id, 'name', p.name, 'hidden', p.hidden, 'cluster_label', p.cluster_label,
+    'person_id', p.id, 'name', p.name, 'hidden', p.hidden, 'nobody', p.nobody, 'cluster_label', p.cluster_label,
     'face_count', p.face_count, 'avg_quality', round(p.avg_quality::numeric, 4),
     'representative_face_id', p.representative_face_id,
     'cover', memoria.face_cover(p.representative_face_id), 'created_at', p.created_at

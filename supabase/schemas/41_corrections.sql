@@ -358,6 +358,9 @@ declare
   );
 begin
   c := memoria.set_value(c, 'hidden/' || v_person.id, to_jsonb(v_hidden));
+  if not v_hidden then
+    c := memoria.set_value(c, 'nobody/' || v_person.id, 'false');
+  end if;
   c := memoria.rests_on_people(c, array[v_person.id]);
   return jsonb_build_object(
     'person_id', v_person.id, 'hidden', v_hidden, 'change_id', memoria.finish_change(c)

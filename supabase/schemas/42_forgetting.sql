@@ -18,6 +18,12 @@ begin
     id in (select change_id from memoria.change_people where person_id = any (p_people))
     or (cardinality(held || withdrew) > 0 and held || withdrew <@ v_said)
   );
+  delete from memoria.suggestions
+  where event_id = p_event_id and (people && p_people or face_id = any (p_face_ids) or exists (
+    select from jsonb_array_elements(evidence) as shown
+    where (shown ->> 'face_id')::uuid = any (p_face_ids) or (shown ->> 'other_face_id')::uuid = any (p_face_ids)
+  ));
+  perform memoria.count_suggestions(p_event_id);
   update memoria.corrections set was = null where event_id = p_event_id and was = any (p_people);
 end
 $$;

@@ -115,6 +115,8 @@ language sql set search_path = '' as $$
       order by created_at limit 1000
     )
     returning id
+  ), gone as (
+    delete from memoria.corrections where withdrawn_by in (select id from old)
   )
-  delete from memoria.corrections where withdrawn_by in (select id from old)
+  delete from memoria.suggestions where answered_by in (select id from old) and answer <> 'not_sure'
 $$;

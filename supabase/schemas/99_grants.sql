@@ -71,6 +71,8 @@ grant execute on function
   public.memoria_reject_faces(uuid, uuid[]),
   public.memoria_merge_people(uuid, uuid[]),
   public.memoria_tell_apart(uuid, uuid),
+  public.memoria_suggestions(text, text, uuid, integer),
+  public.memoria_answer_suggestion(uuid, text, uuid),
   public.memoria_set_cover(uuid, uuid),
   public.memoria_dismiss_face(uuid),
   public.memoria_split_person(uuid, uuid[]),

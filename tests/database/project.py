@@ -17,9 +17,10 @@ from local.supabase.rest import rest_blueprint
 from memoria.arrays import F32
 from memoria.people import types as people
 from memoria.people.regroup import regroup
+from memoria.people.suggestions import suggestions
 from memoria.store.client import rpc
 from memoria.store.jobs import Claim, JobStore, Stored, vector_text
-from memoria.store.people import load_event, save_people
+from memoria.store.people import load_event, load_people, save_people
 
 KEYS = Keys("sb_secret_test", "sb_publishable_test", "a-secret-of-at-least-32-characters-")
 URL = "http://project.test"
@@ -110,7 +111,8 @@ class Project:
 
     def save(self, claim: Claim, result: people.PeopleResult) -> dict[str, Any]:
         """Write a run back; told as the database tells it."""
-        ended = save_people(self.service, claim, result, 0.1)
+        asked = suggestions(result, load_people(self.service, claim.event_id))
+        ended = save_people(self.service, claim, result, asked, 0.1)
         if isinstance(ended, Stored):
             return {"outcome": ended.outcome, **ended.answer}
         return {"outcome": ended.outcome, "reason": ended.reason}

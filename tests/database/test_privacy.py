@@ -9,7 +9,7 @@ VECTORS = (
     " + (select count(*) from memoria.persons where centroid is not null)"
 )
 TABLES = (
-    "events", "media", "faces", "persons", "corrections", "changes",
+    "events", "media", "faces", "persons", "corrections", "changes", "suggestions",
     "distinct_people", "forgotten_faces", "jobs", "dispatches",
 )  # fmt: skip
 

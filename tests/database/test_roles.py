@@ -22,6 +22,7 @@ class Party:
     person: str
     other: str  # a person of no faces
     change: int  # a name that somebody gave
+    question: str
 
     def __getitem__(self, role: str) -> Caller:
         return self.people[role]
@@ -42,7 +43,21 @@ def party(db: Database) -> Party:
     db.do("select memoria.refresh_people(array[%s]::uuid[])", person)
     other = db.value("insert into memoria.persons (event_id) values ('party') returning id")
     change = db.service("rename_person", person_id=str(other), name="Bob")["change_id"]
-    return Party(people, face, str(person), str(other), change)
+    one, two = sorted((person, other))
+    db.do(
+        "insert into memoria.suggestions (id, event_id, kind, one_id, other_id, people, likelihood,"
+        " weight) values (%s, 'party', 'same_person', %s, %s, %s, 0.5, 0.5)",
+        question := uuid4(), one, two, [one, two],
+    )  # fmt: skip
+    (second,) = db.service.process("m0", [(0.1, 0.1, 0.2, 0.2)])["face_ids"]
+    db.do(
+        "update memoria.faces set identity_id = %s, person_id = %s where id = %s",
+        other,
+        other,
+        second,
+    )
+    db.do("select memoria.refresh_people(array[%s]::uuid[])", other)
+    return Party(people, face, str(person), str(other), change, str(question))
 
 
 Deed = Callable[[Caller, Party], Json]
@@ -75,6 +90,8 @@ MANAGE: dict[str, Deed] = {
     "tell_apart": lambda who, p: who("tell_apart", a=p.person, b=p.other),
     "set_cover": lambda who, p: who("set_cover", person_id=p.person, face_id=p.face),
     "dismiss_face": lambda who, p: who("dismiss_face", face_id=p.face),
+    "suggestions": lambda who, _: who("suggestions", event_id="party"),
+    "answer_suggestion": lambda who, p: who("answer_suggestion", id=p.question, answer="not_sure"),
     "history": lambda who, _: who("history", event_id="party"),
     "undo": lambda who, p: who("undo", change_id=p.change),
     "recluster": lambda who, _: who("recluster", event_id="party"),

@@ -12,7 +12,7 @@ APP = {
     "enqueue", "create_event", "event_status", "people", "media", "rename_person", "hide_person",
     "assign_face", "reject_face", "merge_people", "split_person", "forget_person", "archive_event",
     "reopen_event", "delete_media", "delete_event", "recluster", "reprocess", "history", "undo",
-    "reject_faces", "tell_apart", "set_cover", "dismiss_face",
+    "reject_faces", "tell_apart", "set_cover", "dismiss_face", "suggestions", "answer_suggestion",
     "enqueue_many", "set_owner", "add_member", "remove_member", "members", "person_photos",
     "photos_with", "photo", "unassigned_faces", "create_search_link", "search_links",
     "revoke_search_link", "searches", "set_retention", "open_search", "may_follow",

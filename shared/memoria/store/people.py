@@ -5,6 +5,7 @@ from uuid import UUID
 
 from memoria import log
 from memoria.errors import StoreUnavailable
+from memoria.people.suggestions import SamePerson, Suggestion
 from memoria.people.types import EventFaces, KnownPeople, KnownPerson, PeopleResult
 from memoria.store.client import rpc
 from memoria.store.jobs import Claim, Skipped, Stored, saved
@@ -84,13 +85,17 @@ def _said(rows: list[dict[str, str]]) -> tuple[tuple[UUID, UUID], ...]:
 
 
 def save_people(
-    client: "Client", claim: Claim, people: PeopleResult, seconds: float
+    client: "Client",
+    claim: Claim,
+    people: PeopleResult,
+    asked: tuple[Suggestion, ...],
+    seconds: float,
 ) -> Stored | Skipped:
     """Write a run back: one transaction, in which what users said meanwhile wins.
 
     What it answers holds the clusters. Raises StoreUnavailable.
     """
-    result = _result(people, seconds)
+    result = _result(people, seconds) | {"suggestions": [_suggestion(one) for one in asked]}
     params = {"p_job_id": claim.job_id, "p_token": claim.token, "p_result": result}
     return saved(rpc(client, "memoria_save_people", params))
 
@@ -119,4 +124,35 @@ def _result(people: PeopleResult, seconds: float) -> dict[str, Any]:
             for change in people.changes
             if change.kind != "kept"
         ],
+    }
+
+
+def _suggestion(asked: Suggestion) -> dict[str, Any]:
+    if isinstance(asked, SamePerson):
+        return {
+            "kind": "same_person",
+            "one_id": str(asked.one),
+            "other_id": str(asked.other),
+            "likelihood": round(asked.likelihood, 4),
+            "weight": round(asked.weight, 4),
+            "photos_together": asked.photos_together,
+            "evidence": [
+                {
+                    "face_id": str(pair.face),
+                    "other_face_id": str(pair.other_face),
+                    "similarity": round(pair.similarity, 3),
+                }
+                for pair in asked.evidence
+            ],
+        }
+    candidates = [
+        {"person_id": str(who), "likelihood": round(likelihood, 4)}
+        for who, likelihood in asked.candidates
+    ]
+    return {
+        "kind": "who_is_this",
+        "face_id": str(asked.face),
+        "likelihood": candidates[0]["likelihood"],
+        "weight": round(asked.weight, 4),
+        "candidates": candidates,
     }
