@@ -20,7 +20,7 @@ class Party:
     people: dict[str, Caller]  # by role in the event; stranger, anon, service
     face: str
     person: str
-    other: str  # a person of no faces
+    other: str
     change: int  # a name that somebody gave
     question: str
 
@@ -37,27 +37,26 @@ def party(db: Database) -> Party:
         db.service("add_member", event_id="party", user_id=people[role].user, role=role)
     people["stranger"] = db.caller("authenticated", STRANGER)
     people["nameless"] = db.caller("authenticated")
-    (face,) = db.service.process("m1", [(0.1, 0.1, 0.2, 0.2)])["face_ids"]
-    person = db.value("insert into memoria.persons (event_id) values ('party') returning id")
-    db.do("update memoria.faces set identity_id = %s, person_id = %s", person, person)
-    db.do("select memoria.refresh_people(array[%s]::uuid[])", person)
-    other = db.value("insert into memoria.persons (event_id) values ('party') returning id")
-    change = db.service("rename_person", person_id=str(other), name="Bob")["change_id"]
-    one, two = sorted((person, other))
-    db.do(
+    boxes = [(0.1, 0.1, 0.2, 0.2), (0.6, 0.1, 0.2, 0.2)]
+    both = []
+    for face in (faces := db.service.process("m1", boxes)["face_ids"]):
+        both.append(
+            db.value("insert into memoria.persons (event_id) values ('party') returning id")
+        )
+        db.do(
+            "update memoria.faces set identity_id = %s, person_id = %s where id = %s",
+            both[-1], both[-1], face,
+        )  # fmt: skip
+    db.do("select memoria.refresh_people(%s)", both)
+    change = db.service("rename_person", person_id=str(both[1]), name="Bob")["change_id"]
+    question = db.value(
         "insert into memoria.suggestions (id, event_id, kind, one_id, other_id, people, likelihood,"
-        " weight) values (%s, 'party', 'same_person', %s, %s, %s, 0.5, 0.5)",
-        question := uuid4(), one, two, [one, two],
-    )  # fmt: skip
-    (second,) = db.service.process("m0", [(0.1, 0.1, 0.2, 0.2)])["face_ids"]
-    db.do(
-        "update memoria.faces set identity_id = %s, person_id = %s where id = %s",
-        other,
-        other,
-        second,
+        " weight) select gen_random_uuid(), 'party', 'same_person', least(one, other),"
+        " greatest(one, other), array[one, other], 0.5, 0.5 from (select %s::uuid, %s::uuid)"
+        " as asked (one, other) returning id",
+        *both,
     )
-    db.do("select memoria.refresh_people(array[%s]::uuid[])", other)
-    return Party(people, face, str(person), str(other), change, str(question))
+    return Party(people, faces[0], str(both[0]), str(both[1]), change, str(question))
 
 
 Deed = Callable[[Caller, Party], Json]

@@ -14,7 +14,7 @@ NEAREST = 10  # people that each person and each face is weighed against
 BLOCK = 1024  # rows compared at once: bounds the memory
 # Of a face that grouping left to nobody the evidence is surer than it should be, both ways: its log
 # odds, as measured (`python -m benchmarks.suggestions`).
-FACE_SLOPE, FACE_OFFSET = 0.5, 0.0
+FACE_SLOPE, FACE_OFFSET = 0.5, -1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
