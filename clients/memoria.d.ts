@@ -111,6 +111,7 @@ export interface Lists {
   photosWith: { args: PhotosWithArguments; item: Photo };
   media: { args: MediaArguments; item: Photo };
   unassignedFaces: { args: UnassignedFacesArguments; item: UnassignedFace };
+  history: { args: HistoryArguments; item: Change };
 }
 
 export interface Memoria {
@@ -121,6 +122,17 @@ export interface Memoria {
   mergePeople(args: MergePeopleArguments): Promise<MergePeopleAnswer>;
   splitPerson(args: SplitPersonArguments): Promise<SplitPersonAnswer>;
   forgetPerson(args: ForgetPersonArguments): Promise<ForgetPersonAnswer>;
+  rejectFaces(args: RejectFacesArguments): Promise<RejectFacesAnswer>;
+  tellApart(args: TellApartArguments): Promise<TellApartAnswer>;
+  setCover(args: SetCoverArguments): Promise<SetCoverAnswer>;
+  dismissFace(args: DismissFaceArguments): Promise<DismissFaceAnswer>;
+  /** change_id is that of the undoing, which can be taken back too. */
+  undo(args: UndoArguments): Promise<UndoAnswer>;
+  /** What happened to people, latest first. */
+  history(args: HistoryArguments): Promise<HistoryAnswer>;
+  /** Questions that the last run has made, those most worth asking first. */
+  suggestions(args: SuggestionsArguments): Promise<SuggestionsAnswer>;
+  answerSuggestion(args: AnswerSuggestionArguments): Promise<AnswerSuggestionAnswer>;
   createEvent(args: CreateEventArguments): Promise<CreateEventAnswer>;
   setOwner(args: SetOwnerArguments): Promise<SetOwnerAnswer>;
   addMember(args: AddMemberArguments): Promise<AddMemberAnswer>;
@@ -148,8 +160,6 @@ export interface Memoria {
   media(args: MediaArguments): Promise<MediaAnswer>;
   /** The faces that are nobody's. */
   unassignedFaces(args: UnassignedFacesArguments): Promise<UnassignedFacesAnswer>;
-  /** What happened to people, latest first. */
-  personChanges(args: PersonChangesArguments): Promise<PersonChangesAnswer>;
   mayFollow(args: MayFollowArguments): Promise<MayFollowAnswer>;
   createSearchLink(args: CreateSearchLinkArguments): Promise<CreateSearchLinkAnswer>;
   openSearch(args: OpenSearchArguments): Promise<OpenSearchAnswer>;
@@ -185,6 +195,7 @@ export interface RenamePersonAnswer {
   name: string | null;
   /** Others of an equal name: perhaps one person, perhaps not. */
   same_name: Uuid[];
+  change_id: ChangeId;
 }
 
 export interface HidePersonArguments {
@@ -195,6 +206,7 @@ export interface HidePersonArguments {
 export interface HidePersonAnswer {
   person_id: Uuid;
   hidden: boolean;
+  change_id: ChangeId;
 }
 
 export interface AssignFaceArguments {
@@ -205,6 +217,9 @@ export interface AssignFaceArguments {
 export interface AssignFaceAnswer {
   face_id: Uuid;
   person_id: Uuid;
+  change_id: ChangeId;
+  /** The person into whom the one that was asked for was merged. */
+  is_now?: Uuid;
 }
 
 export interface RejectFaceArguments {
@@ -215,15 +230,21 @@ export interface RejectFaceArguments {
 export interface RejectFaceAnswer {
   face_id: Uuid;
   person_id: Uuid | null;
+  change_id: ChangeId;
+  /** The person into whom the one that was asked for was merged. */
+  is_now?: Uuid;
 }
 
 export interface MergePeopleArguments {
   into: Uuid;
-  from: Uuid;
+  from: Uuid[];
 }
 
 export interface MergePeopleAnswer {
   person_id: Uuid;
+  change_id: ChangeId;
+  /** The person into whom the one that was asked for was merged. */
+  is_now?: Uuid;
 }
 
 export interface SplitPersonArguments {
@@ -233,6 +254,9 @@ export interface SplitPersonArguments {
 
 export interface SplitPersonAnswer {
   person_id: Uuid;
+  change_id: ChangeId;
+  /** The person into whom the one that was asked for was merged. */
+  is_now?: Uuid;
 }
 
 export interface ForgetPersonArguments {
@@ -242,6 +266,101 @@ export interface ForgetPersonArguments {
 export interface ForgetPersonAnswer {
   person_id: Uuid;
   faces_forgotten: Count;
+}
+
+export interface RejectFacesArguments {
+  person_id: Uuid;
+  face_ids: Uuid[];
+}
+
+export interface RejectFacesAnswer {
+  person_id: Uuid;
+  change_id: ChangeId;
+  /** The person into whom the one that was asked for was merged. */
+  is_now?: Uuid;
+}
+
+export interface TellApartArguments {
+  a: Uuid;
+  b: Uuid;
+}
+
+export interface TellApartAnswer {
+  person_id: Uuid;
+  other_person_id: Uuid;
+  change_id: ChangeId;
+}
+
+export interface SetCoverArguments {
+  person_id: Uuid;
+  face_id: Uuid;
+}
+
+export interface SetCoverAnswer {
+  person_id: Uuid;
+  face_id: Uuid;
+  change_id: ChangeId;
+}
+
+export interface DismissFaceArguments {
+  face_id: Uuid;
+}
+
+export interface DismissFaceAnswer {
+  face_id: Uuid;
+  change_id: ChangeId;
+}
+
+export interface UndoArguments {
+  change_id: number;
+}
+
+/** change_id is that of the undoing, which can be taken back too. */
+export interface UndoAnswer {
+  undone: number;
+  kind: string;
+  change_id: ChangeId;
+}
+
+export interface HistoryArguments {
+  event_id: Id;
+  person_id?: Uuid | null;
+  after?: AfterChange | null;
+  limit?: number;
+}
+
+/** What happened to people, latest first. */
+export interface HistoryAnswer {
+  event_id: Id;
+  is_now: Uuid | null;
+  changes: Change[];
+  next: AfterChange | null;
+}
+
+export interface SuggestionsArguments {
+  event_id: Id;
+  kind?: "same_person" | "who_is_this" | null;
+  person_id?: Uuid | null;
+  limit?: number;
+}
+
+/** Questions that the last run has made, those most worth asking first. */
+export interface SuggestionsAnswer {
+  event_id: Id;
+  total: Count;
+  suggestions: (SamePerson | WhoIsThis)[];
+}
+
+export interface AnswerSuggestionArguments {
+  id: Uuid;
+  answer: "same" | "different" | "not_sure" | "nobody";
+  person_id?: Uuid | null;
+}
+
+export interface AnswerSuggestionAnswer {
+  id: Uuid;
+  answer: "same" | "different" | "not_sure" | "nobody";
+  change_id: ChangeId;
 }
 
 export interface CreateEventArguments {
@@ -500,17 +619,6 @@ export interface UnassignedFacesAnswer {
   next: AfterFace | null;
 }
 
-export interface PersonChangesArguments {
-  event_id: Id;
-  limit?: number;
-}
-
-/** What happened to people, latest first. */
-export interface PersonChangesAnswer {
-  event_id: Id;
-  changes: PersonChange[];
-}
-
 export interface MayFollowArguments {
   topic: string;
 }
@@ -604,10 +712,57 @@ export type Message = ProgressMessage | PeopleMessage | PhotoFailedMessage;
 
 export type Uuid = string;
 
+/** What memoria_undo takes; null where nothing changed. */
+export type ChangeId = number | null;
+
 export type Count = number;
 
 /** An id of the app's own. */
 export type Id = string;
+
+export type AfterChange = number;
+
+/** By a run where job_id is set, else by a user. */
+export interface Change {
+  change_id: number;
+  kind: string;
+  person_id: Uuid | null;
+  other_person_id: Uuid | null;
+  /** Who was merged. */
+  people: Uuid[];
+  /** How many. */
+  faces: number | null;
+  face_ids: Uuid[];
+  name: string | null;
+  name_before: string | null;
+  /** The user; null for the app's backend and for runs. */
+  by: Uuid | null;
+  job_id: Uuid | null;
+  created_at: Time;
+  undoes: number | null;
+  undone_by: number | null;
+  can_undo: boolean;
+}
+
+/** Are these two one person? into is whom a merge would keep. */
+export interface SamePerson {
+  id: Uuid;
+  kind: "same_person";
+  likelihood: Fraction;
+  into: Person;
+  from: Person;
+  photos_together: Count;
+  evidence: Shown[];
+}
+
+/** Whose is this face of nobody's? */
+export interface WhoIsThis {
+  id: Uuid;
+  kind: "who_is_this";
+  likelihood: Fraction;
+  face: Cover;
+  candidates: Candidate[];
+}
 
 export type EventState = "open" | "archived";
 
@@ -693,6 +848,8 @@ export interface Person {
   person_id: Uuid;
   name: string | null;
   hidden: boolean;
+  /** A statue, a poster: hidden, and never asked about. */
+  nobody: boolean;
   face_count: Count;
   cluster_label: number | null;
   avg_quality: Fraction | null;
@@ -734,15 +891,6 @@ export interface AfterFace {
 export type UnassignedFace = Cover & {
   quality_score: Fraction;
 };
-
-export interface PersonChange {
-  kind: string;
-  person_id: Uuid | null;
-  other_person_id: Uuid | null;
-  faces: number | null;
-  job_id: Uuid | null;
-  created_at: Time;
-}
 
 export interface LinkOptions {
   expires_in_hours?: number | null;
@@ -913,6 +1061,17 @@ export interface PhotoFailedMessage {
   };
 }
 
+/** Two faces to look at: face_id is of into, other_face_id of from. */
+export interface Shown {
+  face_id: Uuid;
+  media_id: Id;
+  bbox: Box;
+  other_face_id: Uuid;
+  other_media_id: Id;
+  other_bbox: Box;
+  similarity: number;
+}
+
 export interface Cover {
   face_id: Uuid;
   media_id: Id;
@@ -924,11 +1083,18 @@ export interface Cover {
   height: number | null;
 }
 
+export interface Candidate {
+  person_id: Uuid;
+  name: string | null;
+  likelihood: Fraction;
+}
+
 /** A face in a photo, and whose it is. */
 export interface Face {
   face_id: Uuid;
   bbox: Box;
-  landmarks: Landmarks;
+  /** null of a drawn face in which no model finds them */
+  landmarks: Landmarks | null;
   quality_score: Fraction;
   person_id: Uuid | null;
   pinned: boolean;

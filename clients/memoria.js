@@ -11,14 +11,16 @@
 const CALLS = `
   create_event set_owner add_member remove_member members event_status archive_event reopen_event
   delete_event recluster reprocess set_retention enqueue enqueue_many delete_media
-  people person_photos photos_with photo media unassigned_faces person_changes
+  people person_photos photos_with photo media unassigned_faces history undo
   rename_person hide_person assign_face reject_face merge_people split_person forget_person
+  reject_faces tell_apart set_cover dismiss_face suggestions answer_suggestion
   create_search_link open_search search_links revoke_search_link searches may_follow
 `.trim().split(/\s+/)
 
 /** The calls that answer in pages -> where the items of a page are. */
 const LISTS = {
   people: 'people', personPhotos: 'photos', photosWith: 'photos', media: 'media', unassignedFaces: 'faces',
+  history: 'changes',
 }
 
 /** Codes that are not already words: PostgreSQL's, PostgREST's, PT and an HTTP status. */

@@ -109,6 +109,7 @@ export interface Lists {
   photosWith: { args: PhotosWithArguments; item: Photo };
   media: { args: MediaArguments; item: Photo };
   unassignedFaces: { args: UnassignedFacesArguments; item: UnassignedFace };
+  history: { args: HistoryArguments; item: Change };
 }
 
 export interface Memoria {
