@@ -2,7 +2,8 @@
 # From a clean Google Cloud project to running services, and again for every new version.
 set -euo pipefail
 
-((BASH_VERSINFO[0] >= 4)) || { echo "deploy.sh: needs bash 4 or newer, this is $BASH_VERSION" >&2; exit 1; }
+((BASH_VERSINFO[0] * 100 + BASH_VERSINFO[1] >= 402)) \
+  || { echo "deploy.sh: needs bash 4.2 or newer, this is $BASH_VERSION" >&2; exit 1; }
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 # shellcheck source=deploy/say.sh
@@ -25,6 +26,8 @@ source "$ROOT/deploy/secrets.sh"
 source "$ROOT/deploy/build.sh"
 # shellcheck source=deploy/traffic.sh
 source "$ROOT/deploy/traffic.sh"
+# shellcheck source=deploy/rollback.sh
+source "$ROOT/deploy/rollback.sh"
 # shellcheck source=deploy/release.sh
 source "$ROOT/deploy/release.sh"
 # shellcheck source=deploy/smoke.sh
@@ -43,7 +46,8 @@ commands
   rollback     send all traffic back to the revision that served before
   connect      tell Supabase where the functions are, and the secret
   monitoring   create or update the dashboard, the log-based metrics and the alerts
-  unlock       remove the lock that a killed deployment left (it goes by itself after two hours)
+  unlock       remove the lock that a killed run left (it goes by itself after two hours); a
+               deployment that lost its lock promotes nothing
 
 options
   --project ID         default: gcloud's own
@@ -81,7 +85,9 @@ deploy() {
   create_accounts
   store_secrets
   build_images
+  renew_lock
   for_each_service try_release
+  renew_lock
   for_each_service promote
   connect_supabase
   say "done: ${URL[*]}"
@@ -96,11 +102,10 @@ main() {
   parse_options "$@"
   case "$COMMAND" in
     deploy) deploy ;;
-    rollback) check_tools; rollback ;;
-    connect) check_tools; read_settings; read_serving_secret; connect_supabase ;;
-    monitoring) check_tools; apply_monitoring ;;
-    unlock) check_tools; remove_lock ;;
-    help) usage ;;
+    rollback) check_tools; take_lock; rollback ;;
+    connect) check_tools; read_settings; take_lock; read_serving_secret; connect_supabase ;;
+    monitoring) check_tools; take_lock; apply_monitoring ;;
+    unlock) check_tools; unlock ;;
   esac
 }
 

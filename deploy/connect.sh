@@ -5,14 +5,20 @@ connect_supabase() {
   step 'supabase'
   local settings
   look_urls
-  [[ -n $(called_services) ]] || return 0
+  [[ -n $(called_services) ]] || { say 'guests call search: Supabase need not know where it is'; return 0; }
   settings=$(supabase_settings "$WEBHOOK_SECRET")
+  show_telling
+  [[ $DRY_RUN == no ]] || return 0
   if [[ -n ${DATABASE_URL:-} ]]; then
-    run_with_input "select public.memoria_configure(\$memoria\$$settings\$memoria\$::jsonb);" \
-      psql_at_database_url || not_connected
+    psql_at_database_url <<<"select public.memoria_configure($(sql_text "$settings")::jsonb);" || not_connected
   else
-    run_with_input "$(rpc_request "$settings")" curl --config - || not_connected
+    ask_supabase memoria_configure "{\"p_settings\": $settings}" || not_connected
+    [[ $STATUS == 20[04] ]] || { say "Supabase answered $STATUS"; not_connected; }
   fi
+}
+
+show_telling() {
+  if [[ -n ${DATABASE_URL:-} ]]; then show psql; else show curl "${SUPABASE_URL%/}/rest/v1/rpc/memoria_configure"; fi
 }
 
 declare -A URL=()
@@ -28,33 +34,48 @@ look_urls() {
   for service in "${SERVICES[@]}"; do
     look_traffic "$service"
     [[ $DRY_RUN == no ]] || SERVICE_URL="https://memoria-$service.example"
-    [[ -n $SERVICE_URL ]] || die "there is no service memoria-$service in $REGION yet: ./deploy.sh"
+    [[ -n $SERVICE_URL ]] || die "memoria-$service has no URL in $REGION yet: $(again deploy)"
     URL[$service]=$SERVICE_URL
   done
 }
 
-# By itself, connect presents what the revisions that serve now were made with: after a rollback,
-# this is not what stands in .env.
+# By itself, connect presents what the revisions that serve now were made with: after a rollback, this is
+# not what stands in .env. Supabase presents one secret to process and cluster, so that both count,
+# also where only one of them is asked for.
 read_serving_secret() {
   [[ $DRY_RUN == no ]] || return 0
-  local service accepted=''
-  for service in $(called_services); do
+  local service accepted='' wrong
+  for service in process cluster; do
     look_serving_secret "$service"
-    [[ -n $ANSWER ]] || die "memoria-$service does not serve in $REGION yet: ./deploy.sh"
+    [[ -n $ANSWER ]] || { must_serve "$service"; continue; }
     [[ -z $accepted || $accepted == "$ANSWER" ]] \
       || die 'process and cluster accept different secrets of callers: deploy both, or roll back both'
     accepted=$ANSWER
   done
+  wrong=$(wrong_webhook_secret "$accepted")
+  [[ -z $wrong ]] || die "what serves cannot be called:$wrong"
   WEBHOOK_SECRET=$accepted
 }
 
+must_serve() {
+  [[ " ${SERVICES[*]} " != *" $1 "* ]] || die "memoria-$1 does not serve in $REGION yet: $(again deploy)"
+}
+
+# The pace is that of process: where it is not among the services, it stays.
 supabase_settings() {
-  local settings="\"max_in_flight\": {\"process\": $MAX_IN_FLIGHT, \"callback\": $(callbacks_in_flight)}"
-  local service
+  local service settings="\"webhook_secret\": $(quoted "$1")"
   for service in $(called_services); do
     settings+=", \"${service}_url\": $(quoted "${URL[$service]}")"
+    [[ $service != process ]] \
+      || settings+=", \"max_in_flight\": {\"process\": $MAX_IN_FLIGHT, \"callback\": $(callbacks_in_flight)}"
   done
-  printf '{%s, "webhook_secret": %s}' "$settings" "$(quoted "$1")"
+  printf '{%s}' "$settings"
+}
+
+# A text in SQL, whatever it holds and whatever the server thinks of backslashes.
+sql_text() {
+  local text=${1//\\/\\\\}
+  printf "E'%s'" "${text//\'/\'\'}"
 }
 
 # The password travels in the environment: everybody on a machine can read a command line.
@@ -73,21 +94,11 @@ percent_decoded() {
   printf '%b' "${text//%/\\x}"
 }
 
-# The request as curl reads it from its input, so that no secret stands on a command line.
-rpc_request() {
-  local key=$SUPABASE_SERVICE_ROLE_KEY
-  printf 'url = %s\n' "$(quoted "${SUPABASE_URL%/}/rest/v1/rpc/memoria_configure")"
-  printf 'header = %s\n' "$(quoted "apikey: $key")" "$(quoted "Authorization: Bearer $key")" \
-    "$(quoted 'Content-Type: application/json')"
-  printf 'data = %s\n' "$(quoted "{\"p_settings\": $1}")"
-  printf 'fail-with-body\nsilent\nshow-error\nmax-time = 60\noutput = "/dev/null"\n'
-}
-
 not_connected() {
-  say 'Supabase does not know the functions yet. Apply the migrations (supabase db push), then run'
-  say './deploy.sh connect, or this in the SQL editor, with the secret of'
-  say "gcloud secrets versions access latest --secret=memoria-webhook-secret --project=$PROJECT"
+  say "Supabase was not told: it goes on with what it knew before. Where its migrations are missing, apply
+them (supabase db push). Then: $(again connect)"
+  say 'or this in the SQL editor, with the secret that the services were made with:'
   say ''
-  say "select public.memoria_configure('$(supabase_settings 'THE SECRET')');"
-  return 1
+  say "select public.memoria_configure($(sql_text "$(supabase_settings 'THE SECRET')"));"
+  exit 1
 }

@@ -50,13 +50,17 @@ mebibytes() { if [[ $1 == *Gi ]]; then printf '%s' $((10#${1%Gi} * 1024)); else 
 
 # Everything that does not fit together, a line each.
 wrong_limits() {
-  local needed memory=$MEMORY
+  local needed service memory=$MEMORY
   [[ $GPU == no ]] || memory=$GPU_MEMORY
   ((MAX_IN_FLIGHT > 0)) || printf '\n  MAX_IN_FLIGHT: at least 1'
   ((CONCURRENCY > 0 && CONCURRENCY <= 1000)) || printf '\n  CONCURRENCY: 1 to 1000'
   needed=$((MODELS_MIB + CHILDREN_MIB + DECODING_MIB + CONCURRENCY * REQUEST_MIB))
   ((needed <= $(mebibytes "$memory"))) \
     || printf '\n  MEMORY: %s is too little for CONCURRENCY=%s, which needs %s MiB' "$memory" "$CONCURRENCY" "$needed"
+  for service in process cluster search; do
+    ((MIN_INSTANCES <= $(max_instances "$service"))) \
+      || printf '\n  MIN_INSTANCES: at most %s, so many instances has %s' "$(max_instances "$service")" "$service"
+  done
   fits_cloud_run CPU MEMORY
   fits_cloud_run CLUSTER_CPU CLUSTER_MEMORY
 }

@@ -29,7 +29,7 @@ apply_file() {
   local -a command=("${@:3:$#-3}") channels=()
   local title
   title=$(sed -n 's/^  "displayName": "\(.*\)",$/\1/p' "$file")
-  look "${command[@]}" list --filter="displayName=\"$title\"" --format='value(name)' --limit=1 \
+  look_for_any "${command[@]}" list --filter="displayName=\"$title\"" --format='value(name)' --limit=1 \
     --project="$PROJECT"
   if [[ -n $ANSWER ]]; then
     run "${command[@]}" update "$ANSWER" "$flag=$file" --project="$PROJECT"

@@ -5,17 +5,22 @@ REPOSITORY=memoria
 
 check_tools() {
   step 'tools and login'
-  local tool
-  for tool in gcloud curl; do
+  local tool token
+  local -a tools=(gcloud curl)
+  [[ ! $COMMAND =~ ^(deploy|connect)$ || -z ${DATABASE_URL:-} ]] || tools+=(psql)
+  for tool in "${tools[@]}"; do
     command -v "$tool" >/dev/null || die "$tool is not installed"
   done
-  export CLOUDSDK_CORE_DISABLE_PROMPTS=1 # a question of gcloud's would not be seen
+  # What gcloud prints is read here, and a question of its own would not be seen.
+  export CLOUDSDK_CORE_DISABLE_PROMPTS=1 CLOUDSDK_CORE_USER_OUTPUT_ENABLED=true
+  export CLOUDSDK_CORE_VERBOSITY=warning CLOUDSDK_CORE_SHOW_STRUCTURED_LOGS=never
   [[ -n $PROJECT ]] || PROJECT=$(gcloud config get-value project 2>/dev/null || true)
   [[ -n $PROJECT && $PROJECT != '(unset)' ]] || die 'no project: --project ID'
   ACCOUNT=''
   [[ $DRY_RUN == yes ]] && return
-  gcloud auth print-access-token >/dev/null 2>"$WORK/complaint" \
+  token=$(gcloud auth print-access-token 2>"$WORK/complaint") \
     || die "not logged in: gcloud auth login ($(head -n 1 "$WORK/complaint"))"
+  [[ -n $token ]] || die 'gcloud answers and prints nothing: what it says could not be trusted'
   ACCOUNT=$(gcloud config get-value account 2>/dev/null || true)
 }
 

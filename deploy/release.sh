@@ -2,7 +2,6 @@
 # Deploy without traffic and try it; only when every service was tried, let the traffic go there.
 
 CANDIDATE=candidate
-PROMOTED=''
 declare -A WAS_SERVING=() # before this run: a revision's name, '' where nothing served
 declare -A WAS_TRIED=()   # yes, where that revision was promoted once
 
@@ -16,38 +15,51 @@ try_release() {
   WAS_TRIED[$service]=$([[ -z $(tagged_revision current) ]] || printf yes)
   [[ ${WAS_SERVING[$service]} != *$'\n'* ]] \
     || die "memoria-$service: traffic is split among ${WAS_SERVING[$service]//$'\n'/ }; send it all to one of them first"
+  tell_changed_secret "$service"
   deploy_candidate "$service"
   check_candidate "$service"
   smoke_test "$service" "$(tagged_url "$CANDIDATE")" || give_up "$service"
+}
+
+# Between the promotion and the last step, the database presents what the older revision accepted.
+tell_changed_secret() {
+  local was=${WAS_SERVING[$1]} secret=memoria-webhook-secret version
+  [[ $1 != search && -n $was ]] || return 0
+  look_secrets "$was"
+  version=$(webhook_version)
+  [[ -n $version && $version != "${VERSION[$secret]}" ]] || return 0
+  ANSWER=$(gcloud secrets versions access "$version" --secret="$secret" --project="$PROJECT" 2>/dev/null) || ANSWER=''
+  [[ -n $ANSWER && ( $ANSWER == "$WEBHOOK_SECRET" || $ANSWER == "${WEBHOOK_SECRET_PREVIOUS:-}" ) ]] \
+    || say "WEBHOOK_SECRET changes: what Supabase sends to memoria-$1 is refused between its promotion and the last step. \
+WEBHOOK_SECRET_PREVIOUS=(what $was accepts) avoids that."
 }
 
 deploy_candidate() {
   local service=$1
   local -a flags=()
   service_flags "$service"
-  # gcloud refuses --no-traffic for a service that does not exist yet.
+  # gcloud refuses --no-traffic for a service that does not exist, and has nowhere to leave the traffic
+  # of one whose revisions never started. look_traffic has told both for certain.
   [[ -z ${WAS_SERVING[$service]} ]] || flags+=(--no-traffic)
   if [[ $INVOKER_IAM == yes ]]; then flags+=(--allow-unauthenticated); else flags+=(--no-invoker-iam-check); fi
   run gcloud run deploy "memoria-$service" --image="$(image_of "$service")" --tag="$CANDIDATE" \
     --revision-suffix="$RUN" --project="$PROJECT" --region="$REGION" "${flags[@]}" --quiet \
-    || die "memoria-$service: the new revision was not deployed; $(still_serving "$service")"
+    || die "memoria-$service: gcloud failed to deploy the new revision; $(now_serving "$service")"
 }
-
-still_serving() { printf '%s' "${WAS_SERVING[$1]:-nothing} goes on serving"; }
 
 # What stands behind the candidate's URL is what this run made.
 check_candidate() {
   [[ $DRY_RUN == no ]] || return 0
   look_traffic "$1"
   [[ $(tagged_revision "$CANDIDATE") == "$(revision_of "$1")" ]] \
-    || die "memoria-$1: another deployment took the tag $CANDIDATE; nothing was promoted"
+    || die "memoria-$1: another deployment took the tag $CANDIDATE; this one's revision was not promoted"
 }
 
 give_up() {
-  local service=$1
-  if [[ -n ${WAS_SERVING[$service]} ]]; then
-    die "memoria-$service: the new revision failed its smoke test; it gets no traffic, $(still_serving "$service")"
-  fi
+  local service=$1 serving
+  serving=$(now_serving "$service")
+  [[ $serving == *" $(revision_of "$service")" ]] \
+    || die "memoria-$service: the new revision failed its smoke test and gets no traffic; $serving"
   die "memoria-$service: its first revision failed its smoke test. It serves all the same, since the first one of a \
 service cannot be without traffic; Supabase is told of a service only after its smoke test. Mend it and deploy again, or \
 gcloud run services delete memoria-$service --project=$PROJECT --region=$REGION"
@@ -60,13 +72,17 @@ promote() {
   step "traffic of memoria-$service"
   check_candidate "$service"
   [[ $DRY_RUN == yes || $(serving_revisions) == "${was:-$revision}" ]] \
-    || die "memoria-$service: traffic was moved while this deployment ran, from $was to $(serving_revisions); it stays there"
+    || die "memoria-$service: traffic was moved while this deployment ran, from ${was:-nothing} to $(serving_revisions | tr '\n' ' '); it stays there"
   tags="current=$revision"
   # A first revision that never passed its smoke test is nothing to go back to.
   [[ -z $was || ${WAS_TRIED[$service]} != yes ]] || tags+=",previous=$was"
-  move_traffic "$service" "$revision" --update-tags="$tags" --remove-tags="$CANDIDATE" \
-    || die "memoria-$service: its traffic was not moved; $(still_serving "$service")${PROMOTED:+. New already:$PROMOTED; back with ./deploy.sh rollback --only}"
-  PROMOTED+=" $service"
+  move_traffic "$service" "$revision" --update-tags="$tags" --remove-tags="$CANDIDATE" || half_promoted "$service"
+}
+
+half_promoted() {
+  die "memoria-$1: gcloud failed to move its traffic, and Supabase was told nothing. Now:$(all_serving)
+of this run are those that end in $RUN. Run it again to go on; back, where a service has an earlier revision:
+$(again rollback) --only SERVICE"
 }
 
 # Appends to the caller's array ``flags``.

@@ -9,10 +9,19 @@ die() { printf 'deploy.sh: %s\n' "$*" >&2; exit 1; }
 WORK=$(mktemp -d)
 trap 'release_lock; rm -rf "$WORK"' EXIT
 
+# How to run another command for the same project: typed "./deploy.sh connect …".
+again() {
+  printf './deploy.sh %s --project %s --region %s' "$1" "$PROJECT" "$REGION"
+  [[ -z $GIVEN_ENV_FILE ]] || printf ' --env-file %q' "$GIVEN_ENV_FILE"
+}
+
 # Print a command as it could be typed.
 show() {
-  local word line='+'
-  for word in "$@"; do line+=" $(printf '%q' "$word")"; done
+  local word typed line='+'
+  for word in "$@"; do
+    printf -v typed '%q' "$word"
+    line+=" $typed"
+  done
   printf '%s\n' "$line" >&2
 }
 
@@ -31,15 +40,22 @@ run_with_input() {
 }
 
 # Ask gcloud for something that may not be there: its answer goes to ANSWER, '' where there is no such
-# thing. Every other failure (network, quota, permission) stops the script: it must not pass for "not
-# there yet". Never call it in a $(…): only the shell of the script itself can stop the script.
-# With --dry-run the project is empty.
+# thing. Every other failure (network, quota, permission), and an answer that is empty, stops the script:
+# it must not pass for "not there yet". Never call it in a $(…) whose failure nobody looks at: only the
+# shell of the script itself can stop the script. With --dry-run the project is empty.
 look() {
-  ANSWER=''
+  look_for_any "$@"
+  [[ $FOUND == no || -n $ANSWER ]] || die "cannot tell what is there, gcloud found it and said nothing: $*"
+}
+
+# The same for a list, which may be empty.
+FOUND=no
+look_for_any() {
+  ANSWER='' FOUND=no
   if [[ $DRY_RUN == yes ]]; then show "$@"; return; fi
-  if ANSWER=$("$@" 2>"$WORK/complaint"); then return; fi
+  if ANSWER=$("$@" 2>"$WORK/complaint"); then FOUND=yes; return; fi
   ANSWER=''
-  is_missing <"$WORK/complaint" || die "cannot tell what is there, nothing was changed by this step: $*
+  is_missing <"$WORK/complaint" || die "cannot tell what is there: $*
 $(<"$WORK/complaint")"
 }
 

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
 # Options and settings: what to deploy, where, and how large.
 
-COMMAND=deploy
+COMMAND=''
 PROJECT=''
 ONLY=''
 ENV_FILE=''
+GIVEN_ENV_FILE=''
 TAG=''
 BUILD=yes
 GPU=no
@@ -19,12 +20,15 @@ RUN=$(date -u +%m%d-%H%M%S)-$(head -c 2 /dev/urandom | od -An -vtx1 | tr -d ' \n
 parse_options() {
   while (($#)); do
     case "$1" in
-      deploy | rollback | connect | monitoring | unlock) COMMAND=$1 ;;
-      help | -h | --help) COMMAND=help ;;
+      deploy | rollback | connect | monitoring | unlock)
+        [[ -z $COMMAND ]] || die "one command at a time, not $COMMAND and $1"
+        COMMAND=$1
+        ;;
+      help | -h | --help) usage; exit 0 ;; # whatever else is asked
       --project) PROJECT=$(value_of "$@"); shift ;;
       --region) REGION=$(value_of "$@"); shift ;;
       --only) ONLY=$(value_of "$@"); shift ;;
-      --env-file) ENV_FILE=$(value_of "$@"); shift ;;
+      --env-file) GIVEN_ENV_FILE=$(value_of "$@"); shift ;;
       --tag) TAG=$(value_of "$@"); shift ;;
       --pack) MODEL_PACK=$(value_of "$@"); shift ;;
       --cluster-memory) CLUSTER_MEMORY=$(value_of "$@"); shift ;;
@@ -41,7 +45,7 @@ parse_options() {
     esac
     shift
   done
-  [[ $COMMAND != help ]] || return 0
+  COMMAND=${COMMAND:-deploy} ENV_FILE=$GIVEN_ENV_FILE
   load_env_file
   trim_settings
   set_defaults
@@ -114,7 +118,7 @@ read_settings() {
     || problems+=$'\n''  CALLBACK_URL: must be an https URL, or off'
   [[ $CALLBACK_URL == off || -n ${CALLBACK_SECRET:-} ]] \
     || problems+=$'\n''  CALLBACK_SECRET: is missing'
-  [[ ${WEBHOOK_SECRET:-} != off ]] || problems+=$'\n''  WEBHOOK_SECRET: never off in public'
+  problems+=$(wrong_webhook_secret "${WEBHOOK_SECRET:-${CALLBACK_SECRET:-}}")
   [[ -z $problems ]] || die "the settings need mending:$problems"
   say "$PROJECT, $REGION: ${SERVICES[*]}, images tagged $TAG"
 }

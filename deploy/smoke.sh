@@ -3,12 +3,13 @@
 
 smoke_test() {
   local service=$1 url=$2 status
-  show curl "$url/ready" "$url/$service"
+  show curl "$url/ready" "$url/health" "$url/$service"
   [[ $DRY_RUN == no ]] || return 0
   [[ -n $url ]] || { say 'the revision has no URL of its own'; return 1; }
   curl -fsS -o /dev/null --max-time 120 --retry 3 --retry-delay 2 "$url/ready" || return 1
   status=$(curl -sS -o /dev/null -w '%{http_code}' --max-time 30 -X POST -d '{}' "$url/$service") || return 1
   [[ $status == 401 ]] || { say "a stranger was answered $status, not 401"; return 1; }
+  works_with_the_database "$url" || return 1
   if [[ $service == search ]]; then search_request "$url"; else whole_request "$service" "$url"; fi
 }
 
@@ -16,22 +17,62 @@ media_url() { printf '%s/storage/v1/object/public/memoria-smoke-test/none.jpg' "
 
 # Secret, database and storage, with ids that the database does not know: an outcome, stored nowhere.
 whole_request() {
-  local service=$1 url=$2 body
-  body=$(with_secret "$url/$service" \
-    "{\"job_id\":\"test-123\",\"media_id\":\"test-123\",\"event_id\":\"test-123\",\"media_url\":$(quoted "$(media_url)")}") || return 1
-  [[ $body == *'"status"'* ]] || { say "the smoke test was answered: $body"; return 1; }
+  local service=$1 url=$2
+  ask "$url/$service" "Authorization: Bearer $WEBHOOK_SECRET" \
+    "{\"job_id\":\"test-123\",\"media_id\":\"test-123\",\"event_id\":\"test-123\",\"media_url\":$(quoted "$(media_url)")}" || return 1
+  [[ $STATUS == 200 && $BODY =~ \"status\":\ ?\"(completed|skipped|failed)\" ]] || not_as_expected
 }
 
 # An event that nobody knows cannot be searched, and only a caller with the secret is told so much.
 search_request() {
-  local url=$1 body
-  body=$(with_secret "$url/search" \
-    "{\"event_id\":\"test-123\",\"consent\":\"test\",\"media_url\":$(quoted "$(media_url)")}") || return 1
-  [[ $body =~ \"code\":\ ?\"(not_found|consent_required|invalid_request)\" ]] \
-    || { say "the smoke test was answered: $body"; return 1; }
+  ask "$1/search" "Authorization: Bearer $WEBHOOK_SECRET" \
+    "{\"event_id\":\"test-123\",\"consent\":\"test\",\"media_url\":$(quoted "$(media_url)")}" || return 1
+  [[ $STATUS == 40[034] && $BODY =~ \"code\":\ ?\"(not_found|consent_required|invalid_request)\" ]] || not_as_expected
 }
 
-with_secret() {
-  printf 'header = %s\n' "$(quoted "Authorization: Bearer $WEBHOOK_SECRET")" | curl -sS --config - \
-    --max-time 120 -H 'Content-Type: application/json' -d "$2" "$1"
+# The functions and the database state which ones of the other side they work with (memoria/agreement.py);
+# where one of the two is older than that statement, there is nothing to compare.
+works_with_the_database() {
+  local functions database
+  functions=$(curl -fsS --max-time 30 "$1/health") || return 1
+  ask_supabase memoria_doctor '{}' || return 1
+  [[ $STATUS != 404 ]] || { say 'the database knows no memoria_doctor: apply the migrations first (supabase db push)'; return 1; }
+  [[ $STATUS == 200 ]] || { say "Supabase answered $STATUS: ${BODY:0:2000}"; return 1; }
+  functions=$(agreement_in "$functions") database=$(agreement_in "$BODY")
+  [[ -n $functions && -n $database ]] || return 0
+  ((${database% *} >= ${functions#* })) \
+    || { say "the database is too old for this version: apply its migrations first (supabase db push)"; return 1; }
+  ((${functions% *} >= ${database#* })) \
+    || { say "this version is too old for the database, which serves such functions no longer: deploy a newer one"; return 1; }
+}
+
+# "made_for works_with" of what a service's /health or memoria_doctor says.
+agreement_in() {
+  [[ $1 =~ \"agreement\":\ ?\{([^}]*)\} ]] || return 0
+  local stated=${BASH_REMATCH[1]} made_for
+  [[ $stated =~ \"made_for\":\ ?([0-9]{1,6}) ]] || return 0
+  made_for=$((10#${BASH_REMATCH[1]}))
+  [[ $stated =~ \"works_with\":\ ?([0-9]{1,6}) ]] || return 0
+  printf '%s %s' "$made_for" "$((10#${BASH_REMATCH[1]}))"
+}
+
+ask_supabase() {
+  local key=$SUPABASE_SERVICE_ROLE_KEY
+  ask "${SUPABASE_URL%/}/rest/v1/rpc/$1" "apikey: $key"$'\n'"Authorization: Bearer $key" "$2"
+}
+
+# POST as JSON with headers, a line each, which stand on no command line: the answer to STATUS and BODY.
+ask() {
+  local header answer config=''
+  while IFS= read -r header; do config+="header = $(quoted "$header")"$'\n'; done <<<"$2"
+  config+="data = $(quoted "$3")"
+  answer=$(curl -sS --config - --max-time 120 -H 'Content-Type: application/json' \
+    -w '\n%{http_code}' "$1" <<<"$config") || return 1
+  STATUS=${answer##*$'\n'}
+  BODY=${answer%$'\n'*}
+}
+
+not_as_expected() {
+  say "the smoke test was answered $STATUS: ${BODY:0:2000}"
+  return 1
 }

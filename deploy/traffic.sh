@@ -1,19 +1,26 @@
 # shellcheck shell=bash
 # Who answers a service's callers: read it, move it, move it back.
 
-TRAFFIC=''    # of the service that was looked at last, a line each: tag,revision,percent,url
-SERVICE_URL='' # its own; '' where there is no such service
+EXISTS=no      # the service that was looked at last
+TRAFFIC=''     # its own, a line each: tag,revision,percent,url
+SERVICE_URL='' # '' where it has none yet
 
+# One answer of gcloud's tells all of it, and begins with the service's name: an answer that does not is none.
 look_traffic() {
+  EXISTS=no TRAFFIC='' SERVICE_URL=''
   look gcloud run services describe "memoria-$1" --project="$PROJECT" --region="$REGION" \
-    --format='value(status.url)'
-  SERVICE_URL=$ANSWER
-  TRAFFIC=''
-  [[ -n $SERVICE_URL ]] || return 0
-  look gcloud run services describe "memoria-$1" --project="$PROJECT" --region="$REGION" \
-    --flatten='status.traffic[]' \
-    --format='csv[no-heading](status.traffic.tag,status.traffic.revisionName,status.traffic.percent,status.traffic.url)'
-  TRAFFIC=$ANSWER
+    --format='value[separator=" "](metadata.name,status.url,status.traffic.map().format("{0},{1},{2},{3}",tag,revisionName,percent,url).list(separator=";"))'
+  [[ -n $ANSWER ]] || return 0
+  [[ $ANSWER == "memoria-$1"?(\ *) ]] || die "cannot read what gcloud tells of memoria-$1: $ANSWER"
+  EXISTS=yes
+  local told=${ANSWER#"memoria-$1"}
+  told=${told# }
+  [[ $told != https://* ]] || SERVICE_URL=${told%% *}
+  told=${told#"$SERVICE_URL"}
+  TRAFFIC=${told// /}
+  TRAFFIC=${TRAFFIC//;/$'\n'}
+  TRAFFIC=${TRAFFIC//None/}
+  [[ -z $(serving_revisions) || -n $SERVICE_URL ]] || die "memoria-$1 serves and has no URL: $ANSWER"
 }
 
 serving_revisions() { awk -F, '$3 > 0 && !seen[$2]++ {print $2}' <<<"$TRAFFIC"; }
@@ -28,35 +35,15 @@ move_traffic() {
     --project="$PROJECT" --region="$REGION" --quiet
 }
 
-declare -A PREVIOUS=() LEAVING=()
-
-# Every service is looked at before one is moved.
-rollback() {
-  for_each_service look_previous
-  for_each_service move_back
+# For a text after a failure: what is true now, since a command that failed may have done its work.
+now_serving() {
+  local told
+  told=$(look_traffic "$1" 2>/dev/null && serving_revisions) || told='(gcloud cannot tell)'
+  printf 'memoria-%s is served by %s' "$1" "${told:-nothing}"
 }
 
-look_previous() {
-  look_traffic "$1"
-  PREVIOUS[$1]=$(tagged_revision previous)
-  LEAVING[$1]=$(serving_revisions)
-  [[ $DRY_RUN == no ]] || PREVIOUS[$1]=PREVIOUS
-  [[ -n ${PREVIOUS[$1]} ]] || die "memoria-$1: no revision is tagged previous; nothing was moved (--only SERVICE for the others)"
-}
-
-move_back() {
-  local service=$1
-  step "rollback memoria-$service"
-  move_traffic "$service" "${PREVIOUS[$service]}" --update-tags="current=${PREVIOUS[$service]}" --remove-tags=previous
-  [[ $DRY_RUN == yes ]] || compare_webhook_secrets "$service" "${PREVIOUS[$service]}" "${LEAVING[$service]}"
-}
-
-# The database presents one secret; a revision that serves again accepts the one that it was made with.
-compare_webhook_secrets() {
-  local service=$1 previous=$2 leaving=$3 accepted
-  look_webhook_secret "$previous"
-  accepted=$ANSWER
-  look_webhook_secret "${leaving%%$'\n'*}"
-  [[ $accepted == "$ANSWER" ]] \
-    || say "memoria-$service accepts an older WEBHOOK_SECRET again, Supabase presents the newer one: run ./deploy.sh connect"
+# The same of every service, a line each.
+all_serving() {
+  local service
+  for service in "${SERVICES[@]}"; do printf '\n  %s' "$(now_serving "$service")"; done
 }

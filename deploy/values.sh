@@ -41,7 +41,7 @@ load_env_file() {
     [[ -f $ROOT/.env ]] || return 0
     ENV_FILE=$ROOT/.env
   fi
-  [[ -r $ENV_FILE ]] || die "cannot read $ENV_FILE"
+  [[ ! -d $ENV_FILE && -r $ENV_FILE ]] || die "cannot read $ENV_FILE: it must be a file"
   local line name given=' ' known=" ${SETTINGS[*]} "
   for name in "${SETTINGS[@]}"; do [[ -z ${!name:-} ]] || given+="$name "; done
   while IFS= read -r line || [[ -n $line ]]; do
@@ -81,6 +81,25 @@ trim_settings() {
   done
 }
 
+# What can travel in a header: printable ASCII. Everything else arrives changed there, or ends the header.
+fits_a_header() {
+  local LC_ALL=C
+  [[ $1 != *[!\ -~]* ]]
+}
+
+# The same for whatever callers shall present, given or stored: what is wrong with it, '' where nothing is.
+wrong_webhook_secret() {
+  [[ $1 != off ]] || printf '\n  WEBHOOK_SECRET: never off in public (CALLBACK_SECRET stands for it where it is not set)'
+  fits_a_header "$1" || printf '\n  WEBHOOK_SECRET: must be printable ASCII, since it travels in a header'
+}
+
+# A URL of postgres whose password can be taken out by its place (connect.sh): it stands there and nowhere
+# else, not in the query, where a name may be written in percents as well.
+is_database_url() {
+  local hex='[0-9A-Fa-f]'
+  [[ $1 =~ ^postgres(ql)?://([^:@/?#]+(:([^%:@/?#]|%$hex$hex)*)?@)?[^@?]*(\?[^@%]*)?$ && $1 != *password=* ]]
+}
+
 # Everything that is wrong with the values, a line each. The rules for secrets and for control characters
 # are those of memoria.config, which would stop the services.
 wrong_values() {
@@ -89,15 +108,14 @@ wrong_values() {
     [[ ${!name:-} != *[[:cntrl:]]* ]] || printf '\n  %s: must not hold line breaks or control characters' "$name"
   done
   for name in "${SECRET_SETTINGS[@]}"; do
-    [[ ${!name:-} != *[!\ -~]* || ${!name} == *[[:cntrl:]]* ]] \
+    fits_a_header "${!name:-}" || [[ ${!name} == *[[:cntrl:]]* ]] \
       || printf '\n  %s: must be printable ASCII, since it travels in a header' "$name"
   done
   for name in "${!ALPHABET[@]}"; do
     [[ -z ${!name:-} || ${!name} =~ ^(${ALPHABET[$name]})$ ]] || printf '\n  %s: cannot be %q' "$name" "${!name}"
   done
-  # Its password is taken out by its place (connect.sh), so that it must be where it belongs.
-  [[ -z ${DATABASE_URL:-} || ( $DATABASE_URL =~ ^postgres(ql)?://([^:@/?#]+(:[^:@/?#]*)?@)?[^@]*$ && $DATABASE_URL != *password=* ) ]] \
-    || printf '\n  DATABASE_URL: must be postgresql://user:password@host:port/database, with : / ? # @ in a password as %%3A %%2F %%3F %%23 %%40'
+  [[ -z ${DATABASE_URL:-} ]] || is_database_url "$DATABASE_URL" \
+    || printf '\n  DATABASE_URL: must be postgresql://user:password@host:port/database, with : / ? # @ %% in a password as %%3A %%2F %%3F %%23 %%40 %%25, and no %% after a ?'
   for name in "${WHOLE_NUMBERS[@]}"; do
     [[ ${!name} =~ ^[0-9]{1,6}$ ]] || printf '\n  %s: must be a whole number, not %q' "$name" "${!name}"
   done

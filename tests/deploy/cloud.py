@@ -5,10 +5,12 @@ compares them): what is missing is a NOT_FOUND on standard error and exit status
 numbered, traffic belongs to revisions, a name is created once.
 """
 
+import datetime
 import json
 import re
 import socketserver
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -35,19 +37,22 @@ class Project:
     """``with Project() as project``: what was created, and every call of a tool.
 
     A call whose words match the regular expression in CLOUD_FAILS fails, as one whose quota is used
-    up. ``url`` is where services are reached; ``account`` is who is logged in.
+    up; with CLOUD_LOSES it does its work first, and only the answer is lost; with CLOUD_SILENT, or
+    CLOUDSDK_CORE_USER_OUTPUT_ENABLED=false, it says nothing. ``url`` is where services are reached;
+    ``account`` is who is logged in.
     """
 
     url: str = ""
     account: str = "me@example.com"
     state: dict[str, Any] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
+    before: Callable[[list[str]], None] | None = None  # what somebody else does before a call
 
     def __enter__(self) -> Self:
         self._lock = threading.Lock()
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -58,12 +63,15 @@ class Project:
     def port(self) -> int:
         return int(self._server.server_address[1])
 
-    def answer(self, call: Call, fails: str) -> tuple[int, str, str]:
+    def answer(self, call: Call, fails: str, loses: str, silent: str) -> tuple[int, str, str]:
         """Exit status, standard output, standard error."""
         with self._lock:
             self.calls.append(call)
+            if self.before is not None:
+                self.before(call.words)
             place = ".".join(word for word in call.words[:3] if word[0] != "-")
-            if fails and re.search(fails, " ".join([call.tool, *call.words])):
+            words = " ".join([call.tool, *call.words])
+            if fails and re.search(fails, words):
                 return 1, "", f"ERROR: (gcloud.{place}) {EXHAUSTED}\n"
             if call.tool != "gcloud":
                 return 0, "", ""
@@ -71,6 +79,10 @@ class Project:
                 text = gcloud(call, self)
             except Refused as problem:
                 return 1, "", f"ERROR: (gcloud.{place}) {problem}\n"
+            if loses and re.search(loses, words):
+                return 1, "", f"ERROR: (gcloud.{place}) The connection was reset.\n"
+            if silent and re.search(silent, words):
+                return 0, "", ""
             return 0, f"{text}\n" if text else "", ""
 
 
@@ -78,9 +90,9 @@ def _handler(project: Project) -> type[socketserver.StreamRequestHandler]:
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             count = int(self._field())
-            tool, fails, password, given = (self._field() for _ in range(4))
+            tool, fails, loses, output, silent, password, given = (self._field() for _ in range(7))
             call = Call(tool, [self._field() for _ in range(count)], given, password)
-            answer = project.answer(call, fails)
+            answer = project.answer(call, fails, loses, "^" if output == "false" else silent)
             self.wfile.write("".join(f"{part}\0" for part in answer).encode())
 
         def _field(self) -> str:
@@ -130,7 +142,7 @@ def run(plain: list[str], words: list[str], services: dict[str, Any], url: str) 
         case ["services", "update-traffic"]:
             return traffic(services[name], words)
         case ["services", "describe"]:
-            return describe_service(services, name, words, url)
+            return describe_service(services, name, url)
     return describe_revision(services, name)
 
 
@@ -142,29 +154,60 @@ def secrets(plain: list[str], words: list[str], state: dict[str, Any], given: st
                 "Resource in projects [p-1] is the subject of a conflict: "
                 f"Secret [projects/1/secrets/{name}] already exists."
             )
-        state[name] = {"labels": pairs(option(words, "labels")), "versions": []}
-        return ""
+        state[name] = secret(pairs(option(words, "labels")))
+        return changed(state[name], words)
     if name not in state:
         raise Refused(f"NOT_FOUND: Secret [projects/1/secrets/{name}] not found.")
-    versions = state[name]["versions"]
+    known = state[name]
+    etag = option(words, "etag")
+    if etag and etag != known["etag"]:
+        raise Refused("FAILED_PRECONDITION: the etag provided does not match the resource's.")
     match plain:
         case ["describe", _]:
-            labels = state[name]["labels"]
-            return labels.get("run", name) if "labels" in option(words, "format") else name
+            return described(name, known, option(words, "format"))
+        case ["update", _]:
+            return changed(known, words)
         case ["delete", _]:
             del state[name]
         case ["versions", "add", _]:
-            versions.append(given)
-            return f"projects/1/secrets/{name}/versions/{len(versions)}"
+            known["versions"].append(given)
+            return f"projects/1/secrets/{name}/versions/{len(known['versions'])}"
         case ["versions", verb, number]:
-            place = len(versions) if number == "latest" else int(number)
-            if not 0 < place <= len(versions):
-                raise Refused(
-                    f"NOT_FOUND: Secret [projects/1/secrets/{name}] not found or has no versions."
-                )
-            known = f"projects/1/secrets/{name}/versions/{place}"
-            return known if verb == "describe" else str(versions[place - 1])
+            return version(name, known, verb, number, option(words, "format"))
     return ""
+
+
+def secret(labels: dict[str, str], versions: Sequence[str] = ()) -> dict[str, Any]:
+    """A secret; ``states`` says of some versions that they are DISABLED or DESTROYED."""
+    return {"labels": labels, "versions": list(versions), "states": {}, "etag": '"0"'}
+
+
+def changed(known: dict[str, Any], words: list[str]) -> str:
+    """Another etag, and another end where it is given a time to live."""
+    known["etag"] = f'"{int(known["etag"].strip(chr(34))) + 1}"'
+    if ttl := option(words, "ttl"):
+        end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=int(ttl[:-1]))
+        known["expires"] = f"{end:%Y-%m-%dT%H:%M:%S.%fZ}"
+    return str(known["etag"]) if "etag" in option(words, "format") else ""
+
+
+def described(name: str, known: dict[str, Any], shape: str) -> str:
+    told = {"name": name, "etag": known["etag"], "expireTime": known.get("expires", "")}
+    told |= {f"labels.{label}": value for label, value in known["labels"].items()}
+    return " ".join(told.get(key, "") for key in shape.partition("(")[2].rstrip(")").split(","))
+
+
+def version(name: str, known: dict[str, Any], verb: str, number: str, shape: str) -> str:
+    place = len(known["versions"]) if number == "latest" else int(number)
+    path = f"projects/1/secrets/{name}"
+    if not 0 < place <= len(known["versions"]):
+        raise Refused(f"NOT_FOUND: Secret [{path}] not found or has no versions.")
+    path, state = f"{path}/versions/{place}", known["states"].get(place, "ENABLED")
+    if verb == "describe":
+        return f"{path}\t{state}" if "name" in shape else state
+    if state != "ENABLED":
+        raise Refused(f"FAILED_PRECONDITION: Secret Version [{path}] is in {state} state.")
+    return str(known["versions"][place - 1])
 
 
 def resource(plain: list[str], words: list[str], state: dict[str, Any]) -> str:
@@ -190,6 +233,8 @@ def resource(plain: list[str], words: list[str], state: dict[str, Any]) -> str:
 def deploy(services: dict[str, Any], name: str, words: list[str]) -> str:
     if name not in services and "--no-traffic" in words:
         raise Refused("--no-traffic not supported when creating a new service.")
+    if name in services and not services[name]["traffic"] and "--no-traffic" in words:
+        raise Refused("INVALID_ARGUMENT: spec.traffic[0].revisionName: should not be empty.")
     service = services.setdefault(name, {"revisions": {}, "traffic": {}, "tags": {}})
     suffix = option(words, "revision-suffix") or f"{len(service['revisions']) + 1:05d}"
     revision = f"{name}-{suffix}"
@@ -220,20 +265,22 @@ def traffic(service: dict[str, Any], words: list[str]) -> str:
     return ""
 
 
-def describe_service(services: dict[str, Any], name: str, words: list[str], base: str) -> str:
+def describe_service(services: dict[str, Any], name: str, base: str) -> str:
     if name not in services:
         raise Refused(f"Cannot find service [{name}]")
     service = services[name]
-    if option(words, "format").startswith("value"):
-        return f"{base}/serving/{name}"
-    lines = [f",{revision},{share}," for revision, share in service["traffic"].items()]
-    lines += [f"{tag},{revision},,{base}/{tag}/{name}" for tag, revision in service["tags"].items()]
-    return "\n".join(lines)
+    rows = [f"None,{revision},{share},None" for revision, share in service["traffic"].items()]
+    rows += [
+        f"{tag},{revision},None,{base}/{tag}/{name}" for tag, revision in service["tags"].items()
+    ]
+    return f"{name} {base}/serving/{name} {';'.join(rows)}"
 
 
 def describe_revision(services: dict[str, Any], name: str) -> str:
     for service in services.values():
         if name in service["revisions"]:
-            used = service["revisions"][name]["secrets"]
-            return "\n".join(f"{var},{use.rpartition(':')[2]}" for var, use in used.items())
+            made = service["revisions"][name]
+            lines = [f"{variable},," for variable in made["env"]]
+            lines += [f"{var},{use.replace(':', ',')}" for var, use in made["secrets"].items()]
+            return "\n".join(lines)
     raise Refused(f"Cannot find revision [{name}]")

@@ -9,31 +9,65 @@ from tests.deploy.cloud import Project
 from tests.deploy.internet import Internet
 from tests.deploy.project import Cloud
 
+Folders = pytest.TempPathFactory
+
 
 @contextmanager
-def empty(folder: Path) -> Iterator[Cloud]:
-    with Project() as project, Internet(folder, project) as net:
-        yield Cloud(folder, project, net)
+def project(folder: Path, known: Project | None = None) -> Iterator[Cloud]:
+    """A project in the state of another one, or an empty one."""
+    with Project() as made, Internet(folder, made) as net:
+        if known is not None:
+            made.state, made.calls = copy.deepcopy(known.state), list(known.calls)
+        yield Cloud(folder, made, net)
 
 
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    """An empty project."""
-    with empty(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture(scope="session")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    with empty(tmp_path_factory.mktemp("first")) as cloud:
-        done = cloud.deploy("--tag", "t1")
+def after(folder: Path, known: Project | None, *words: str, **environ: str) -> Project:
+    """What a deployment makes of a project."""
+    with project(folder, known) as cloud:
+        done = cloud.deploy(*words, **environ)
     assert done.returncode == 0, done.stderr
     return cloud.project
 
 
 @pytest.fixture
-def deployed(cloud: Cloud, first_run: Project) -> Cloud:
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    """An empty project."""
+    with project(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: Folders) -> Project:
+    return after(tmp_path_factory.mktemp("first"), None, "--tag", "t1")
+
+
+@pytest.fixture(scope="session")
+def second_run(tmp_path_factory: Folders, first_run: Project) -> Project:
+    return after(tmp_path_factory.mktemp("second"), first_run, "--tag", "t2")
+
+
+@pytest.fixture(scope="session")
+def rotated_run(tmp_path_factory: Folders, first_run: Project) -> Project:
+    folder = tmp_path_factory.mktemp("rotated")
+    return after(folder, first_run, "--tag", "t2", WEBHOOK_SECRET="newer")
+
+
+@pytest.fixture
+def deployed(tmp_path: Path, first_run: Project) -> Iterator[Cloud]:
     """A project after its first deployment, and the record of that."""
-    cloud.project.state = copy.deepcopy(first_run.state)
-    cloud.project.calls = list(first_run.calls)
-    return cloud
+    with project(tmp_path, first_run) as made:
+        yield made
+
+
+@pytest.fixture
+def twice(tmp_path: Path, second_run: Project) -> Iterator[Cloud]:
+    """After its second deployment."""
+    with project(tmp_path, second_run) as made:
+        yield made
+
+
+@pytest.fixture
+def rotated(tmp_path: Path, rotated_run: Project) -> Iterator[Cloud]:
+    """After a second deployment with WEBHOOK_SECRET=newer."""
+    with project(tmp_path, rotated_run) as made:
+        yield made

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 Json = dict[str, Any]
 STATUS = {
+    400: "FAILED_PRECONDITION",
     404: "NOT_FOUND",
     409: "ALREADY_EXISTS",
     429: "RESOURCE_EXHAUSTED",
@@ -43,12 +44,13 @@ class Google:
     revisions: Json = field(default_factory=dict)
     others: Json = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    _etags: int = 0
 
     def __enter__(self) -> Self:
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,8 +97,8 @@ class Google:
             name = query["secretId"]
             if name in self.secrets:
                 raise ApiError(409, f"Secret [projects/1/secrets/{name}] already exists.")
-            self.secrets[name] = {"versions": [], **body}
-            return self._described(name)
+            self.secrets[name] = {"versions": [], "states": {}, **body}
+            return self._changed(name)
         found = re.fullmatch(
             r"/v1/projects/[^/]+/secrets/([^/:]+)(?:/versions/(\w+))?(?::(\w+))?", path
         )
@@ -104,6 +106,11 @@ class Google:
         name, version, verb = found.groups()
         if name not in self.secrets:
             raise ApiError(404, f"Secret [projects/1/secrets/{name}] not found.")
+        if query.get("etag", body.get("etag")) not in (None, self.secrets[name]["etag"]):
+            raise ApiError(400, "The etag provided does not match the resource's.")
+        if method == "PATCH":
+            self.secrets[name]["ttl"] = body["ttl"]
+            return self._changed(name)
         if method == "DELETE":
             del self.secrets[name]
             return {}
@@ -116,16 +123,27 @@ class Google:
         return self._version(name, version, verb) if version else self._described(name)
 
     def _described(self, name: str) -> Json:
+        known = self.secrets[name]
         return {"name": f"projects/1/secrets/{name}", "createTime": "2026-11-25T17:00:00Z",
-                "labels": self.secrets[name].get("labels", {})}  # fmt: skip
+                "labels": known.get("labels", {}), "etag": known["etag"],
+                "expireTime": known.get("expires", "2999-01-01T00:00:00.5Z")}  # fmt: skip
+
+    def _changed(self, name: str) -> Json:
+        self._etags += 1
+        self.secrets[name]["etag"] = f'"16{self._etags}"'
+        return self._described(name)
 
     def _version(self, name: str, version: str, verb: str | None) -> Json:
         versions = self.secrets[name]["versions"]
         number = len(versions) if version == "latest" else int(version)
         if not 0 < number <= len(versions):
             raise ApiError(404, f"Secret [projects/1/secrets/{name}] not found or has no versions.")
-        answer: Json = {"name": f"projects/1/secrets/{name}/versions/{number}", "state": "ENABLED",
+        path = f"projects/1/secrets/{name}/versions/{number}"
+        state = self.secrets[name]["states"].get(number, "ENABLED")
+        answer: Json = {"name": path, "state": state,
                         "clientSpecifiedPayloadChecksum": True}  # fmt: skip
+        if verb == "access" and state != "ENABLED":
+            raise ApiError(400, f"Secret Version [{path}] is in {state} state.")
         if verb == "access":
             data = base64.b64encode(versions[number - 1].encode()).decode()
             answer = {"name": answer["name"], "payload": {"data": data}}

@@ -88,6 +88,9 @@ class Internet:
     missing: set[str] = field(default_factory=set)
     strangers: int = 401
     outcome: str = '{"status": "failed"}'
+    status: int = 200  # that comes with it
+    agreement: str = '{"made_for": 1, "works_with": 1}'  # of the functions
+    database: str = '{"made_for": 1, "works_with": 1}'  # of the database
     supabase_status: int = 204
     on_ready: Callable[[], None] | None = None
     requests: list[Request] = field(default_factory=list)
@@ -101,7 +104,7 @@ class Internet:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self._server.daemon_threads = True
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         self.project.url = self.url
         return self
 
@@ -121,11 +124,15 @@ class Internet:
         self.requests.append(request)
         if request.path == "/rest/v1/rpc/memoria_configure":
             return self.supabase_status, ""
+        if request.path == "/rest/v1/rpc/memoria_doctor":
+            return 200, f'{{"postgres": "17.4", "agreement": {self.database}}}'
         _, tag, service, verb = request.path.split("/")
         if verb == "ready":
             if self.on_ready is not None:
                 self.on_ready()
             return self.broken.get(f"{tag}/{service}", 200), "{}"
+        if verb == "health":
+            return 200, f'{{"status": "healthy", "agreement": {self.agreement}}}'
         return self._called(tag, service, verb, request)
 
     def _called(self, tag: str, service: str, verb: str, request: Request) -> tuple[int, str]:
@@ -138,7 +145,7 @@ class Internet:
         asked = json.loads(request.body)
         if verb == "search":
             return (404, UNKNOWN) if "consent" in asked else (400, "{}")
-        return 200, self.outcome
+        return self.status, self.outcome
 
     def _secret_of(self, tag: str, service: str) -> str:
         state = self.project.state

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.deploy.cloud import Call, Project
-from tests.deploy.internet import Internet
+from tests.deploy.internet import Internet, Request
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
@@ -114,10 +114,13 @@ class Cloud:
         versions: list[str] = self.state["secrets"][f"memoria-{name}"]["versions"]
         return versions
 
+    def told(self) -> list[Request]:
+        """The requests that tell Supabase something."""
+        return [request for request in self.net.requests if "memoria_configure" in request.path]
+
     def configured(self) -> dict[str, Any]:
         """What Supabase was told last."""
-        told = [request for request in self.net.requests if "/rpc/" in request.path]
-        settings: dict[str, Any] = json.loads(told[-1].body)["p_settings"]
+        settings: dict[str, Any] = json.loads(self.told()[-1].body)["p_settings"]
         return settings
 
 

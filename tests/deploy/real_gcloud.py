@@ -19,7 +19,7 @@ import pytest
 from tests.deploy.google import Google
 from tests.deploy.internet import Internet
 from tests.deploy.project import ROOT, SETTINGS
-from tests.deploy.test_files import checkout, uploaded
+from tests.deploy.test_sent import checkout, uploaded
 
 GCLOUD = shutil.which("gcloud")
 APIS = ("run", "secretmanager", "artifactregistry", "iam", "serviceusage", "cloudresourcemanager")
@@ -130,13 +130,45 @@ def test_a_second_run_sees_the_lock(real: Real) -> None:
     create = ("secrets", "create", "memoria-deploying", "--replication-policy=automatic", "--quiet")
     made = real.run("gcloud", *create, "--labels=run=1,by=ann", "--ttl=7200s", "--project=p-1")
     assert made.returncode == 0, made.stderr
+    done = real.deploy("connect")
+    assert done.returncode == 1
+    assert "another run is under way here: run 1 by ann" in done.stderr
+    done = real.deploy("unlock")
+    assert done.returncode == 0, done.stderr
+    assert "memoria-deploying" not in real.google.secrets
+
+
+def test_a_lock_that_ran_out_is_taken_over_and_a_lost_one_is_not_given_back(real: Real) -> None:
+    old = {"versions": [], "states": {}, "etag": '"1"', "expires": "2020-01-01T00:00:00.5Z"}
+    real.google.secrets["memoria-deploying"] = {**old, "labels": {"run": "1", "by": "ann"}}
+
+    def lose() -> None:
+        real.google.secrets["memoria-deploying"]["etag"] = '"77"'
+
+    real.net.on_ready = lose
     done = real.deploy("--tag", "t1")
     assert done.returncode == 1
-    assert "another deployment is under way here" in done.stderr
-    assert "ann" in done.stderr
-    assert real.google.services == {}
-    assert real.deploy("unlock").returncode == 0
-    assert "memoria-deploying" not in real.google.secrets
+    assert "ran out at 2020" in done.stderr
+    assert "this run's lock is gone" in done.stderr
+    assert "does not match" in done.stderr
+    assert real.google.secrets["memoria-deploying"]["etag"] == '"77"'
+
+
+def test_a_secret_that_was_switched_off_is_not_made_anew(real: Real) -> None:
+    callbacks = {"CALLBACK_URL": "off", "CALLBACK_SECRET": ""}
+    real.google.secrets["memoria-webhook-secret"] = {
+        "versions": ["old"], "states": {1: "DESTROYED"}, "etag": '"1"',
+    }  # fmt: skip
+    done = real.deploy("--tag", "t1", **callbacks)
+    assert done.returncode == 1
+    assert "version 1 of memoria-webhook-secret is DESTROYED" in done.stderr
+
+
+def test_a_gcloud_that_was_told_to_be_silent_is_told_to_speak(real: Real) -> None:
+    assert real.deploy("--tag", "t1", CLOUDSDK_CORE_USER_OUTPUT_ENABLED="false").returncode == 0
+    done = real.deploy("--tag", "t2", CLOUDSDK_CORE_USER_OUTPUT_ENABLED="false")
+    assert done.returncode == 0, done.stderr
+    assert "--no-traffic" in done.stderr
 
 
 def test_gcloud_reads_the_list_of_what_it_sends_as_git_does(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ STEPS = [
     "run deploy memoria-cluster",
     "update-traffic memoria-process",
     "update-traffic memoria-cluster",
-    "curl --config",
+    "memoria_configure",
 ]
 
 
@@ -80,7 +80,9 @@ def test_a_step_that_fails_stops_everything(cloud: Cloud, fails: str) -> None:
     assert not attempted & set(STEPS[STEPS.index(fails) + 1 : -1])
 
 
-@pytest.mark.parametrize("fails", ["versions add", "run deploy memoria-cluster", "curl --config"])
+@pytest.mark.parametrize(
+    "fails", ["versions add", "run deploy memoria-cluster", "memoria_configure"]
+)
 def test_after_a_step_that_failed_the_next_run_goes_on(cloud: Cloud, fails: str) -> None:
     cloud.deploy(CLOUD_FAILS=fails.replace(" ", ".*"))
     again = cloud.deploy()
@@ -125,7 +127,7 @@ def test_supabase_is_told_urls_secret_and_pace_in_valid_json(cloud: Cloud) -> No
         "cluster_url": f"{cloud.net.url}/serving/memoria-cluster",
         "webhook_secret": SETTINGS["CALLBACK_SECRET"],
     }
-    (told,) = (request for request in cloud.net.requests if "/rpc/" in request.path)
+    (told,) = cloud.told()
     assert told.headers["apikey"] == SETTINGS["SUPABASE_SERVICE_ROLE_KEY"]
 
 
@@ -135,7 +137,7 @@ def test_where_supabase_does_not_answer_the_statement_is_printed_without_the_sec
     cloud.net.supabase_status = 503
     done = cloud.deploy()
     assert done.returncode == 1
-    assert "select public.memoria_configure('{" in done.stderr
+    assert "select public.memoria_configure(E'{" in done.stderr
     assert SETTINGS["CALLBACK_SECRET"] not in done.stderr
 
 
@@ -266,7 +268,7 @@ def test_a_version_without_search_is_not_released_as_search(deployed: Cloud) -> 
 def test_search_alone_leaves_the_database_as_it_is(deployed: Cloud) -> None:
     done = deployed.deploy("--only", "search")
     assert done.returncode == 0, done.stderr
-    assert not [request for request in deployed.net.requests if "/rpc/" in request.path]
+    assert not deployed.told()
     (build,) = [words for words in deployed.calls() if words[:2] == ["builds", "submit"]]
     assert pairs(options_of(build)["substitutions"])["_ONLY"] == "search"
 

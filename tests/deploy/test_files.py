@@ -94,66 +94,6 @@ def test_a_substitution_is_never_part_of_a_script(name: str, tmp_path: Path) -> 
     assert not (tmp_path / "pwned").exists()
 
 
-SECRET_FILES = [
-    ".env", ".env.production", "prod.env", "key.json", "service-account.json", ".npmrc", "id_rsa",
-    "functions/.env", "functions/key.json", "functions/process/.env.local", "deploy/key.json",
-    "functions/process/service-account.json", "functions/process/keys/main.py", "local/.env",
-    "shared/key.json", "shared/memoria/key.json", "shared/memoria/faces/prod.env",
-    "out/people.json", "supabase/.temp/pooler-url", "functions/process/Dockerfile.env",
-    "shared/memoria/.env",
-]  # fmt: skip
-
-
-def uploaded(folder: Path) -> set[str]:
-    """The files of a folder that .gcloudignore lets through, as git reads it."""
-    for words in (["init", "--quiet"], ["add", "--force", ".gcloudignore"]):
-        subprocess.run(["git", "-C", str(folder), *words], check=True)
-    listed = subprocess.run(
-        ["git", "-C", str(folder), "ls-files", "--others", "--exclude-from=.gcloudignore", "-z"],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
-    return set(listed.stdout.split("\0")) - {""}
-
-
-def checkout(folder: Path) -> Path:
-    """What the images are made of, and beside it all that must stay here."""
-    sources = [ROOT / ".gcloudignore", ROOT / ".dockerignore", ROOT / "cloudbuild.yaml"]
-    sources += [file for file in (ROOT / "functions").rglob("*") if file.is_file()]
-    sources += [file for file in (ROOT / "shared" / "memoria").rglob("*") if file.is_file()]
-    for file in sources:
-        if "__pycache__" not in file.parts:
-            place = folder / file.relative_to(ROOT)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(file, place)
-    for name in SECRET_FILES:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text("secret")
-    return folder
-
-
-def needed(folder: Path) -> set[str]:
-    """What the Dockerfiles copy, in a checkout."""
-    copied: set[str] = {".dockerignore", "cloudbuild.yaml"}
-    for dockerfile in DOCKERFILES:
-        copied.add(str(dockerfile.relative_to(ROOT)))
-        for line in re.findall(r"^COPY (?!--from)(.*) \S+$", dockerfile.read_text(), re.MULTILINE):
-            for source in line.split():
-                place = folder / source
-                files = [place] if place.is_file() else place.rglob("*")
-                copied |= {str(f.relative_to(folder)) for f in files if f.is_file()}
-    return copied - set(SECRET_FILES)
-
-
-def test_the_build_gets_what_the_images_are_made_of_and_nothing_else(tmp_path: Path) -> None:
-    folder = checkout(tmp_path)
-    sent = uploaded(folder)
-    assert not sent & set(SECRET_FILES)
-    assert needed(folder) <= sent
-    assert not {
-        name for name in sent if not re.match(r"functions/|shared/memoria/|\.dockerig|cloudb", name)
-    }
-
-
 def test_the_dockerfiles_are_clean() -> None:
     check(tool("hadolint"), *map(str, DOCKERFILES))
 

@@ -1,7 +1,6 @@
 """What a value may hold: in .env, in a header, in curl's config, on a command line."""
 
 import subprocess
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -107,6 +106,9 @@ def test_no_value_makes_another_variable(cloud: Cloud, url: str) -> None:
         ([], {"DATABASE_URL": "postgresql://me:se/cret@db/postgres"}),
         ([], {"DATABASE_URL": "postgresql://me:se@cret@db/postgres"}),
         ([], {"DATABASE_URL": "postgresql://me@db/postgres?password=secret"}),
+        ([], {"DATABASE_URL": "postgresql://me@db/postgres?p%61ssword=secret"}),
+        ([], {"DATABASE_URL": "postgresql://me@db?sslmode=require&sslpassword=secret"}),
+        ([], {"DATABASE_URL": "postgresql://me:se%zzcret@db/postgres"}),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(
@@ -197,6 +199,7 @@ def test_the_databases_password_is_on_no_command_line(
     assert call.password == password
     assert not password or password not in done.stderr
     assert "memoria_configure" in call.input
+    assert password not in " ".join(call.words) or not password
 
 
 def test_a_database_url_on_the_command_line_is_refused(cloud: Cloud) -> None:
@@ -206,7 +209,17 @@ def test_a_database_url_on_the_command_line_is_refused(cloud: Cloud) -> None:
     assert "pass@" not in done.stderr
 
 
-def test_the_real_psql_tells_a_real_database(deployed: Cloud, tmp_path: Path) -> None:
+def test_a_folder_is_no_env_file(cloud: Cloud) -> None:
+    done = cloud.deploy("--env-file", str(cloud.folder))
+    assert done.returncode == 1
+    assert f"cannot read {cloud.folder}: it must be a file" in done.stderr
+    assert cloud.project.calls == []
+
+
+QUOTING = "'; select 1/0; -- $memoria$ $$ \\' \\\\ \" :x %"
+
+
+def test_the_real_psql_tells_a_real_database(deployed: Cloud) -> None:
     psql = binaries() / "psql"
     if not psql.exists():
         pytest.skip("the embedded PostgreSQL has no psql")
@@ -219,7 +232,14 @@ def test_the_real_psql_tells_a_real_database(deployed: Cloud, tmp_path: Path) ->
             " as 'insert into public.told values (s)'"
         )
         url = server.url.replace("postgres@", "postgres:p%40ss@")
-        done = deployed.deploy("connect", DATABASE_URL=url)
-        assert done.returncode == 0, done.stderr
-        (settings,) = connection.execute("select settings from public.told").fetchall()[0]
-    assert settings["webhook_secret"] == SETTINGS["CALLBACK_SECRET"]
+        deployed.secret("webhook-secret")[0] = QUOTING
+        for standard in ("on", "off"):
+            connection.execute(
+                f"alter database postgres set standard_conforming_strings = {standard}"
+            )
+            done = deployed.deploy("connect", DATABASE_URL=url)
+            assert done.returncode == 0, done.stderr
+        told = connection.execute(
+            "select settings ->> 'webhook_secret' from public.told"
+        ).fetchall()
+    assert told == [(QUOTING,), (QUOTING,)]

@@ -4,10 +4,11 @@
 tool=${0##*/}
 input=''
 case "$tool $*" in
-  psql* | *--data-file=-* | 'curl --config -'* | curl*' --config - '*) IFS= read -r -d '' input || true ;;
+  psql* | *--data-file=-* | curl*' --config - '*) IFS= read -r -d '' input || true ;;
 esac
 exec 3<>"/dev/tcp/127.0.0.1/$CLOUD_PORT"
-printf '%s\0' "$#" "$tool" "${CLOUD_FAILS:-}" "${PGPASSWORD:-}" "$input" "$@" >&3
+printf '%s\0' "$#" "$tool" "${CLOUD_FAILS:-}" "${CLOUD_LOSES:-}" "${CLOUDSDK_CORE_USER_OUTPUT_ENABLED:-}" "${CLOUD_SILENT:-}" \
+  "${PGPASSWORD:-}" "$input" "$@" >&3
 IFS= read -r -d '' status <&3
 IFS= read -r -d '' output <&3
 IFS= read -r -d '' complaint <&3
