@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from local.processes.stack import Stack
 from tests.deploy.cloud import Project
 from tests.deploy.internet import Internet
 from tests.deploy.project import Cloud
+from tests.deploy.whole import options
 
 Folders = pytest.TempPathFactory
 
@@ -71,3 +73,26 @@ def rotated(tmp_path: Path, rotated_run: Project) -> Iterator[Cloud]:
     """After a second deployment with WEBHOOK_SECRET=newer."""
     with project(tmp_path, rotated_run) as made:
         yield made
+
+
+@pytest.fixture(scope="package")
+def stack() -> Iterator[Stack]:
+    """A whole system on this machine; whoever changes it changes it back."""
+    with Stack(options()) as running:
+        yield running
+
+
+@pytest.fixture
+def environ(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The settings that memoria doctor reads."""
+    known = {
+        "SUPABASE_URL": stack.supabase_url,
+        "SUPABASE_SERVICE_ROLE_KEY": stack.keys.secret,
+        "CALLBACK_URL": stack.callback_url,
+        "CALLBACK_SECRET": stack.callback_secret,
+        "WEBHOOK_SECRET": stack.webhook_secret,
+        "NO_PROXY": "127.0.0.1",
+    }
+    for name, value in known.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch

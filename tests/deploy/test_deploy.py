@@ -153,6 +153,8 @@ def test_the_defaults_are_two_cpus_and_two_gibibytes(deployed: Cloud) -> None:
     for deploy in (words for words in deployed.calls() if words[:2] == ["run", "deploy"]):
         options = options_of(deploy)
         assert (options["cpu"], options["memory"]) == ("2", "2Gi")
+        threads = int(pairs(options["set-env-vars"])["THREADS"])
+        assert threads > int(options["concurrency"])  # /health answers while all of them wait
         assert {"cpu-boost", "no-cpu-throttling", "allow-unauthenticated"} <= set(options)
         assert "httpGet.path=/ready" in options["startup-probe"]
 
@@ -291,6 +293,7 @@ def test_an_event_that_outgrows_an_instance_gets_a_larger_one(cloud: Cloud) -> N
         ({"CPU": "3"}, "CPU: 1, 2, 4, 6 or 8, not 3"),
         ({"CONCURRENCY": "0"}, "CONCURRENCY: 1 to 1000"),
         ({"MAX_IN_FLIGHT": "0"}, "MAX_IN_FLIGHT: at least 1"),
+        ({"MIN_INSTANCES": "5"}, "MIN_INSTANCES: at most 4, so many instances has cluster"),
     ],
 )
 def test_limits_that_do_not_fit_together_are_refused(
@@ -309,7 +312,10 @@ def test_the_memory_of_an_instance_is_counted_as_the_functions_count_it() -> Non
     }
     assert told["DECODING_MIB"] == budget.LIMIT_BYTES // budget.MIB
     assert told["REQUEST_MIB"] == budget.FREE_BYTES // budget.MIB
-    assert told["CHILDREN_MIB"] >= 20 * CHILDREN  # docs/decisions/0207-decoding-children.md
+    decision = (ROOT / "docs" / "decisions" / "0207-decoding-children.md").read_text()
+    of_a_child = re.search(r"A child holds about (\d+) MiB", decision)
+    assert of_a_child
+    assert told["CHILDREN_MIB"] >= int(of_a_child[1]) * CHILDREN
     default = sum(told.values()) + 3 * told["REQUEST_MIB"]
     assert default <= 2048
 
@@ -326,16 +332,36 @@ def test_cloud_run_waits_longer_than_a_run_may_take(cloud: Cloud, environ: dict[
 def test_instances_and_threads_hold_what_the_queue_sends(
     cloud: Cloud, max_in_flight: int, concurrency: int
 ) -> None:
-    cloud.deploy("--no-build", MAX_IN_FLIGHT=str(max_in_flight), CONCURRENCY=str(concurrency))
+    sizes = {"MAX_IN_FLIGHT": str(max_in_flight), "CONCURRENCY": str(concurrency)}
+    cloud.deploy("--no-build", "--only", "process", **sizes)
     sent = cloud.configured()["max_in_flight"]
-    for words in (words for words in cloud.calls() if words[:2] == ["run", "deploy"]):
-        options = options_of(words)
-        at_once = int(options["max-instances"]) * int(options["concurrency"])
-        if words[2] == "memoria-process":
-            assert at_once >= max_in_flight + max_in_flight // 2
-            assert sent["process"] + sent["callback"] <= at_once
-        threads = int(pairs(options["set-env-vars"])["THREADS"])
-        assert threads > int(options["concurrency"])  # /health answers while all of them wait
+    (words,) = (words for words in cloud.calls() if words[:2] == ["run", "deploy"])
+    options = options_of(words)
+    at_once = int(options["max-instances"]) * int(options["concurrency"])
+    assert at_once >= max_in_flight + max_in_flight // 2
+    assert sent["process"] + sent["callback"] <= at_once
+
+
+def test_the_databases_own_pace_is_that_of_the_defaults(deployed: Cloud) -> None:
+    """What the queue sends before anybody configures it fits what is deployed by default."""
+    tables = (ROOT / "supabase" / "schemas" / "02_settings.sql").read_text()
+    found = re.search(r"\('max_in_flight', '(\{.*?\})'", tables)
+    assert found
+    pace = json.loads(found[1])
+    deploys = {words[2]: options_of(words) for words in deployed.calls() if words[1] == "deploy"}
+    room = {
+        name: int(options["max-instances"]) * int(options["concurrency"])
+        for name, options in deploys.items()
+    }
+    assert pace["process"] + pace["callback"] == room["memoria-process"]
+    assert pace["cluster"] < room["memoria-cluster"]  # and their callbacks
+    assert pace.items() >= told_by_default(deployed).items()
+
+
+def told_by_default(deployed: Cloud) -> dict[str, int]:
+    deployed.deploy("connect")
+    pace: dict[str, int] = deployed.configured()["max_in_flight"]
+    return pace
 
 
 @pytest.mark.parametrize(
@@ -365,9 +391,9 @@ def test_without_a_login_nothing_is_tried(cloud: Cloud) -> None:
 
 def test_a_webhook_secret_is_made_up_once(cloud: Cloud) -> None:
     cloud.settings |= {"CALLBACK_URL": "off", "CALLBACK_SECRET": ""}
-    cloud.deploy()
+    cloud.deploy("--only", "cluster")
     (first,) = cloud.secret("webhook-secret")
-    cloud.deploy()
+    cloud.deploy("--only", "cluster")
     assert cloud.secret("webhook-secret") == [first]
     assert re.fullmatch("[0-9a-f]{64}", first)
 

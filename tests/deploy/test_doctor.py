@@ -1,51 +1,15 @@
 """memoria doctor on a whole system, in health and with one thing broken at a time."""
 
 import argparse
-import json
-from collections.abc import Iterator
 
 import psycopg
 import pytest
 
-from local.processes.stack import Stack, StackOptions
-from memoria.agreement import OURS
+from local.processes.stack import Stack
 from memoria.cli import doctor
-from memoria.cli.diagnosis import Finding, diagnose
+from memoria.cli.diagnosis import diagnose
 from tests.data import any_pack
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    options = StackOptions(
-        environ={"MODEL_DIR": str(any_pack())},
-        settings={"quiet_period_seconds": 1},
-        sweep_seconds=1,
-    )
-    with Stack(options) as running:
-        yield running
-
-
-@pytest.fixture
-def environ(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    known = {
-        "SUPABASE_URL": stack.supabase_url,
-        "SUPABASE_SERVICE_ROLE_KEY": stack.keys.secret,
-        "CALLBACK_URL": stack.callback_url,
-        "CALLBACK_SECRET": stack.callback_secret,
-        "WEBHOOK_SECRET": stack.webhook_secret,
-        "NO_PROXY": "127.0.0.1",
-    }
-    for name, value in known.items():
-        monkeypatch.setenv(name, value)
-    return monkeypatch
-
-
-def examined(*, probe: bool = False) -> dict[str, Finding]:
-    return {found.about: found for found in doctor.examine(probe=probe, wait_seconds=30)}
-
-
-def wrong(findings: dict[str, Finding]) -> set[str]:
-    return {about for about, found in findings.items() if found.state == "wrong"}
+from tests.deploy.whole import examined, wrong
 
 
 def configure(stack: Stack, settings: str) -> None:
@@ -116,52 +80,6 @@ def test_functions_that_are_not_where_the_database_thinks(
 def test_a_callback_that_is_not_there(stack: Stack, environ: pytest.MonkeyPatch) -> None:
     environ.setenv("CALLBACK_URL", f"{stack.supabase_url}/nowhere")
     assert "callback" in wrong(examined())
-
-
-def state_agreement(stack: Stack, stated: str) -> None:
-    with psycopg.connect(stack.database_url) as connection:
-        connection.execute(
-            "create or replace function memoria.agreement() returns jsonb language sql immutable"
-            f" set search_path = '' as $$ select '{stated}'::jsonb $$"
-        )
-
-
-def test_the_database_and_the_functions_state_the_same_agreement(
-    stack: Stack, environ: pytest.MonkeyPatch
-) -> None:
-    with psycopg.connect(stack.database_url) as connection:
-        (stated,) = connection.execute("select memoria.agreement()").fetchone() or (None,)
-    assert stated == OURS.json()
-    assert examined()["process and database"].state == "ok"
-
-
-def test_old_functions_go_on_working_on_a_database_that_still_serves_them(
-    stack: Stack, environ: pytest.MonkeyPatch
-) -> None:
-    """A made-up next release of the database: another column, a later agreement."""
-    with psycopg.connect(stack.database_url) as connection:
-        connection.execute("alter table memoria.media add column later text default 'new'")
-    state_agreement(stack, '{"made_for": 2, "works_with": 1}')
-    try:
-        found = examined(probe=True)
-        assert found["process and database"].state == "ok"
-        assert found["probe"].state == "ok"
-    finally:
-        state_agreement(stack, json.dumps(OURS.json()))
-        with psycopg.connect(stack.database_url) as connection:
-            connection.execute("alter table memoria.media drop column later")
-
-
-def test_functions_that_are_too_old_for_the_database_are_named(
-    stack: Stack, environ: pytest.MonkeyPatch
-) -> None:
-    state_agreement(stack, '{"made_for": 3, "works_with": 2}')
-    try:
-        found = examined()
-        assert wrong(found) >= {"process and database", "cluster and database"}
-        assert "./deploy.sh" in found["process and database"].mend
-    finally:
-        state_agreement(stack, json.dumps(OURS.json()))
 
 
 def told(**changes: object) -> dict[str, object]:

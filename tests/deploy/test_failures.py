@@ -33,8 +33,8 @@ def test_whatever_cannot_be_asked_stops_the_deployment(deployed: Cloud, fails: s
 
 def test_a_secret_that_cannot_be_read_is_not_made_anew(cloud: Cloud) -> None:
     cloud.settings |= {"CALLBACK_URL": "off", "CALLBACK_SECRET": ""}
-    cloud.deploy()
-    done = cloud.deploy(CLOUD_FAILS="versions access .*webhook")
+    cloud.deploy("--only", "cluster")
+    done = cloud.deploy("--only", "cluster", CLOUD_FAILS="versions access .*webhook")
     assert done.returncode == 1
     assert len(cloud.secret("webhook-secret")) == 1
     assert not [words for words in cloud.changes() if words.startswith("run ")]
@@ -264,10 +264,9 @@ def test_nobody_rolls_back_to_a_first_release_that_failed(cloud: Cloud) -> None:
     assert cloud.deploy("rollback").returncode == 1
 
 
-def test_a_first_revision_that_never_started_does_not_block_the_next(cloud: Cloud) -> None:
-    cloud.deploy()
-    cloud.service().update(traffic={}, tags={})
-    assert cloud.deploy().returncode == 0
+def test_a_first_revision_that_never_started_does_not_block_the_next(deployed: Cloud) -> None:
+    deployed.service().update(traffic={}, tags={})
+    assert deployed.deploy("--only", "process").returncode == 0
 
 
 def test_a_split_is_not_ended_by_a_release(deployed: Cloud) -> None:

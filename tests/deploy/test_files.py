@@ -14,6 +14,7 @@ from ruamel.yaml import YAML
 
 from memoria import errors
 from memoria.config import Settings
+from tests.deploy.cloud import secret
 from tests.deploy.project import ROOT, Cloud
 
 MONITORING = ROOT / "deploy" / "monitoring"
@@ -98,10 +99,6 @@ def test_the_dockerfiles_are_clean() -> None:
     check(tool("hadolint"), *map(str, DOCKERFILES))
 
 
-def test_the_deploy_script_is_clean() -> None:
-    check(tool("shellcheck"), "deploy.sh", ".ci/run")
-
-
 @pytest.mark.parametrize("file", DOCKERFILES, ids=lambda path: path.parent.name)
 def test_an_image_runs_as_nobody_and_installs_only_what_is_hashed(file: Path) -> None:
     text = file.read_text()
@@ -137,7 +134,7 @@ def test_render_can_have_search_too() -> None:
         "services"
     ]
     assert (ROOT / service["dockerfilePath"]).is_file()
-    assert {"key": "SEARCH", "value": "on"} in service["envVars"]
+    assert {"key": "SEARCH", "value": "only"} in service["envVars"]
     asked = {entry.get("key") for entry in service["envVars"] if entry.get("sync") is False}
     assert asked >= REQUIRED | {"SEARCH_ORIGINS"}
 
@@ -147,6 +144,14 @@ def test_render_and_cloud_build_name_the_same_pack() -> None:
     (group,) = blueprint["envVarGroups"]
     (pack,) = (entry["value"] for entry in group["envVars"] if entry["key"] == "MODEL_PACK")
     assert cloud_build()["substitutions"]["_MODEL_PACK"] == pack == "buffalo_l"
+
+
+SAYS_WHAT_IT_WAS_GIVEN = """#!/bin/bash
+env
+echo WORDS "$@"
+until [[ $1 == --env-file ]]; do shift; done
+cat "$2"
+"""
 
 
 @pytest.mark.parametrize(
@@ -164,12 +169,13 @@ def test_a_trigger_deploys_what_it_built(
     (step,) = (step for step in cloud_build()["steps"] if step["id"] == "deploy")
     values = {**cloud_build()["substitutions"], "_SEARCH": "on", "_MODEL_PACK": "yunet_sface1"}
     values |= {"_CLUSTER_MEMORY": "32Gi", "PROJECT_ID": "p-1", **substitutions}
+    values["_SETTINGS"] = "SEARCH_ORIGINS=https://a.example,https://b.example;MAX_IN_FLIGHT=64"
     environ = {
         name: values[value.removeprefix("$")]
         for name, value in (entry.split("=", 1) for entry in step["env"])
     }
     (tmp_path / "gcloud").write_text("#!/bin/sh\necho secret\n")
-    (tmp_path / "deploy.sh").write_text('#!/bin/sh\nenv; echo WORDS "$@"\n')
+    (tmp_path / "deploy.sh").write_text(SAYS_WHAT_IT_WAS_GIVEN)
     for tool in ("gcloud", "deploy.sh"):
         (tmp_path / tool).chmod(0o755)
     done = subprocess.run(
@@ -178,8 +184,10 @@ def test_a_trigger_deploys_what_it_built(
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert {"SEARCH=on", "MODEL_PACK=yunet_sface1", "CLUSTER_MEMORY=32Gi"} <= set(lines)
+    assert lines[-2:] == ["SEARCH_ORIGINS=https://a.example,https://b.example", "MAX_IN_FLIGHT=64"]
     (given,) = (line.split() for line in lines if line.startswith("WORDS"))
-    assert given[-len(words) :] == words if words else given[-1] == "--no-build"
+    after = given[given.index("--no-build") + 1 :]
+    assert (after[0], after[2:]) == ("--env-file", words)
 
 
 @pytest.mark.parametrize("service", services())
@@ -187,6 +195,41 @@ def test_railway_builds_from_the_same_dockerfile(service: str) -> None:
     config = json.loads((ROOT / "functions" / service / "railway.json").read_text())
     assert config["build"]["dockerfilePath"] == f"functions/{service}/Dockerfile"
     assert config["deploy"]["healthcheckPath"] == "/ready"
+
+
+CHOICES = {"--pack": "MODEL_PACK", "--with-search": "SEARCH", "--cluster-cpu": "CLUSTER_CPU",
+           "--cluster-memory": "CLUSTER_MEMORY"}  # fmt: skip
+
+
+@pytest.mark.parametrize(("option", "variable"), CHOICES.items())
+def test_cloud_build_offers_what_deploy_offers(option: str, variable: str) -> None:
+    assert option in (ROOT / "deploy" / "settings.sh").read_text()
+    (step,) = (step for step in cloud_build()["steps"] if step["id"] == "deploy")
+    assert f"{variable}=$_{variable}" in step["env"]
+    assert f"_{variable}" in cloud_build()["substitutions"]
+
+
+@pytest.mark.parametrize("platform", ["Render", "Railway"])
+def test_the_other_platforms_offer_it_too(platform: str) -> None:
+    text = (ROOT / "docs" / "deployment.md").read_text()
+    chapter = text.partition(f"\n## {platform}\n")[2].partition("\n## ")[0]
+    for named in ("--cluster-memory", "MODEL_PACK", "SEARCH=only"):
+        assert named in chapter, named
+
+
+def test_the_pace_on_other_platforms_fits_an_instance() -> None:
+    """One instance of 2 GB with the threads of the blueprint, by the arithmetic of limits.sh."""
+    chapter = (ROOT / "docs" / "deployment.md").read_text().partition("\n## Render\n")[2]
+    found = re.search(r'"max_in_flight": (\{[^}]*\})', chapter)
+    assert found
+    pace = json.loads(found[1])
+    (group,) = YAML(typ="safe").load((ROOT / "render.yaml").read_text())["envVarGroups"]
+    (threads,) = (int(entry["value"]) for entry in group["envVars"] if entry["key"] == "THREADS")
+    assert sum(pace.values()) < threads  # /health answers while all of them wait
+    limits = (ROOT / "deploy" / "limits.sh").read_text()
+    taken = {name: int(mib) for name, mib in re.findall(r"^(\w+)_MIB=(\d+)$", limits, re.MULTILINE)}
+    needed = sum(taken.values()) + (pace["process"] - 1) * taken["REQUEST"]
+    assert needed * 2**20 <= 2_000_000_000
 
 
 def variables(text: str) -> set[str]:
@@ -268,14 +311,18 @@ def gcloud_tree() -> dict[str, dict[str, dict[str, object]]]:
     return tree
 
 
-def test_every_command_and_flag_is_one_of_gclouds_own(cloud: Cloud) -> None:
+def test_every_command_and_flag_is_one_of_gclouds_own(deployed: Cloud) -> None:
     tree = gcloud_tree()
-    closed = ["--gpu", "--no-invoker-iam", "--media-bucket", "b"]
-    calls = []
-    for words in ([], closed, ["monitoring"], ["monitoring"], ["rollback"], ["connect"]):
-        done = cloud.deploy(*words)
+    closed = ["--gpu", "--no-invoker-iam", "--media-bucket", "b", "--only", "process"]
+    back = ["rollback", "--only", "process"]
+    calls = deployed.calls()
+    for words in (closed, back, ["monitoring"], ["monitoring"], ["connect"]):
+        done = deployed.deploy(*words)
         assert done.returncode == 0, done.stderr
-        calls += cloud.calls()
+        calls += deployed.calls()
+    deployed.state["secrets"]["memoria-deploying"] = secret({})
+    deployed.deploy("unlock")
+    calls += deployed.calls()
     for words in calls:
         node, flags = tree, set(tree["flags"])
         for word in (word for word in words if not word.startswith("-")):

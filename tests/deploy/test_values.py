@@ -10,6 +10,7 @@ from local.processes.postgres_files import binaries
 from memoria.config import BadConfiguration, Settings
 from tests.deploy.project import ROOT, SETTINGS, Cloud
 
+ONE = ("--no-build", "--only", "process")  # as much as a value needs to arrive everywhere
 ODD = [
     'pa"ss',
     "pa\\ss",
@@ -24,7 +25,7 @@ ODD = [
 
 @pytest.mark.parametrize("secret", ODD)
 def test_an_odd_secret_arrives_at_the_services_and_at_supabase(cloud: Cloud, secret: str) -> None:
-    done = cloud.deploy("--no-build", WEBHOOK_SECRET=secret, SUPABASE_SERVICE_ROLE_KEY=secret)
+    done = cloud.deploy(*ONE, WEBHOOK_SECRET=secret, SUPABASE_SERVICE_ROLE_KEY=secret)
     assert done.returncode == 0, done.stderr
     presented = {request.headers.get("authorization") for request in cloud.net.requests}
     assert presented == {None, f"Bearer {secret}"}
@@ -80,7 +81,7 @@ URLS = [
 
 @pytest.mark.parametrize("url", URLS)
 def test_no_value_makes_another_variable(cloud: Cloud, url: str) -> None:
-    done = cloud.deploy("--no-build", CALLBACK_URL=url)
+    done = cloud.deploy(*ONE, CALLBACK_URL=url)
     assert done.returncode == 0, done.stderr
     (revision,) = cloud.revisions()
     given = cloud.service()["revisions"][revision]["env"]
@@ -122,9 +123,9 @@ def test_what_does_not_fit_is_refused_by_name(
     assert cloud.project.calls == []
 
 
-def test_a_number_with_a_leading_zero_is_decimal(cloud: Cloud) -> None:
-    cloud.deploy("--no-build", MAX_IN_FLIGHT="010")
-    assert cloud.configured()["max_in_flight"] == {"process": 10, "callback": 5}
+def test_a_number_with_a_leading_zero_is_decimal(deployed: Cloud) -> None:
+    deployed.deploy("connect", MAX_IN_FLIGHT="010")
+    assert deployed.configured()["max_in_flight"] == {"process": 10, "callback": 5}
 
 
 ENV_FILE = r"""# comment
@@ -148,7 +149,7 @@ def test_an_env_file_is_read_and_never_executed(cloud: Cloud, ending: str, mark:
     text = ENV_FILE.replace("%URL%", cloud.net.url).replace("\n", ending)
     file.write_bytes((mark + text).encode())
     cloud.settings = {}
-    done = cloud.deploy("--no-build", "--env-file", str(file))
+    done = cloud.deploy(*ONE, "--env-file", str(file))
     assert done.returncode == 0, done.stderr
     assert not (cloud.folder / "pwned").exists()
     assert cloud.secret("callback-secret") == ["a # b"]
@@ -165,7 +166,7 @@ def test_the_environment_wins_over_the_env_file(cloud: Cloud) -> None:
     file = cloud.folder / ".env"
     file.write_text("CALLBACK_URL=https://file.example\nCALLBACK_SECRET=of-the-file\n")
     cloud.settings["CALLBACK_URL"] = "off"
-    done = cloud.deploy("--no-build", "--env-file", str(file), CALLBACK_SECRET="")
+    done = cloud.deploy(*ONE, "--env-file", str(file), CALLBACK_SECRET="")
     assert done.returncode == 0, done.stderr
     assert cloud.secret("callback-secret") == ["of-the-file"]
     (revision,) = cloud.revisions()
@@ -175,7 +176,7 @@ def test_the_environment_wins_over_the_env_file(cloud: Cloud) -> None:
 def test_a_value_with_the_line_ending_of_windows_is_that_value(cloud: Cloud) -> None:
     """As after ``set -a; . .env`` with a .env from Windows."""
     cloud.settings = {name: f"{value}\r" for name, value in cloud.settings.items()}
-    done = cloud.deploy("--no-build")
+    done = cloud.deploy(*ONE)
     assert done.returncode == 0, done.stderr
     assert cloud.secret("callback-secret") == [SETTINGS["CALLBACK_SECRET"]]
 
@@ -190,11 +191,11 @@ def test_a_value_with_the_line_ending_of_windows_is_that_value(cloud: Cloud) -> 
     ],
 )
 def test_the_databases_password_is_on_no_command_line(
-    cloud: Cloud, url: str, shown: str, password: str
+    deployed: Cloud, url: str, shown: str, password: str
 ) -> None:
-    done = cloud.deploy("--no-build", DATABASE_URL=url)
+    done = deployed.deploy("connect", DATABASE_URL=url)
     assert done.returncode == 0, done.stderr
-    (call,) = cloud.recorded("psql")
+    (call,) = deployed.recorded("psql")
     assert call.words[0] == shown
     assert call.password == password
     assert not password or password not in done.stderr

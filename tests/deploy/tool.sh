@@ -15,4 +15,4 @@ IFS= read -r -d '' complaint <&3
 printf '%s' "$output"
 printf '%s' "$complaint" >&2
 [[ $tool == curl && $status == 0 ]] || exit "$status"
-printf '%s' "$input" | "$REAL_CURL" "$@"
+exec "$REAL_CURL" "$@" <<<"$input"
