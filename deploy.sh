@@ -88,6 +88,7 @@ deploy() {
   renew_lock
   for_each_service try_release
   renew_lock
+  for_each_service may_promote
   for_each_service promote
   connect_supabase
   say "done: ${URL[*]}"
@@ -103,7 +104,7 @@ main() {
   case "$COMMAND" in
     deploy) deploy ;;
     rollback) check_tools; take_lock; rollback ;;
-    connect) check_tools; read_settings; take_lock; read_serving_secret; connect_supabase ;;
+    connect) check_tools; read_settings; take_lock; read_serving_secret; look_urls; connect_supabase ;;
     monitoring) check_tools; take_lock; apply_monitoring ;;
     unlock) check_tools; unlock ;;
   esac

@@ -4,7 +4,6 @@
 connect_supabase() {
   step 'supabase'
   local settings
-  look_urls
   [[ -n $(called_services) ]] || { say 'guests call search: Supabase need not know where it is'; return 0; }
   settings=$(supabase_settings "$WEBHOOK_SECRET")
   show_telling
@@ -33,10 +32,15 @@ look_urls() {
   local service
   for service in "${SERVICES[@]}"; do
     look_traffic "$service"
-    [[ $DRY_RUN == no ]] || SERVICE_URL="https://memoria-$service.example"
-    [[ -n $SERVICE_URL ]] || die "memoria-$service has no URL in $REGION yet: $(again deploy)"
-    URL[$service]=$SERVICE_URL
+    keep_url "$service"
   done
+}
+
+# Of the service that was looked at last.
+keep_url() {
+  [[ $DRY_RUN == no ]] || SERVICE_URL="https://memoria-$1.example"
+  [[ -n $SERVICE_URL ]] || die "memoria-$1 has no URL in $REGION yet: $(again deploy)"
+  URL[$1]=$SERVICE_URL
 }
 
 # By itself, connect presents what the revisions that serve now were made with: after a rollback, this is

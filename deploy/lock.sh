@@ -13,6 +13,10 @@ take_lock() {
   step 'lock'
   create_lock && return
   look_lock
+  if [[ $LOCK_RUN == "$RUN" ]]; then # gcloud asked twice, and was answered the second time only
+    LOCKED=yes LOCK_ETAG=$LOCK_FOUND
+    return
+  fi
   if [[ $LOCK_EXPIRES =~ ^20[0-9-]+T && $LOCK_EXPIRES < $(moment -"$CLOCK_SECONDS") ]]; then
     say "the lock of $HOLDER ran out at $LOCK_EXPIRES and is still there: removing it"
     remove_lock "$LOCK_FOUND" || die 'the old lock could not be removed; another run may be taking it over. Try again.'
@@ -38,14 +42,14 @@ create_lock() {
   return 1
 }
 
-# What is there: its etag to LOCK_FOUND, its end to LOCK_EXPIRES, who has it to HOLDER.
+# What is there: its etag to LOCK_FOUND, its end to LOCK_EXPIRES, who has it to LOCK_RUN and HOLDER.
 look_lock() {
-  local run by doing
+  local by doing
   look gcloud secrets describe "$LOCK" --project="$PROJECT" \
     --format='value[separator=" "](etag,expireTime,labels.run,labels.by,labels.doing)'
   [[ -n $ANSWER ]] || die 'another run ended at this moment: try again'
-  read -r LOCK_FOUND LOCK_EXPIRES run by doing <<<"$ANSWER"
-  HOLDER="${doing:-run} $run by $by"
+  read -r LOCK_FOUND LOCK_EXPIRES LOCK_RUN by doing <<<"$ANSWER"
+  HOLDER="${doing:-run} $LOCK_RUN by $by"
 }
 
 # Two hours more from now, or the end where the lock is not this run's any more.
@@ -54,7 +58,9 @@ renew_lock() {
   show "${renew[@]}"
   [[ $DRY_RUN == no ]] || return 0
   LOCK_ETAG=$("${renew[@]}" --etag="$LOCK_ETAG" --format='value(etag)' 2>"$WORK/complaint") \
-    || die "this run's lock is gone (it ran out, or somebody removed it); nothing more was done: $(<"$WORK/complaint")"
+    || die "this run's lock cannot be renewed (it ran out, somebody removed it, or gcloud failed), so that it ends here \
+and promotes nothing: $(<"$WORK/complaint")"
+  [[ -n $LOCK_ETAG ]] || die 'this run ends here and promotes nothing: gcloud does not tell the etag of its lock'
 }
 
 # Only this run's own: where it ran out, what is there now is another's.

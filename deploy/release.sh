@@ -65,14 +65,22 @@ service cannot be without traffic; Supabase is told of a service only after its 
 gcloud run services delete memoria-$service --project=$PROJECT --region=$REGION"
 }
 
-# The revision that was tried, by its name, unless somebody else moved the traffic in the meantime.
+# Whether the revision that was tried may have the traffic: not where somebody else moved it in the
+# meantime. Every service is asked before the first one is promoted, and for its URL as well.
+may_promote() {
+  local service=$1 was=${WAS_SERVING[$1]} serving
+  check_candidate "$service"
+  serving=$(serving_revisions)
+  [[ $DRY_RUN == yes || $serving == "${was:-$(revision_of "$service")}" ]] \
+    || die "memoria-$service: traffic was moved while this deployment ran, from ${was:-nothing} to ${serving//$'\n'/ }; it stays there"
+  keep_url "$service"
+}
+
+# The revision that was tried, by its name.
 promote() {
   local service=$1 revision was=${WAS_SERVING[$1]} tags
   revision=$(revision_of "$service")
   step "traffic of memoria-$service"
-  check_candidate "$service"
-  [[ $DRY_RUN == yes || $(serving_revisions) == "${was:-$revision}" ]] \
-    || die "memoria-$service: traffic was moved while this deployment ran, from ${was:-nothing} to $(serving_revisions | tr '\n' ' '); it stays there"
   tags="current=$revision"
   # A first revision that never passed its smoke test is nothing to go back to.
   [[ -z $was || ${WAS_TRIED[$service]} != yes ]] || tags+=",previous=$was"

@@ -149,7 +149,7 @@ def test_a_lock_that_ran_out_is_taken_over_and_a_lost_one_is_not_given_back(real
     done = real.deploy("--tag", "t1")
     assert done.returncode == 1
     assert "ran out at 2020" in done.stderr
-    assert "this run's lock is gone" in done.stderr
+    assert "this run's lock cannot be renewed" in done.stderr
     assert "does not match" in done.stderr
     assert real.google.secrets["memoria-deploying"]["etag"] == '"77"'
 

@@ -99,6 +99,32 @@ def test_where_the_second_promotion_fails_what_serves_is_named(deployed: Cloud, 
     assert not deployed.told()
 
 
+@pytest.mark.parametrize("service", ["process", "cluster"])
+def test_nothing_is_promoted_before_every_service_may_be(deployed: Cloud, service: str) -> None:
+    """The last looks before the first move fail for one of the two."""
+    before = copy.deepcopy(deployed.state["services"])
+    tried: list[str] = []
+
+    def move(words: list[str]) -> None:
+        tried.extend(words[2:3] if words[:2] == ["run", "deploy"] else [])
+        if words[:2] == ["secrets", "update"] and len(tried) == 2:
+            deployed.service(service)["tags"]["candidate"] = "another"
+
+    deployed.project.before = move
+    done = deployed.deploy("--tag", "t2")
+    assert done.returncode == 1
+    assert "another deployment took the tag" in done.stderr
+    for name in ("memoria-process", "memoria-cluster"):
+        assert deployed.state["services"][name]["traffic"] == before[name]["traffic"]
+
+
+def test_once_promoted_nothing_more_is_asked_before_supabase_is_told(deployed: Cloud) -> None:
+    deployed.deploy("--tag", "t2")
+    words = [" ".join(call.words) for call in deployed.project.calls]
+    last = max(i for i, call in enumerate(words) if "update-traffic" in call)
+    assert "memoria_configure" in words[last + 1]
+
+
 def test_a_deployment_that_fails_says_what_serves_then(cloud: Cloud) -> None:
     done = cloud.deploy(CLOUD_FAILS="run deploy")
     assert "memoria-process is served by nothing" in done.stderr

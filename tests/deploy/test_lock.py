@@ -75,7 +75,7 @@ def test_a_run_that_lost_its_lock_promotes_nothing_and_leaves_what_is_there(
     deployed.net.on_ready = lose
     done = deployed.deploy("--tag", "t2", "--only", "process")
     assert done.returncode == 1
-    assert "this run's lock is gone" in done.stderr
+    assert "this run's lock cannot be renewed" in done.stderr
     assert deployed.serving() == {old: 100}
     assert (LOCK in deployed.state["secrets"]) == taken
 
@@ -138,6 +138,20 @@ def test_a_lock_that_cannot_be_taken_is_no_lock(deployed: Cloud) -> None:
 def test_a_lock_whose_making_was_not_heard_of_is_given_back(deployed: Cloud) -> None:
     done = deployed.deploy("connect", CLOUD_LOSES="secrets create memoria-deploying")
     assert done.returncode == 1
+    assert LOCK not in deployed.state["secrets"]
+
+
+def test_a_lock_that_gcloud_asked_for_twice_is_ours(deployed: Cloud) -> None:
+    """The first answer was lost on its way, and the second one is: it is there already."""
+
+    def made_before(words: list[str]) -> None:
+        if words[:3] == ["secrets", "create", LOCK]:
+            run = next(w for w in words if w.startswith("--labels=")).split("=")[2].split(",")[0]
+            deployed.state["secrets"][LOCK] = secret({"run": run}) | {"expires": FRESH}
+
+    deployed.project.before = made_before
+    done = deployed.deploy("connect")
+    assert done.returncode == 0, done.stderr
     assert LOCK not in deployed.state["secrets"]
 
 
