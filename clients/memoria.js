@@ -167,11 +167,11 @@ function watch({ supabase, memoria, event_id, tell, everyMs = 2_000, backupMs = 
       if (!ended) compare(now)
       missed = 0
     } catch (error) {
-      missed++
-      say('error', { error })
+      if (missed++) say('error', { error }) // once is a connection that ended just then
     }
     clearTimeout(timer) // another look may have begun meanwhile
-    const pause = live ? backupMs : Math.min(everyMs * 2 ** missed, Math.max(everyMs, 30_000))
+    const patience = Math.min(everyMs * 2 ** Math.max(missed - 1, 0), Math.max(everyMs, 30_000))
+    const pause = live && !missed ? backupMs : patience
     if (!ended) timer = setTimeout(look, pause)
   }
 

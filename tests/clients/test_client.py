@@ -1,0 +1,66 @@
+"""clients/memoria.js on the real stack, its types by the real compiler."""
+
+import re
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.documents import calls
+from schemas.typescript import method_name
+from tests.documents import page
+
+pytestmark = pytest.mark.npm
+HERE = Path(__file__).parent
+SAMPLE = "every_call.ts"
+
+
+def test_the_client_has_every_call_and_stays_one_small_file() -> None:
+    source = page("clients/memoria.js")
+    [listed] = re.findall(r"const CALLS = `(.*?)`", source, re.DOTALL)
+    assert {f"memoria_{name}" for name in listed.split()} == set(calls())
+    assert len(source.splitlines()) <= 250
+    assert not re.search(r"\b(import|require)\b[^\n]*['\"]", source)
+
+
+def test_the_sample_uses_every_call() -> None:
+    sample = (HERE / SAMPLE).read_text()
+    unused = [name for name in map(method_name, calls()) if f".{name}(" not in sample]
+    assert unused == []
+
+
+@pytest.mark.parametrize("how", ["supabase-js", "url and key"])
+def test_every_call_on_the_running_stack(
+    folder: Path, node: Callable[..., Any], tsc: Callable[..., None], how: str
+) -> None:
+    shutil.copy(HERE / SAMPLE, folder)
+    tsc(SAMPLE)
+    told = node("every_call.js", event=f"event {uuid.uuid4()}", how=how)
+    left, top, width, height, *onto = told["drawn"]
+    assert onto == [0, 0, 100, 100]
+    assert width == pytest.approx(height)  # a square of the photo
+    box = told["bbox"]
+    assert left <= box["x"] * 600
+    assert top <= box["y"] * 400
+    assert left + width >= (box["x"] + box["w"]) * 600 - 1e-6
+    assert top + height >= (box["y"] + box["h"]) * 400 - 1e-6
+
+
+def test_with_realtime_it_hardly_asks_and_tells_nothing_twice(
+    folder: Path, node: Callable[..., Any]
+) -> None:
+    shutil.copy(HERE / "watch.js", folder)
+    told = node("watch.js")
+    news = told["news"]
+    assert told["log"] == ["setAuth", "memoria:gala true"]
+    happened = [one["event"] for one in news if one["event"] != "error"]
+    assert happened == ["progress", "progress", "photo_failed", "people", "photo_failed"]
+    assert [one["media_id"] for one in news if one["event"] == "photo_failed"] == ["m2", "m3"]
+    assert "id" not in news[1]
+    assert told["whileLive"] == 0
+    assert {one["error"]["code"] for one in news if one["event"] == "error"} == {"not_found"}
+    assert told["afterwards"] == 0
+    assert told["removed"] == 1
