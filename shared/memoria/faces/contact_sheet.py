@@ -47,7 +47,7 @@ def seen_near(
         for centre, scale in zip(centres, scales, strict=True)
     ]
     result = [found.take(slice(0, 0))]
-    for i, seen in enumerate(_side_by_side(detector, views, near.side)):
+    for i, seen in enumerate(side_by_side(detector, views, near.side)):
         face = _middle_one(seen, near)
         if not len(face):
             row = found.take(slice(i, i + 1))
@@ -60,7 +60,7 @@ def seen_near(
     return joined(result)
 
 
-def _side_by_side(detector: Detector, views: list[Image], side: int) -> Iterator[Detections]:
+def side_by_side(detector: Detector, views: list[Image], side: int) -> Iterator[Detections]:
     """What is seen in each view, in its own pixels; as few canvases as they fit on."""
     width, height = detector.fixed_size or (_SHEET_PX, _SHEET_PX)
     columns, rows = width // side, height // side

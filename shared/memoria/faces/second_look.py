@@ -6,11 +6,14 @@ it scores alike in every copy of the photo. The mean of the three looks is the f
 box and landmarks are their mean too.
 """
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 
 from memoria.arrays import F32, Image
 from memoria.faces.canvas import view as near_view
+from memoria.faces.contact_sheet import side_by_side
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, joined, mirrored, suppressed
 from memoria.packs.pack import DetectionScale
@@ -39,31 +42,42 @@ def reconsidered(
     """Faces at or over the threshold after a second look at the doubtful ones, best first.
 
     ``found``: scores from ``doubtful_from(threshold)`` on at least, in the image's pixels. Those
-    nearest to the threshold come first; after ``_MOST`` of them scores are taken as they are, and
-    so are all where the detector takes canvases of one size only.
+    nearest to the threshold come first; after ``_MOST`` of them scores are taken as they are.
     """
     order = np.argsort(np.abs(found.scores - threshold), kind="stable")
     scores = found.scores[order]
     last = doubtful_to(threshold, detector.scale)
-    doubtful = order[(scores >= doubtful_from(threshold)) & (scores < last)]
-    doubtful = doubtful[: 0 if detector.fixed_size else _MOST]
+    doubtful = order[(scores >= doubtful_from(threshold)) & (scores < last)][:_MOST]
     settled = found.take(np.setdiff1d(order, doubtful))
-    again = [found.take(doubtful[i : i + 1]) for i in range(len(doubtful))]
-    result = joined([settled, *(_averaged(face, detector, image) for face in again)])
+    result = joined([settled, *_averaged(detector, image, found.take(doubtful))])
     # a doubtful one beside a certain one may turn out to be the same
     return suppressed(result.take(result.scores >= threshold))
 
 
-def _averaged(face: Detections, detector: Detector, image: Image) -> Detections:
-    """One face, its score the mean of three looks, its box and landmarks their weighted mean."""
-    scale = _FACE_PX / max(float(face.sizes[0]), 1.0)
-    centre: F32 = np.clip(face.boxes[0].reshape(2, 2).mean(axis=0), 0, image.shape[1::-1])
-    view = _grey(near_view(image, centre, scale, _VIEW_PX))
-    straight = _middle_one(detector.detect(view, _FAINTEST))
-    flipped = _middle_one(detector.detect(np.ascontiguousarray(view[:, ::-1]), _FAINTEST))
-    corner = centre * scale - _VIEW_PX / 2
-    seen = joined([straight, mirrored(flipped, _VIEW_PX)]).moved(*corner).scaled(1 / scale)
-    looks = joined([face, seen])
+def _averaged(detector: Detector, image: Image, faces: Detections) -> Iterator[Detections]:
+    """Each face, its score the mean of three looks, its box and landmarks their weighted mean."""
+    scales = _FACE_PX / np.maximum(faces.sizes, 1)
+    centres: F32 = np.clip(faces.boxes.reshape(-1, 2, 2).mean(axis=1), 0, image.shape[1::-1])
+    views = [
+        _grey(near_view(image, centre, float(scale), _VIEW_PX))
+        for centre, scale in zip(centres, scales, strict=True)
+    ]
+    both = [each for view in views for each in (view, np.ascontiguousarray(view[:, ::-1]))]
+    seen = [_middle_one(some) for some in _seen(detector, both)]
+    for i, scale in enumerate(map(float, scales)):
+        corner = centres[i] * scale - _VIEW_PX / 2
+        near = joined([seen[2 * i], mirrored(seen[2 * i + 1], _VIEW_PX)])
+        yield _mean(joined([faces.take(slice(i, i + 1)), near.moved(*corner).scaled(1 / scale)]))
+
+
+def _seen(detector: Detector, views: list[Image]) -> Iterator[Detections]:
+    """Each view alone; as many at once as fit, where the detector takes one size of canvas."""
+    if detector.fixed_size:
+        return side_by_side(detector, views, _VIEW_PX)
+    return (detector.detect(view, _FAINTEST) for view in views)
+
+
+def _mean(looks: Detections) -> Detections:
     share = looks.scores / looks.scores.sum()
     return Detections(
         np.einsum("i,ij->j", share, looks.boxes)[None],

@@ -8,8 +8,6 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from memoria.arrays import Image
-from memoria.clustering.quality import LIKE_NOBODY
 from memoria.faces import Engine, Face, open_engine
 from memoria.faces.recogniser import GPU_BATCH, Recogniser
 from memoria.media import decode_image
@@ -87,21 +85,10 @@ def test_a_detector_of_one_canvas_only_finds_the_same_people(
     assert min(cosines(selfie(engine), found)) > 0.8
 
 
-def found_by(pack: Path, image: Image) -> list[Face]:
-    return open_engine(pack, threads=2).find_faces(image)
-
-
 def test_a_crowd_fits_a_fixed_canvas_too(pack: Path) -> None:
-    solvay = decode_image((PHOTOS / "solvay_1927_29_faces.png").read_bytes())
-    middles = [face.box[:2] + face.box[2:] / 2 for face in found_by(pack, solvay)]
-    assert len(middles) == 29
     fix_input(pack / DETECTOR, 1, 3, 640, 640)
-    found = found_by(pack, solvay)
-    for middle in middles:
-        assert any(np.abs(face.box[:2] + face.box[2:] / 2 - middle).max() < 0.01 for face in found)
-    # cut into other passes, a doubtful hand may look like a face: one that founds no person
-    assert len(found) <= 30
-    assert sum(face.quality < LIKE_NOBODY for face in found) >= len(found) - 29
+    solvay = decode_image((PHOTOS / "solvay_1927_29_faces.png").read_bytes())
+    assert len(open_engine(pack, threads=2).find_faces(solvay)) == 29
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, GPU_BATCH + 1])

@@ -14,6 +14,7 @@ from memoria.faces.second_look import doubtful_from, doubtful_to, reconsidered
 from memoria.packs.catalogue import SCALES
 from memoria.packs.pack import DetectionScale
 from tests.data import PORTRAITS, SMALL_PACK, needs
+from tests.unit.faces.blobs import BlobDetector, with_blob
 
 IMAGE = np.full((400, 600, 3), 90, np.uint8)
 MIDDLE = 80.0  # of a second look's canvas
@@ -102,10 +103,16 @@ def test_looks_are_bounded_and_those_at_the_threshold_come_first() -> None:
     assert result.scores.min() == pytest.approx(scores[12], abs=1e-6)
 
 
-def test_a_detector_of_one_size_looks_once() -> None:
-    result, eye = again(NOTHING, face(300, 200, score=0.6), fixed_size=(640, 640))
-    assert eye.shown == []
-    assert result.scores == pytest.approx([0.6])
+def test_a_detector_of_one_size_sees_many_side_by_side() -> None:
+    image = np.zeros((400, 600, 3), np.uint8)
+    places = [(60 + 50 * i, 200) for i in range(10)]
+    for x, y in places:
+        with_blob(image, x - 10, y - 10, 20)
+    found = joined([face(x, y, size=20, score=0.6) for x, y in places])
+    eye = BlobDetector((640, 640))
+    result = reconsidered(eye, image, found, 0.5)  # type: ignore[arg-type]
+    assert len(eye.shown) == 2  # 10 faces, seen twice, 16 on a canvas
+    assert result.scores == pytest.approx([(0.6 + 0.9 + 0.9) / 3] * 10)
 
 
 @given(threshold=st.floats(0.01, 0.99))
