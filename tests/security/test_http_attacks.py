@@ -120,9 +120,13 @@ FORGERIES: dict[str, dict[str, str]] = {
         for offset in (-10**9, -3600, -TOLERANCE_SECONDS - 30, TOLERANCE_SECONDS + 900, 3600)
     },
     **{
-        f"time {text!r}": signature(timestamp=text)
-        for text in ("", "0", "-1", "now", "1e9", f"{now(0)}.0", f"+{now(0)}", f" {now(0)}x", "NaN",
-                     "inf", f"0x{int(STARTED):x}", f"{now(0)}000", "9" * 30, "٣٤٥")
+        f"time {number}": signature(timestamp=text)
+        for number, text in enumerate(
+            [
+                "", "0", "-1", "now", "1e9", f"{now(0)}.0", f"+{now(0)}", f" {now(0)}x", "NaN",
+                "inf", f"0x{int(STARTED):x}", f"{now(0)}000", "9" * 30, "٣٤٥",
+            ]
+        )
     },
     # forged signatures
     "other secret": signature(secret="guess"),

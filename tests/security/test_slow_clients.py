@@ -181,7 +181,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 
 @pytest.mark.parametrize("body", [b"zz\r\n", b"5\r\n{}", b"2\r\n{}XX", b"-1\r\n", b"5;\0=\r\n"])
-@pytest.mark.parametrize("headers", [SIGNATURE, BEARER])
+@pytest.mark.parametrize("headers", [SIGNATURE, BEARER], ids=["signature", "bearer"])
 def test_a_malformed_chunk_is_the_senders_mistake(port: int, headers: str, body: bytes) -> None:
     lines = ["POST /cluster HTTP/1.1", "Host: x", CHUNKED, headers]
     with connect(port) as client:
