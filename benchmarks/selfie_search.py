@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.cluster_page import set_table
 from memoria.arrays import F32, F64, Index
 from memoria.clustering import group_faces
 from memoria.clustering.thresholds import thresholds_for
-from memoria.search.likeness import Rule, background
+from memoria.search.likeness import FEWEST_FACES, Rule, alike_to_others, background
 from memoria.search.rules import measured_rule
 from memoria.search.selfie import REPEATED
 
@@ -52,6 +53,7 @@ class Event:
     agreement: F64  # (k,) lengths of the means
     background: float
     members: list[Index]  # rows of the event behind each mean
+    shown: list[Index]  # those of them that a guest is shown
 
     def scores(self, rule: Rule, selfie: F32, weight: float, length: float) -> F64:
         """Of one selfie against everybody. (512,) -> (k,)."""
@@ -59,7 +61,7 @@ class Event:
         return rule.score(similarity, (weight, length), self.faces, self.agreement, self.background)
 
 
-def grouped(data: Set, rows: Index) -> Event:
+def grouped(data: Set, rows: Index, rule: Rule) -> Event:
     """The event of some photos of a set: one face each."""
     labels = group_faces(data.rows[rows], quality=data.quality[rows])
     members = [np.flatnonzero(labels == label) for label in range(labels.max(initial=-1) + 1)]
@@ -68,12 +70,27 @@ def grouped(data: Set, rows: Index) -> Event:
     members += [np.array([loose]) for loose in np.flatnonzero(labels < 0)]
     means += [data.rows[rows[some[0]]].astype(np.float64) for some in members[len(means) :]]
     lengths = np.linalg.norm(means, axis=1)
+    units = (np.array(means) / lengths[:, None]).astype(np.float32)
+    shown = [
+        some[_belong(data.rows[rows[some]] @ unit, float(length), rule)]
+        for some, unit, length in zip(members, units, lengths, strict=True)
+    ]
     return Event(
-        means=(np.array(means) / lengths[:, None]).astype(np.float32),
+        means=units,
         faces=np.array([len(some) for some in members], dtype=np.float64),
         agreement=lengths,
         background=alike,
         members=members,
+        shown=shown,
+    )
+
+
+def _belong(similarity: F32, agreement: float, rule: Rule) -> NDArray[np.bool_]:
+    """Which faces of a person are surely theirs. (n,) similarities to the mean -> (n,)."""
+    if len(similarity) < FEWEST_FACES:
+        return np.ones(len(similarity), dtype=np.bool_)
+    return (
+        alike_to_others(similarity.astype(np.float64), len(similarity), agreement) >= rule.belongs
     )
 
 
@@ -118,12 +135,12 @@ def searched(
     split = [_enrolled(np.flatnonzero(data.person == who), rng) for who in people]
     rows = np.concatenate([inside for inside, _ in split])
     owner = np.repeat(people, [len(inside) for inside, _ in split])
-    event = grouped(data, rows)
+    event = grouped(data, rows, rule)
     sure = rule.sure(len(event.faces))
     for who, (_, outside) in zip(people, split, strict=True):
         for some in _selfies(data, outside, pictures):
             scores = event.scores(rule, *one_selfie(data.rows[some], data.quality[some]))
-            matched = [event.members[place] for place in np.flatnonzero(scores >= sure)]
+            matched = [event.shown[place] for place in np.flatnonzero(scores >= sure)]
             shown = owner[np.concatenate(matched)] if matched else owner[:0]
             tally.guest.append(int(who))
             tally.found.append(bool(np.any(shown == who)))
@@ -255,6 +272,7 @@ def main() -> None:
     parser.add_argument("--large", type=Path, default=DATA / "lfw_dev.npz")
     parser.add_argument("--demand", type=float, help="try another demand, nats")
     parser.add_argument("--slope", type=float, help="and another slope, nats")
+    parser.add_argument("--belongs", type=float, help="and which faces of a person are shown")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     args = parser.parse_args()
     rule = measured_rule(MODEL, thresholds_for(MODEL))
@@ -262,6 +280,8 @@ def main() -> None:
         rule = replace(rule, demand=args.demand)
     if args.slope is not None:
         rule = replace(rule, slope=args.slope)
+    if args.belongs is not None:
+        rule = replace(rule, belongs=args.belongs)
     lines = []
     for line in table(read_sets(args.sets), read_large(args.large), rule):
         print(line, flush=True)

@@ -43,7 +43,7 @@ def request(pack: Path) -> list[Row]:
     pack = as_in_the_image(pack)
     data = photos.jpeg(photos.photo(photos.MEGAPIXELS_12, 3))
     engine = open_engine(pack)
-    floor = _floor(engine, data)
+    floor = floor_of(engine, data)
     options = StackOptions(
         without=frozenset({"pg_net", "cron", "cluster"}), environ={"MODEL_DIR": str(pack)}
     )
@@ -57,7 +57,7 @@ def request(pack: Path) -> list[Row]:
                 limit=1.10, detail=detail)]  # fmt: skip
 
 
-def _floor(engine: Engine, data: bytes) -> Any:
+def floor_of(engine: Engine, data: bytes) -> Any:
     """Full JPEG decode and the models' own run time at the input shapes that the photo causes."""
     detector, recogniser = engine.search.detector, engine.recogniser
     recorded = [Recorded(model._session) for model in (detector, recogniser)]  # noqa: SLF001

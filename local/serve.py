@@ -32,9 +32,11 @@ def serve(console: Console) -> None:
     stack = Stack(options)
     stack.webhook_secret = WEBHOOK_SECRET
     with stack:
-        bucket = stack.client().storage
-        bucket.create_bucket("samples", options={"public": True})
-        bucket.from_("samples").upload("group.jpg", group_photo().read_bytes())
+        client = stack.client()
+        client.storage.create_bucket("samples", options={"public": True})
+        client.storage.from_("samples").upload("group.jpg", group_photo().read_bytes())
+        sample = {"p_bucket": "samples", "p_path": "group.jpg", "p_event_id": "sample"}
+        client.rpc("memoria_enqueue", sample | {"p_media_id": "group.jpg"}).execute()
         describe(stack, console)
         while True:
             time.sleep(3600)

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from local.demo.event import Json, event_status, read_event, upload_event
 from local.demo.folders import FolderError, Found, answer_folder, look_into
+from local.demo.search import search_for
 from local.demo.weights import PackChoice, choose_pack
 from local.processes.services import ServiceError
 from local.processes.stack import Stack, StackOptions
@@ -33,7 +34,7 @@ SWEEP_SECONDS = 1
 def run(photos: Mapping[str, Path], out: Path, pack: PackChoice, console: Console) -> Json:
     """Find the people of these photos and write the answer to ``out``. Returns ``people.json``."""
     options = StackOptions(
-        environ=pack.environ,
+        environ={**pack.environ, "SEARCH": "on"},
         settings=SETTINGS,
         sweep_seconds=SWEEP_SECONDS,
     )
@@ -44,10 +45,13 @@ def run(photos: Mapping[str, Path], out: Path, pack: PackChoice, console: Consol
         event_id = str(uuid.uuid4())
         answer = _find_people(stack, event_id, photos, console)
         seconds = time.monotonic() - started
+        searched = search_for(answer, photos, stack)
     finally:
         stack.stop()
     (out / "people.json").write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
     _write_page(answer, photos, out / "index.html", seconds, console)
+    show(answer, out, console)
+    show_search(searched, console)
     return answer
 
 
@@ -115,6 +119,15 @@ def show(answer: Json, out: Path, console: Console) -> None:
     console.print(places, style="bold", markup=False, soft_wrap=True)
 
 
+def show_search(searched: Json | None, console: Console) -> None:
+    """What a guest's search finds."""
+    if searched is None:
+        return
+    who = f"person {searched['person']}, cut out of {plain(searched['photo'])}"
+    what = searched.get("error") or f"{searched['found']} photos found"
+    console.print(Text(f"find my photos: with the face of {who}, as the selfie: {what}"))
+
+
 def left_out(found: Found, console: Console) -> None:
     """Say what of the folder is not looked at."""
     if found.copies:
@@ -141,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
             pack = choose_pack(os.environ, console)
             if pack.notice:
                 console.print(pack.notice, style="yellow")
-            show(run(photos, out, pack, console), out, console)
+            run(photos, out, pack, console)
     except KeyboardInterrupt:
         console.print("stopped")
         return 130

@@ -37,6 +37,8 @@ create table memoria.searches (
   people uuid[] not null default '{}',
   -- faces that belong to no person
   loose_faces uuid[] not null default '{}',
+  -- how alike a face had to be to its person's others
+  belongs double precision,
   removal_requested_at timestamptz
 );
 create index searches_event on memoria.searches (event_id, created_at desc);

@@ -31,9 +31,10 @@ language sql immutable set search_path = '' as $$
   select sha256(convert_to(p_token, 'UTF8'))
 $$;
 
--- What is kept of a guest: which one it is cannot be read from it, and not compared between events.
+-- What is kept of a guest: which one it is cannot be read from it, and not compared between events. Null
+-- for nobody in particular.
 create function memoria.guest_hash(p_event_id text, p_guest text) returns bytea
-language sql immutable set search_path = '' as $$
+language sql immutable strict set search_path = '' as $$
   select sha256(convert_to(jsonb_build_array(p_event_id, p_guest)::text, 'UTF8'))
 $$;
 
@@ -87,6 +88,11 @@ begin
     perform memoria.refuse_unknown('event');
   elsif p_consent is distinct from memoria.setting('search_consent_version') #>> '{}' then
     raise exception 'Consent to the current text is required.' using errcode = 'PT403';
+  elsif (
+    select count(*) from memoria.search_links
+    where event_id = p_event_id and user_id = v_user and created_at > clock_timestamp() - interval '15 minutes'
+  ) >= 20 then
+    raise exception 'Enough searches were opened: try again in some minutes.' using errcode = 'PT429';
   end if;
   insert into memoria.search_links (
     event_id, token_hash, user_id, created_by, expires_at, max_searches, per_guest, people_per_guest

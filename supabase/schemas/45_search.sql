@@ -69,7 +69,9 @@ begin
     return jsonb_build_object('outcome', 'not_found');
   end if;
   v_guest := memoria.guest_hash(v_event.id, coalesce('user ' || v_link.user_id::text, 'guest ' || p_guest));
-  if p_consent is distinct from memoria.setting('search_consent_version') #>> '{}' then
+  if v_link.id is not null and v_guest is null then
+    return jsonb_build_object('outcome', 'guest_required');
+  elsif p_consent is distinct from memoria.setting('search_consent_version') #>> '{}' then
     return jsonb_build_object('outcome', 'consent_required');
   elsif v_event.status = 'archived' then
     return jsonb_build_object('outcome', 'event_archived');
@@ -188,28 +190,49 @@ begin
 end
 $$;
 
--- The photos of people and of loose faces: each photo once, with the box that is meant.
-create function memoria.photos_of(p_people uuid[], p_faces uuid[]) returns jsonb
+-- How alike a face is to the mean of its person's other faces, from the mean of all. Null where there are
+-- too few of them, or where a user said whose it is.
+create function memoria.alike_to_others(p_face memoria.faces) returns double precision
+language sql stable set search_path = '' as $$
+  select (total * similarity - 1) / nullif(sqrt(total ^ 2 - 2 * total * similarity + 1), 0)
+  from (
+    select centroid_faces * agreement::double precision as total,
+      -(centroid operator(extensions.<#>) p_face.embedding) as similarity
+    from memoria.persons
+    where id = p_face.identity_id and model = p_face.model and centroid_faces > 2
+  ) as person
+  where not exists (
+    select from memoria.corrections where face_id = p_face.id and kind = 'pin'
+  )
+$$;
+
+-- The photos of people and of loose faces: each photo once, with the box that is meant. It is sure where
+-- the face is alike enough to its person's others; the rest only for who is told of what may be.
+create function memoria.photos_of(p_people uuid[], p_faces uuid[], p_belongs double precision, p_maybe boolean)
+returns jsonb
 language sql stable set search_path = '' as $$
   with boxes as (
-    select distinct on (media_id) media_id, x, y, w, h
+    select distinct on (media_id) media_id, x, y, w, h, is_sure
     from (
-      select media_id, x, y, w, h, quality from memoria.faces where person_id = any (p_people)
+      select media_id, x, y, w, h, quality,
+        coalesce(memoria.alike_to_others(faces) >= p_belongs, true) as is_sure
+      from memoria.faces where person_id = any (p_people)
       union all
-      select media_id, x, y, w, h, quality from memoria.faces where id = any (p_faces)
+      select media_id, x, y, w, h, quality, true from memoria.faces where id = any (p_faces)
     ) as faces
-    order by media_id, quality desc
+    where is_sure or p_maybe
+    order by media_id, is_sure desc, quality desc
   )
   select coalesce(jsonb_agg(jsonb_build_object(
     'media_id', media.id, 'bbox', jsonb_build_object('x', x, 'y', y, 'w', w, 'h', h),
-    'width', width, 'height', height,
+    'width', width, 'height', height, 'band', case when is_sure then 'sure' else 'maybe' end,
     'bucket', bucket, 'path', path, 'preview_path', preview_path
   ) order by media.number), '[]')
   from boxes join memoria.media on media.id = boxes.media_id
 $$;
 
--- Whether this guest may be these people too. People and faces that one selfie finds are one human
--- being: they share a slot, and a guest has as many slots as the link says.
+-- Whether this guest may be these people too. People and faces that one selfie surely finds are one human
+-- being (who it may be is not: look-alikes would lead from one to the next): they share a slot, and a guest has as many slots as the link says.
 create function memoria.take_slot(p_event_id text, p_guest bytea, p_subjects uuid[], p_slots integer)
 returns boolean
 language plpgsql set search_path = '' as $$
@@ -236,18 +259,21 @@ begin
 end
 $$;
 
+-- What there is to search. It reads the people and the loose faces, never all faces of the event.
 create function memoria.searched(p_event_id text, p_model text) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
-    'people', (
-      select count(*) from memoria.persons
-      where event_id = p_event_id and face_count > 0 and not hidden and merged_into is null
-    ),
-    'loose_faces', count(*) filter (where model = p_model and person_id is null and embedding is not null),
-    'of_another_model', count(*) filter (where model <> p_model)
+    'people', people, 'loose_faces', loose_faces, 'of_another_model', other_people + other_loose
   )
-  from memoria.faces
-  where event_id = p_event_id and dismissed is null and (person_id is null or model <> p_model)
+  from (
+    select count(*) filter (where not hidden) as people,
+      coalesce(sum(face_count) filter (where model <> p_model), 0) as other_people
+    from memoria.persons where event_id = p_event_id and face_count > 0 and merged_into is null
+  ) as persons, (
+    select count(*) filter (where model = p_model and embedding is not null) as loose_faces,
+      count(*) filter (where model <> p_model) as other_loose
+    from memoria.faces where event_id = p_event_id and person_id is null and dismissed is null
+  ) as faces
 $$;
 
 -- The scan and the audit. p_rule: search/likeness.py's Rule, with the selfie's weight and agreement.
@@ -262,11 +288,14 @@ declare
   v_searched jsonb;
   v_others integer;
   v_slope constant double precision := p_rule ->> 'slope';
+  v_belongs constant double precision := p_rule ->> 'belongs';
+  v_tells_maybe boolean;
   v_certain double precision;
   v_sure double precision;
   v_maybe double precision;
   v_people uuid[];
   v_faces uuid[];
+  v_themselves uuid[];
   v_matches jsonb;
 begin
   select * into v_search from memoria.searches where id = p_search_id and outcome = 'begun';
@@ -290,36 +319,42 @@ begin
     + v_slope * (greatest(ln(greatest(v_others, 1) / 100.0), 0) - ln(1000));
   v_sure := v_certain - v_slope * ln((p_rule ->> 'fpir')::double precision);
   v_maybe := v_certain - v_slope * ln(0.02);
-  if v_search.link_id is not null and not v_link.maybe then
-    v_maybe := v_sure;
-  end if;
+  v_tells_maybe := v_search.link_id is null or v_link.maybe;
 
   select
     array_agg(subject order by place) filter (where is_person),
     array_agg(subject order by place) filter (where not is_person),
+    array_agg(subject) filter (where place = 1 or score >= v_sure),
     jsonb_agg(jsonb_build_object(
       'match', 'm' || place, 'subject', subject, 'is_person', is_person,
       'confidence', round((1 - exp(-greatest((score - v_certain) / v_slope, 0)))::numeric, 6),
       'band', case when score >= v_sure then 'sure' else 'maybe' end,
-      'photos', memoria.photos_of(
-        case when is_person then array[subject] end, case when not is_person then array[subject] end
-      )
+      'photos', photos
     ) order by place)
-  into v_people, v_faces, v_matches
+  into v_people, v_faces, v_themselves, v_matches
   from (
     select *, row_number() over (order by score desc, subject) as place
-    from memoria.alike(v_event.id, p_embedding, p_model, p_rule, least(v_sure, v_maybe))
+    from memoria.alike(
+      v_event.id, p_embedding, p_model, p_rule, case when v_tells_maybe then least(v_sure, v_maybe) else v_sure end
+    ), lateral (
+      select memoria.photos_of(
+        case when is_person then array[subject] end, case when not is_person then array[subject] end,
+        v_belongs, v_tells_maybe
+      ) as photos
+      offset 0  -- once, not each time that it is named
+    ) as theirs
+    where photos <> '[]'
   ) as ranked;
 
   if v_matches is not null and v_search.guest is not null and not memoria.take_slot(
-    v_event.id, v_search.guest, v_people || v_faces, coalesce(v_link.people_per_guest, 3)
+    v_event.id, v_search.guest, v_themselves, coalesce(v_link.people_per_guest, 3)
   ) then
     update memoria.searches set outcome = 'person_limit', model = p_model where id = p_search_id;
     return jsonb_build_object('outcome', 'person_limit');
   end if;
   update memoria.searches
   set outcome = case when v_matches is null then 'nobody' else 'found' end, model = p_model,
-    people = coalesce(v_people, '{}'), loose_faces = coalesce(v_faces, '{}')
+    people = coalesce(v_people, '{}'), loose_faces = coalesce(v_faces, '{}'), belongs = v_belongs
   where id = p_search_id;
   return jsonb_build_object(
     'outcome', case when v_matches is null then 'nobody' else 'found' end,
@@ -380,7 +415,10 @@ begin
   );
   return jsonb_build_object(
     'outcome', v_search.outcome, 'event_id', v_search.event_id,
-    'photos', memoria.photos_of(v_people, v_faces), 'complete', memoria.search_complete(v_search.event_id)
+    'photos', memoria.photos_of(v_people, v_faces, v_search.belongs, coalesce(
+      (select maybe from memoria.search_links where id = v_search.link_id), true
+    )),
+    'complete', memoria.search_complete(v_search.event_id)
   );
 end
 $$;

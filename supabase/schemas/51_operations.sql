@@ -294,6 +294,12 @@ as $$
     'swept_at', (select nullif(swept_at, '-infinity') from memoria.sweeps),
     'settings', memoria.readable_settings(),
     'last_nudges', memoria.last_nudges(20),
+    'search', (
+      select jsonb_build_object('open_links', count(*), 'without_urls', count(*) filter (where exists (
+        select from memoria.media where event_id = link.event_id and bucket like 'gs://%'
+      )))
+      from memoria.search_links as link where revoked_at is null and expires_at > now() and user_id is null
+    ),
     'followed', (select coalesce(jsonb_agg(relation order by relation), '[]') from memoria.followed),
     'not_handed_over', (
       select coalesce(jsonb_agg(jsonb_build_object(

@@ -23,6 +23,7 @@ class Party:
     other: str
     change: int  # a name that somebody gave
     question: str
+    link: str  # for guests who search
 
     def __getitem__(self, role: str) -> Caller:
         return self.people[role]
@@ -56,7 +57,8 @@ def party(db: Database) -> Party:
         " as asked (one, other) returning id",
         *both,
     )
-    return Party(people, faces[0], str(both[0]), str(both[1]), change, str(question))
+    link = db.service("create_search_link", event_id="party")["link_id"]
+    return Party(people, faces[0], str(both[0]), str(both[1]), change, str(question), link)
 
 
 Deed = Callable[[Caller, Party], Json]
@@ -105,6 +107,11 @@ MANAGE: dict[str, Deed] = {
         "add_member", event_id="party", user_id=STRANGER, role="viewer"
     ),
     "remove_member": lambda who, _: who("remove_member", event_id="party", user_id=STRANGER),
+    "create_search_link": lambda who, _: who("create_search_link", event_id="party"),
+    "search_links": lambda who, _: who("search_links", event_id="party"),
+    "searches": lambda who, _: who("searches", event_id="party"),
+    "set_retention": lambda who, _: who("set_retention", event_id="party", days=30),
+    "revoke_search_link": lambda who, p: who("revoke_search_link", link_id=p.link),
 }
 OWN: dict[str, Deed] = {
     "set_owner": lambda who, _: who("set_owner", event_id="party", owner_id=STRANGER)
@@ -389,6 +396,10 @@ def test_an_owner_has_only_so_many_photos_waiting(db: Database, party: Party) ->
         ("sweep_if_due", {}),
         ("configure", {"settings": {}}),
         ("requeue", {}),
+        ("begin_search", {"event_id": "party", "consent": "1"}),
+        ("refuse_search", {"search_id": str(UUID(int=3)), "code": "x"}),
+        ("search_again", {"search_id": str(UUID(int=3)), "event_id": "party"}),
+        ("request_removal", {"search_id": str(UUID(int=3)), "event_id": "party"}),
     ],
 )
 def test_workers_and_operators_functions_are_closed_to_users(
@@ -400,6 +411,13 @@ def test_workers_and_operators_functions_are_closed_to_users(
     party["service"](name, **arguments)
 
 
+def test_nobody_opens_a_search_unless_the_app_lets_them(party: Party) -> None:
+    for role in ("owner", *GUESTS, "stranger", "nameless", "service"):
+        with pytest.raises(psycopg.Error) as refused:
+            party[role]("open_search", event_id="party", consent="1")
+        assert refused.value.sqlstate == "PT404", role
+
+
 @pytest.mark.parametrize("role", ["authenticated", "service_role"])
 def test_nobody_but_the_owner_of_the_schema_follows_a_table(db: Database, role: str) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -407,7 +425,10 @@ def test_nobody_but_the_owner_of_the_schema_follows_a_table(db: Database, role: 
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated"])
-@pytest.mark.parametrize("table", ["faces", "persons", "media", "jobs", "settings", "dispatches"])
+@pytest.mark.parametrize(
+    "table",
+    ["faces", "persons", "media", "jobs", "settings", "dispatches", "search_links", "searches"],
+)
 def test_no_user_reads_a_table(db: Database, role: str, table: str) -> None:
     db.do(f"set role {role}")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):

@@ -4,6 +4,7 @@ import hashlib
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,12 @@ from supabase import Client
 
 from local.processes.postgres import Postgres
 from memoria.arrays import F32
-from memoria.search.likeness import Rule, background
+from memoria.search.likeness import Rule, alike_to_others, background
 from memoria.store.jobs import vector_text
 from tests.database.project import Project, likeness
 
 BOX = (0.1, 0.1, 0.2, 0.2)
-RULE = Rule(shared=0.5, dimensions=60, demand=6.5, slope=1.3, source="a test")
+RULE = Rule(shared=0.5, dimensions=60, demand=6.5, slope=1.3, belongs=0.4, source="a test")
 ONE_LOOK = {"weight": 0.95, "agreement": 1.0}
 HOST = uuid.UUID(int=1)
 Json = dict[str, Any]
@@ -174,6 +175,61 @@ def test_the_databases_background_is_nearly_the_librarys(project: Project) -> No
     assert row["zero"] > 0.03
 
 
+def test_a_face_unlike_its_persons_others_is_kept_from_guests(project: Project) -> None:
+    party = Party(project)
+    photo = f"{party.event} 0 unlike"
+    face = party.add(photo, likeness(party.centres[0], 0.4, party.rng))
+    (first,) = project.rows(
+        "select identity_id from memoria.faces where media_id = %s", f"{party.event} 0 0"
+    )
+    person = first["identity_id"]
+    project.sql.execute(
+        "update memoria.faces set identity_id = %s, person_id = %s where id = %s",
+        (person, person, face),
+    )
+    project.sql.execute("select memoria.refresh_centroids(array[%s]::uuid[])", (person,))
+    theirs = {f"{party.event} 0 {number}" for number in range(4)}
+    for token, expected in (
+        (party.link(), theirs),
+        (party.link(maybe=True), theirs | {photo}),
+        (None, theirs | {photo}),
+    ):
+        found = party.search(token, party.selfie(0))
+        assert media(found) == expected
+        bands = {p["media_id"]: p["band"] for m in found["matches"] for p in m["photos"]}
+        assert {name for name, band in bands.items() if band == "maybe"} == expected - theirs
+        again = project.call(
+            "search_again",
+            search_id=found["search_id"],
+            **(
+                {"token_hash": hash_of(token), "guest": "g"} if token else {"event_id": party.event}
+            ),
+        )
+        assert {p["media_id"]: p["band"] for p in again["photos"]} == bands
+    call(party.host, "assign_face", face_id=str(face), person_id=str(person))
+    assert media(party.search(party.link(), party.selfie(0))) == theirs | {photo}
+
+
+def test_the_database_compares_a_face_with_its_persons_others(project: Project) -> None:
+    party = Party(project)
+    rows = project.rows(
+        "select identity_id, embedding::text as vector, memoria.alike_to_others(faces) as alike"
+        " from memoria.faces where event_id = %s and identity_id is not null",
+        party.event,
+    )
+    vectors = np.array([np.fromstring(row["vector"][1:-1], sep=",") for row in rows])
+    of = np.array([str(row["identity_id"]) for row in rows])
+    assert len(rows) == 12
+    for place, row in enumerate(rows):
+        others = vectors[(of == of[place]) & (np.arange(len(rows)) != place)].mean(axis=0)
+        expected = others @ vectors[place] / np.linalg.norm(others)
+        assert row["alike"] == pytest.approx(expected, abs=1e-4)
+        mean = vectors[of == of[place]].mean(axis=0)
+        length = float(np.linalg.norm(mean))
+        ours = alike_to_others(vectors[[place]] @ mean / length, 4, length)
+        assert ours[0] == pytest.approx(expected, abs=1e-6)
+
+
 def test_hidden_people_are_never_found_and_merged_ones_are_one(project: Project) -> None:
     party = Party(project)
     token = party.link()
@@ -282,6 +338,87 @@ def test_one_guest_is_at_most_three_people(project: Project) -> None:
     assert audit["people"] == []
 
 
+def test_whom_a_guest_may_be_is_no_bridge_to_another_person(project: Project) -> None:
+    party = Party(project)
+    token = party.link(maybe=True, people_per_guest=1)
+    for share in np.linspace(0.3, 0.9, 40):  # a picture a little like another guest too
+        mixed = party.centres[0] + share * party.centres[1]
+        selfie = (mixed / np.linalg.norm(mixed)).astype(np.float32)
+        bands = [match["band"] for match in party.search(None, selfie, None)["matches"]]
+        if bands == ["sure", "maybe"]:
+            break
+    assert bands == ["sure", "maybe"]
+    both = party.search(token, selfie, "bridge")
+    assert len(both["matches"]) == 2
+    begun = party.begin(token, "bridge")["search_id"]
+    assert party.find(begun, party.selfie(1)) == {"outcome": "person_limit"}
+
+
+def test_a_signed_in_guest_opens_only_so_many_searches(project: Project) -> None:
+    party = Party(project)
+    eager = project.user(uuid.UUID(int=5))
+    with everybody_may_search(project):
+        for _ in range(20):
+            call(eager, "open_search", event_id=party.event, consent="1")
+        with pytest.raises(APIError) as refused:
+            call(eager, "open_search", event_id=party.event, consent="1")
+    assert refused.value.code == "PT429"
+
+
+def test_the_apps_backend_is_no_guest_of_its_own(project: Project) -> None:
+    """It asks for many guests: what limits one of them does not limit all."""
+    party = Party(project, people=5)
+    for attempt in range(12):
+        assert party.search(None, party.selfie(attempt % 5), guest=None)["outcome"] == "found"
+    assert party.begin(party.link(), guest=None) == {"outcome": "guest_required"}
+    for person in range(3):
+        assert party.search(None, party.selfie(person), "one")["outcome"] == "found"
+    begun = party.begin(None, "one")["search_id"]
+    assert party.find(begun, party.selfie(3)) == {"outcome": "person_limit"}
+
+
+def test_whoever_tries_200_strangers_photos_is_stopped_at_the_fourth_person(
+    project: Project,
+) -> None:
+    """Signed in, with a new token whenever one is used up, and all the time in the world."""
+    party = Party(project, people=8)
+    curious = project.user(uuid.UUID(int=6))
+    with everybody_may_search(project):
+        outcomes = []
+        for attempt in range(200):
+            if attempt % 10 == 0:
+                token = call(curious, "open_search", event_id=party.event, consent="1")["token"]
+                for table in ("searches", "search_links"):
+                    project.sql.execute(
+                        f"update memoria.{table} set created_at = created_at - interval '1 hour'"
+                        " where event_id = %s",
+                        (party.event,),
+                    )
+            face = party.selfie(attempt // 10 % 8) if attempt % 5 == 0 else party.new_face()
+            begun = party.begin(token, guest=f"another name {attempt}")
+            outcomes.append(party.find(begun["search_id"], face)["outcome"])
+    assert set(outcomes[:30]) == {"found", "nobody"}
+    assert set(outcomes[30:80]) == {"person_limit", "nobody"}
+    seen = {
+        person
+        for search in call(party.host, "searches", event_id=party.event, limit=1000)["searches"]
+        for person in search["people"]
+    }
+    assert len(seen) == 3
+
+
+def test_photos_in_google_cloud_that_guests_get_no_url_for_are_counted(project: Project) -> None:
+    party = Party(project)
+    party.link()
+    before = project.call("doctor")["search"]
+    project.sql.execute(
+        "update memoria.media set bucket = 'gs://b' where id = %s", (f"{party.event} 0 0",)
+    )
+    after = project.call("doctor")["search"]
+    assert after["open_links"] == before["open_links"]
+    assert after["without_urls"] == before["without_urls"] + 1
+
+
 def test_what_cannot_be_searched_says_why(project: Project) -> None:
     party = Party(project)
     token = party.link()
@@ -370,31 +507,31 @@ def test_only_who_manages_the_event_makes_links_and_reads_the_audit(
             assert refused.value.code in ("42501", "PGRST202"), function
 
 
-def test_a_signed_in_guest_searches_where_the_app_allows_it(project: Project) -> None:
-    party = Party(project)
-    guest = project.user(uuid.UUID(int=7))
+@contextmanager
+def everybody_may_search(project: Project) -> Iterator[None]:
     (rule,) = project.rows("select pg_get_functiondef('memoria.can_search_event'::regproc) as sql")
     project.sql.execute(
         "create or replace function memoria.can_search_event(p_event_id text) returns boolean"
         " language sql stable security definer set search_path = '' as 'select true'"
     )
     try:
+        yield
+    finally:
+        project.sql.execute(rule["sql"])
+
+
+def test_a_signed_in_guest_searches_where_the_app_allows_it(project: Project) -> None:
+    party = Party(project)
+    guest = project.user(uuid.UUID(int=7))
+    with everybody_may_search(project):
         with pytest.raises(APIError, match="onsent"):
             call(guest, "open_search", event_id=party.event, consent="0")
         token = call(guest, "open_search", event_id=party.event, consent="1")["token"]
         # whatever the page says: the guest is the user
         for name in ("a", "b", "c"):
             assert party.search(token, party.selfie(0), name)["outcome"] == "found"
-        assert (
-            len(
-                project.rows(
-                    "select distinct guest from memoria.searches where event_id = %s", party.event
-                )
-            )
-            == 1
-        )
-    finally:
-        project.sql.execute(rule["sql"])
+        guests = "select distinct guest from memoria.searches where event_id = %s"
+        assert len(project.rows(guests, party.event)) == 1
 
 
 def test_an_events_time_ends_by_itself(project: Project) -> None:

@@ -83,6 +83,11 @@ def test_the_sitcom_event_gives_its_eight_people(sitcom: Path, pack: Path, tmp_p
         assert person["photos"] == sorted(person["photos"])
     assert [person["cluster_label"] for person in answer["people"]] == list(range(8))
     assert "8 people" in done.stdout
+    told = " ".join(done.stdout.split())
+    found = re.search(r"as the selfie: (\d+) photos found", told)
+    assert found, told
+    # a selfie finds nearly all: those beyond doubt
+    assert int(found[1]) >= answer["people"][0]["face_count"] - 2
 
 
 @pytest.mark.slow

@@ -147,6 +147,14 @@ def test_each_fault_is_found_and_comes_with_its_remedy(
     assert faults[0].mend
 
 
+def test_photos_that_guests_get_no_url_for_are_told() -> None:
+    links = {"open_links": 3, "without_urls": 2}
+    (found,) = [found for found in diagnose(told(search=links)) if found.state == "note"]
+    assert found.about == "search"
+    assert "2 of 3" in found.detail
+    assert not [f for f in diagnose(told(search=links | {"without_urls": 0})) if f.state != "ok"]
+
+
 def test_a_stale_signature_is_told_from_a_wrong_secret() -> None:
     stale = {"status_code": 401, "answered_after_seconds": 400.0}
     assert {found.state for found in diagnose(told(last_nudges=[stale] * 5))} == {"ok", "note"}

@@ -55,6 +55,7 @@ def diagnose(told: Json) -> Iterator[Finding]:
     yield _vault(told["vault"], told.get("vault_faults") or {})
     yield from _addresses(told["settings"])
     yield _nudges(told["last_nudges"])
+    yield from _search(told.get("search") or {})
     yield from _followed(told.get("followed") or [], told.get("not_handed_over") or [])
 
 
@@ -168,6 +169,16 @@ def _answer(nudge: Json) -> str:
 def _is_stale(nudge: Json) -> bool:
     """Whether its signature was too old on arrival: a stuck pg_net sends copies that late."""
     return float(nudge.get("answered_after_seconds") or 0) > SIGNATURE_SECONDS
+
+
+def _search(told: Json) -> Iterator[Finding]:
+    """Whether guests can be shown what their search finds."""
+    if told.get("without_urls"):
+        detail = (
+            f"{told['without_urls']} of {told['open_links']} open links lead to an event with"
+            " photos in Google Cloud Storage: guests get no url for them"
+        )
+        yield note("search", detail, "show them by media_id, through your backend")
 
 
 def _followed(tables: list[str], told: list[Json]) -> Iterator[Finding]:

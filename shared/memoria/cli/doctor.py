@@ -128,6 +128,7 @@ def _function(
     yield together(service, Agreement.told(told), database)
     if "model" in told:
         yield weights(str(told["model"]))
+        yield from _search_rule(str(told["model"]), settings)
     yield _secret(service, url, settings)
 
 
@@ -136,6 +137,19 @@ def _told(health: httpx.Response) -> Json:
         body = health.json()
         return body if isinstance(body, dict) else {}
     return {}
+
+
+def _search_rule(model: str, settings: Settings) -> Iterator[Finding]:
+    """Whether selfies are judged by thresholds that were measured for these weights."""
+    if settings.search == "off":
+        return
+    from memoria.search.rules import UNVERIFIED, rule_for
+
+    source = rule_for(model, settings).source
+    if source == UNVERIFIED:
+        yield note("search thresholds", f"nobody measured them for {model}", "memoria calibrate")
+    else:
+        yield ok("search thresholds", source)
 
 
 def weights(name: str) -> Finding:

@@ -23,21 +23,19 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
     parser.add_argument("--url", default=os.environ.get("SEARCH_URL", "http://127.0.0.1:8081"))
     parser.add_argument("--consent", default="1", help="the version of the text that was accepted")
+    parser.add_argument("--point", metavar="X,Y", help="which face of the first picture, 0..1")
     parser.add_argument("--json", action="store_true", help="the whole answer")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the photos. Returns 0 where some were found, 1 where not, 2 where it was refused."""
     secret = os.environ.get("WEBHOOK_SECRET") or os.environ.get("CALLBACK_SECRET", "")
+    fields = {"event_id": args.event, "consent": args.consent}
+    if args.point:
+        fields["point"] = args.point
     try:
-        files = [("image", (path.name, path.read_bytes())) for path in args.pictures]
-        answer = httpx.post(
-            f"{args.url.rstrip('/')}/search",
-            data={"event_id": args.event, "consent": args.consent},
-            files=files,
-            headers={"Authorization": f"Bearer {secret}"},
-            timeout=_TIMEOUT_SECONDS,
-        )
+        pictures = [path.read_bytes() for path in args.pictures]
+        answer = ask(args.url, secret, fields, pictures)
         body = answer.json()
     except (OSError, ValueError, httpx.HTTPError) as problem:
         sys.stderr.write(f"memoria: {problem}\n")
@@ -47,5 +45,17 @@ def run(args: argparse.Namespace) -> int:
         return 0 if answer.is_success else 2
     for match in body["matches"]:
         for photo in match["photos"]:
-            print(match["band"], match["confidence"], photo["media_id"], sep="\t")
+            band = "maybe" if "maybe" in (match["band"], photo["band"]) else "sure"
+            print(band, match["confidence"], photo["media_id"], sep="\t")
     return 0 if body["matches"] else 1
+
+
+def ask(url: str, secret: str, fields: dict[str, str], pictures: list[bytes]) -> httpx.Response:
+    """The answer of a search service to the app's backend. Raises httpx.HTTPError."""
+    return httpx.post(
+        f"{url.rstrip('/')}/search",
+        data=fields,
+        files=[("image", ("selfie", picture)) for picture in pictures],
+        headers={"Authorization": f"Bearer {secret}"},
+        timeout=_TIMEOUT_SECONDS,
+    )

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from memoria.errors import InvalidRequest
 from memoria.search.refusals import (
     ConsentRequired,
     EventArchived,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _REFUSALS = {
     "not_found": UnknownSearch("this search is not open"),
+    "guest_required": InvalidRequest("guest: is missing: a random id that the page keeps"),
     "consent_required": ConsentRequired("consent to the current text is required"),
     "event_archived": EventArchived("this event is archived"),
     "not_grouped_yet": NotGroupedYet("the event's photos are not grouped yet: try again later"),

@@ -16,6 +16,7 @@ import numpy as np
 
 from memoria.arrays import F64
 
+FEWEST_FACES = 3  # of a person; fewer do not tell which of them is not theirs
 FEWEST_PEOPLE = 4  # fewer say nothing of how alike the event's people are
 HIGHEST_BACKGROUND = 0.3
 MAYBE_CHANCE = 0.02
@@ -30,6 +31,7 @@ class Rule:
     dimensions: float  # likewise
     demand: float  # nats that 1 stranger in 1,000 reaches, in an event of up to 100 people
     slope: float  # nats by which a stranger's chance falls to 1/e: more people, more chances
+    belongs: float  # similarity to its person's other faces from which a face is surely theirs
     fpir: float = 0.001  # a match is sure where a stranger's chance is at most this
     source: str  # what measured demand and slope, or "unverified: …"
 
@@ -95,3 +97,13 @@ def background(means: F64) -> float:
     total = means.sum(axis=0)
     apart = float(total @ total - np.einsum("ij,ij->", means, means))
     return float(np.clip(apart / ((count - 1) * (count + 2)), 0, HIGHEST_BACKGROUND))
+
+
+def alike_to_others(similarity: F64, faces: float, agreement: float) -> F64:
+    """How alike faces are to the mean of their person's *other* faces. (k,) cosines -> (k,).
+
+    ``similarity``: to the mean of all ``faces``, two or more; ``agreement``: that mean's length.
+    """
+    total = faces * agreement
+    others: F64 = (total * similarity - 1) / np.sqrt(total**2 - 2 * total * similarity + 1)
+    return others

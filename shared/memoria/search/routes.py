@@ -17,7 +17,8 @@ from memoria.search.request import BackendSearch, Seeker, checked_point, parse_i
 from memoria.search.run import SearchPipeline, fetched
 
 PREFIX = "/search"
-BODY_SECONDS = 60.0
+FIELDS_SECONDS = 10.0  # for who may still turn out to be nobody
+PICTURES_SECONDS = 50.0
 _MAX_BODY_BYTES = MOST_PICTURES * MAX_PICTURE_BYTES + (1 << 16)
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
@@ -82,12 +83,17 @@ class SearchRoutes:
     def _search_by_form(self, request: flask.Request, token: str | None) -> Json:
         if (request.content_length or 0) > _MAX_BODY_BYTES:
             raise SelfieTooLarge(f"image: a picture is over {MAX_PICTURE_BYTES // 1_000_000} MB")
-        with body_reader(request, BODY_SECONDS) as read:
+        with body_reader(request, FIELDS_SECONDS) as read:
             form = SelfieForm(request.headers.get("Content-Type", ""), read)
             fields = form.fields()
-            seeker = _seeker(token, fields.get("event_id"), fields.get("guest"))
-            point = parse_point(fields.get("point"))
-            return self.pipeline().run(seeker, fields.get("consent"), form.pictures, point)
+        seeker = _seeker(token, fields.get("event_id"), fields.get("guest"))
+        point = parse_point(fields.get("point"))
+
+        def pictures() -> list[bytes]:
+            with body_reader(request, PICTURES_SECONDS):
+                return form.pictures()
+
+        return self.pipeline().run(seeker, fields.get("consent"), pictures, point)
 
     def _search_by_url(self, request: flask.Request) -> Json:
         asked = parse_object(authenticated_body(request, self.secrets), BackendSearch)

@@ -40,6 +40,7 @@ def measured_rule(model: str, thresholds: Thresholds) -> Rule:
         dimensions=evidence.dimensions,
         demand=demand,
         slope=slope,
+        belongs=thresholds.link,
         source=SOURCE if model in MEASURED else UNVERIFIED,
     )
 

@@ -20,6 +20,7 @@ from memoria.search.refusals import SelfieTooLarge, UnreadableSelfie, Unsupporte
 from memoria.search.request import Seeker
 from memoria.search.selfie import Picture, Point, Selfie, selfie_of
 
+_TOLD_OF_A_PHOTO = ("media_id", "bbox", "width", "height", "band")
 SignUrls = Callable[[list[Json]], list[str | None]]  # photos with bucket and paths -> URLs
 
 
@@ -107,7 +108,7 @@ class SearchPipeline:
     def _photos(self, photos: list[Json]) -> list[Json]:
         urls = self.sign_urls(photos)
         return [
-            {name: photo[name] for name in ("media_id", "bbox", "width", "height")} | {"url": url}
+            {name: photo[name] for name in _TOLD_OF_A_PHOTO} | {"url": url}
             for photo, url in zip(photos, urls, strict=True)
         ]
 

@@ -8,7 +8,7 @@ import pytest
 
 from memoria.search.likeness import Rule, background
 
-RULE = Rule(shared=0.5, dimensions=60, demand=6, slope=1.3, source="a test")
+RULE = Rule(shared=0.5, dimensions=60, demand=6, slope=1.3, belongs=0.4, source="a test")
 ONE = np.ones(1)
 
 

@@ -1,0 +1,49 @@
+"""The demo's last word: one of the event's faces, cut out, finds its photos as a selfie would."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from PIL import Image
+
+from local.demo.event import Json
+from local.processes.stack import Stack
+from memoria.cli.search import ask
+from memoria.media import decode_image
+
+MARGIN = 0.6  # around the face, in boxes: a detector wants to see a head
+
+
+def search_for(answer: Json, photos: Mapping[str, Path], stack: Stack) -> Json | None:
+    """What a search with a face of the largest person finds; None where there is no person.
+
+    ``answer`` is ``people.json``. -> ``{"photo", "person", "found"}``: whose face in which photo,
+    and how many photos were found, or ``{"photo", "person", "error"}``.
+    """
+    if not answer["people"]:
+        return None
+    person = answer["people"][0]
+    name, face = next(
+        (name, face)
+        for name, photo in answer["photos"].items()
+        for face in photo["faces"]
+        if face["face_id"] == person["representative_face_id"]
+    )
+    fields = {"event_id": answer["event_id"], "consent": "1", "point": "0.5,0.5"}
+    selfie = _cut_out(photos[name], face["bbox"])
+    told = ask(stack.process_url, stack.webhook_secret, fields, [selfie]).json()
+    if "error" in told:
+        return {"photo": name, "person": 1, "error": told["error"]["message"]}
+    found = {photo["media_id"] for match in told["matches"] for photo in match["photos"]}
+    return {"photo": name, "person": 1, "found": len(found)}
+
+
+def _cut_out(photo: Path, box: Mapping[str, float]) -> bytes:
+    image = Image.fromarray(decode_image(photo.read_bytes()))
+    width, height = image.size
+    left, top = (box["x"] - MARGIN * box["w"]) * width, (box["y"] - MARGIN * box["h"]) * height
+    right = (box["x"] + (1 + MARGIN) * box["w"]) * width
+    bottom = (box["y"] + (1 + MARGIN) * box["h"]) * height
+    out = io.BytesIO()
+    image.crop((round(left), round(top), round(right), round(bottom))).save(out, "JPEG", quality=90)
+    return out.getvalue()

@@ -1,0 +1,80 @@
+"""Many guests at once on one link: the real function and database, an engine that costs nothing."""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from local.processes.stack import Stack, StackOptions
+from tests.functions.party import ONE_VECTOR, bare_event, bare_face, jpeg, sql
+
+GUESTS, REQUESTS, SEARCHES = 200, 700, 500
+AT_ONCE = 350  # connections; a backlog of the kernel holds no more than this
+PICTURE = jpeg(np.full((120, 120, 3), 127, np.uint8))
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    options = StackOptions(
+        process_source=Path(__file__).parent / "without_looking.py",
+        environ={"SEARCH": "only", "MODEL_DIR": "/nowhere"},
+        without=frozenset({"pg_net", "cron", "cluster"}),
+    )
+    with Stack(options) as stack:
+        yield stack
+
+
+async def _asked(stack: Stack, token: str) -> list[httpx.Response]:
+    limits = httpx.Limits(max_connections=AT_ONCE)
+    async with httpx.AsyncClient(limits=limits, timeout=300, trust_env=False) as client:
+        return await asyncio.gather(
+            *(
+                client.post(
+                    f"{stack.process_url}/search",
+                    data={"consent": "1", "guest": f"guest {number % GUESTS}"},
+                    files={"image": PICTURE},
+                    headers={"Authorization": f"Search {token}"},
+                )
+                for number in range(REQUESTS)
+            )
+        )
+
+
+def test_a_link_with_500_searches_answers_500_of_700(stack: Stack) -> None:
+    event = bare_event(stack, grouped=True)
+    photo = bare_face(stack, event, vector=ONE_VECTOR)
+    made: Any = (
+        stack.client()
+        .rpc(
+            "memoria_create_search_link",
+            {"p_event_id": event, "p_options": {"max_searches": SEARCHES}},
+        )
+        .execute()
+        .data
+    )
+    answers = asyncio.run(_asked(stack, made["token"]))
+    statuses = Counter(answer.status_code for answer in answers)
+    assert statuses == {200: SEARCHES, 429: REQUESTS - SEARCHES}
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
+    shown = {
+        photo["media_id"]
+        for answer in answers
+        if answer.is_success
+        for match in answer.json()["matches"]
+        for photo in match["photos"]
+    }
+    assert shown == {photo}
+    counted = sql(
+        stack,
+        "select searches, (select count(*) from memoria.searches where outcome = 'found')"
+        " from memoria.search_links where token_hash = %s",
+        hashlib.sha256(made["token"].encode()).digest(),
+    )
+    assert counted == [(SEARCHES, SEARCHES)]
