@@ -30,7 +30,7 @@ class Cloud(Protocol):
     def state(self) -> dict[str, Any]: ...
 
 
-UNKNOWN = '{"error": {"code": "not_found", "message": "no such event"}}'
+UNKNOWN = '{"error": {"code": "not_found", "message": "this search is not open"}}'
 
 
 @cache
