@@ -961,6 +961,8 @@ export interface FoundPhoto {
   bbox: Box;
   width: number | null;
   height: number | null;
+  /** maybe: its face is unlike the person's others. */
+  band: "sure" | "maybe";
   url: string | null;
 }
 
