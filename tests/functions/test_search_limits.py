@@ -31,7 +31,8 @@ def stack() -> Iterator[Stack]:
 
 
 async def _asked(stack: Stack, token: str) -> list[httpx.Response]:
-    limits = httpx.Limits(max_connections=AT_ONCE)
+    # no connection twice: a server may end one that waits just when it is used again
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=0)
     async with httpx.AsyncClient(limits=limits, timeout=300, trust_env=False) as client:
         return await asyncio.gather(
             *(
