@@ -33,8 +33,8 @@ DRAWS = {"small sets": 12, "large": 10}
 SIZES = (50, 100, 250)
 STRANGERS_PER_DRAW = 400
 BOOTSTRAPS = 1000
-# of lfw_dev: row 3865 is labelled 890 and shows 1138 (median similarity to their photos 0.72, to its
-# own -0.00); row 3859, the only one labelled 918, shows 919 (0.60)
+# of lfw_dev: row 3865 is labelled 890 and shows 1138 (median similarity to their photos 0.72, to
+# its own -0.00); row 3859, the only one labelled 918, shows 919 (0.60)
 WRONGLY_LABELLED = (890, 918, 919, 1138)
 Labels = Index  # whose each photo is
 
