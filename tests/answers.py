@@ -23,7 +23,7 @@ _SEARCH = r"/search/[0-9a-f-]{36}"
 _SERVICES = {
     "POST /process": "process",
     "POST /cluster": "clustering",
-    "POST /": "acknowledgement",
+    "POST /": "root",
     "GET /health": "health",
     "GET /ready": "ready",
     "POST /search": "search",
@@ -72,6 +72,8 @@ def check_function(name: str, value: Any) -> None:
 def check_response(response: httpx.Response) -> None:
     """The same, of any answer that came over HTTP; what is not ours is left alone."""
     path, method = response.request.url.path, response.request.method
+    if not response.headers.get("Content-Type", "").startswith("application/json"):
+        return
     if function := _RPC.fullmatch(path):
         if response.is_success:
             check_function(function[1], response.json())
@@ -81,14 +83,13 @@ def check_response(response: httpx.Response) -> None:
         for delivery in response.json():
             check("callbacks", "callback", json.loads(delivery["body"]))
     else:
-        is_json = response.headers.get("Content-Type") == "application/json"
-        check_service(method, path, response.status_code, response.text if is_json else "")
+        check_service(method, path, response.status_code, response.text)
 
 
 def check_service(method: str, path: str, status: int, body: str) -> None:
     """The JSON that *process* or *cluster* answer to a request."""
     for pattern, name in _SERVICES.items():
-        if body and re.fullmatch(pattern, f"{method} {path}"):
+        if re.fullmatch(pattern, f"{method} {path}"):
             check("http", name if status == 200 else "error", json.loads(body))
 
 

@@ -1,5 +1,6 @@
 """schemas/ has every public function, as the database has it, and is strict about every answer."""
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from schemas.documents import calls, definitions, documents, functions
+from tests.answers import NotAsPublished
 from tests.database.caller import Database
 
 SIGNATURES = (
@@ -61,3 +63,17 @@ def test_nothing_comes_unannounced() -> None:
         for described in objects(schema):
             closed = (described.get("additionalProperties"), described.get("unevaluatedProperties"))
             assert False in closed, (name, described)
+
+
+def test_an_answer_that_drifts_fails_the_test_that_gets_it(db: Database) -> None:
+    definition = "returns jsonb language sql security definer set search_path = '' as"
+    db.do(f"create function public.memoria_new() {definition} $$ select '{{}}'::jsonb $$")
+    db.do(
+        "create or replace function public.memoria_heartbeat(p_job_id uuid, p_token uuid)"
+        f' {definition} $$ select \'{{"held": true, "for": 9}}\'::jsonb $$'
+    )
+    db.do("grant execute on function public.memoria_new() to service_role")
+    with pytest.raises(NotAsPublished, match="memoria_new has no schema"):
+        db.service("new")
+    with pytest.raises(NotAsPublished, match=r"worker\.json, memoria_heartbeat: .*'for'"):
+        db.service("heartbeat", job_id=uuid.uuid4(), token=uuid.uuid4())

@@ -13,6 +13,7 @@ import pytest
 
 from local.processes.postgres import Postgres
 from local.supabase.migrations import apply_migrations
+from memoria.cli.diagnosis import diagnose
 from tests.answers import check
 from tests.database.caller import Database, Json
 from tests.database.test_all_done import cluster, save
@@ -211,9 +212,19 @@ def test_setting_up_twice_makes_one_policy_and_an_apps_own_is_left_alone(live: D
     assert live.rows(named) == ["mine"]
 
 
-def test_without_realtime_nothing_is_sent_and_doctor_says_so(db: Database) -> None:
+def finding(db: Database) -> str:
+    """What ``memoria doctor`` says of it."""
+    told = db.service("doctor")
+    return next(line for line in map(str, diagnose(told)) if "realtime:" in line)
+
+
+def test_doctor_says_who_hears_of_events(db: Database) -> None:
     assert db.service.process("m1")["outcome"] == "stored"
-    assert db.service("doctor")["realtime"] == {"sends": False, "may_be_followed": False}
+    assert finding(db).startswith("note ")
+    add_realtime(db.server, db.name)
+    assert "no policy lets users follow them; select public.memoria_configure" in finding(db)
+    db.configure(quiet_period_seconds=0)
+    assert finding(db).startswith("ok ")
 
 
 def test_a_user_asks_as_the_policy_does(db: Database) -> None:

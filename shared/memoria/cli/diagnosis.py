@@ -53,6 +53,7 @@ def diagnose(told: Json) -> Iterator[Finding]:
     yield from _extensions(told)
     yield _cron(told["cron"], told.get("cron_error"))
     yield _vault(told["vault"], told.get("vault_faults") or {})
+    yield _realtime(told.get("realtime") or {})
     yield from _addresses(told["settings"])
     yield _nudges(told["last_nudges"])
     yield from _search(told.get("search") or {})
@@ -119,6 +120,15 @@ def _vault(present: bool, faults: dict[str, str]) -> Finding:
     return note(
         "vault", "there is none: the secret lies in memoria.settings", "enable supabase_vault"
     )
+
+
+def _realtime(realtime: dict[str, bool]) -> Finding:
+    if not realtime.get("sends"):
+        return note("realtime", "there is none: apps ask how an event stands")
+    if not realtime.get("may_be_followed"):
+        mend = "select public.memoria_configure('{}'), which makes the policy"
+        return wrong("realtime", "tells of events, but no policy lets users follow them", mend)
+    return ok("realtime", "tells whoever may see an event how it stands")
 
 
 def _addresses(settings: Json) -> Iterator[Finding]:
