@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import ClassVar
@@ -55,8 +55,11 @@ class Row:
         )
 
 
-def rows(most: int | None) -> Iterator[Row]:
-    """A row for each of the first ``most`` bombs, the whole system running all the while."""
+def rows(most: int | None, tell: Callable[[str], object] = len) -> Iterator[Row]:
+    """A row for each of the first ``most`` bombs, the whole system running all the while.
+
+    ``tell`` gets a sentence about the memory's ceiling in the end.
+    """
     options = StackOptions(
         environ={"MODEL_DIR": str(any_pack()), "MALLOC_ARENA_MAX": "2"},
         settings={"quiet_period_seconds": 3600},
@@ -68,6 +71,7 @@ def rows(most: int | None) -> Iterator[Row]:
             files = islice(bombs(), most)
             while some := list(islice(files, AT_ONCE)):
                 yield from _round(stack, ceiling, some)
+            tell(ceiling.told())
 
 
 def _round(stack: Stack, ceiling: Ceiling, files: list[tuple[str, bytes]]) -> Iterator[Row]:

@@ -204,41 +204,50 @@ def _boxes() -> Iterator[tuple[str, bytes]]:
     yield "HEIF grid of 64 × 64 tiles that says 20,000 × 20,000", grid(large("HEIF", 64), 20_000)
 
 
-def grid(tile: bytes, side: int) -> bytes:
-    """A HEIC or AVIF whose primary item is a grid of one tile, side × side by its own words.
+def grid(tile: bytes, side: int, across: int = 1, tile_side: int = 64) -> bytes:
+    """A HEIC or AVIF whose primary item is a grid, side × side by its own words.
 
-    The tile is another one's picture, and has 64 × 64 pixels by the file's words.
+    It has across × across tiles, each the picture of another file, and tile_side × tile_side
+    pixels by the file's words.
     """
-    codec, item, brand = (
+    codec, kind, brand = (
         (b"av1C", b"av01", b"avif") if b"av1C" in tile else (b"hvcC", b"hvc1", b"heic")
     )
     configuration = tile[tile.index(codec) - 4 :]
     configuration = configuration[: int.from_bytes(configuration[:4], "big")]
     picture = tile[tile.index(b"mdat") + 4 :]
-    info = box(b"infe", b"\2\0\0\0\0\1\0\0grid\0") + box(b"infe", b"\2\0\0\0\0\2\0\0", item, b"\0")
-    sizes = struct.pack(">II", 64, 64)
-    properties = box(b"ipco", configuration, box(b"ispe", bytes(4), sizes))
-    properties += box(b"ipma", bytes(4), b"\0\0\0\2", b"\0\1\1\2", b"\0\2\2\x81\2")
-    derived = b"\0\1\0\0" + struct.pack(">II", side, side)
+    numbers = range(2, across**2 + 2)
+    items = [(1, b"grid"), *((number, kind) for number in numbers)]
+    info = [box(b"infe", b"\2\0\0\0", _16(item), bytes(2), name, b"\0") for item, name in items]
+    sizes = (box(b"ispe", bytes(4), struct.pack(">II", each, each)) for each in (tile_side, side))
+    owned = _16(1) + b"\1\3" + b"".join(_16(number) + b"\2\x81\2" for number in numbers)
+    derived = bytes((0, 1, across - 1, across - 1)) + struct.pack(">II", side, side)
 
     def meta(offset: int) -> bytes:
-        places = b"\1\0\0\0\x44\0\0\2"
-        places += struct.pack(">HHHHII", 1, 1, 0, 1, 0, len(derived))
-        places += struct.pack(">HHHHII", 2, 0, 0, 1, offset, len(picture))
+        places = struct.pack(">HHHHII", 1, 1, 0, 1, 0, len(derived))
+        for i, number in enumerate(numbers):
+            at = offset + i * len(picture)
+            places += struct.pack(">HHHHII", number, 0, 0, 1, at, len(picture))
         return box(
             b"meta",
             bytes(4),
             box(b"hdlr", bytes(8), b"pict", bytes(13)),
-            box(b"pitm", bytes(4), b"\0\1"),
-            box(b"iloc", places),
-            box(b"iinf", bytes(4), b"\0\2", info),
-            box(b"iref", bytes(4), box(b"dimg", b"\0\1\0\1\0\2")),
+            box(b"pitm", bytes(4), _16(1)),
+            box(b"iloc", b"\1\0\0\0\x44\0", _16(len(items)), places),
+            box(b"iinf", bytes(4), _16(len(items)), *info),
+            box(b"iref", bytes(4), box(b"dimg", _16(1), _16(len(numbers)), *map(_16, numbers))),
             box(b"iprp", properties),
             box(b"idat", derived),
         )
 
+    properties = box(b"ipco", configuration, *sizes)
+    properties += box(b"ipma", bytes(4), struct.pack(">I", len(items)), owned)
     head = box(b"ftyp", brand, bytes(4), b"mif1", brand)
-    return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", picture)
+    return head + meta(len(head) + len(meta(0)) + 8) + box(b"mdat", picture * len(numbers))
+
+
+def _16(number: int) -> bytes:
+    return number.to_bytes(2, "big")
 
 
 def _others() -> Iterator[tuple[str, bytes]]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from memoria.media import open_photo
 from memoria.media.budget import MIB
+from tests.corpus.bombs import grid, large
 
 SHARED = Path(__file__).parents[3] / "shared"
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
@@ -87,6 +88,14 @@ def test_no_format_takes_more_than_it_says(
     data = photo(kind, mode, 4000, **options)
     opened = open_photo(data)
     needed = opened.bytes_needed(1, 4) if kind != "JPEG" else opened.bytes_needed(1, 1)
+    assert peak(data, tmp_path) < needed + 64 * MIB
+
+
+def test_a_grid_takes_a_row_of_its_tiles(tmp_path: Path) -> None:
+    """105 megapixels, as a phone has them: the whole would take 850 MiB."""
+    data = grid(large("HEIF", 512), 10_240, 20, 512)
+    needed = open_photo(data).bytes_needed(1, 8)
+    assert needed < 32 * MIB
     assert peak(data, tmp_path) < needed + 64 * MIB
 
 
