@@ -4,61 +4,88 @@ import numpy as np
 
 from memoria.arrays import F64, Index
 from memoria.clustering.evidence import Evidence
-from memoria.clustering.groups import Faces, Groups, dots, groups_of
+from memoria.clustering.groups import Faces, dots, groups_of
+from memoria.clustering.keys import distinct
 
 
 def agglomerated(faces: Faces, group: Index, evidence: Evidence, demand: float) -> Index:
     """Groups joined until no two that near faces link meet the demand, in nats.
 
     (n,) each face's group, numbered by one of its faces -> the same. A round joins all pairs that
-    are each other's best, so a few rounds do; a pair is weighed again only when a side changed.
+    are each other's best; a pair is weighed again only when a side changed.
     """
-    n = len(group)
-    groups = groups_of(faces.rows, faces.weight, group, n)
-    keys = _keys(group[faces.near[0]], group[faces.near[1]], n)
-    found = _evidence(faces, group, groups, evidence, keys)
-    while True:
-        able = np.flatnonzero(found >= demand)
-        one, other = np.divmod(keys[able], n)
-        chosen = _mutual_best(one, other, _rank(found[able], groups.weight, one, other), n)
-        if len(chosen) == 0:
-            return group
-        one, other = one[chosen], other[chosen]
-        groups.join(one, other)
-        into = np.arange(n)
+    names, group = np.unique(group, return_inverse=True)
+    joining = _Joining(faces, group, evidence, demand)
+    while joining.round():
+        pass
+    return names[joining.group]
+
+
+class _Joining:
+    """Groups and the pairs of them that near faces link, with their evidence."""
+
+    def __init__(self, faces: Faces, group: Index, evidence: Evidence, demand: float) -> None:
+        self.photos, self.evidence, self.demand = faces.photos, evidence, demand
+        self.group, self.count = group, int(group.max(initial=-1)) + 1
+        self.groups = groups_of(faces.rows, faces.weight, group, self.count)
+        self.alone = evidence.alone(self.groups.weight, self.groups.square)
+        self.one, self.other = self.pairs(group[faces.near[0]], group[faces.near[1]])
+        self.found = self.weighed(self.one, self.other)
+
+    def round(self) -> bool:
+        """Joins all pairs that are each other's best. Whether there were any."""
+        able = np.flatnonzero(self.found >= self.demand)
+        one, other = self.one[able], self.other[able]
+        best = _mutual_best(one, other, self.rank(self.found[able], one, other), self.count)
+        self.join(one[best], other[best])
+        return len(best) > 0
+
+    def join(self, one: Index, other: Index) -> None:
+        """Adds the groups ``other`` to ``one``, and weighs anew what that concerns."""
+        self.groups.join(one, other)
+        changed = self.evidence.alone(self.groups.weight[one], self.groups.square[one])
+        for column, values in zip(self.alone, changed, strict=True):
+            column[one] = values
+        into = np.arange(self.count)
         into[other] = one
-        group = into[group]
-        moved = np.zeros(n, dtype=bool)
+        self.group = into[self.group]
+        moved = np.zeros(self.count, dtype=bool)
         moved[one] = moved[other] = True
-        touched = moved[keys // n] | moved[keys % n]
-        again = _keys(into[keys[touched] // n], into[keys[touched] % n], n)
-        keys = np.append(keys[~touched], again)
-        found = np.append(found[~touched], _evidence(faces, group, groups, evidence, again))
+        touched = moved[self.one] | moved[self.other]
+        fresh = self.pairs(into[self.one[touched]], into[self.other[touched]])
+        self.one = np.append(self.one[~touched], fresh[0])
+        self.other = np.append(self.other[~touched], fresh[1])
+        self.found = np.append(self.found[~touched], self.weighed(*fresh))
 
+    def weighed(self, one: Index, other: Index) -> F64:
+        """The evidence for pairs. Photos are asked only where it would be enough without them."""
+        sums, alone = self.groups.sums, self.alone
+        products = dots(sums, one, sums, other)
+        found = self.evidence.together(alone.at(one), alone.at(other), products)
+        able = np.flatnonzero(found >= self.demand)
+        found[able] -= self.photos.against_groups(self.group, one[able], other[able])
+        return found
 
-def _evidence(faces: Faces, group: Index, groups: Groups, evidence: Evidence, keys: Index) -> F64:
-    one, other = np.divmod(keys, len(group))
-    found = evidence.between(groups, one, other, dots(groups.sums, one, groups.sums, other))
-    return found - faces.photos.against_groups(group, one, other)
+    def rank(self, found: F64, one: Index, other: Index) -> F64:
+        """Which pairs go first. Evidence grows with the faces that give it: large groups would
+        always win, so it is divided by the root of what they weigh together, as a deviation is.
+        """
+        mine, theirs = self.groups.weight[one], self.groups.weight[other]
+        return found / np.sqrt(mine * theirs / (mine + theirs))
 
-
-def _rank(found: F64, weight: F64, one: Index, other: Index) -> F64:
-    """Which pairs go first. Evidence grows with the faces that give it: large groups would always
-    win, so it is divided by the root of what they weigh together, as a deviation is.
-    """
-    return found / np.sqrt(weight[one] * weight[other] / (weight[one] + weight[other]))
+    def pairs(self, one: Index, other: Index) -> tuple[Index, Index]:
+        """Pairs of two groups, the lower number first, every pair once."""
+        low, high = np.minimum(one, other), np.maximum(one, other)
+        return np.divmod(distinct((low * self.count + high)[low != high]), self.count)
 
 
 def _mutual_best(one: Index, other: Index, rank: F64, groups: int) -> Index:
     """Which pairs are the best of both of their ends; of equal ones the last. (m,) -> (k,)."""
-    order = np.argsort(rank, kind="stable")
-    best = np.full(groups, -1)
-    best[np.stack([one, other], axis=1)[order].ravel()] = np.repeat(order, 2)  # the best comes last
-    pairs = np.arange(len(one))
-    return np.flatnonzero((best[one] == pairs) & (best[other] == pairs))
-
-
-def _keys(one: Index, other: Index, groups: int) -> Index:
-    """Pairs of two groups as one number each, every pair once. (m,), (m,) -> (k,), sorted."""
-    low, high = np.minimum(one, other), np.maximum(one, other)
-    return np.unique((low * groups + high)[low != high])
+    best = np.full(groups, -np.inf)
+    np.maximum.at(best, one, rank)
+    np.maximum.at(best, other, rank)
+    chosen = np.flatnonzero((rank == best[one]) & (rank == best[other]))
+    last = np.empty(groups, dtype=np.intp)
+    last[np.stack([one, other], axis=1)[chosen].ravel()] = np.repeat(chosen, 2)
+    mutual = (last[one[chosen]] == chosen) & (last[other[chosen]] == chosen)
+    return np.compress(mutual, chosen)

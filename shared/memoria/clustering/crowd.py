@@ -15,6 +15,7 @@ from memoria.clustering.groups import groups_of
 FEWEST_GROUPS = 4  # fewer people say nothing of a crowd
 DOUBT = 2.0  # k groups are believed k/(k + DOUBT)
 HIGHEST = 0.3  # zero
+NOISE = 0.05  # what chance does to a measured spread
 SAMPLE = 256  # faces
 LOW_TAIL, DEVIATIONS = 0.02, 2.054  # of a normal distribution
 
@@ -36,7 +37,7 @@ def crowd_of(rows: F32, first: Index, usual_spread: float) -> Crowd:
         return Crowd()
     trust = groups / (groups + DOUBT)
     zero = float(np.clip(trust * _between(rows, first, groups), 0, HIGHEST))
-    wider = max(_spread(rows, first) / usual_spread - 1, 0)
+    wider = max(_spread(rows, first) / usual_spread - 1 - NOISE, 0)
     return Crowd(zero, 1 + trust * wider)
 
 
@@ -57,11 +58,10 @@ def _spread(rows: F32, first: Index) -> float:
     that is spread evenly over the canonical order, which knows nothing of people.
     """
     chosen = np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(np.intp)
-    one, other = np.triu_indices(len(chosen), 1)
-    label = first[chosen]
-    apart = (label[one] < 0) | (label[one] != label[other])
+    one, other = chosen[::2], chosen[1::2]  # of two halves no pair is met twice
+    apart = (first[one, None] < 0) | (first[one, None] != first[other])
     if not apart.any():
         return 0.0
-    similarity = (rows[chosen] @ rows[chosen].T)[one[apart], other[apart]]
+    similarity = (rows[one] @ rows[other].T)[apart]
     low, middle = np.quantile(similarity, [LOW_TAIL, 0.5])
     return float(middle - low) / DEVIATIONS

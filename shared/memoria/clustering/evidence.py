@@ -15,6 +15,7 @@ The evidence for two groups is log p of both together minus the two log p alone,
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +28,19 @@ SLOPE = 3.1  # nats that a pair's evidence grows by over the band between link a
 FEWEST, BAND = 1e-3, 5e-3  # the least similarity and band: for thresholds that make no sense
 BISECTIONS = 50
 LOOKS = 4.0  # a person's photos have moods, ages, cameras in common: n count as n/(1 + (n-1)/LOOKS)
+
+
+class Alone(NamedTuple):
+    """What groups of faces show, each by itself. All (m,)."""
+
+    looks: F64  # independent photos
+    scale: F64  # looks / weight, what the sum is multiplied by
+    square: F64  # the squared length of the scaled sum, without what the crowd has in common
+    log_p: F64  # nats
+
+    def at(self, chosen: Index) -> "Alone":
+        """Some of the groups."""
+        return Alone(*(column[chosen] for column in self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,21 +62,22 @@ class Evidence:
 
         ``products`` (m,): those of the pairs' sums.
         """
-        weights = (groups.weight[one], groups.weight[other])
-        return self.of_sums(products, weights, (groups.square[one], groups.square[other]))
+        mine, theirs = (self.alone(groups.weight[k], groups.square[k]) for k in (one, other))
+        return self.together(mine, theirs, products)
 
-    def of_sums(self, products: F64, weights: tuple[F64, F64], squares: tuple[F64, F64]) -> F64:
-        """The same from the products, the weights and the squared lengths of the sums. All (m,)."""
-        (one, other), (one_square, other_square) = weights, squares
-        count, count_s = self.looks(one, one_square), self.looks(other, other_square)
-        scale, scale_s = count / one, count_s / other
-        clean = 1 - self.zero
-        mine = scale**2 * (one_square - self.zero * one**2) / clean
-        theirs = scale_s**2 * (other_square - self.zero * other**2) / clean
-        lifted = products + (self.leniency - self.zero) * one * other
-        cross = scale * scale_s * lifted / clean
-        together = self._alone(count + count_s, mine + theirs + 2 * cross)
-        return together - self._alone(count, mine) - self._alone(count_s, theirs)
+    def alone(self, weight: F64, square: F64) -> Alone:
+        """Groups by themselves. (m,) weights over 0, (m,) squared lengths of their sums."""
+        count = self.looks(weight, square)
+        scale = count / weight
+        clean = (scale**2 * square - self.zero * count**2) / (1 - self.zero)
+        return Alone(count, scale, clean, self._log_p(count, clean))
+
+    def together(self, one: Alone, other: Alone, products: F64) -> F64:
+        """The evidence that two are one person, from the products of their sums. (m,) -> (m,)."""
+        shift = (self.leniency - self.zero) * one.looks * other.looks
+        cross = (one.scale * other.scale * products + shift) / (1 - self.zero)
+        both = self._log_p(one.looks + other.looks, one.square + other.square + 2 * cross)
+        return both - one.log_p - other.log_p
 
     def looks(self, weight: F64, square: F64) -> F64:
         """How many independent photos a group is worth. (m,) weights, squared sums -> (m,).
@@ -75,7 +90,7 @@ class Evidence:
         count = weight / np.maximum(weight * alike, 1)
         return count / (1 + (count - 1) / LOOKS)
 
-    def _alone(self, count: F64, square: F64) -> F64:
+    def _log_p(self, count: F64, square: F64) -> F64:
         noise = 1 - self.shared
         seen = noise + count * self.shared
         gain = self.dimensions * self.shared / (2 * noise * seen)

@@ -12,7 +12,7 @@ from memoria.clustering.hdbscan import (
 )
 from memoria.clustering.neighbours import NeighbourLists
 from memoria.clustering.quality import face_weights, known_quality
-from memoria.clustering.refinement import NEUTRAL, refined
+from memoria.clustering.refinement import refined
 from memoria.clustering.rows import canonical_order, unit_rows
 from memoria.clustering.same_photo import SharedPhotos
 from memoria.clustering.thresholds import Thresholds, thresholds_for
@@ -59,22 +59,24 @@ def group_faces(
     first = labels_from_lists(rows, lists, min_cluster_size, min_samples, epsilon)
     limits = thresholds or thresholds_for(model)
     photos = SharedPhotos(None if photo_of is None else photo_of[order])
-    near = near_pairs(lists, limits.floor - epsilon + NEUTRAL)
-    faces = Faces(rows, *face_weights(known, len(rows)), photos, near)
+    faces = Faces(rows, *face_weights(known, len(rows)), photos, *near_pairs(lists))
     labels[order] = refined(faces, first, limits, min_cluster_size, epsilon)
     return _by_size(labels, order)
 
 
 def _canonical(rows: F32, known: F32, photo_of: Index | None) -> Index:
     """The canonical order; equal rows by their quality, then by their photo. -> (n,)."""
+    order = canonical_order(rows)
+    if not np.any(rows[order[1:], 0] == rows[order[:-1], 0]):
+        return order  # no two are equal
     before = np.lexsort((known,) if photo_of is None else (photo_of, known))
     return before[canonical_order(rows[before])]
 
 
-def near_pairs(lists: NeighbourLists, floor: float) -> tuple[Index, Index]:
-    """Faces alike enough that their groups are compared. (n, k) lists -> (m,), (m,) row numbers."""
-    one, rank = np.nonzero(lists.distances <= 1 - floor)
-    return one, lists.rows[one, rank]
+def near_pairs(lists: NeighbourLists) -> tuple[tuple[Index, Index], F32]:
+    """Each face with its nearest ones. (n, k) lists -> (m,), (m,) row numbers, (m,) similarity."""
+    n, count = lists.rows.shape
+    return (np.repeat(np.arange(n), count), lists.rows.ravel()), 1 - lists.distances.ravel()
 
 
 def _photo_numbers(photo_ids: ArrayLike | None, faces: int) -> Index | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from memoria.arrays import F32, F64, Index
 from memoria.clustering.same_photo import SharedPhotos
 
-BLOCK = 4096  # pairs multiplied at once
+BLOCK = 256  # pairs multiplied at once: their rows stay in the CPU's cache
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,11 +24,13 @@ class Faces:
     founds: NDArray[np.bool_]  # (n,) whether it can make a person, or only be taken in by one
     photos: SharedPhotos
     near: tuple[Index, Index]  # (m,), (m,) pairs of faces through which groups are compared at all
+    alike: F32  # (m,) their similarities
 
-    def founders(self) -> "Faces":
-        """The same faces, without the pairs with those that found nobody."""
-        both = self.founds[self.near[0]] & self.founds[self.near[1]]
-        return replace(self, near=(self.near[0][both], self.near[1][both]))
+    def founders(self, floor: float) -> "Faces":
+        """The same faces, and only pairs so alike of which both can found a person."""
+        one, other = self.near
+        both = self.founds[one] & self.founds[other] & (self.alike >= floor)
+        return replace(self, near=(one[both], other[both]), alike=self.alike[both])
 
     def at(self, chosen: Index, pairs: NDArray[np.bool_]) -> "Faces":
         """Some of the faces, and those of the near pairs that are marked, all among them."""
@@ -41,6 +43,7 @@ class Faces:
             self.founds[chosen],
             self.photos.at(chosen),
             near,
+            self.alike[pairs],
         )
 
 

@@ -19,6 +19,7 @@ from memoria.clustering.settling import settled
 from memoria.clustering.thresholds import Thresholds
 
 NEUTRAL = 0.4  # the CLUSTER_EPSILON at which the pack's thresholds hold as they are
+MOST = 0.9  # of a group's faces: then those that fit are joined at once, which saves rounds
 PER_LOG_FACE, FREE = 0.8, 1.5  # the demand: more people have more look-alikes
 STEP, TRIES = 4.0, 4  # nats that it grows by where a group became too wide, how often
 
@@ -44,7 +45,7 @@ def refined(
     evidence = evidence_for(thresholds).among(crowd, leniency)
     demand = demand_of(len(first))
     limits = Limits(demand, thresholds.width - leniency, least)
-    founders = faces.founders()
+    founders = faces.founders(thresholds.silent - leniency)
     group = close_groups(founders, first, thresholds.sure - leniency)
     group = agglomerated(founders, group, evidence, demand)
     group = parted(founders, group, evidence, limits)
@@ -58,7 +59,7 @@ def demand_of(faces: int) -> float:
 
 
 def close_groups(faces: Faces, first: Index, bar: float) -> Index:
-    """Where joining starts: the first pass's groups in which every face is like the others.
+    """Where joining starts: the first pass's groups of which MOST faces are like the others.
 
     -> (n,) each face's group, numbered by its first face; all others stand alone. ``bar``: the
     least mean similarity of each face to the others of its group.
@@ -69,11 +70,12 @@ def close_groups(faces: Faces, first: Index, bar: float) -> Index:
     rows = faces.rows[members]
     groups = groups_of(rows, np.ones(len(members), np.float32), label, count)
     own = dots(rows, np.arange(len(members)), groups.sums, label) - 1
-    fits = own / np.maximum(groups.weight[label] - 1, 1)
-    worst, lead = np.full(count, np.inf), np.full(count, len(first))
-    np.minimum.at(worst, label, fits)
-    np.minimum.at(lead, label, members)
-    start[members] = np.where(worst[label] >= bar, lead[label], members)
+    fits = own / np.maximum(groups.weight[label] - 1, 1) >= bar
+    fits &= ~faces.photos.at(members).doubled(label)
+    close = fits & (np.bincount(label, fits, count) >= MOST * groups.weight)[label]
+    lead = np.full(count, len(first))
+    np.minimum.at(lead, label[close], members[close])
+    start[members[close]] = lead[label[close]]
     return start
 
 

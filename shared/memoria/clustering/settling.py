@@ -1,15 +1,18 @@
 """After joining, each face goes where it belongs likelier than not, or to nobody."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memoria.arrays import F32, F64, Index
 from memoria.clustering.evidence import Evidence
-from memoria.clustering.groups import Faces, dots, groups_of, sizes
+from memoria.clustering.groups import Faces, Groups, dots, groups_of, sizes
+from memoria.clustering.keys import distinct
 
 ROUNDS = 3  # nearly all is settled after one
 LIKELIER = 0.5
 CLEAR = 0.9  # the weight of a face whose evidence must speak for itself,
 SPEAKS = 1.5  # in nats: a bystander is clear, and about as alike to somebody as chance has it
+FEW = 8  # products in one matrix cost as much as one of two rows that are picked
 NOTHING = 1e-6  # the weight of a group without the only face that spoke for it
 
 
@@ -24,13 +27,10 @@ def settled(faces: Faces, group: Index, evidence: Evidence, least: int) -> Index
     """
     n, group = len(group), group.copy()
     speaks: F32 = faces.weight * (faces.founds & (sizes(group) >= least))
-    face, to = np.concatenate(faces.near), np.concatenate(faces.near[::-1])
+    changed = np.ones(n, dtype=bool)  # groups, by number
     for _ in range(ROUNDS):
         large = sizes(group) >= least
-        face, to = face[large[to]], to[large[to]]
-        members = np.flatnonzero(large)
-        keys = np.unique(np.append(face * n + group[to], members * n + group[members]))
-        moving, where = np.divmod(keys, n)
+        moving, where = _candidates(faces, group, large, changed)
         odds = _log_odds(faces, group, speaks, evidence, (moving, where))
         chance = _chances(moving, odds, float(np.log(faces.weight[~large].sum() + 1)), n)
         go = np.flatnonzero((chance > LIKELIER) & (group[moving] != where))
@@ -38,8 +38,28 @@ def settled(faces: Faces, group: Index, evidence: Evidence, least: int) -> Index
         go = go[faces.photos.one_each(moving[go], where[go])]
         if len(go) == 0:
             break
+        changed[:] = False
+        changed[group[moving[go]]] = changed[where[go]] = True
         group[moving[go]] = where[go]
     return group
+
+
+def _candidates(
+    faces: Faces, group: Index, large: NDArray[np.bool_], changed: NDArray[np.bool_]
+) -> tuple[Index, Index]:
+    """Faces with the large groups that they are near to or in, for faces near a changed group.
+
+    (n,) each face's group, (n,) whether it is large, (n,) which groups changed -> (m,), (m,) pairs
+    of a face and a group, sorted.
+    """
+    n, itself = len(group), np.arange(len(group))
+    one, other = faces.near
+    face = np.concatenate([one, other, itself])
+    to = np.concatenate([other, one, itself])
+    face, where = np.divmod(distinct((face * n + group[to])[large[to]]), n)
+    again = np.zeros(n, dtype=bool)
+    again[face[changed[where]]] = True
+    return face[again[face]], where[again[face]]
 
 
 def _log_odds(
@@ -51,15 +71,26 @@ def _log_odds(
     share = np.bincount(group, faces.weight, len(group))[where]
     own = group[face] == where
     out, weight = own * speaks[face].astype(np.float64), faces.weight[face].astype(np.float64)
-    product = dots(faces.rows, face, groups.sums, where)
-    odds = evidence.of_sums(
-        (product - out) * weight,
-        (weight, np.maximum(groups.weight[where] - out, NOTHING)),
-        (weight**2, np.maximum(groups.square[where] - 2 * out * product + out**2, 0)),
+    product = _products(faces.rows, groups, pairs)
+    others = evidence.alone(
+        np.maximum(groups.weight[where] - out, NOTHING),
+        np.maximum(groups.square[where] - 2 * out * product + out**2, 0),
     )
+    single = evidence.alone(weight, weight**2)
+    odds = evidence.together(single, others, (product - out) * weight)
     odds[(weight >= CLEAR) & (odds < SPEAKS) & ~own] = -np.inf
     odds += np.log(np.maximum(share - own * weight, NOTHING))
     return odds - faces.photos.against_faces(group, face, where)
+
+
+def _products(rows: F32, groups: Groups, pairs: tuple[Index, Index]) -> F64:
+    """Products of faces and the sums of groups: of all with all where that is less work."""
+    face, where = pairs
+    names, place = np.unique(where, return_inverse=True)
+    if len(rows) * len(names) > FEW * len(face):
+        return dots(rows, face, groups.sums, where)
+    products: F64 = (rows @ groups.sums[names].T)[face, place].astype(np.float64)
+    return products
 
 
 def _chances(face: Index, odds: F64, nobody: float, faces: int) -> F64:

@@ -40,9 +40,9 @@ class Thresholds:
         return self.link / 3.9
 
     @property
-    def floor(self) -> float:
-        """Faces less alike say nothing of their groups: they are not compared through them."""
-        return self.link - 2 * self.margin
+    def silent(self) -> float:
+        """Two faces so alike say nothing: one person is as likely as two."""
+        return self.link - self.margin
 
 
 UNVERIFIED = "unverified: run `memoria calibrate`"

@@ -38,10 +38,12 @@ def photos_of(person, count, *, alike, seed=0):
 def faces_of(rows, *, photos=None, weight=None, founds=None):
     """Faces of which every pair is near."""
     n = len(rows)
+    one, other = np.triu_indices(n, 1)
     return Faces(
         rows,
         np.ones(n, np.float32) if weight is None else np.asarray(weight, np.float32),
         np.ones(n, bool) if founds is None else np.asarray(founds),
         SharedPhotos(None if photos is None else np.asarray(photos)),
-        np.triu_indices(n, 1),
+        (one, other),
+        np.einsum("ij,ij->i", rows[one], rows[other]),
     )

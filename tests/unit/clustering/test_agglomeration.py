@@ -3,10 +3,14 @@ import pytest
 
 from memoria.clustering.agglomeration import agglomerated
 from memoria.clustering.evidence import evidence_for
-from memoria.clustering.groups import dots, groups_of, sizes
+from memoria.clustering.grouping import near_pairs
+from memoria.clustering.groups import Faces, dots, groups_of, sizes
+from memoria.clustering.neighbours import nearest_neighbours
+from memoria.clustering.quality import face_weights
+from memoria.clustering.rows import unit_rows
 from memoria.clustering.same_photo import SharedPhotos
 from memoria.clustering.thresholds import MEASURED
-from tests.unit.clustering.people import directions, faces_of, look_alike, photos_of
+from tests.unit.clustering.people import directions, faces_of, look_alike, photos_of, stored
 
 EVIDENCE = evidence_for(MEASURED)
 
@@ -29,6 +33,43 @@ def test_it_ends_where_no_pair_meets_the_demand(crowd):
     left = EVIDENCE.between(groups, one, other, dots(groups.sums, one, groups.sums, other))
     assert left.max() < 3.0
     assert len(np.unique(group)) < n
+
+
+def in_plain_words(faces, group, evidence, demand):
+    """Joining as it is meant: every pair weighed anew in every round, the best ones sorted."""
+    n = len(group)
+    while True:
+        groups = groups_of(faces.rows, faces.weight, group, n)
+        pairs = {tuple(sorted(pair)) for pair in zip(*group[np.stack(faces.near)], strict=True)}
+        one, other = np.array(sorted(pair for pair in pairs if pair[0] != pair[1])).T
+        found = evidence.between(groups, one, other, dots(groups.sums, one, groups.sums, other))
+        found -= faces.photos.against_groups(group, one, other)
+        weight = groups.weight[one] * groups.weight[other]
+        rank = found / np.sqrt(weight / (groups.weight[one] + groups.weight[other]))
+        best: dict[int, int] = {}
+        for pair in np.argsort(np.where(found >= demand, rank, -np.inf), kind="stable"):
+            best[one[pair]] = best[other[pair]] = pair
+        mutual = [p for p in set(best.values()) if best[one[p]] == best[other[p]] == p]
+        mutual = [pair for pair in mutual if found[pair] >= demand]
+        if not mutual:
+            return group
+        for pair in mutual:
+            group = np.where(group == other[pair], one[pair], group)
+
+
+@pytest.mark.parametrize("event", ["five", "kpop"])
+def test_it_joins_what_a_plain_loop_joins(event):
+    faces = stored("outside_dev")
+    here = np.flatnonzero(faces["event"] == event)
+    rows = unit_rows(faces["embedding"][here].astype(np.float32))
+    lists = nearest_neighbours(rows, 8)
+    photos = SharedPhotos(np.random.default_rng(0).integers(0, len(rows), len(rows)))
+    weight, founds = face_weights(faces["quality"][here], len(rows))
+    some = Faces(rows, weight, founds, photos, *near_pairs(lists)).founders(0.3)
+    alone = np.arange(len(rows))
+    found, meant = (join(some, alone, EVIDENCE, 3.0) for join in (agglomerated, in_plain_words))
+    assert np.array_equal(*(np.unique(each, return_inverse=True)[1] for each in (found, meant)))
+    assert 5 < len(np.unique(found)) < len(rows) / 2
 
 
 def test_a_lower_demand_joins_more(crowd):

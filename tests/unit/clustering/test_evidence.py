@@ -40,11 +40,8 @@ def test_it_is_the_log_ratio_of_two_gaussian_models():
     one, other = rows[:1], rows[1:]
     expected = gaussian(rows, evidence) - gaussian(one, evidence) - gaussian(other, evidence)
     weight = np.ones(1)
-    found = evidence.of_sums(
-        one[0] @ other.T,
-        (weight, weight),
-        (np.sum(one**2, axis=1), np.sum(other**2, axis=1)),
-    )
+    alone = [evidence.alone(weight, np.sum(each**2, axis=1)) for each in (one, other)]
+    found = evidence.together(*alone, one[0] @ other.T)
     assert found[0] == pytest.approx(expected, rel=1e-6)
 
 

@@ -6,7 +6,7 @@ import pytest
 from benchmarks.grouping_scores import scores
 from memoria.clustering import group_faces, hdbscan_labels
 from memoria.clustering.rows import unit_rows
-from tests.unit.clustering.people import look_alike, photos_of, stored
+from tests.unit.clustering.people import directions, look_alike, photos_of, stored
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,15 @@ def test_two_bursts_at_similarity_052_are_one_person_unless_one_photo_shows_both
     assert len(set(group_faces(rows).tolist())) == 1
     side_by_side = [*range(6), 0, *range(7, 12)]
     assert len(set(group_faces(rows, photo_ids=side_by_side).tolist())) == 2
+
+
+def test_siblings_seen_side_by_side_in_many_photos_are_two_people():
+    another = photos_of(directions(3, 512)[2], 6, alike=0.95)
+    rows = np.concatenate([two_bursts(0.7), another])
+    assert len(set(hdbscan_labels(rows)[:12].tolist())) == 1
+    labels = group_faces(rows, photo_ids=[*range(6), *range(6), *range(10, 16)])
+    assert len(set(labels[:6].tolist())) == len(set(labels[6:12].tolist())) == 1
+    assert labels[0] != labels[6]
 
 
 def test_one_photo_that_shows_a_person_twice_does_not_part_real_people():
