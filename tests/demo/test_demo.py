@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
@@ -15,6 +16,7 @@ import pytest
 from benchmarks.grouping_scores import scores
 
 ROOT = Path(__file__).parents[2]
+EVERY_PERSON = int(os.environ.get("EVERY_PERSON", "3"))  # of the portraits; 1 takes minutes
 
 
 def demo(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -100,25 +102,34 @@ def test_without_a_network_the_sitcom_event_gives_its_eight_people_too(
     check_eight_people(answer, json.loads((sitcom / "labels.json").read_text())["photos"])
 
 
+def some_people(portraits: Path) -> dict[str, str]:
+    """Photo -> who it is of: every n-th person with all their photos, and of those seen once."""
+    labels: dict[str, str] = json.loads((portraits / "labels.json").read_text())["photos"]
+    chosen = set(sorted(set(labels.values()))[::EVERY_PERSON])
+    return {name: person for name, person in labels.items() if person in chosen}
+
+
 @pytest.mark.slow
 def test_without_a_network_the_portraits_are_grouped_well(
     portraits: Path, offline_pack: Path, tmp_path: Path
 ):
-    done = demo("--photos", str(portraits), "--out", str(tmp_path), **offline(tmp_path))
-    answer = answer_of(done, tmp_path)
+    labels, folder, out = some_people(portraits), tmp_path / "photos", tmp_path / "out"
+    folder.mkdir()
+    for name in labels:
+        shutil.copy(portraits / name, folder)
+    done = demo("--photos", str(folder), "--out", str(out), **offline(tmp_path))
+    answer = answer_of(done, out)
     assert answer["model"] == offline_pack.name
     who, group = [], []
-    for number, (name, person) in enumerate(
-        json.loads((portraits / "labels.json").read_text())["photos"].items()
-    ):
+    for number, (name, person) in enumerate(labels.items()):
         faces = answer["photos"][name]["faces"]
         if faces:  # the portrait is the face in the middle
             middle = min(faces, key=lambda face: _off_centre(face["bbox"]))
             who.append(person)
             group.append(middle["person_id"] or f"nobody {number}")
-    assert len(who) >= 645
-    labels, people = (np.unique(names, return_inverse=True)[1] for names in (group, who))
-    assert scores(labels, people).bcubed >= 0.95
+    assert len(who) >= 0.99 * len(labels)
+    found, people = (np.unique(names, return_inverse=True)[1] for names in (group, who))
+    assert scores(found, people).bcubed >= 0.95
 
 
 def _off_centre(box: dict[str, float]) -> float:

@@ -19,7 +19,7 @@ from local.processes.stack import Stack, StackOptions
 from memoria.cli.migrate_model import migrate, models, running_model
 
 # Of the portraits; all of them, which takes minutes on an idle machine: MIGRATED_PORTRAITS=649
-MOST_PHOTOS = int(os.environ.get("MIGRATED_PORTRAITS", "120"))
+MOST_PHOTOS = int(os.environ.get("MIGRATED_PORTRAITS", "90"))
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
