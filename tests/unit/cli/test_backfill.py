@@ -3,8 +3,10 @@ import csv
 import io
 import json
 import os
+import re
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,7 +35,8 @@ class Supabase:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 if self.path == "/rest/v1/rpc/memoria_enqueue_many":
-                    self.answer({"media": [known.take(body, photo) for photo in body["p_media"]]})
+                    media = [known.take(body, photo) for photo in body["p_media"]]
+                    self.answer({"event_id": body["p_event_id"], "media": media})
                 else:
                     page = known.folders[body["prefix"]]
                     self.answer(page[body["offset"] : body["offset"] + body["limit"]])
@@ -59,10 +62,10 @@ class Supabase:
 
     def take(self, body: dict[str, str], photo: dict[str, str]) -> dict[str, object]:
         """One photo of memoria_enqueue_many."""
-        if "%" in photo["path"]:
+        if "%" in photo["path"] or re.search(r"[\x00-\x1f\x7f]", photo["media_id"]):
             return {"media_id": photo["media_id"], "error": {"code": "invalid", "message": "no %"}}
         self.enqueued.append({"event_id": body["p_event_id"], **photo})
-        return {"media_id": photo["media_id"], "status": "queued"}
+        return {"media_id": photo["media_id"], "job_id": str(uuid.uuid4()), "status": "queued"}
 
 
 @pytest.fixture
@@ -242,7 +245,8 @@ def test_a_crafted_id_marks_no_other_as_done(supabase: Supabase, tmp_path: Path)
     rows = [{"media_id": one, "event_id": "e", "bucket": "b", "path": "p.jpg"} for one in ids]
     run(tmp_path, table(tmp_path / "first.csv", *rows[:4]))
     run(tmp_path, table(tmp_path / "second.csv", *rows))
-    assert sorted(photo["media_id"] for photo in supabase.enqueued) == sorted(ids)
+    taken = [one for one in ids if one not in ("c\rd", "e\nf")]  # as the database does
+    assert sorted(photo["media_id"] for photo in supabase.enqueued) == sorted(taken)
 
 
 def test_a_journal_that_was_cut_off_goes_on(supabase: Supabase, tmp_path: Path) -> None:

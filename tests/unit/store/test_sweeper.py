@@ -77,7 +77,8 @@ def test_what_falls_due_later_is_asked_for_then_without_another_answer(database:
 
 
 def test_trouble_ends_nothing_and_the_next_answer_asks_again(database: Database) -> None:
-    database.answers = [httpx.Response(503, json={"code": "XX000", "message": "no"})]
+    trouble = {"code": "XX000", "message": "no", "details": None, "hint": None}
+    database.answers = [httpx.Response(503, json=trouble)]
     database.sweeper.soon()
     database.call()
     assert not database.more()
