@@ -240,11 +240,19 @@ declare
   v_hashes bytea[] := array(
     select sha256(p_guest || uuid_send(subject)) from unnest(p_subjects) as subject
   );
+  -- as whom they may have been found before: loose faces since found their person, people are merged
+  v_before bytea[] := array(
+    select sha256(p_guest || uuid_send(id)) from (
+      select id from memoria.persons where merged_into = any (p_subjects)
+      union all
+      select id from memoria.faces where person_id = any (p_subjects)
+    ) as known
+  );
   v_slot integer;
 begin
   perform pg_advisory_xact_lock(hashtextextended('memoria search ' || p_event_id, 0));
   select min(slot) into v_slot from memoria.search_subjects
-  where event_id = p_event_id and guest = p_guest and subject = any (v_hashes);
+  where event_id = p_event_id and guest = p_guest and subject = any (v_hashes || v_before);
   if v_slot is null then
     select coalesce(max(slot), 0) + 1 into v_slot from memoria.search_subjects
     where event_id = p_event_id and guest = p_guest;

@@ -365,6 +365,24 @@ def test_a_signed_in_guest_opens_only_so_many_searches(project: Project) -> None
     assert refused.value.code == "PT429"
 
 
+def test_a_guest_stays_one_person_while_the_event_grows(project: Project) -> None:
+    """A loose face finds its person, two people are merged: it is the same guest."""
+    party = Party(project)
+    token = party.link(people_per_guest=1)
+    assert party.search(token, party.selfie(3))["outcome"] == "found"
+    for number in range(4):
+        party.add(f"{party.event} 3 {number}", party.centres[3])
+    project.cluster(party.event)
+    found = party.search(token, party.selfie(3))
+    (match,) = found["matches"]
+    assert match["is_person"]
+    other = party.search(None, party.selfie(0), None)["matches"][0]["subject"]
+    call(party.host, "merge_people", into=other, **{"from": [match["subject"]]})
+    assert party.search(token, party.selfie(3))["outcome"] == "found"
+    begun = party.begin(token)["search_id"]
+    assert party.find(begun, party.selfie(1)) == {"outcome": "person_limit"}
+
+
 def test_the_apps_backend_is_no_guest_of_its_own(project: Project) -> None:
     """It asks for many guests: what limits one of them does not limit all."""
     party = Party(project, people=5)
