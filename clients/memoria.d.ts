@@ -133,6 +133,8 @@ export interface Memoria {
   /** Questions that the last run has made, those most worth asking first. */
   suggestions(args: SuggestionsArguments): Promise<SuggestionsAnswer>;
   answerSuggestion(args: AnswerSuggestionArguments): Promise<AnswerSuggestionAnswer>;
+  /** The face is read by a job; it stays where no model can read it. */
+  addFace(args: AddFaceArguments): Promise<AddFaceAnswer>;
   createEvent(args: CreateEventArguments): Promise<CreateEventAnswer>;
   setOwner(args: SetOwnerArguments): Promise<SetOwnerAnswer>;
   addMember(args: AddMemberArguments): Promise<AddMemberAnswer>;
@@ -361,6 +363,21 @@ export interface AnswerSuggestionAnswer {
   id: Uuid;
   answer: "same" | "different" | "not_sure" | "nobody";
   change_id: ChangeId;
+}
+
+export interface AddFaceArguments {
+  media_id: Id;
+  bbox: Box;
+  person?: Uuid | null;
+}
+
+/** The face is read by a job; it stays where no model can read it. */
+export interface AddFaceAnswer {
+  face_id: Uuid;
+  person_id: Uuid | null;
+  change_id: ChangeId;
+  /** The person into whom the one that was asked for was merged. */
+  is_now?: Uuid;
 }
 
 export interface CreateEventArguments {
@@ -764,6 +781,14 @@ export interface WhoIsThis {
   candidates: Candidate[];
 }
 
+/** Fractions of the upright photo: (x, y) is the top left corner. */
+export interface Box {
+  x: Fraction;
+  y: Fraction;
+  w: Fraction;
+  h: Fraction;
+}
+
 export type EventState = "open" | "archived";
 
 export type MemberRole = "host" | "cohost" | "contributor" | "viewer";
@@ -927,14 +952,6 @@ export interface AuditedSearch {
   people: Uuid[];
   loose_faces: Count;
   removal_requested_at: Time | null;
-}
-
-/** Fractions of the upright photo: (x, y) is the top left corner. */
-export interface Box {
-  x: Fraction;
-  y: Fraction;
-  w: Fraction;
-  h: Fraction;
 }
 
 export type Fraction = number;

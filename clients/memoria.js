@@ -13,7 +13,7 @@ const CALLS = `
   delete_event recluster reprocess set_retention enqueue enqueue_many delete_media
   people person_photos photos_with photo media unassigned_faces history undo
   rename_person hide_person assign_face reject_face merge_people split_person forget_person
-  reject_faces tell_apart set_cover dismiss_face suggestions answer_suggestion
+  reject_faces tell_apart set_cover dismiss_face add_face suggestions answer_suggestion
   create_search_link open_search search_links revoke_search_link searches may_follow
 `.trim().split(/\s+/)
 

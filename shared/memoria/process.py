@@ -13,6 +13,9 @@ from memoria.job import JobRunner, failed, processing_time
 from memoria.store.jobs import Claim, Skipped, Stored
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from memoria.arrays import F32
     from memoria.faces.types import PhotoFaces
 
 NO_FACES: Json = {"faces_detected": 0, "faces": []}
@@ -25,7 +28,8 @@ class ProcessPipeline:
     runner: JobRunner
     fetch_url: Callable[[str], bytes]  # a URL that a caller gave
     fetch_object: Callable[[str, str], bytes]  # bucket and path, as the database knows them
-    find_faces: Callable[[bytes], "PhotoFaces"]
+    # the bytes, and the boxes that users drew: (4,) fractions by face id
+    find_faces: Callable[[bytes, "Mapping[str, F32]"], "PhotoFaces"]
     # the digest of the bytes, the seconds it took
     save: Callable[[Claim, "PhotoFaces", str, float], Stored | Skipped]
 
@@ -44,7 +48,7 @@ class ProcessPipeline:
         started = time.monotonic()
         data = self._fetch(claim, url)
         digest = hashlib.sha256(data).hexdigest()
-        photo = self.find_faces(data)
+        photo = self.find_faces(data, claim.drawn)
         seconds = round(time.monotonic() - started, 3)
         with metrics.stage("store"):
             saved = self.save(claim, photo, digest, seconds)
@@ -57,7 +61,7 @@ class ProcessPipeline:
         """Work for ids that the database does not know: answered in full, stored nowhere."""
         started = time.monotonic()
         try:
-            photo = self.find_faces(self.fetch_url(url))
+            photo = self.find_faces(self.fetch_url(url), {})
         except Terminal as error:
             return failed(error) | NO_FACES | processing_time(started)
         metrics.faces(len(photo.faces))

@@ -3,7 +3,7 @@
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from memoria.http import Service
 from memoria.lazy import Lazy
 
 if TYPE_CHECKING:
+    from memoria.arrays import F32
     from memoria.cluster import ClusterPipeline
     from memoria.faces.types import FaceEngine, PhotoFaces
     from memoria.media.children import Decoders
@@ -197,15 +198,17 @@ def _search_pipeline(
 
 def _find_faces(
     settings: Settings, engine: "FaceEngine", decoders: "Decoders"
-) -> Callable[[bytes], "PhotoFaces"]:
-    from memoria.faces import find_faces_in_photo
+) -> Callable[..., "PhotoFaces"]:
+    """Of the bytes of a photo, and of the boxes that users drew, by face id."""
     from memoria.faces.types import PhotoFaces
 
-    def find_faces(data: bytes) -> PhotoFaces:
-        faces, width, height = find_faces_in_photo(
-            engine, data, max_pixels=settings.max_media_pixels, opened=decoders.opened
-        )
-        return PhotoFaces(faces, width, height, engine.model)
+    def find_faces(data: bytes, drawn: Mapping[str, "F32"] | None = None) -> PhotoFaces:
+        boxes = drawn or {}
+        with decoders.opened(data, settings.max_media_pixels) as photo:
+            faces = engine.find_faces_in(photo)
+            read = engine.read_boxes(photo, list(boxes.values())) if boxes else []
+            found = dict(zip(boxes, read, strict=True))
+            return PhotoFaces(faces, *photo.size, engine.model, found)
 
     return find_faces
 

@@ -1679,6 +1679,15 @@ begin
 end
 $$;
 
+-- The boxes that users drew in a photo, for the worker to read.
+create function memoria.drawn_in(p_media_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'face_id', face_id, 'bbox', jsonb_build_object('x', x, 'y', y, 'w', w, 'h', h)
+  ) order by id), '[]')
+  from memoria.corrections where media_id = p_media_id and kind = 'drawn' and withdrawn_by is null
+$$;
+
 create function public.memoria_claim(
   p_kind text, p_job_id text, p_event_id text, p_media_id text default null
 ) returns jsonb
@@ -1721,8 +1730,11 @@ begin
     'event_id', v_job.event_id, 'media_id', v_job.media_id,
     'payload', case when p_kind = 'callback' then v_job.payload end
   ) || coalesce(
-    (select jsonb_build_object('bucket', bucket, 'path', path) from memoria.media where id = v_job.media_id),
-    '{"bucket": null, "path": null}'
+    (
+      select jsonb_build_object('bucket', bucket, 'path', path, 'drawn', memoria.drawn_in(id))
+      from memoria.media where id = v_job.media_id
+    ),
+    '{"bucket": null, "path": null, "drawn": []}'
   );
 end
 $$;
@@ -1801,9 +1813,13 @@ begin
     waiting_since = p_job.waiting_since, error_code = p_code, error_message = p_message
   where id = p_job.id;
   if p_job.kind = 'process' then
+    -- one that was done stays done where only a drawn face was to be read
     update memoria.media set
       status = 'failed', completed_at = clock_timestamp(), error_code = p_code, error_message = p_message
-    where id = p_job.media_id;
+    where id = p_job.media_id and status = 'pending';
+    if not found then
+      return jsonb_build_object('outcome', 'failed', 'callback_job_id', null);
+    end if;
     perform memoria.touch_photos(p_job.event_id);
     perform memoria.settle_event(p_job.event_id, false);
     perform memoria.broadcast(p_job.event_id, 'photo_failed', jsonb_build_object(
@@ -2151,6 +2167,21 @@ begin
 end
 $$;
 
+-- What the worker read in boxes that users drew, and that no face of the result is: no vector where there
+-- is nothing to be read, or where the worker did not know of the box yet.
+create function memoria.read_drawn(p_media memoria.media, p_result jsonb, p_ids uuid[]) returns void
+language sql set search_path = '' as $$
+  update memoria.faces set
+    detected = false, model = p_result ->> 'model', embedding = (body ->> 'embedding')::extensions.vector,
+    score = coalesce((body ->> 'score')::real, 0), quality = coalesce((body ->> 'quality_score')::real, 0),
+    landmarks = case when body ? 'landmarks' then
+      array(select jsonb_array_elements_text(body -> 'landmarks')::real)
+    end
+  from memoria.faces as face
+  left join jsonb_array_elements(p_result -> 'drawn') as body on (body ->> 'face_id')::uuid = face.id
+  where faces.id = face.id and face.media_id = p_media.id and face.id <> all (array_remove(p_ids, null))
+$$;
+
 -- Replaces the stored faces of a photo by those of a result. Returns the id of each in order, null
 -- for who is forgotten.
 create function memoria.replace_faces(p_media memoria.media, p_result jsonb) returns uuid[]
@@ -2162,7 +2193,11 @@ begin
     -- what users said was of the picture that lay here before
     delete from memoria.corrections where media_id = p_media.id;
   end if;
-  delete from memoria.faces where media_id = p_media.id and id <> all (array_remove(v_ids, null));
+  delete from memoria.faces where media_id = p_media.id and id <> all (array_remove(v_ids, null))
+    and not exists (
+      select from memoria.corrections as said
+      where said.face_id = faces.id and said.kind = 'drawn' and said.withdrawn_by is null
+    );
   insert into memoria.faces (
     id, event_id, media_id, media_number, x, y, w, h, landmarks, score, quality, model, embedding
   )
@@ -2172,7 +2207,9 @@ begin
   from memoria.parsed_faces(p_result -> 'faces') where v_ids[n] is not null
   on conflict (id) do update set
     x = excluded.x, y = excluded.y, w = excluded.w, h = excluded.h, landmarks = excluded.landmarks,
-    score = excluded.score, quality = excluded.quality, model = excluded.model, embedding = excluded.embedding;
+    score = excluded.score, quality = excluded.quality, model = excluded.model, embedding = excluded.embedding,
+    detected = true;
+  perform memoria.read_drawn(p_media, p_result, v_ids);
   -- corrections outlive the rows they were made on: they follow the box
   update memoria.corrections set face_id = faces.id
   from memoria.faces
@@ -2216,6 +2253,7 @@ declare
   v_people uuid[];
   v_ids uuid[];
   v_stored integer;
+  v_callback uuid;
 begin
   if v_job.id is null or v_job.kind <> 'process' then
     return memoria.why_lost(p_job_id);
@@ -2245,9 +2283,15 @@ begin
   end if;
   perform memoria.touch_photos(v_media.event_id);
   perform memoria.settle_event(v_media.event_id);
+  v_callback := memoria.finish_job(v_job, memoria.media_payload(v_job, p_result, v_ids));
+  if p_result ? 'drawn' and exists (
+    select from jsonb_array_elements(memoria.drawn_in(v_media.id)) as wanted
+    where not p_result -> 'drawn' @> jsonb_build_array(jsonb_build_object('face_id', wanted -> 'face_id'))
+  ) then
+    perform memoria.read_again(v_media.id);  -- drawn since the worker began
+  end if;
   return jsonb_build_object(
-    'outcome', 'stored', 'faces_stored', v_stored, 'face_ids', to_jsonb(v_ids),
-    'callback_job_id', memoria.finish_job(v_job, memoria.media_payload(v_job, p_result, v_ids))
+    'outcome', 'stored', 'faces_stored', v_stored, 'face_ids', to_jsonb(v_ids), 'callback_job_id', v_callback
   );
 end
 $$;
@@ -2788,6 +2832,7 @@ begin
   for v_value in select key, value from jsonb_each(c.after) loop
     perform memoria.put_value(c, v_value.key, v_value.value);
   end loop;
+  perform memoria.draw_faces(c);
   if c.applies then
     perform memoria.move_faces(c);
     v_people := v_people || memoria.people_of_change(c);
@@ -4830,6 +4875,127 @@ begin
 end
 $$;
 
+-- 43_drawn.sql
+
+-- Faces that users draw, where no model found one. The box is kept as a correction, so that it survives
+-- re-processing, archiving and a change of model; *process* reads the face in it where it can.
+
+-- Looks at a photo once more, which stays done meanwhile.
+create function memoria.read_again(p_media_id text) returns void
+language sql set search_path = '' as $$
+  insert into memoria.jobs (kind, event_id, media_id, max_attempts)
+  select 'process', media.event_id, media.id, (select memoria.setting_of('max_attempts', 'process'))
+  from memoria.media join memoria.events on events.id = media.event_id
+  where media.id = p_media_id and media.status = 'completed' and events.status = 'open'
+  on conflict do nothing
+$$;
+
+-- Faces appear where a change made a drawn box hold, and go where it withdrew it and no model found one.
+create function memoria.draw_faces(c memoria.changes) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_drawn record;
+begin
+  delete from memoria.faces using memoria.corrections as said
+  where said.id = any (c.withdrew) and said.kind = 'drawn' and faces.id = said.face_id and not faces.detected;
+  for v_drawn in
+    select said.*, media.number, media.model from memoria.corrections as said
+    join memoria.media on media.id = said.media_id
+    where said.id = any (c.held) and said.kind = 'drawn' order by said.id
+  loop
+    insert into memoria.faces (
+      id, event_id, media_id, media_number, x, y, w, h, score, quality, model, detected
+    ) values (
+      v_drawn.face_id, v_drawn.event_id, v_drawn.media_id, v_drawn.number, v_drawn.x, v_drawn.y, v_drawn.w,
+      v_drawn.h, 0, 0, coalesce(v_drawn.model, ''), false
+    ) on conflict (id) do nothing;
+    perform memoria.read_again(v_drawn.media_id);
+  end loop;
+end
+$$;
+
+-- A box as users draw it: {"x", "y", "w", "h"}, fractions. Raises 400.
+create function memoria.check_box(p_bbox jsonb) returns void
+language plpgsql immutable set search_path = '' as $$
+begin
+  if jsonb_typeof(p_bbox) is distinct from 'object' or exists (
+    select from unnest(array['x', 'y', 'w', 'h']) as side
+    where jsonb_typeof(p_bbox -> side) is distinct from 'number'
+      or (p_bbox ->> side)::double precision not between 0 and 1
+  ) or (p_bbox ->> 'w')::double precision < 0.001 or (p_bbox ->> 'h')::double precision < 0.001
+    or (p_bbox ->> 'x')::double precision + (p_bbox ->> 'w')::double precision > 1.001
+    or (p_bbox ->> 'y')::double precision + (p_bbox ->> 'h')::double precision > 1.001 then
+    raise exception 'p_bbox is {"x", "y", "w", "h"}: fractions of the photo, within it.' using errcode = '22023';
+  end if;
+end
+$$;
+
+-- Of these faces and tombstones, the id of the one that a box is, or null; is_forgotten for a tombstone.
+create function memoria.face_at(
+  p_media memoria.media, p_bbox jsonb, out face_id uuid, out is_forgotten boolean
+)
+language sql stable set search_path = '' as $$
+  select known.id, known.id is null
+  from (
+    select id, x, y, w, h from memoria.faces where media_id = p_media.id
+    union all
+    select null, x, y, w, h from memoria.forgotten_faces
+    where event_id = p_media.event_id and picture = any (memoria.pictures_of(p_media.id, p_media.digest))
+  ) as known, lateral (
+    select memoria.iou(
+      (p_bbox ->> 'x')::double precision, (p_bbox ->> 'y')::double precision,
+      (p_bbox ->> 'w')::double precision, (p_bbox ->> 'h')::double precision, known.x, known.y, known.w, known.h
+    ) as overlap
+  ) as compared
+  where overlap >= 0.5 order by overlap desc limit 1
+$$;
+
+-- A face that a user drew, and whose it is. Where a face is known already it is that one.
+create function public.memoria_add_face(p_media_id text, p_bbox jsonb, p_person uuid default null) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_media memoria.media;
+  v_known record;
+  v_person uuid;
+  v_face uuid;
+  c memoria.changes;
+begin
+  perform memoria.lock_open_event((select event_id from memoria.media where id = p_media_id), 'manage', 'photo');
+  select * into v_media from memoria.media where id = p_media_id;
+  if not found then
+    perform memoria.refuse_unknown('photo');
+  end if;
+  perform memoria.check_box(p_bbox);
+  if p_person is not null then
+    v_person := (memoria.person_within(v_media.event_id, p_person)).id;
+  end if;
+  select * into v_known from memoria.face_at(v_media, p_bbox);
+  if v_known.is_forgotten then
+    raise exception 'This face was forgotten.' using errcode = 'PT409';
+  end if;
+  c := memoria.begin_change(v_media.event_id, 'drawn', v_person);
+  v_face := v_known.face_id;
+  if v_face is null then
+    v_face := gen_random_uuid();
+    insert into memoria.faces (
+      id, event_id, media_id, media_number, x, y, w, h, score, quality, model, detected
+    ) values (
+      v_face, v_media.event_id, v_media.id, v_media.number, (p_bbox ->> 'x')::real, (p_bbox ->> 'y')::real,
+      (p_bbox ->> 'w')::real, (p_bbox ->> 'h')::real, 0, 0, coalesce(v_media.model, ''), false
+    );
+  end if;
+  c := memoria.say(c, 'drawn', array[v_face]);
+  if v_person is not null then
+    c := memoria.give_faces(c, array[v_face], v_person);
+  end if;
+  c.faces := 1;
+  return jsonb_build_object(
+    'face_id', v_face, 'change_id', memoria.finish_change(c),
+    'person_id', (select person_id from memoria.faces where id = v_face)
+  ) || case when v_person <> p_person then jsonb_build_object('is_now', v_person) else '{}' end;
+end
+$$;
+
 -- 43_suggestions.sql
 
 -- Questions to users, made by runs (memoria.people.suggestions), asked one page at a time, answered in one
@@ -6863,6 +7029,7 @@ grant execute on function
   public.memoria_answer_suggestion(uuid, text, uuid),
   public.memoria_set_cover(uuid, uuid),
   public.memoria_dismiss_face(uuid),
+  public.memoria_add_face(text, jsonb, uuid),
   public.memoria_split_person(uuid, uuid[]),
   public.memoria_rename_person(uuid, text),
   public.memoria_hide_person(uuid, boolean),

@@ -71,6 +71,15 @@ begin
 end
 $$;
 
+-- The boxes that users drew in a photo, for the worker to read.
+create function memoria.drawn_in(p_media_id text) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'face_id', face_id, 'bbox', jsonb_build_object('x', x, 'y', y, 'w', w, 'h', h)
+  ) order by id), '[]')
+  from memoria.corrections where media_id = p_media_id and kind = 'drawn' and withdrawn_by is null
+$$;
+
 create function public.memoria_claim(
   p_kind text, p_job_id text, p_event_id text, p_media_id text default null
 ) returns jsonb
@@ -113,8 +122,11 @@ begin
     'event_id', v_job.event_id, 'media_id', v_job.media_id,
     'payload', case when p_kind = 'callback' then v_job.payload end
   ) || coalesce(
-    (select jsonb_build_object('bucket', bucket, 'path', path) from memoria.media where id = v_job.media_id),
-    '{"bucket": null, "path": null}'
+    (
+      select jsonb_build_object('bucket', bucket, 'path', path, 'drawn', memoria.drawn_in(id))
+      from memoria.media where id = v_job.media_id
+    ),
+    '{"bucket": null, "path": null, "drawn": []}'
   );
 end
 $$;
@@ -193,9 +205,13 @@ begin
     waiting_since = p_job.waiting_since, error_code = p_code, error_message = p_message
   where id = p_job.id;
   if p_job.kind = 'process' then
+    -- one that was done stays done where only a drawn face was to be read
     update memoria.media set
       status = 'failed', completed_at = clock_timestamp(), error_code = p_code, error_message = p_message
-    where id = p_job.media_id;
+    where id = p_job.media_id and status = 'pending';
+    if not found then
+      return jsonb_build_object('outcome', 'failed', 'callback_job_id', null);
+    end if;
     perform memoria.touch_photos(p_job.event_id);
     perform memoria.settle_event(p_job.event_id, false);
     perform memoria.broadcast(p_job.event_id, 'photo_failed', jsonb_build_object(

@@ -121,6 +121,21 @@ begin
 end
 $$;
 
+-- What the worker read in boxes that users drew, and that no face of the result is: no vector where there
+-- is nothing to be read, or where the worker did not know of the box yet.
+create function memoria.read_drawn(p_media memoria.media, p_result jsonb, p_ids uuid[]) returns void
+language sql set search_path = '' as $$
+  update memoria.faces set
+    detected = false, model = p_result ->> 'model', embedding = (body ->> 'embedding')::extensions.vector,
+    score = coalesce((body ->> 'score')::real, 0), quality = coalesce((body ->> 'quality_score')::real, 0),
+    landmarks = case when body ? 'landmarks' then
+      array(select jsonb_array_elements_text(body -> 'landmarks')::real)
+    end
+  from memoria.faces as face
+  left join jsonb_array_elements(p_result -> 'drawn') as body on (body ->> 'face_id')::uuid = face.id
+  where faces.id = face.id and face.media_id = p_media.id and face.id <> all (array_remove(p_ids, null))
+$$;
+
 -- Replaces the stored faces of a photo by those of a result. Returns the id of each in order, null
 -- for who is forgotten.
 create function memoria.replace_faces(p_media memoria.media, p_result jsonb) returns uuid[]
@@ -132,7 +147,11 @@ begin
     -- what users said was of the picture that lay here before
     delete from memoria.corrections where media_id = p_media.id;
   end if;
-  delete from memoria.faces where media_id = p_media.id and id <> all (array_remove(v_ids, null));
+  delete from memoria.faces where media_id = p_media.id and id <> all (array_remove(v_ids, null))
+    and not exists (
+      select from memoria.corrections as said
+      where said.face_id = faces.id and said.kind = 'drawn' and said.withdrawn_by is null
+    );
   insert into memoria.faces (
     id, event_id, media_id, media_number, x, y, w, h, landmarks, score, quality, model, embedding
   )
@@ -142,7 +161,9 @@ begin
   from memoria.parsed_faces(p_result -> 'faces') where v_ids[n] is not null
   on conflict (id) do update set
     x = excluded.x, y = excluded.y, w = excluded.w, h = excluded.h, landmarks = excluded.landmarks,
-    score = excluded.score, quality = excluded.quality, model = excluded.model, embedding = excluded.embedding;
+    score = excluded.score, quality = excluded.quality, model = excluded.model, embedding = excluded.embedding,
+    detected = true;
+  perform memoria.read_drawn(p_media, p_result, v_ids);
   -- corrections outlive the rows they were made on: they follow the box
   update memoria.corrections set face_id = faces.id
   from memoria.faces
@@ -186,6 +207,7 @@ declare
   v_people uuid[];
   v_ids uuid[];
   v_stored integer;
+  v_callback uuid;
 begin
   if v_job.id is null or v_job.kind <> 'process' then
     return memoria.why_lost(p_job_id);
@@ -215,9 +237,15 @@ begin
   end if;
   perform memoria.touch_photos(v_media.event_id);
   perform memoria.settle_event(v_media.event_id);
+  v_callback := memoria.finish_job(v_job, memoria.media_payload(v_job, p_result, v_ids));
+  if p_result ? 'drawn' and exists (
+    select from jsonb_array_elements(memoria.drawn_in(v_media.id)) as wanted
+    where not p_result -> 'drawn' @> jsonb_build_array(jsonb_build_object('face_id', wanted -> 'face_id'))
+  ) then
+    perform memoria.read_again(v_media.id);  -- drawn since the worker began
+  end if;
   return jsonb_build_object(
-    'outcome', 'stored', 'faces_stored', v_stored, 'face_ids', to_jsonb(v_ids),
-    'callback_job_id', memoria.finish_job(v_job, memoria.media_payload(v_job, p_result, v_ids))
+    'outcome', 'stored', 'faces_stored', v_stored, 'face_ids', to_jsonb(v_ids), 'callback_job_id', v_callback
   );
 end
 $$;

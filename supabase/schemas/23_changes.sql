@@ -250,6 +250,7 @@ begin
   for v_value in select key, value from jsonb_each(c.after) loop
     perform memoria.put_value(c, v_value.key, v_value.value);
   end loop;
+  perform memoria.draw_faces(c);
   if c.applies then
     perform memoria.move_faces(c);
     v_people := v_people || memoria.people_of_change(c);

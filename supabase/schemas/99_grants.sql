@@ -75,6 +75,7 @@ grant execute on function
   public.memoria_answer_suggestion(uuid, text, uuid),
   public.memoria_set_cover(uuid, uuid),
   public.memoria_dismiss_face(uuid),
+  public.memoria_add_face(text, jsonb, uuid),
   public.memoria_split_person(uuid, uuid[]),
   public.memoria_rename_person(uuid, text),
   public.memoria_hide_person(uuid, boolean),

@@ -72,26 +72,31 @@ class Project:
         return self.sql.execute(query, values).fetchall()
 
     def process(
-        self, event: str, photo: str, faces: Sequence[tuple[Box, F32]], model: str = "small"
+        self,
+        event: str,
+        photo: str,
+        faces: Sequence[tuple[Box, F32]],
+        model: str = "small",
+        drawn: F32 | None = None,
     ) -> list[UUID | None]:
-        """A photo that shows these faces, uploaded or looked at again: what *process* does."""
+        """A photo that shows these faces, uploaded or looked at again: what *process* does.
+
+        ``drawn``: what it reads in boxes that users drew, if anything.
+        """
         self.call("enqueue", media_id=photo, event_id=event, bucket="photos", path=photo)
         if not (waiting := self._waiting("process", photo)):
             self.sql.execute("select memoria.queue_media(%s, %s)", (event, [photo]))
             waiting = self._waiting("process", photo)
         claim = self.jobs.claim("process", waiting[0], event, photo)
         assert isinstance(claim, Claim), claim
-        found = [
-            {
-                "bbox": dict(zip("xywh", box, strict=True)),
-                "landmarks": [0.5] * 10,
-                "score": 0.9,
-                "quality_score": 0.8,
-                "embedding": vector_text(vector),
-            }
-            for box, vector in faces
+        found = [_found(box, vector) for box, vector in faces]
+        read = [
+            {"face_id": face, "embedding": None}
+            if drawn is None
+            else {"face_id": face} | _found(box, drawn)
+            for face, box in claim.drawn.items()
         ]
-        result = {"model": model, "width": 100, "height": 100, "faces": found}
+        result = {"model": model, "width": 100, "height": 100, "faces": found, "drawn": read}
         stored = self.call("complete_media", job_id=claim.job_id, token=claim.token, result=result)
         return [UUID(face) if face else None for face in stored["face_ids"]]
 
@@ -138,6 +143,16 @@ class Project:
             of,
         )
         return [str(row["id"]) for row in found]
+
+
+def _found(box: Sequence[float] | F32, vector: F32) -> dict[str, Any]:
+    return {
+        "bbox": {side: float(at) for side, at in zip("xywh", box, strict=True)},
+        "landmarks": [0.5] * 10,
+        "score": 0.9,
+        "quality_score": 0.8,
+        "embedding": vector_text(vector),
+    }
 
 
 def _plain(value: Any) -> Any:

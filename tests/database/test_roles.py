@@ -90,6 +90,9 @@ MANAGE: dict[str, Deed] = {
     "reject_faces": lambda who, p: who("reject_faces", person_id=p.person, face_ids=[p.face]),
     "tell_apart": lambda who, p: who("tell_apart", a=p.person, b=p.other),
     "set_cover": lambda who, p: who("set_cover", person_id=p.person, face_id=p.face),
+    "add_face": lambda who, _: who(
+        "add_face", media_id="m1", bbox={"x": 0.1, "y": 0.6, "w": 0.1, "h": 0.1}
+    ),
     "dismiss_face": lambda who, p: who("dismiss_face", face_id=p.face),
     "suggestions": lambda who, _: who("suggestions", event_id="party"),
     "answer_suggestion": lambda who, p: who("answer_suggestion", id=p.question, answer="not_sure"),

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,13 @@ import numpy as np
 from memoria.arrays import F32, Image
 from memoria.faces.crops import aligned_crop, aligned_crops
 from memoria.faces.detector import Detector
+from memoria.faces.drawn import MOST_PIXELS, face_in, part_around
 from memoria.faces.geometry import CROP_PX, Detections, crop_transforms
 from memoria.faces.quality import face_quality
 from memoria.faces.recogniser import Recogniser
 from memoria.faces.search import Search, SmallFaces
 from memoria.faces.types import Face, FaceEngine
-from memoria.media import DEFAULT_MAX_PIXELS, OpenPhoto, Photo, opened_here
+from memoria.media import DEFAULT_MAX_PIXELS, LoadedPhoto, OpenPhoto, Photo, opened_here
 from memoria.packs.folder import PackFiles, locate
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.pack import WeightsUnavailable
@@ -56,6 +58,27 @@ class Engine:
                 crops = aligned_crops(loaded, in_frame, found)
         with stage("embed"):
             return self.described(found, crops, photo.size)
+
+    def read_boxes(self, photo: Photo, boxes: Sequence[F32]) -> list[Face | None]:
+        """The faces in boxes that users drew, None where there is none to be read.
+
+        ``boxes``: (4,) each, x y w h in fractions of the upright photo. Raises as decoding does.
+        """
+        with photo.loaded(self.frame_side(*photo.size)) as loaded:
+            return [self._read_box(loaded, box) for box in boxes]
+
+    def _read_box(self, loaded: LoadedPhoto, box: F32) -> Face | None:
+        size, part = loaded.photo.size, part_around(box, loaded.photo.size)
+        image, corner, scale = loaded.frame, loaded.corner, loaded.reduction
+        if (part[2] - part[0]) * (part[3] - part[1]) <= MOST_PIXELS:
+            image, corner, scale = next(iter(loaded.regions([part]))), part[:2], 1
+        corners = np.append(box[:2], box[:2] + box[2:]) * np.tile(size, 2)
+        place = ((corners - np.tile(corner, 2)) / scale).astype(np.float32)
+        with self._one_at_a_time:
+            found = face_in(self.search.detector, image, place)
+        crops = [aligned_crop(image, m) for m in crop_transforms(found.landmarks)]
+        read = self.described(found.scaled(scale).moved(*corner), crops, size)
+        return read[0] if read else None
 
     def detect(self, image: Image) -> Detections:
         """The faces worth embedding, best first, in the image's pixels."""

@@ -1,7 +1,7 @@
 """What the engine says about one face."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +34,8 @@ class PhotoFaces:
     width: int
     height: int
     model: str
+    # of boxes that users drew: None where there is nothing to be read
+    drawn: dict[str, Face | None] = field(default_factory=dict)
 
 
 class FaceEngine(Protocol):
@@ -52,5 +54,12 @@ class FaceEngine(Protocol):
         """The same of a photo that is not decoded yet: the engine says how large it must be seen.
 
         Raises as decoding does.
+        """
+        ...
+
+    def read_boxes(self, photo: Photo, boxes: Sequence[F32]) -> list[Face | None]:
+        """The faces in boxes that users drew, None where there is none to be read.
+
+        (4,) each, x y w h in fractions. Raises as decoding does.
         """
         ...

@@ -35,6 +35,7 @@ class Claim:
     attempt: int
     lease_seconds: float
     payload: dict[str, Any] | None
+    drawn: "dict[str, F32]"  # boxes that users drew: (4,) x y w h, fractions, by face id
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,10 @@ class JobStore:
             "height": photo.height,
             "processing_time_seconds": seconds,
             "faces": [_face_row(face) for face in photo.faces],
+            "drawn": [
+                {"face_id": face_id, **(_face_row(face) if face else {"embedding": None})}
+                for face_id, face in photo.drawn.items()
+            ],
         }
         return saved(self._finish("memoria_complete_media", claim, p_result=result))
 
@@ -192,7 +197,14 @@ def _claim(answer: dict[str, Any]) -> Claim:
         attempt=answer["attempt"],
         lease_seconds=answer["lease_seconds"],
         payload=answer.get("payload"),
+        drawn={face["face_id"]: _box(face["bbox"]) for face in answer.get("drawn") or ()},
     )
+
+
+def _box(body: dict[str, float]) -> "F32":
+    import numpy as np  # *cluster* and *process* have it; claiming a callback needs none
+
+    return np.array([body[side] for side in "xywh"], dtype=np.float32)
 
 
 def _face_row(face: "Face") -> dict[str, Any]:

@@ -1,0 +1,67 @@
+"""Boxes that users drew are read where there is a face, on real photos."""
+
+import cv2
+import numpy as np
+import pytest
+
+from memoria.arrays import F32, Image
+from memoria.faces import Engine, Face, find_faces_in_photo, open_engine
+from memoria.media import opened_here
+from memoria.media.decode import decode_image
+from tests.data import DATA, PHOTOS, SMALL_PACK, needs
+
+pytestmark = needs(SMALL_PACK, PHOTOS)
+SELFIE = DATA / "photos" / "selfie_6_faces.jpg"
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return open_engine(SMALL_PACK, threads=2)
+
+
+@pytest.fixture(scope="module")
+def found(engine: Engine) -> list[Face]:
+    return find_faces_in_photo(engine, SELFIE.read_bytes())[0]
+
+
+def read(engine: Engine, data: bytes, boxes: list[F32]) -> list[Face | None]:
+    with opened_here(data) as photo:
+        return engine.read_boxes(photo, boxes)
+
+
+def png(image: Image) -> bytes:
+    return bytes(cv2.imencode(".png", image[..., ::-1])[1])
+
+
+def test_a_loosely_drawn_box_has_the_face_in_it(engine: Engine, found: list[Face]) -> None:
+    boxes = [face.box + np.array([-0.02, 0.01, 0.03, 0.02], np.float32) for face in found]
+    for face, again in zip(found, read(engine, SELFIE.read_bytes(), boxes), strict=True):
+        assert again is not None
+        assert again.embedding @ face.embedding > 0.8
+        assert np.abs(again.box - face.box).max() < 0.05
+
+
+def test_a_face_that_lies_on_its_side_is_read(engine: Engine, found: list[Face]) -> None:
+    image = decode_image(SELFIE.read_bytes())
+    turned = np.asarray(cv2.rotate(image, cv2.ROTATE_90_CLOCKWISE), np.uint8)
+    x, y, w, h = found[0].box
+    (again,) = read(engine, png(turned), [np.array([1 - y - h, x, h, w], np.float32)])
+    assert again is not None
+    assert again.embedding @ found[0].embedding > 0.7
+
+
+def test_where_there_is_no_face_nothing_is_read(engine: Engine) -> None:
+    noise = np.random.default_rng(0).integers(90, 110, (400, 600, 3)).astype(np.uint8)
+    assert read(engine, png(noise), [np.array([0.4, 0.3, 0.2, 0.3], np.float32)]) == [None]
+
+
+def test_a_box_as_large_as_a_large_photo_is_read_in_the_frame(
+    engine: Engine, found: list[Face]
+) -> None:
+    image = decode_image(SELFIE.read_bytes())
+    x, y, w, h = (found[0].box * np.tile(image.shape[1::-1], 2)).astype(int)
+    face = image[max(0, y - h // 5) : y + h + h // 5, max(0, x - w // 5) : x + w + w // 5]
+    large = np.asarray(cv2.resize(face, (2400, 3000), interpolation=cv2.INTER_CUBIC), np.uint8)
+    (again,) = read(engine, png(large), [np.array([0.1, 0.1, 0.8, 0.8], np.float32)])
+    assert again is not None
+    assert again.embedding @ found[0].embedding > 0.6
