@@ -41,9 +41,10 @@ def likely_pairs(vectors: F32, quality: F32, person: Index, limits: Thresholds) 
     )
     lengths = np.sqrt(np.maximum(groups.square, 1e-12)).astype(np.float32)
     means: F32 = groups.sums / lengths[:, None]
-    one, other = _near(means, means, limits.floor)
+    floor = limits.silent - limits.margin
+    one, other = _near(means, means, floor)
     one, other = np.divmod(np.unique(np.minimum(one, other) * k + np.maximum(one, other)), k)
-    face, who = _near(vectors[loose], means, limits.floor)
+    face, who = _near(vectors[loose], means, floor)
     # each face of nobody's is a group of its own
     group[loose] = k + np.arange(len(loose))
     pairs = (np.append(one, k + face), np.append(other, who))
