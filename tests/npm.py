@@ -8,6 +8,7 @@ import pytest
 
 from tests.turns import one_at_a_time
 
+SUPABASE_JS = "@supabase/supabase-js@2.119.1"
 FOLDER = Path(__file__).parents[1] / ".cache" / "npm"
 
 

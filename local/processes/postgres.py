@@ -18,7 +18,7 @@ from psycopg import sql
 from local.processes.postgres_files import USER, Version, binaries, place_of
 
 StopMode = Literal["smart", "fast", "immediate"]
-Extension = Literal["pg_net", "vault", "cron"]
+Extension = Literal["pg_net", "vault", "cron", "auth", "storage"]
 
 _PORTS = range(20_000, 32_000)
 _SUPABASE = Path(__file__).parents[1] / "supabase"

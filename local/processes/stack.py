@@ -20,7 +20,7 @@ import httpx
 import psycopg
 from supabase import Client, ClientOptions
 
-from local.processes.postgres import Postgres, free_port
+from local.processes.postgres import Extension, Postgres, free_port
 from local.processes.services import Guard, Service
 from local.supabase import receiver
 from local.supabase.keys import Keys
@@ -29,6 +29,13 @@ from local.supabase.migrations import apply_migrations
 ROOT = Path(__file__).parents[2]
 SCHEDULED_SECONDS = 30  # what the migrations ask pg_cron for
 GATEWAY = "local.supabase.gateway:create_app()"
+EXTENSIONS: tuple[Extension, ...] = (
+    "auth",
+    "storage",
+    "pg_net",
+    "vault",
+    "cron",
+)  # as every hosted project
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +134,7 @@ class Stack:
         )
         self._guard.tell("remove", self.postgres.data_dir)
         self.postgres.start()
-        self.postgres.install("postgres", "pg_net", "vault", "cron")  # as every hosted project
+        self.postgres.install("postgres", *EXTENSIONS)
         apply_migrations(self.database_url)
 
     def _start_services(self) -> None:
@@ -154,7 +161,7 @@ class Stack:
             "LOCAL_SECRET_KEY": self.keys.secret,
             "LOCAL_PUBLISHABLE_KEY": self.keys.publishable,
             "LOCAL_JWT_SECRET": self.keys.jwt_secret,
-            "LOCAL_REST_DATABASE_URL": self.postgres.url_of("postgres", "authenticator"),
+            "LOCAL_DATABASE_URL": f"postgresql://127.0.0.1:{self.postgres.port}/postgres",
             "LOCAL_STORAGE_DIR": str(self.folder / "storage"),
         }
         database = {"LOCAL_DATABASE_URL": self.postgres.url_of("postgres", "supabase_admin")}

@@ -1,19 +1,23 @@
-"""One loopback port that looks like a Supabase project: rest, storage, the callback's receiver.
+"""One loopback port that looks like a Supabase project: rest, auth, storage, callbacks.
+
 
 ``gunicorn "local.supabase.gateway:create_app()"``; all that it needs comes by the environment.
 """
 
 import os
 from pathlib import Path
+from typing import Any
 
-import psycopg
 from flask import Flask
+from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
+from local.supabase.auth import auth_blueprint
+from local.supabase.cors import allow_browsers
 from local.supabase.keys import Keys
 from local.supabase.receiver import receiver_blueprint
 from local.supabase.rest import rest_blueprint
-from local.supabase.storage import Shelf, storage_blueprint
+from local.supabase.storage import storage_blueprint
 
 CONNECTIONS = 10  # PostgREST's default
 PATIENCE_SECONDS = 10  # likewise; then 504 PGRST003
@@ -27,17 +31,28 @@ def create_app() -> Flask:
         publishable=environ["LOCAL_PUBLISHABLE_KEY"],
         jwt_secret=environ["LOCAL_JWT_SECRET"],
     )
-    pool: ConnectionPool[psycopg.Connection] = ConnectionPool(
-        environ["LOCAL_REST_DATABASE_URL"],
+    database_url = environ["LOCAL_DATABASE_URL"]
+    files = Path(environ["LOCAL_STORAGE_DIR"])
+    app = Flask("memoria-local")
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.register_blueprint(rest_blueprint(_pool(database_url, "authenticator"), keys))
+    app.register_blueprint(auth_blueprint(_pool(database_url, "supabase_auth_admin"), keys))
+    storage = _pool(database_url, "supabase_storage_admin", row_factory=dict_row)
+    app.register_blueprint(storage_blueprint(storage, files, keys))
+    app.register_blueprint(receiver_blueprint())
+    app.add_url_rule("/ready", view_func=lambda: "ready")
+    allow_browsers(app)
+    return app
+
+
+def _pool(database_url: str, role: str, **options: Any) -> ConnectionPool[Any]:
+    """Connections of one service, as a role of its own; its transactions take the callers'."""
+    return ConnectionPool(
+        database_url.replace("//", f"//{role}@", 1),
+        kwargs=options,
         min_size=2,
         max_size=CONNECTIONS,
         timeout=PATIENCE_SECONDS,
         reconnect_timeout=3600,
         open=True,
     )
-    app = Flask("memoria-local")
-    app.register_blueprint(rest_blueprint(pool, keys))
-    app.register_blueprint(storage_blueprint(Shelf(Path(environ["LOCAL_STORAGE_DIR"])), keys))
-    app.register_blueprint(receiver_blueprint())
-    app.add_url_rule("/ready", view_func=lambda: "ready")
-    return app

@@ -1,5 +1,6 @@
 """Who is asking: what Supabase's gateway and PostgREST make of ``apikey`` and ``Authorization``."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,6 +8,11 @@ import jwt
 from werkzeug.datastructures import Headers
 
 ROLES = ("anon", "authenticated", "service_role")
+_NOT_IN_A_BROWSER = (
+    "Secret API keys can only be used in a protected environment and should never be used"
+    " in a browser."
+)
+_BROWSER = re.compile(r"Mozilla/\d")
 
 
 class IdentityError(Exception):
@@ -15,6 +21,10 @@ class IdentityError(Exception):
     def __init__(self, body: dict[str, Any]) -> None:
         super().__init__(body["message"])
         self.body = body
+
+
+class TokenError(IdentityError):
+    """The bearer token is no good: each service has words of its own for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +38,23 @@ class Keys:
     def user_token(self, user_id: str, **claims: Any) -> str:
         """What Supabase Auth gives a user who signed in."""
         payload = {"sub": user_id, "role": "authenticated", "aud": "authenticated"} | claims
+        return self.sign(payload)
+
+    def sign(self, payload: dict[str, Any]) -> str:
+        """Any claims as a token of this project."""
         return jwt.encode(payload, self.jwt_secret, algorithm="HS256")
+
+    def claims(self, token: str) -> dict[str, Any]:
+        """What a token of this project says. Raises ``jwt.InvalidTokenError``."""
+        claims: dict[str, Any] = jwt.decode(
+            token, self.jwt_secret, algorithms=["HS256"], options={"verify_aud": False}
+        )
+        return claims
 
 
 def identify(headers: Headers, keys: Keys) -> dict[str, Any]:
     """The claims of the caller; ``claims["role"]`` is one of ROLES. Raises IdentityError."""
-    key = headers.get("apikey", "")
-    if not key:
-        hint = "No `apikey` request header or url param was found."
-        raise IdentityError({"message": "No API key found in request", "hint": hint})
-    claims = _claims_of_key(key, keys)
+    claims, key = identify_key(headers, keys), headers["apikey"]
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
     # the gateway swaps `Bearer sb_…` for the role of the apikey
     if scheme.lower() != "bearer" or bearer == key or bearer.startswith("sb_"):
@@ -45,8 +62,22 @@ def identify(headers: Headers, keys: Keys) -> dict[str, Any]:
     return _claims_of_token(bearer, keys)
 
 
-def _claims_of_key(key: str, keys: Keys) -> dict[str, Any]:
+def identify_key(headers: Headers, keys: Keys) -> dict[str, Any]:
+    """The claims of the key alone: what the gateway asks for. Raises IdentityError."""
+    key = headers.get("apikey", "")
+    if not key:
+        hint = "No `apikey` request header or url param was found."
+        raise IdentityError({"message": "No API key found in request", "hint": hint})
+    return _claims_of_key(key, keys, headers.get("user-agent", ""))
+
+
+def _claims_of_key(key: str, keys: Keys, agent: str) -> dict[str, Any]:
     if key == keys.secret:
+        if _BROWSER.match(agent):
+            hint = _NOT_IN_A_BROWSER
+            raise IdentityError(
+                {"message": "Forbidden use of secret API key in browser", "hint": hint}
+            )
         return {"role": "service_role"}
     if key == keys.publishable:
         return {"role": "anon"}
@@ -59,15 +90,13 @@ def _claims_of_key(key: str, keys: Keys) -> dict[str, Any]:
 
 def _claims_of_token(token: str, keys: Keys) -> dict[str, Any]:
     try:
-        claims: dict[str, Any] = jwt.decode(
-            token, keys.jwt_secret, algorithms=["HS256"], options={"verify_aud": False}
-        )
+        claims = keys.claims(token)
     except jwt.ExpiredSignatureError:
-        raise IdentityError(_refusal("PGRST303", "JWT expired")) from None
+        raise TokenError(_refusal("PGRST303", "JWT expired")) from None
     except jwt.InvalidTokenError as exc:
-        raise IdentityError(_refusal("PGRST301", f"JWT cannot be verified: {exc}")) from None
+        raise TokenError(_refusal("PGRST301", f"JWT cannot be verified: {exc}")) from None
     if claims.setdefault("role", "anon") not in ROLES:
-        raise IdentityError(_refusal("22023", f'role "{claims["role"]}" does not exist'))
+        raise TokenError(_refusal("22023", f'role "{claims["role"]}" does not exist'))
     return claims
 
 

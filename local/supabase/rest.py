@@ -1,4 +1,4 @@
-"""A stand-in for PostgREST: ``/rest/v1/rpc/*`` over the real PostgreSQL, and nothing else."""
+"""A stand-in for PostgREST over the real PostgreSQL: ``/rest/v1/rpc/*``, and tables and views."""
 
 import json
 import re
@@ -7,11 +7,13 @@ from typing import Any, NoReturn
 
 import psycopg
 from flask import Blueprint, Response, request
-from psycopg import sql
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from local.supabase import tables
 from local.supabase.keys import IdentityError, Keys, identify
 from local.supabase.routines import Routine, call_statement, find_routines, role_settings
+from local.supabase.session import set_local, settings_of
+from local.supabase.tables import QueryError
 
 MAX_ROWS = 1000
 SEARCH_PATH = "public, extensions"
@@ -59,9 +61,15 @@ def rest_blueprint(
             raise _from_postgres(exc, anonymous=claims["role"] == "anon") from exc
 
     @rest.route("/<path:table>", methods=everything)
-    def tables(table: str) -> NoReturn:
-        message = f"Could not find the table 'public.{table}' in the schema cache"
-        raise RestError(404, "PGRST205", message, hint="This stand-in serves functions only.")
+    def rows(table: str) -> Response:
+        claims = identify(request.headers, keys)
+        try:
+            with pool.connection() as connection:
+                return _answer_table(connection, table, claims)
+        except QueryError as exc:
+            raise RestError(400, "PGRST100", str(exc)) from exc
+        except psycopg.Error as exc:
+            raise _from_postgres(exc, anonymous=claims["role"] == "anon") from exc
 
     @rest.errorhandler(RestError)
     def refuse(error: RestError) -> Response:
@@ -85,27 +93,44 @@ def _arguments() -> tuple[str, AbstractSet[str]]:
     """The JSON text of the arguments, and their names."""
     if request.method not in ("GET", "HEAD", "POST"):
         raise RestError(405, "PGRST101", "Only GET, HEAD, and POST methods are allowed on RPC")
-    profile = request.headers.get(
-        "Content-Profile" if request.method == "POST" else "Accept-Profile"
-    )
-    if profile not in (None, "public"):
-        details = f"The schema must be one of the following: public. Got {profile}."
-        raise RestError(406, "PGRST106", "Invalid schema: " + str(profile), details)
+    _check_profile()
     if request.method != "POST":
         return json.dumps(request.args.to_dict()), request.args.keys()
     text = request.get_data(as_text=True) or "{}"
-    try:
-        value = json.loads(text, parse_constant=_no_constant)
-    except ValueError:
-        raise RestError(400, "PGRST102", "Empty or invalid json") from None
+    value = _json_of(text)
     if isinstance(value, list):
         value = value[0] if value else {}
         text = json.dumps(value)
     return text, value.keys() if isinstance(value, dict) else frozenset()
 
 
+def _check_profile() -> None:
+    profile = request.headers.get(
+        "Accept-Profile" if request.method in ("GET", "HEAD") else "Content-Profile"
+    )
+    if profile not in (None, "public"):
+        details = f"The schema must be one of the following: public. Got {profile}."
+        raise RestError(406, "PGRST106", "Invalid schema: " + str(profile), details)
+
+
+def _json_of(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_no_constant)
+    except ValueError:
+        raise RestError(400, "PGRST102", "Empty or invalid json") from None
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
+
+
+def asker(claims: dict[str, Any]) -> dict[str, str]:
+    """What a transaction of PostgREST's is told of the request."""
+    return settings_of(claims, request.headers) | {
+        "search_path": SEARCH_PATH,
+        "request.method": request.method,
+        "request.path": request.path.removeprefix("/rest/v1"),
+    }
 
 
 def _call(
@@ -119,23 +144,8 @@ def _call(
     routine = _choose(find_routines(connection, name), name, keys)
     if routine.read_only or request.method != "POST":
         connection.execute("set transaction read only")
-    local = (
-        {
-            "search_path": SEARCH_PATH,
-            "role": claims["role"],
-            "request.jwt.claims": json.dumps(claims),
-            "request.method": request.method,
-            "request.path": request.path.removeprefix("/rest/v1"),
-            "request.headers": json.dumps({k.lower(): v for k, v in request.headers.items()}),
-        }
-        | role_settings(connection, claims["role"])
-        | routine.hoisted()
-    )
-    settings = sql.SQL(", ").join(
-        sql.SQL("set_config({}, {}, true)").format(sql.Literal(key), sql.Literal(value))
-        for key, value in local.items()
-    )
-    connection.execute(sql.SQL("select ") + settings, prepare=False)
+    local = asker(claims) | role_settings(connection, claims["role"]) | routine.hoisted()
+    set_local(connection, local)
     statement = call_statement(routine, keys, MAX_ROWS)
     text, rows = connection.execute(statement, {"body": body}).fetchone() or ("null", 0)
     status = connection.execute("select current_setting('response.status', true)").fetchone()
@@ -144,6 +154,61 @@ def _call(
         return Response(status=204 if code == 200 else code)
     response = _json(text, code)
     response.headers["Content-Range"] = f"0-{rows - 1}/*" if rows else "*/*"
+    return response
+
+
+def _answer_table(
+    connection: psycopg.Connection[Any], table: str, claims: dict[str, Any]
+) -> Response:
+    _check_profile()
+    if not tables.is_table(connection, table):
+        message = f"Could not find the table 'public.{table}' in the schema cache"
+        raise RestError(404, "PGRST205", message)
+    if request.method in ("GET", "HEAD"):
+        connection.execute("set transaction read only")
+    set_local(connection, asker(claims) | role_settings(connection, claims["role"]))
+    query = [(name, value) for name, value in request.args.items(multi=True)]
+    prefer = request.headers.get("Prefer", "")
+    shown = "return=representation" in prefer
+    match request.method:
+        case "GET" | "HEAD":
+            counted = "count=" in prefer
+            found = tables.read(connection, table, query, most=MAX_ROWS, counted=counted)
+            return _rows(found, 200, start=int(request.args.get("offset", 0)))
+        case "POST":
+            resolution = next(
+                (word for word in ("merge", "ignore") if f"resolution={word}" in prefer), ""
+            )
+            body = _json_of(request.get_data(as_text=True))
+            found = tables.insert(
+                connection, table, query, body, resolution=resolution, shown=shown
+            )
+            return _rows(found, 201) if shown else Response(status=201)
+        case "PATCH":
+            body = _json_of(request.get_data(as_text=True))
+            found = tables.update(connection, table, query, body, shown=shown)
+        case "DELETE":
+            found = tables.delete(connection, table, query, shown=shown)
+        case _:
+            raise RestError(405, "PGRST117", f"Unsupported HTTP method: {request.method}")
+    return _rows(found, 200) if shown else Response(status=204)
+
+
+def _rows(found: tables.Answer, status: int, start: int = 0) -> Response:
+    text = found.body
+    if "application/vnd.pgrst.object+json" in request.headers.get("Accept", ""):
+        if found.count != 1:
+            message, details = (
+                "Cannot coerce the result to a single JSON object",
+                f"The result contains {found.count} rows",
+            )
+            raise RestError(406, "PGRST116", message, details)
+        text = json.dumps(json.loads(text)[0])
+    total = "*" if found.total is None else str(found.total)
+    partial = found.total is not None and found.count < found.total
+    response = _json(text, 206 if partial else status)
+    of = f"{start}-{start + found.count - 1}" if found.count else "*"
+    response.headers["Content-Range"] = f"{of}/{total}"
     return response
 
 

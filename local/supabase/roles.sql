@@ -8,6 +8,9 @@ create role authenticator login noinherit;
 grant anon, authenticated, service_role to authenticator;
 create role postgres login createdb createrole replication bypassrls;
 grant anon, authenticated, service_role to postgres with admin option;
+create role supabase_auth_admin login noinherit createrole;
+create role supabase_storage_admin login noinherit createrole;
+grant anon, authenticated, service_role to supabase_storage_admin;
 
 -- A session of PostgREST's, and what it takes over from the role that it changes to.
 alter role authenticator set statement_timeout = '8s';

@@ -46,8 +46,18 @@ create function public.teapot() returns text language sql
   as $$ select set_config('response.status', '418', true) $$;
 create function public.on_note() returns trigger language plpgsql as $$ begin return new; end $$;
 
-revoke execute on all functions in schema public from public, anon, authenticated, service_role;
-grant execute on all functions in schema public to service_role;
+do $$
+declare
+  v_function regprocedure;
+begin
+  for v_function in
+    select oid from pg_proc where pronamespace = 'public'::regnamespace and proname not like 'memoria\_%'
+  loop
+    execute format('revoke execute on function %s from public, anon, authenticated', v_function);
+    execute format('grant execute on function %s to service_role', v_function);
+  end loop;
+end
+$$;
 grant execute on function public.whoami(), public.add(int, int), public.limits() to anon, authenticated;
 grant insert on public.notes to service_role;
 grant execute on function public.write_note(int) to anon;

@@ -192,11 +192,11 @@ def test_a_value_of_the_wrong_type_is_400(stack: Stack):
     assert post(stack, "add", '{"a": 1e3}').json()["code"] == "22P02"
 
 
-def test_other_methods_schemas_and_tables_are_refused(stack: Stack):
+def test_other_methods_schemas_and_unknown_tables_are_refused(stack: Stack):
     base, headers = f"{stack.supabase_url}/rest/v1", {"apikey": stack.keys.secret}
     assert httpx.put(f"{base}/rpc/add", headers=headers).json()["code"] == "PGRST101"
     assert post(stack, "add", **{"Content-Profile": "memoria"}).json()["code"] == "PGRST106"
-    assert httpx.get(f"{base}/notes", headers=headers).json()["code"] == "PGRST205"
+    assert httpx.get(f"{base}/no_such", headers=headers).json()["code"] == "PGRST205"
 
 
 def test_a_functions_own_statement_timeout_holds_for_its_call(stack: Stack):

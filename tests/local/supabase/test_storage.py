@@ -157,10 +157,13 @@ def test_a_range_is_answered_with_that_part(client: Client, bucket: str):
     assert (part.status_code, part.content) == (206, PHOTO[2:6])
 
 
-def test_only_the_secret_key_gets_in(stack: Stack, client: Client, bucket: str):
+def test_without_a_policy_only_the_secret_key_gets_in(stack: Stack, client: Client, bucket: str):
     client.storage.from_(bucket).upload("a.jpg", PHOTO)
     with pytest.raises(StorageApiError) as caught:
         stack.client(stack.keys.publishable).storage.from_(bucket).download("a.jpg")
+    assert str(caught.value.status) == "404"  # what one may not see is not there
+    with pytest.raises(StorageApiError) as caught:
+        stack.client(stack.keys.publishable).storage.from_(bucket).upload("b.jpg", PHOTO)
     assert str(caught.value.status) == "403"
     answer = httpx.get(f"{stack.supabase_url}/storage/v1/object/{bucket}/a.jpg")
     assert answer.status_code == 401
