@@ -109,7 +109,7 @@ def auth_blueprint(pool: Pool, keys: Keys) -> Blueprint:
 
     @auth.errorhandler(psycopg.Error)
     def fail(error: psycopg.Error) -> Response:
-        """A trigger of the app on ``auth.users``, for instance; GoTrue keeps the reason to itself."""
+        """An app's trigger on ``auth.users``, for instance; GoTrue keeps the reason to itself."""
         print(f"auth: {error}", flush=True)
         return _refusal(AuthError(500, "unexpected_failure", "Database error saving new user"))
 
