@@ -5,6 +5,8 @@ export PYTHONPATH := shared:.
 
 PHOTOS ?=
 OUT    ?= out
+APP    ?=
+FIRST_PORT ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve check test soak lint types schemas fmt chaos pacing bench bench-cluster bench-grouping \
@@ -13,11 +15,11 @@ OUT    ?= out
 help:                       ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
 
-demo: .venv/demo            ## find the people in PHOTOS (or in a sample event), write OUT/index.html
-	@$(BIN)/python -m local.demo $(if $(PHOTOS),--photos "$(PHOTOS)") --out "$(OUT)"
+demo: .venv/demo            ## find the people in PHOTOS (or in a sample event), write OUT/index.html, serve them
+	@APP="$(APP)" $(BIN)/python -m local.demo $(if $(PHOTOS),--photos "$(PHOTOS)") --out "$(OUT)"
 
-serve: .venv/demo           ## the whole system on this machine, until Ctrl-C
-	@$(BIN)/python -m local.serve
+serve: .venv/demo           ## the whole system on this machine, until Ctrl-C; FIRST_PORT=8081
+	@FIRST_PORT="$(FIRST_PORT)" $(BIN)/python -m local.serve
 
 LONG := faces cli packs media/test_memory.py clustering/test_hdbscan.py  # figures of real faces, whole systems, processes of their own
 check: .venv/test lint types ## before a commit: lint, types and the fast tests

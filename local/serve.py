@@ -3,70 +3,90 @@
 import os
 import signal
 import sys
-import time
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 
+from PIL import Image
 from rich.console import Console
+from storage3.exceptions import StorageApiError
+from storage3.types import FileOptions
 
-from local.demo.run import SETTINGS, SWEEP_SECONDS, end
-from local.demo.sample_event import group_photo
+from local.demo.event import has_event, upload_event
+from local.demo.folders import find_photos
+from local.demo.run import SAMPLE, end
+from local.demo.sample_event import SHOTS, group_photo, write_sample_event
+from local.demo.system import (
+    FIRST_PORT,
+    System,
+    describe,
+    ports,
+    running,
+    state_folder,
+    watch,
+)
 from local.demo.weights import choose_pack
-from local.processes.services import ServiceError
-from local.processes.stack import Stack, StackOptions
+from local.processes.home import Home, HomeInUse
+from local.processes.services import PortInUse, ServiceError
 from memoria.packs.pack import WeightsUnavailable
 
-PORTS = {"process": 8081, "cluster": 8082, "gateway": 8083}
-WEBHOOK_SECRET = "local-webhook-secret"
+SELFIE = SHOTS[9].box  # of one of the six
 
 
-def serve(console: Console) -> None:
+def serve(console: Console, first_port: int) -> None:
     """Start everything, say where it is, wait. Raises ServiceError, WeightsUnavailable."""
     pack = choose_pack(os.environ, console)
     if pack.notice:
         console.print(pack.notice, style="yellow")
-    options = StackOptions(
-        environ={**pack.environ, "SEARCH": "on", "SEARCH_ORIGINS": "*"},
-        settings=SETTINGS,
-        sweep_seconds=SWEEP_SECONDS,
-        ports=PORTS,
-    )
-    stack = Stack(options)
-    stack.webhook_secret = WEBHOOK_SECRET
-    with stack:
-        client = stack.client()
+    home = Home(state_folder()).take()
+    if not home.made and home.older():
+        notice = f"a new database is made; one of another version of Memoria stays in {home.folder}"
+        console.print(notice, style="yellow")
+    chosen = ports(first_port)
+    with running(pack, console, home=home, ports=chosen, pages=True) as system:
+        _samples(system)
+        describe(system, home, console)
+        watch(system.stack, console)
+
+
+def _samples(system: System) -> None:
+    """The pictures that the documentation's commands name, and an event of six people."""
+    client = system.stack.client()
+    with suppress(StorageApiError):  # it is there from the last time
         client.storage.create_bucket("samples", options={"public": True})
-        client.storage.from_("samples").upload("group.jpg", group_photo().read_bytes())
-        sample = {"p_bucket": "samples", "p_path": "group.jpg", "p_event_id": "sample"}
-        client.rpc("memoria_enqueue", sample | {"p_media_id": "group.jpg"}).execute()
-        describe(stack, console)
-        while True:
-            time.sleep(3600)
-
-
-def describe(stack: Stack, console: Console) -> None:
-    """Where everything is."""
-    places = {
-        "process": stack.process_url,
-        "cluster": stack.cluster_url,
-        "webhook secret": stack.webhook_secret,
-        "SUPABASE_URL": stack.supabase_url,
-        "SUPABASE_SERVICE_ROLE_KEY": stack.keys.secret,
-        "database": stack.database_url,
-        "logs": str(stack.folder),
-    }
-    for name, value in places.items():
-        console.print(f"{name:<26}{value}", soft_wrap=True)
-    console.print("Ctrl-C ends it", style="dim")
+    bucket = client.storage.from_("samples")
+    always: FileOptions = {"upsert": "true"}
+    with tempfile.TemporaryDirectory() as folder, Image.open(group_photo()) as group:
+        group.crop(SELFIE).save(Path(folder) / "selfie.jpg", quality=92)
+        bucket.upload("group.jpg", group_photo().read_bytes(), always)
+        bucket.upload("selfie.jpg", (Path(folder) / "selfie.jpg").read_bytes(), always)
+        if not has_event(client, SAMPLE):
+            write_sample_event(Path(folder) / "event")
+            photos = find_photos(Path(folder) / "event")
+            upload_event(client, SAMPLE, photos, lambda: None, owner_id=system.host_id)
 
 
 def main() -> int:
     """The command line."""
     console = Console(highlight=False)
-    signal.signal(signal.SIGTERM, end)
+    for ending in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # also where a script started us in the background
+        signal.signal(ending, end)
     try:
-        serve(console)
+        serve(console, int(os.environ.get("FIRST_PORT") or FIRST_PORT))
     except KeyboardInterrupt:
         console.print("stopped")
         return 130
+    except PortInUse as exc:
+        console.print(
+            f"{exc} End that, or choose five others: make serve FIRST_PORT=9081", style="red"
+        )
+        return 1
+    except HomeInUse as exc:
+        console.print(f"{exc}: end it first, or set MEMORIA_STATE", style="red", markup=False)
+        return 1
     except (ServiceError, WeightsUnavailable) as exc:
         console.print(str(exc), style="red", markup=False)
         return 1

@@ -1,31 +1,59 @@
 """An event as an app sees it: photos up, faces and people down, through the public API alone."""
 
+import hashlib
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from postgrest.exceptions import APIError
+from storage3.exceptions import StorageApiError
 from supabase import Client
 
 Json = dict[str, Any]
 BUCKET = "photos"
+_PHOTOS = uuid.UUID("0f7a6f3e-6d0c-4c2b-9d63-5a0f2f0c7a11")  # a photo's id, from event and name
 
 
 def upload_event(
-    client: Client, event_id: str, photos: Mapping[str, Path], uploaded: Callable[[], None]
+    client: Client,
+    event_id: str,
+    photos: Mapping[str, Path],
+    uploaded: Callable[[], None],
+    owner_id: str | None = None,
 ) -> dict[str, str]:
-    """Upload and enqueue every photo -> names by media id; calls ``uploaded`` after each."""
-    client.storage.create_bucket(BUCKET)
-    client.rpc("memoria_create_event", {"p_event_id": event_id}).execute()
-    names = {str(uuid.uuid4()): name for name in photos}
+    """Bring an event to the photos of a folder -> names by media id; ``uploaded`` after each.
+
+    An event that is there is looked at again, whole, and keeps its names and corrections: photos
+    that the folder has no more are deleted, those that were added by other means stay.
+    """
+    with suppress(StorageApiError):
+        client.storage.create_bucket(BUCKET)
+    made = {"p_event_id": event_id, "p_owner_id": owner_id}
+    if _call(client, "memoria_create_event", made)["status"] == "archived":
+        _call(client, "memoria_reopen_event", {"p_event_id": event_id})
+    names = {str(uuid.uuid5(_PHOTOS, f"{event_id}/{name}")): name for name in photos}
+    known = {
+        item["media_id"]: item["path"] for item in _all(client, "memoria_media", event_id, "media")
+    }
+    for media_id in known.keys() - names.keys():
+        if known[media_id].startswith(_folder(event_id)):
+            _call(client, "memoria_delete_media", {"p_media_id": media_id})
+            client.storage.from_(BUCKET).remove([known[media_id]])
+    if known.keys() & names.keys():
+        _call(client, "memoria_reprocess", {"p_event_id": event_id})
 
     def upload(media_id: str) -> None:
         photo = photos[names[media_id]]
-        path = f"{event_id}/{media_id}{photo.suffix.lower()}"
-        client.storage.from_(BUCKET).upload(path, photo.read_bytes())
+        data = photo.read_bytes()
+        digest = hashlib.sha256(data).hexdigest()[:16]
+        path = f"{_folder(event_id)}{media_id}-{digest}{photo.suffix.lower()}"
+        if known.get(media_id) != path:
+            client.storage.from_(BUCKET).upload(path, data, {"upsert": "true"})
         ids = {"p_media_id": media_id, "p_event_id": event_id}
-        client.rpc("memoria_enqueue", ids | {"p_bucket": BUCKET, "p_path": path}).execute()
+        _call(client, "memoria_enqueue", ids | {"p_bucket": BUCKET, "p_path": path})
         uploaded()
 
     with ThreadPoolExecutor(4) as pool:
@@ -33,9 +61,23 @@ def upload_event(
     return names
 
 
+def _folder(event_id: str) -> str:
+    """Where the photos of the demo lie in an event's folder, apart from what an app adds."""
+    return f"{event_id}/demo/"
+
+
+def has_event(client: Client, event_id: str) -> bool:
+    """Whether the database knows it."""
+    try:
+        event_status(client, event_id)
+    except APIError:
+        return False
+    return True
+
+
 def event_status(client: Client, event_id: str) -> Json:
     """How far the event is; see ``memoria_event_status``."""
-    return _about(client, "memoria_event_status", event_id)
+    return _call(client, "memoria_event_status", {"p_event_id": event_id})
 
 
 def read_event(client: Client, event_id: str, names: Mapping[str, str]) -> Json:
@@ -43,7 +85,7 @@ def read_event(client: Client, event_id: str, names: Mapping[str, str]) -> Json:
     media = _all(client, "memoria_media", event_id, "media")
     people = _all(client, "memoria_people", event_id, "people")
     people.sort(key=lambda person: person["cluster_label"])  # ties of counts come in any order
-    photos = {names[item["media_id"]]: _photo(item) for item in media}
+    photos = {names[m["media_id"]]: _photo(m) for m in media if m["media_id"] in names}
     photos = dict(sorted(photos.items()))
     return {
         "event_id": event_id,
@@ -59,15 +101,15 @@ def _all(client: Client, function: str, event_id: str, items: str) -> list[Json]
     after: Any = None
     while True:
         asked = {"p_event_id": event_id, "p_after": after, "p_limit": 500}
-        page = cast("Json", client.rpc(function, asked).execute().data)
+        page = _call(client, function, asked)
         found += page[items]
         after = page["next"]
         if after is None:
             return found
 
 
-def _about(client: Client, function: str, event_id: str) -> Json:
-    return cast("Json", client.rpc(function, {"p_event_id": event_id}).execute().data)
+def _call(client: Client, function: str, asked: Json) -> Json:
+    return cast("Json", client.rpc(function, asked).execute().data)
 
 
 def _photo(item: Json) -> Json:

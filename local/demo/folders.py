@@ -49,10 +49,10 @@ def look_into(folder: Path) -> Found:
     return Found(photos, copies, others)
 
 
-def answer_folder(name: str, photos: Mapping[str, Path]) -> Path:
+def answer_folder(name: str, photos: Mapping[str, Path], state: Path) -> Path:
     """The folder for the answer, made and found writable, with room for the run's files.
 
-    Raises FolderError.
+    ``state`` is the folder of what is kept. Raises FolderError.
     """
     try:
         name.encode()
@@ -69,7 +69,8 @@ def answer_folder(name: str, photos: Mapping[str, Path]) -> Path:
         raise FolderError(f"OUT: {name} cannot be written to: {trouble.strerror}.") from None
     _require_room(folder, ANSWER_MB)
     total = sum(path.stat().st_size for path in photos.values())
-    _require_room(Path(tempfile.gettempdir()), SYSTEM_MB + total // MEGABYTE)
+    state.mkdir(parents=True, exist_ok=True)
+    _require_room(state, SYSTEM_MB + total // MEGABYTE)
     return folder
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import signal
+import sys
 import tempfile
 import time
 import uuid
@@ -19,36 +20,53 @@ from rich.text import Text
 from local.demo.event import Json, event_status, read_event, upload_event
 from local.demo.folders import FolderError, Found, answer_folder, look_into
 from local.demo.search import search_for
+from local.demo.system import (
+    System,
+    describe,
+    free_ports,
+    ports,
+    running,
+    state_folder,
+    taken_home,
+    watch,
+)
 from local.demo.weights import PackChoice, choose_pack
 from local.processes.services import ServiceError
-from local.processes.stack import Stack, StackOptions
+from local.processes.stack import Stack
 from memoria.cli.terminal import plain
 from memoria.packs.pack import WeightsUnavailable
 
 POLL_SECONDS = 0.2
-# one event, nobody else waits: no need to be as patient as a deployment is
-SETTINGS = {"quiet_period_seconds": 1}
-SWEEP_SECONDS = 1
+SAMPLE = "sample"  # the event of the photos that are made
 
 
-def run(photos: Mapping[str, Path], out: Path, pack: PackChoice, console: Console) -> Json:
-    """Find the people of these photos and write the answer to ``out``. Returns ``people.json``."""
-    options = StackOptions(
-        environ={**pack.environ, "SEARCH": "on"},
-        settings=SETTINGS,
-        sweep_seconds=SWEEP_SECONDS,
-    )
-    with console.status("starting PostgreSQL, the stand-ins and both functions"):
-        stack = Stack(options).start()
-    try:
+def run(
+    photos: Mapping[str, Path], event_id: str, out: Path, pack: PackChoice, console: Console
+) -> Json:
+    """Find the people of these photos, write the answer to ``out``, serve it to who looks on.
+
+    Returns ``people.json``.
+    """
+    served = sys.stdin.isatty() and console.is_terminal and os.environ.get("APP") != "no"
+    home = taken_home()
+    if home is None:
+        notice = "another run keeps the names in this checkout: this one forgets them in the end"
+        console.print(notice, style="yellow")
+    chosen = free_ports(ports()) if served else {}
+    with running(pack, console, home=home, ports=chosen, pages=served) as system:
         started = time.monotonic()
-        event_id = str(uuid.uuid4())
-        answer = _find_people(stack, event_id, photos, console)
+        answer = _find_people(system, event_id, photos, console)
         seconds = time.monotonic() - started
-        searched = search_for(answer, photos, stack)
-    finally:
-        stack.stop()
-    (out / "people.json").write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
+        searched = search_for(answer, photos, system.stack)
+        (out / "people.json").write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
+        if served:
+            _write_page(answer, photos, out / "index.html", seconds, console)
+            show(answer, out, console)
+            show_search(searched, console)
+            describe(system, home, console)
+            with suppress(KeyboardInterrupt):
+                watch(system.stack, console)
+            return answer
     _write_page(answer, photos, out / "index.html", seconds, console)
     show(answer, out, console)
     show_search(searched, console)
@@ -70,16 +88,20 @@ def _write_page(
         write_gallery(answer, photos, page, seconds=seconds, advance=lambda: progress.advance(task))
 
 
-def _find_people(stack: Stack, event_id: str, photos: Mapping[str, Path], console: Console) -> Json:
-    client = stack.client()
+def _find_people(
+    system: System, event_id: str, photos: Mapping[str, Path], console: Console
+) -> Json:
+    client = system.stack.client()
     with _progress(console) as progress:
         upload = progress.add_task("uploaded", total=len(photos))
         process = progress.add_task("processed", total=len(photos))
-        names = upload_event(client, event_id, photos, lambda: progress.advance(upload))
+        names = upload_event(
+            client, event_id, photos, lambda: progress.advance(upload), system.host_id
+        )
         status = event_status(client, event_id)
         while not status["done"]:
             progress.update(process, completed=_processed(status))
-            _check_services(stack)
+            _check_services(system.stack)
             time.sleep(POLL_SECONDS)
             status = event_status(client, event_id)
         progress.update(process, completed=_processed(status))
@@ -91,9 +113,8 @@ def _processed(status: Json) -> int:
 
 
 def _check_services(stack: Stack) -> None:
-    for service in stack.services.values():
-        if not service.running:
-            raise ServiceError(f"{service.name} ended:\n{service.log_tail()}")
+    for service in stack.fallen():
+        raise ServiceError(f"{service.name} ended:\n{service.log_tail()}")
 
 
 def show(answer: Json, out: Path, console: Console) -> None:
@@ -146,15 +167,19 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", default="", help="where the answer goes (out)")
     args = parser.parse_args(argv)
     console = Console(highlight=False)
-    signal.signal(signal.SIGTERM, end)
+    for ending in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # also where a script started us in the background
+        signal.signal(ending, end)
     try:
         with tempfile.TemporaryDirectory(prefix="memoria-sample-") as sample:
             photos = _photos(args.photos, Path(sample), console)
-            out = answer_folder(args.out or "out", photos)
+            out = answer_folder(args.out or "out", photos, state_folder())
             pack = choose_pack(os.environ, console)
             if pack.notice:
                 console.print(pack.notice, style="yellow")
-            run(photos, out, pack, console)
+            run(photos, _event_of(args.photos), out, pack, console)
     except KeyboardInterrupt:
         console.print("stopped")
         return 130
@@ -162,6 +187,13 @@ def main(argv: list[str] | None = None) -> int:
         console.print(str(exc), style="red", markup=False)
         return 1
     return 0
+
+
+def _event_of(folder: str) -> str:
+    """The same event for the same folder every time, so that names stay."""
+    return (
+        str(uuid.uuid5(uuid.NAMESPACE_URL, Path(folder).resolve().as_uri())) if folder else SAMPLE
+    )
 
 
 def _photos(folder: str, sample: Path, console: Console) -> Mapping[str, Path]:
@@ -180,5 +212,5 @@ def _photos(folder: str, sample: Path, console: Console) -> Mapping[str, Path]:
 
 
 def end(*_: object) -> NoReturn:
-    """Have SIGTERM end us as Ctrl-C does."""
+    """Have a signal end us as Ctrl-C does."""
     raise KeyboardInterrupt

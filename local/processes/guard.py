@@ -15,20 +15,25 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+KEEPING_SECONDS = 30.0
 
-def follow(lines: Iterable[str]) -> tuple[list[int], list[Path]]:
-    """Read ``watch PID``, ``forget PID`` and ``remove FOLDER`` until the input ends."""
+
+def follow(lines: Iterable[str]) -> tuple[list[int], list[Path], list[Path]]:
+    """Read ``watch PID``, ``forget PID``, ``keep`` and ``remove FOLDER`` until the input ends."""
     watched: list[int] = []
-    folders: list[Path] = []
+    kept: list[Path] = []
+    removed: list[Path] = []
     for line in lines:
         match line.rstrip("\n").split(" ", 1):
             case ["watch", pid]:
                 watched.append(int(pid))
             case ["forget", pid] if int(pid) in watched:
                 watched.remove(int(pid))
+            case ["keep", folder]:
+                kept.append(Path(folder))
             case ["remove", folder]:
-                folders.append(Path(folder))
-    return watched, folders
+                removed.append(Path(folder))
+    return watched, kept, removed
 
 
 def end_groups(leaders: Iterable[int], first: int, patience_seconds: float) -> None:
@@ -64,10 +69,12 @@ def postmasters(folders: Iterable[Path]) -> list[int]:
 
 
 def main() -> None:
-    """Wait for the end of standard input, then end everything and remove the folders."""
+    """Wait for the end of standard input, then end everything and remove what is not kept."""
     patience_seconds = float(sys.argv[1])
-    watched, folders = follow(sys.stdin)
+    watched, kept, folders = follow(sys.stdin)
     end_groups(watched, signal.SIGTERM, patience_seconds)
+    # a last checkpoint takes its time on a slow disk, and spares the next start a recovery
+    end_groups(postmasters(kept), signal.SIGINT, max(patience_seconds, KEEPING_SECONDS))
     deadline = time.monotonic() + patience_seconds
     # again while initdb or a server that was just being started still writes
     while any(folder.exists() for folder in folders) and time.monotonic() < deadline:

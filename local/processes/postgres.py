@@ -79,6 +79,13 @@ class Postgres:
             self._as_supabase("postgres")
         return self
 
+    @property
+    def running(self) -> bool:
+        """Whether it listens."""
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
     def stop(self, mode: StopMode = "fast") -> None:
         """Stops and waits; ``immediate`` is a crash: unlogged tables are empty afterwards."""
         if (self.data_dir / "data" / "postmaster.pid").exists():

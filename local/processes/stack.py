@@ -8,6 +8,7 @@ Everything listens on loopback only, and nothing outlives the process that made 
 import json
 import os
 import secrets
+import shutil
 import sys
 import tempfile
 import time
@@ -20,14 +21,17 @@ import httpx
 import psycopg
 from supabase import Client, ClientOptions
 
+from local.processes.home import Home, fresh_keys
 from local.processes.postgres import Extension, Postgres, free_port
-from local.processes.services import Guard, Service
+from local.processes.services import SOCKET, Guard, Service, ServiceError, bound
 from local.supabase import receiver
-from local.supabase.keys import Keys
 from local.supabase.migrations import apply_migrations
 
 ROOT = Path(__file__).parents[2]
 SCHEDULED_SECONDS = 30  # what the migrations ask pg_cron for
+PAGES = "local.processes.pages:create_app()"
+# what is kept survives the machine's own crash, but for the last moments
+KEPT_SETTINGS = ("fsync=on", "synchronous_commit=off")
 GATEWAY = "local.supabase.gateway:create_app()"
 EXTENSIONS: tuple[Extension, ...] = (
     "auth",
@@ -53,8 +57,11 @@ class StackOptions:
     without: frozenset[str] = (
         frozenset()
     )  # services not to start: gateway pg_net cron process cluster
-    ports: Mapping[str, int] = field(default_factory=dict)  # of gateway, process, cluster, postgres
+    ports: Mapping[str, int] = field(default_factory=dict)  # by service, of postgres too
     postgres_settings: tuple[str, ...] = ()  # name=value, over local/processes/postgres.py's
+    home: Home | None = None  # taken: what is kept; None leaves nothing behind
+    app_sql: Path | None = None  # for a database that is new: what an app's own migration would do
+    pages: bool = False  # serve the example apps, too
 
 
 class Stack:
@@ -62,14 +69,14 @@ class Stack:
 
     def __init__(self, options: StackOptions | None = None) -> None:
         self.options = options or StackOptions()
-        self.keys = Keys(
-            secret=f"sb_secret_{secrets.token_urlsafe(16)}",
-            publishable=f"sb_publishable_{secrets.token_urlsafe(16)}",
-            jwt_secret=secrets.token_hex(32),
-        )
+        self._home = self.options.home
+        self.keys = self._home.keys if self._home else fresh_keys()
         self.webhook_secret = secrets.token_urlsafe(24)
-        self.callback_secret = secrets.token_urlsafe(24)
-        ports = {name: free_port() for name in ("gateway", "process", "cluster")}
+        self.callback_secret = (
+            self._home.callback_secret if self._home else secrets.token_urlsafe(24)
+        )
+        web = ("gateway", "process", "cluster", *(("pages",) if self.options.pages else ()))
+        ports = {name: free_port() for name in web if name not in self.options.ports}
         self.ports = ports | dict(self.options.ports)
         self.supabase_url = f"http://127.0.0.1:{self.ports['gateway']}"
         self.process_url = f"http://127.0.0.1:{self.ports['process']}"
@@ -87,8 +94,10 @@ class Stack:
 
     def start(self) -> Self:
         """Start everything and wait until it serves. Raises ServiceError."""
-        self._guard = Guard()
+        self._guard = Guard(holding=(self._home.lock,) if self._home else ())
         try:
+            for name, port in self.ports.items():  # told before anything takes its time
+                bound(name, port).close()
             self._start_postgres()
             self._start_services()
         except BaseException:
@@ -104,6 +113,12 @@ class Stack:
         for service in self.services.values():
             service.wait()
         self._guard.wait()
+        if self._home:
+            self._home.leave()
+
+    def fallen(self) -> list[Service]:
+        """The services that were started and have ended by themselves."""
+        return [service for service in self.services.values() if not service.running]
 
     def __enter__(self) -> Self:
         return self.start()
@@ -127,15 +142,44 @@ class Stack:
         return deliveries
 
     def _start_postgres(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="memoria-"))
-        self._guard.tell("remove", self.folder)
+        home, settings = self._home, self.options.postgres_settings
+        if home:
+            self.folder, self._storage = home.logs, home.storage
+            for log in self.folder.glob("*.log"):
+                log.unlink()
+            settings = (*KEPT_SETTINGS, *settings)
+        else:
+            self.folder = Path(tempfile.mkdtemp(prefix="memoria-"))
+            self._storage = self.folder / "storage"
+            self._guard.tell("remove", self.folder)
         self.postgres = Postgres(
-            port=self.options.ports.get("postgres"), settings=self.options.postgres_settings
+            home.database if home else None,
+            port=self.options.ports.get("postgres"),
+            settings=settings,
         )
-        self._guard.tell("remove", self.postgres.data_dir)
-        self.postgres.start()
-        self.postgres.install("postgres", *EXTENSIONS)
+        self._guard.tell("keep" if home else "remove", self.postgres.data_dir)
+        if home and not home.made:
+            shutil.rmtree(self.postgres.data_dir / "data", ignore_errors=True)
+        self._start_server()
+        if not home or not home.made:
+            self._furnish()
         apply_migrations(self.database_url)
+        if self.options.app_sql and not (home and home.made):
+            with psycopg.connect(self.database_url) as connection:
+                connection.execute(self.options.app_sql.read_bytes())
+        if home:
+            home.mark_made()
+
+    def _start_server(self) -> None:
+        try:
+            self.postgres.start()
+        except RuntimeError as exc:
+            log = self.postgres.data_dir / "log"
+            last = log.read_text(errors="replace").splitlines()[-5:] if log.exists() else []
+            raise ServiceError("\n".join([f"PostgreSQL: {exc}", *last])) from exc
+
+    def _furnish(self) -> None:
+        self.postgres.install("postgres", *EXTENSIONS)
 
     def _start_services(self) -> None:
         for service in self._describe_services():
@@ -162,12 +206,14 @@ class Stack:
             "LOCAL_PUBLISHABLE_KEY": self.keys.publishable,
             "LOCAL_JWT_SECRET": self.keys.jwt_secret,
             "LOCAL_DATABASE_URL": f"postgresql://127.0.0.1:{self.postgres.port}/postgres",
-            "LOCAL_STORAGE_DIR": str(self.folder / "storage"),
+            "LOCAL_STORAGE_DIR": str(self._storage),
         }
         database = {"LOCAL_DATABASE_URL": self.postgres.url_of("postgres", "supabase_admin")}
         speed = {"LOCAL_CRON_SPEED": str(SCHEDULED_SECONDS / self.options.sweep_seconds)}
+        pages = [self._pages()] if self.options.pages else []
         return [
-            self._web("gateway", GATEWAY, gateway, threads=32, grace_seconds=1),
+            *pages,
+            self._web("gateway", GATEWAY, gateway, ["--threads", "32", "--graceful-timeout", "1"]),
             self._worker("pg_net", database),
             self._worker("cron", database | speed),
             self._function("process", self.options.process_source),
@@ -183,23 +229,35 @@ class Stack:
             "WEBHOOK_SECRET": self.webhook_secret,
         } | dict(self.options.environ)
         app = f"functions_framework:create_app({target!r}, {str(source)!r})"
-        return self._web(target, app, environ, threads=self.options.threads, grace_seconds=3)
+        as_shipped = ["--config", str(ROOT / "functions" / "gunicorn.conf.py")]
+        options = ["--threads", str(self.options.threads), "--graceful-timeout", "3"]
+        return self._web(target, app, environ, as_shipped + options)
 
-    def _web(
-        self, name: str, app: str, environ: Mapping[str, str], *, threads: int, grace_seconds: int
-    ) -> Service:
-        address = f"127.0.0.1:{self.ports[name]}"
-        argv = [sys.executable, "-m", "gunicorn", "--bind", address, "--workers", "1"]
-        argv += ["--threads", str(threads), "--timeout", "0"]
-        argv += ["--graceful-timeout", str(grace_seconds), "--no-control-socket"]
-        argv += ["--log-level", "warning", app]
-        return self._service(name, argv, environ, f"http://{address}/ready")
+    def _pages(self) -> Service:
+        config = {
+            "supabaseUrl": self.supabase_url,
+            "publishableKey": self.keys.publishable,
+            "searchUrl": self.process_url,
+        }
+        environ = {"LOCAL_PAGES_CONFIG": json.dumps(config)}
+        return self._web("pages", PAGES, environ, ["--threads", "8", "--graceful-timeout", "1"])
+
+    def _web(self, name: str, app: str, environ: Mapping[str, str], options: list[str]) -> Service:
+        argv = [sys.executable, "-m", "gunicorn", *options, "--bind", SOCKET, "--workers", "1"]
+        argv += ["--timeout", "0", "--no-control-socket", "--log-level", "warning", app]
+        url = f"http://127.0.0.1:{self.ports[name]}/ready"
+        return self._service(name, argv, environ, url, self.ports[name])
 
     def _worker(self, name: str, environ: Mapping[str, str]) -> Service:
         return self._service(name, [sys.executable, "-m", f"local.supabase.{name}"], environ, None)
 
     def _service(
-        self, name: str, argv: list[str], environ: Mapping[str, str], ready_url: str | None
+        self,
+        name: str,
+        argv: list[str],
+        environ: Mapping[str, str],
+        ready_url: str | None,
+        port: int | None = None,
     ) -> Service:
         base = dict(os.environ) | {
             "PYTHONPATH": f"{ROOT / 'shared'}{os.pathsep}{ROOT}",
@@ -207,7 +265,7 @@ class Stack:
             "NO_PROXY": "127.0.0.1,localhost",
         }
         log = self.folder / f"{name}.log"
-        return Service(name, argv, base | dict(environ), log, self._guard, ready_url)
+        return Service(name, argv, base | dict(environ), log, self._guard, ready_url, port)
 
 
 def main() -> None:

@@ -36,8 +36,13 @@ def create_app() -> Flask:
     app = Flask("memoria-local")
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.register_blueprint(rest_blueprint(_pool(database_url, "authenticator"), keys))
-    app.register_blueprint(auth_blueprint(_pool(database_url, "supabase_auth_admin"), keys))
-    storage = _pool(database_url, "supabase_storage_admin", row_factory=dict_row)
+    # these two see at once that a database went and came back
+    checked = ConnectionPool.check_connection
+    accounts = _pool(database_url, "supabase_auth_admin", check=checked)
+    app.register_blueprint(auth_blueprint(accounts, keys))
+    storage = _pool(
+        database_url, "supabase_storage_admin", check=checked, kwargs={"row_factory": dict_row}
+    )
     app.register_blueprint(storage_blueprint(storage, files, keys))
     app.register_blueprint(receiver_blueprint())
     app.add_url_rule("/ready", view_func=lambda: "ready")
@@ -49,10 +54,10 @@ def _pool(database_url: str, role: str, **options: Any) -> ConnectionPool[Any]:
     """Connections of one service, as a role of its own; its transactions take the callers'."""
     return ConnectionPool(
         database_url.replace("//", f"//{role}@", 1),
-        kwargs=options,
         min_size=2,
         max_size=CONNECTIONS,
         timeout=PATIENCE_SECONDS,
         reconnect_timeout=3600,
         open=True,
+        **options,
     )

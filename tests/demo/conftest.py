@@ -1,11 +1,19 @@
 """What the demo's tests share: packs, and events of real photos."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from local.demo.sample_event import write_sample_event
 from tests.data import PORTRAITS, SITCOM, SMALL_PACK, there
+from tests.states import state_folder
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    with state_folder() as folder:
+        yield folder
 
 
 @pytest.fixture(scope="session")

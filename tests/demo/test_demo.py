@@ -19,10 +19,12 @@ ROOT = Path(__file__).parents[2]
 EVERY_PERSON = int(os.environ.get("EVERY_PERSON", "3"))  # of the portraits; 1 takes minutes
 
 
-def demo(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def demo(state: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    known = {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}", "COLUMNS": "100"}
     return subprocess.run(
         [sys.executable, "-m", "local.demo", *arguments],
-        env=os.environ | {"PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}", "COLUMNS": "100"} | environ,
+        env=os.environ | known | {"MEMORIA_STATE": str(state)} | environ,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=300,
@@ -67,8 +69,10 @@ def check_eight_people(answer: dict[str, Any], labels: dict[str, list[str]]) -> 
 
 
 @pytest.mark.slow
-def test_the_sitcom_event_gives_its_eight_people(sitcom: Path, pack: Path, tmp_path: Path):
-    done = demo("--photos", str(sitcom), "--out", str(tmp_path), MODEL_DIR=str(pack))
+def test_the_sitcom_event_gives_its_eight_people(
+    state: Path, sitcom: Path, pack: Path, tmp_path: Path
+):
+    done = demo(state, "--photos", str(sitcom), "--out", str(tmp_path), MODEL_DIR=str(pack))
     answer = answer_of(done, tmp_path)
     assert answer["model"] == pack.name
     check_eight_people(answer, json.loads((sitcom / "labels.json").read_text())["photos"])
@@ -94,9 +98,9 @@ def test_the_sitcom_event_gives_its_eight_people(sitcom: Path, pack: Path, tmp_p
 
 @pytest.mark.slow
 def test_without_a_network_the_sitcom_event_gives_its_eight_people_too(
-    sitcom: Path, offline_pack: Path, tmp_path: Path
+    state: Path, sitcom: Path, offline_pack: Path, tmp_path: Path
 ):
-    done = demo("--photos", str(sitcom), "--out", str(tmp_path), **offline(tmp_path))
+    done = demo(state, "--photos", str(sitcom), "--out", str(tmp_path), **offline(tmp_path))
     answer = answer_of(done, tmp_path)
     assert answer["model"] == offline_pack.name
     check_eight_people(answer, json.loads((sitcom / "labels.json").read_text())["photos"])
@@ -111,13 +115,13 @@ def some_people(portraits: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_without_a_network_the_portraits_are_grouped_well(
-    portraits: Path, offline_pack: Path, tmp_path: Path
+    state: Path, portraits: Path, offline_pack: Path, tmp_path: Path
 ):
     labels, folder, out = some_people(portraits), tmp_path / "photos", tmp_path / "out"
     folder.mkdir()
     for name in labels:
         shutil.copy(portraits / name, folder)
-    done = demo("--photos", str(folder), "--out", str(out), **offline(tmp_path))
+    done = demo(state, "--photos", str(folder), "--out", str(out), **offline(tmp_path))
     answer = answer_of(done, out)
     assert answer["model"] == offline_pack.name
     who, group = [], []
@@ -138,9 +142,9 @@ def _off_centre(box: dict[str, float]) -> float:
 
 @pytest.mark.slow
 def test_without_arguments_and_without_a_network_six_people_are_found(
-    offline_pack: Path, tmp_path: Path
+    state: Path, offline_pack: Path, tmp_path: Path
 ):
-    done = demo("--out", str(tmp_path / "out"), **offline(tmp_path))
+    done = demo(state, "--out", str(tmp_path / "out"), **offline(tmp_path))
     answer = answer_of(done, tmp_path / "out")
     told = " ".join(done.stdout.split())
     assert "buffalo_l cannot be had" in told
@@ -152,22 +156,24 @@ def test_without_arguments_and_without_a_network_six_people_are_found(
     assert len(re.findall(r"<figure ", page)) == len(answer["photos"])
 
 
-def test_an_unknown_pack_is_told_in_one_sentence(tmp_path: Path):
-    done = demo("--out", str(tmp_path), MODEL_DIR="", MODEL_PACK="buffalo_xl")
+def test_an_unknown_pack_is_told_in_one_sentence(state: Path, tmp_path: Path):
+    done = demo(state, "--out", str(tmp_path), MODEL_DIR="", MODEL_PACK="buffalo_xl")
     assert done.returncode == 1
     assert "unknown pack 'buffalo_xl': known are" in " ".join(done.stdout.split())
 
 
-def test_a_folder_without_photos_is_told_in_one_sentence(tmp_path: Path):
+def test_a_folder_without_photos_is_told_in_one_sentence(state: Path, tmp_path: Path):
     (tmp_path / "notes.txt").write_text("no photo")
-    done = demo("--photos", str(tmp_path), "--out", str(tmp_path / "out"))
+    done = demo(state, "--photos", str(tmp_path), "--out", str(tmp_path / "out"))
     assert done.returncode == 1
     assert "There are no photos in" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.slow
-def test_a_pack_that_is_none_ends_with_a_reason(tmp_path: Path, sitcom: Path):
-    done = demo("--photos", str(sitcom), "--out", str(tmp_path / "out"), MODEL_DIR=str(tmp_path))
+def test_a_pack_that_is_none_ends_with_a_reason(state: Path, tmp_path: Path, sitcom: Path):
+    done = demo(
+        state, "--photos", str(sitcom), "--out", str(tmp_path / "out"), MODEL_DIR=str(tmp_path)
+    )
     assert done.returncode == 1
     assert "no detector and recogniser" in " ".join(done.stdout.split())

@@ -1,16 +1,16 @@
-"""However the demo ends, nothing of it is left: no process, no file."""
+"""However the demo ends, no process of it is left, and no file but what is kept."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.states import state_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,11 +22,8 @@ pytestmark = [
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A temporary directory that the user nobody can enter too, as PostgreSQL does."""
-    folder = Path(tempfile.mkdtemp(prefix="ending-"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
+    with state_folder() as folder:
+        yield folder
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -62,7 +59,7 @@ def test_nothing_is_left(
     arguments = ["-m", "local.demo", "--photos", str(any_event), "--out", str(folder / "out")]
     with subprocess.Popen(
         [sys.executable, *arguments],
-        env=os.environ | environ | {"TMPDIR": str(folder)},
+        env=os.environ | environ | {"TMPDIR": str(folder), "MEMORIA_STATE": str(folder)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as running:
@@ -80,7 +77,7 @@ def wait_until_seen(folder: Path, moment: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not (
         any(moment in command for command in processes_of(folder))
-        or (moment == "uploaded" and list(folder.glob("memoria-*/storage/*/*")))
+        or (moment == "uploaded" and list(folder.glob("data-*/storage/*/*")))
     ):
         assert time.monotonic() < deadline
         time.sleep(0.02)

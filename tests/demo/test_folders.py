@@ -53,13 +53,13 @@ def test_names_that_are_no_text_are_shown_and_kept_apart(tmp_path: Path):
 def test_an_answer_that_could_not_be_written_is_found_at_once(tmp_path: Path, name: str):
     (tmp_path / "file").touch()
     with pytest.raises(FolderError, match="OUT: "):
-        answer_folder(str(tmp_path / name), {})
+        answer_folder(str(tmp_path / name), {}, tmp_path / "state")
 
 
 def test_a_full_disk_is_found_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(folders, "ANSWER_MB", 10**9)
     with pytest.raises(FolderError, match="MB left, and the demo needs 1000000000"):
-        answer_folder(str(tmp_path), {})
+        answer_folder(str(tmp_path), {}, tmp_path / "state")
 
 
 def test_the_demo_looks_at_out_before_it_starts_anything(

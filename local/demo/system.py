@@ -1,0 +1,173 @@
+"""The whole system as ``make serve`` and ``make demo`` start it, on the database that is kept."""
+
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+from rich.console import Console
+
+from local.demo.weights import PackChoice
+from local.processes.home import Home, HomeInUse
+from local.processes.pages import START
+from local.processes.postgres import free_port
+from local.processes.services import PortInUse, Service, ServiceError, bound
+from local.processes.stack import ROOT, Stack, StackOptions
+
+# one machine, nobody else waits: no need to be as patient as a deployment is
+SETTINGS = {"quiet_period_seconds": 1}
+SWEEP_SECONDS = 1
+WEBHOOK_SECRET = "local-webhook-secret"
+HOST_EMAIL, HOST_PASSWORD = "host@example.com", "local-host"
+FIRST_PORT = 8081
+PORTS = ("process", "cluster", "gateway", "pages", "postgres")  # one after the other
+WATCH_SECONDS = 0.5
+LIVED_SECONDS = 10  # what ends sooner than this after it was started again is given up
+_APP = Path(__file__).with_name("app.sql")
+
+
+def state_folder() -> Path:
+    """Where keys, database and uploads are kept."""
+    return Path(os.environ.get("MEMORIA_STATE") or ROOT / ".local-state").absolute()
+
+
+def ports(first: int = FIRST_PORT) -> dict[str, int]:
+    """Five in a row."""
+    return {name: first + number for number, name in enumerate(PORTS)}
+
+
+def free_ports(wanted: Mapping[str, int]) -> dict[str, int]:
+    """The wanted ones, and others where somebody has them."""
+    return {name: port if _is_free(port) else free_port() for name, port in wanted.items()}
+
+
+def _is_free(port: int) -> bool:
+    try:
+        bound("", port).close()
+    except PortInUse:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """It runs."""
+
+    stack: Stack
+    host_id: str  # the user who may everything with the events that are made here
+
+
+@contextmanager
+def running(
+    pack: PackChoice,
+    console: Console,
+    *,
+    home: Home | None,
+    ports: Mapping[str, int],
+    pages: bool,
+) -> Iterator[System]:
+    """Everything, until the end of the block. Raises ServiceError."""
+    stack = Stack(
+        StackOptions(
+            environ={**pack.environ, "SEARCH": "on", "SEARCH_ORIGINS": "*"},
+            settings=SETTINGS,
+            sweep_seconds=SWEEP_SECONDS,
+            ports=ports,
+            home=home,
+            app_sql=_APP,
+            pages=pages,
+        )
+    )
+    stack.webhook_secret = WEBHOOK_SECRET
+    with console.status("starting PostgreSQL, the stand-ins and both functions"):
+        stack.start()
+    try:
+        yield System(stack, _host(stack))
+    finally:
+        stack.stop()
+
+
+def taken_home() -> Home | None:
+    """What is kept, or None where another process has it."""
+    try:
+        return Home(state_folder()).take()
+    except HomeInUse:
+        return None
+
+
+def _host(stack: Stack) -> str:
+    """The id of the user who is there from the start."""
+    with psycopg.connect(stack.database_url) as connection:
+        found = connection.execute(
+            "select id::text from auth.users where email = %s", (HOST_EMAIL,)
+        ).fetchone()
+    if found:
+        return str(found[0])
+    auth = stack.client(stack.keys.publishable).auth
+    signed_up = auth.sign_up({"email": HOST_EMAIL, "password": HOST_PASSWORD})
+    assert signed_up.user is not None
+    return str(signed_up.user.id)
+
+
+def describe(system: System, home: Home | None, console: Console) -> None:
+    """Where everything is, how to sign in, and what to source in a shell."""
+    stack = system.stack
+    pages = f"http://127.0.0.1:{stack.ports['pages']}"
+    environment = {
+        "SUPABASE_URL": stack.supabase_url,
+        "SUPABASE_PUBLISHABLE_KEY": stack.keys.publishable,
+        "SUPABASE_SERVICE_ROLE_KEY": stack.keys.secret,
+        "PROCESS_URL": stack.process_url,
+        "CLUSTER_URL": stack.cluster_url,
+        "SEARCH_URL": stack.process_url,
+        "WEBHOOK_SECRET": stack.webhook_secret,
+        "CALLBACK_URL": stack.callback_url,
+        "CALLBACK_SECRET": stack.callback_secret,
+        "DATABASE_URL": stack.database_url,
+    }
+    places = {
+        "app": pages + START,
+        "sign in": f"{HOST_EMAIL} / {HOST_PASSWORD}, or sign up, or anonymously",
+        "Supabase URL": stack.supabase_url,
+        "publishable key": stack.keys.publishable,
+        "secret key": stack.keys.secret,
+        "process, search": stack.process_url,
+        "cluster": stack.cluster_url,
+        "webhook secret": stack.webhook_secret,
+        "database": stack.database_url,
+        "logs": str(stack.folder),
+    }
+    if home:
+        file = home.write_environment(environment)
+        shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
+        places["in a shell"] = f". {shown} && memoria doctor"
+    for name, value in places.items():
+        console.print(f"{name:<18}{value}", soft_wrap=True, markup=False)
+    console.print("Ctrl-C ends it", style="dim")
+
+
+def watch(stack: Stack, console: Console) -> None:
+    """Wait for Ctrl-C; say which service ended, and start it again. Raises ServiceError."""
+    restarted: dict[str, float] = {}
+    while True:
+        time.sleep(WATCH_SECONDS)
+        if not stack.postgres.running:
+            raise ServiceError("PostgreSQL ended by itself: everything is stopped.")
+        for service in stack.fallen():
+            if time.monotonic() - restarted.get(service.name, -math.inf) < LIVED_SECONDS:
+                log = service.log_tail()
+                raise ServiceError(f"{service.name} ended again: everything is stopped.\n{log}")
+            _say_and_restart(service, console)
+            restarted[service.name] = time.monotonic()
+
+
+def _say_and_restart(service: Service, console: Console) -> None:
+    console.print(f"{service.name} ended by itself and is started again", style="red")
+    console.print(service.log_tail(5), style="dim", markup=False)
+    service.kill()  # whatever is left of it
+    service.start()
+    service.wait_ready()
