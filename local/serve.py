@@ -46,7 +46,9 @@ def serve(console: Console, first_port: int) -> None:
     with running(pack, console, home=home, ports=chosen, pages=True) as system:
         _samples(system)
         describe(system, home, console)
-        watch(system.stack, console)
+        with suppress(KeyboardInterrupt):
+            watch(system.stack, console)
+    console.print("stopped")
 
 
 def _samples(system: System) -> None:

@@ -1,0 +1,127 @@
+"""The demo's event is one for each folder, and it is kept: names stay, photos follow the folder."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local.demo.event import event_status, read_event, upload_event
+from local.demo.run import _event_of
+from local.processes.stack import Stack, StackOptions
+from tests.data import any_pack, photo_of_six
+from tests.documents import ROOT
+
+pytestmark = pytest.mark.slow
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    options = StackOptions(
+        environ={"MODEL_DIR": str(any_pack())},
+        settings={"quiet_period_seconds": 0, "callbacks": False},
+        sweep_seconds=1,
+    )
+    with Stack(options) as running:
+        yield running
+
+
+def fill(folder: Path, *names: str) -> dict[str, Path]:
+    """Photos of six people, each of other bytes."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(photo_of_six() + name.encode())
+    return {name: folder / name for name in names}
+
+
+def found(stack: Stack, event: str, photos: dict[str, Path]) -> Json:
+    client = stack.client()
+    names = upload_event(client, event, photos, lambda: None)
+    deadline = time.monotonic() + 120
+    while not event_status(client, event)["done"]:
+        assert time.monotonic() < deadline, event_status(client, event)
+        time.sleep(0.1)
+    return read_event(client, event, names)
+
+
+def test_a_folder_is_one_event_by_its_path(tmp_path: Path):
+    assert _event_of(str(tmp_path)) == _event_of(f"{tmp_path}/x/..")
+    assert _event_of(str(tmp_path)) != _event_of(f"{tmp_path}/x")
+    assert _event_of("") == "sample"
+
+
+def test_names_stay_and_photos_follow_the_folder(stack: Stack, tmp_path: Path):
+    client, event = stack.client(), "kept"
+    first = found(stack, event, fill(tmp_path / "a", "1.jpg", "2.jpg", "3.jpg", "4.jpg"))
+    assert len(first["people"]) == 6
+    ann = first["people"][0]["person_id"]
+    client.rpc("memoria_rename_person", {"p_person_id": ann, "p_name": "Ann"}).execute()
+    upload = client.storage.from_("photos")
+    upload.upload(f"{event}/by the app.jpg", photo_of_six() + b"app")
+    ids = {"p_media_id": "by the app", "p_event_id": event, "p_bucket": "photos"}
+    client.rpc("memoria_enqueue", ids | {"p_path": f"{event}/by the app.jpg"}).execute()
+
+    photos = fill(tmp_path / "a", "1.jpg", "2.jpg", "3.jpg", "5.jpg")
+    photos["1.jpg"].write_bytes(photo_of_six() + b"another picture of the same name")
+    again = found(stack, event, photos)
+
+    assert sorted(again["photos"]) == ["1.jpg", "2.jpg", "3.jpg", "5.jpg"]
+    assert {photo["status"] for photo in again["photos"].values()} == {"completed"}
+    people = client.rpc("memoria_people", {"p_event_id": event}).execute().data["people"]
+    assert [p["person_id"] for p in people if p["name"] == "Ann"] == [ann]
+    assert {person["person_id"] for person in again["people"]} == {
+        person["person_id"] for person in first["people"]
+    }
+    media = client.rpc("memoria_media", {"p_event_id": event}).execute().data["media"]
+    assert len(media) == 5  # with the one that the app added
+    stored = upload.list(f"{event}/demo")
+    assert len([item for item in stored if item["id"]]) >= 4
+
+
+def test_on_a_terminal_the_demo_serves_until_ctrl_c(state: Path, tmp_path: Path):
+    fill(tmp_path / "photos", "1.jpg", "2.jpg", "3.jpg")
+    leader, terminal = pty.openpty()
+    environ = {
+        "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}", "MODEL_DIR": str(any_pack()), "TERM": "xterm",
+        "MEMORIA_STATE": str(state), "COLUMNS": "200", "APP": "",
+    }  # fmt: skip
+    out = tmp_path / "out"
+    command = ["-m", "local.demo", "--photos", str(tmp_path / "photos"), "--out", str(out)]
+    with subprocess.Popen(
+        [sys.executable, *command], cwd=ROOT, env=os.environ | environ,
+        stdin=terminal, stdout=terminal, stderr=terminal,
+    ) as demo:  # fmt: skip
+        os.close(terminal)
+        said = _read_until(leader, "Ctrl-C ends it")
+        pages = re.search(r"http://127\.0\.0\.1:\d+/gallery/", said)
+        assert pages, said
+        assert httpx.get(pages[0]).status_code == 200
+        assert (out / "index.html").exists()
+        demo.send_signal(signal.SIGINT)
+        _read_until(leader, None)
+        assert demo.wait(60) == 0
+    os.close(leader)
+
+
+def _read_until(leader: int, words: str | None) -> str:
+    """What a program writes on a terminal, until some words or its end."""
+    said = ""
+    while words is None or words not in said:
+        try:
+            part = os.read(leader, 4096)
+        except OSError:  # nobody has the other end
+            part = b""
+        said += part.decode(errors="replace")
+        if not part:
+            assert words is None, said
+            break
+    return said

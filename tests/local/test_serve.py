@@ -1,0 +1,277 @@
+"""``make serve`` as one who builds an app on it meets it: one system for the whole module."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from local.demo.system import HOST_EMAIL, HOST_PASSWORD, PORTS
+from local.processes.postgres import free_port
+from local.processes.services import bound
+from tests.data import any_pack
+from tests.documents import ROOT, page
+from tests.states import state_folder
+
+pytestmark = pytest.mark.slow
+JSON = {"Content-Type": "application/json"}
+
+
+def first_port() -> int:
+    """The first of five in a row that are free."""
+    while True:
+        first = free_port()
+        with suppress(Exception):
+            for number in range(len(PORTS)):
+                bound("", first + number).close()
+            return first
+
+
+@dataclass
+class Serving:
+    """A ``make serve`` that has said where it is."""
+
+    process: subprocess.Popen[bytes]
+    state: Path
+    log: Path
+    first_port: int
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text()
+
+    def wait_for(self, words: str, seconds: float = 120) -> None:
+        deadline = time.monotonic() + seconds
+        while words not in self.said:
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.1)
+
+    @property
+    def known(self) -> dict[str, str]:
+        """What the file says that a shell sources."""
+        text = (self.state / "env").read_text()
+        return dict(re.findall(r"^export (\w+)='?([^'\n]*)'?$", text, re.MULTILINE))
+
+    def call(self, function: str, token: str = "", **arguments: object) -> httpx.Response:
+        key = self.known["SUPABASE_PUBLISHABLE_KEY" if token else "SUPABASE_SERVICE_ROLE_KEY"]
+        headers = {"apikey": key, "Authorization": f"Bearer {token or key}"}
+        url = f"{self.known['SUPABASE_URL']}/rest/v1/rpc/{function}"
+        return httpx.post(url, json=arguments, headers=headers)
+
+    def token(self, **who: str) -> str:
+        kind = "token?grant_type=password" if who else "signup"
+        url = f"{self.known['SUPABASE_URL']}/auth/v1/{kind}"
+        key = {"apikey": self.known["SUPABASE_PUBLISHABLE_KEY"]}
+        return str(httpx.post(url, json=who, headers=key).raise_for_status().json()["access_token"])
+
+    def memoria(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "memoria", *arguments],
+            env=os.environ | self.known | {"XDG_STATE_HOME": str(self.state)},
+            cwd=self.state, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+
+@contextmanager
+def serve(state: Path, first: int, log: Path) -> Iterator[Serving]:
+    environ = {
+        "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}",
+        "MODEL_DIR": str(any_pack()),
+        "MEMORIA_STATE": str(state),
+        "FIRST_PORT": str(first),
+        "COLUMNS": "200",
+    }
+    with log.open("wb") as out, subprocess.Popen(
+        [sys.executable, "-m", "local.serve"], cwd=ROOT, env=os.environ | environ,
+        stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+    ) as process:  # fmt: skip
+        try:
+            yield Serving(process, state, log, first)
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def state() -> Iterator[Path]:
+    with state_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def serving(state: Path) -> Iterator[Serving]:
+    with serve(state, first_port(), state / "said.txt") as running:
+        running.wait_for("Ctrl-C ends it")
+        yield running
+
+
+def test_it_says_url_key_and_how_to_sign_in(serving: Serving) -> None:
+    known = serving.known
+    for value in (known["SUPABASE_URL"], known["SUPABASE_PUBLISHABLE_KEY"], HOST_EMAIL):
+        assert value in serving.said
+    assert known["SUPABASE_URL"].endswith(f":{serving.first_port + 2}")
+    for secret in ("env", "keys.json"):
+        assert (serving.state / secret).stat().st_mode & 0o077 == 0
+
+
+def test_the_host_sees_the_sample_event_and_a_guest_does_not(serving: Serving) -> None:
+    host = serving.token(email=HOST_EMAIL, password=HOST_PASSWORD)
+    guest = serving.token()
+    events = serving.call("my_events", host).json()
+    assert {"event_id": "sample", "status": "open", "role": "host"} in events
+    assert serving.call("memoria_event_status", host, p_event_id="sample").status_code == 200
+    assert serving.call("my_events", guest).json() == []
+    assert serving.call("memoria_event_status", guest, p_event_id="sample").status_code == 404
+    assert serving.call("memoria_create_event", guest, p_event_id="guests").status_code == 200
+
+
+def test_members_use_the_bucket_as_the_rights_on_the_event_let_them(serving: Serving) -> None:
+    host = serving.token(email=HOST_EMAIL, password=HOST_PASSWORD)
+    guest = serving.token()
+    url = f"{serving.known['SUPABASE_URL']}/storage/v1/object"
+
+    def asked(token: str, method: str, path: str, data: bytes | None = None) -> int:
+        key = serving.known["SUPABASE_PUBLISHABLE_KEY"]
+        headers = {"apikey": key, "Authorization": f"Bearer {token}", "Content-Type": "image/jpeg"}
+        return httpx.request(method, f"{url}/{path}", content=data, headers=headers).status_code
+
+    assert asked(host, "POST", "photos/sample/new.jpg", b"photo") == 200
+    assert asked(host, "GET", "photos/sample/new.jpg") == 200
+    assert asked(guest, "GET", "photos/sample/new.jpg") == 400
+    assert asked(guest, "POST", "photos/sample/guest.jpg", b"photo") == 400
+    assert asked(guest, "DELETE", "photos/sample/new.jpg") == 400
+    assert asked(host, "DELETE", "photos/sample/new.jpg") == 200
+
+
+def test_doctor_is_green(serving: Serving) -> None:
+    done = serving.memoria("doctor", "--wait", "60")
+    assert [line for line in done.stdout.splitlines() if line.startswith("wrong")] == []
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_backfill_takes_a_bucket_and_a_table(serving: Serving) -> None:
+    with psycopg.connect(serving.known["DATABASE_URL"]) as connection:
+        connection.execute(
+            "create table public.my_photos as select 'group' as id, 'group.jpg' as path;"
+            "grant select on public.my_photos to service_role"
+        )
+    bucket = serving.memoria("backfill", "storage://samples", "--event", "from a bucket")
+    table = serving.memoria("backfill", "table:my_photos", "--event", "from a table",
+                            "--bucket", "samples", "--column", "media_id=id")  # fmt: skip
+    assert bucket.stderr.startswith("2 enqueued"), bucket.stderr
+    assert table.stderr.startswith("1 enqueued"), table.stderr
+
+
+def test_the_pages_come_with_the_headers_that_an_app_needs(serving: Serving) -> None:
+    pages, known = f"http://127.0.0.1:{serving.first_port + 3}", serving.known
+    for path in ("/gallery/", "/gallery/app.js", "/config.js", "/nothing"):
+        headers = httpx.get(pages + path).headers
+        policy = dict(rule.split(" ", 1) for rule in headers["content-security-policy"].split("; "))
+        assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+        assert "unsafe" not in headers["content-security-policy"]
+        assert set(policy["connect-src"].split()) == {known["SUPABASE_URL"], known["SEARCH_URL"]}
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["x-content-type-options"] == "nosniff"
+    config = httpx.get(f"{pages}/config.js").text
+    assert known["SUPABASE_PUBLISHABLE_KEY"] in config
+    assert known["SUPABASE_SERVICE_ROLE_KEY"] not in config
+    for path in ("/../Makefile", "/gallery/../../Makefile", "/.hidden", "/gallery/%2e%2e/x"):
+        assert httpx.get(pages + path).status_code == 404
+
+
+def test_the_functions_answer_pages_of_any_origin(serving: Serving) -> None:
+    asked = {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "POST"}
+    answer = httpx.options(f"{serving.known['SEARCH_URL']}/search", headers=asked)
+    assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
+
+
+def test_the_commands_of_readme_work_as_printed(serving: Serving) -> None:
+    blocks = re.findall(r"```sh\n(.*?)```", page("README.md"), re.DOTALL)
+    (search,) = [block for block in blocks if "SEARCH_URL" in block]
+    (asked,) = [block for block in blocks if "8081/process" in block]
+    deadline = time.monotonic() + 60
+    while not serving.call("memoria_event_status", p_event_id="sample").json()["done"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    program = search.replace(". .local-state/env", f". {serving.state}/env")
+    done = subprocess.run(
+        ["sh", "-euc", program], cwd=serving.state, capture_output=True, text=True, check=False
+    )
+    assert '"outcome":"' in done.stdout.replace(" ", ""), done.stdout + done.stderr
+    for number, port in enumerate((8081, 8082, 8083)):
+        asked = asked.replace(str(port), str(serving.first_port + number))
+    done = subprocess.run(["sh", "-euc", asked], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert '"status":"completed"' in done.stdout.replace(" ", ""), done.stdout
+
+
+def test_a_half_sent_request_holds_no_thread_as_in_the_image(serving: Serving) -> None:
+    function = ("127.0.0.1", serving.first_port + 1)
+    with ExitStack() as exits:
+        for _ in range(9):  # one more than there are threads
+            half = exits.enter_context(socket.create_connection(function))
+            half.sendall(b"GET /health HTTP/1.1\r\nHost: ")
+        assert httpx.get(f"{serving.known['CLUSTER_URL']}/health", timeout=5).status_code == 200
+
+
+def _command(process: Path) -> str:
+    with suppress(OSError):
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return ""
+
+
+def test_another_one_and_a_port_that_is_taken_are_told_in_a_sentence(
+    serving: Serving, tmp_path: Path
+) -> None:
+    with serve(serving.state, serving.first_port, tmp_path / "again.txt") as again:
+        assert again.process.wait(60) == 1
+        assert "serves from" in again.said
+    taken_log = tmp_path / "taken.txt"
+    with state_folder() as other, serve(other, serving.first_port, taken_log) as taken:
+        assert taken.process.wait(60) == 1
+    assert f"Port {serving.first_port}, where process was to listen, is in use" in taken.said
+    assert "FIRST_PORT=" in taken.said
+    assert "Traceback" not in again.said + taken.said
+
+
+def test_a_service_that_dies_is_said_and_started_again(serving: Serving) -> None:
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            environ = (process / "environ").read_bytes()
+            ours = f"MEMORIA_STATE={serving.state}".encode() in environ
+            if ours and "pages:create_app" in _command(process):
+                os.kill(int(process.name), signal.SIGKILL)
+    serving.wait_for("pages ended by itself and is started again")
+    url, deadline = f"http://127.0.0.1:{serving.first_port + 3}/gallery/", time.monotonic() + 30
+    while True:
+        with suppress(httpx.TransportError):
+            if httpx.get(url).status_code == 200:
+                return
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_what_was_there_is_there_after_a_kill_and_a_start(serving: Serving, tmp_path: Path) -> None:
+    """The last: the one that all others share is gone then."""
+    known, host = serving.known, serving.token(email=HOST_EMAIL, password=HOST_PASSWORD)
+    serving.call("memoria_create_event", host, p_event_id="mine")
+    serving.process.kill()
+    serving.process.wait()
+    with serve(serving.state, serving.first_port, tmp_path / "said.txt") as again:
+        again.wait_for("Ctrl-C ends it")
+        assert again.known == known
+        assert "mine" in str(again.call("my_events", host).json())  # the token is good still
+        again.process.send_signal(signal.SIGINT)
+        assert again.process.wait(60) == 0
+    with suppress(OSError):
+        bound("", serving.first_port).close()
