@@ -14,9 +14,9 @@ import pytest
 from local.processes.stack import Stack, StackOptions
 from tests.data import any_pack, photo_of_six
 from tests.documents import ROOT
-from tests.npm import FOLDER, package
+from tests.npm import FOLDER, SUPABASE_JS, package
 
-SUPABASE_JS, TYPESCRIPT = "@supabase/supabase-js@2", "typescript@5"
+TYPESCRIPT = "typescript@5"
 OWNER = str(uuid.UUID(int=1))
 # how many people photo_of_six shows, and how many photos of them there are
 PEOPLE, PHOTOS = 6, 3

@@ -60,7 +60,8 @@ def test_a_folder_is_one_event_by_its_path(tmp_path: Path):
 
 
 def test_names_stay_and_photos_follow_the_folder(stack: Stack, tmp_path: Path):
-    client, event = stack.client(), "kept"
+    client: Any = stack.client()
+    event = "kept"
     first = found(stack, event, fill(tmp_path / "a", "1.jpg", "2.jpg", "3.jpg", "4.jpg"))
     assert len(first["people"]) == 6
     ann = first["people"][0]["person_id"]
