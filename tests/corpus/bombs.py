@@ -25,6 +25,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     yield from _pngs()
     yield from _tiffs()
     yield from _boxes()
+    yield from _metas()
     yield from _others()
 
 
@@ -159,6 +160,8 @@ def _tiffs() -> Iterator[tuple[str, bytes]]:
         count = MOST_BYTES // (8 if kind == 5 else 2) - 10_000
         tags = page(64, 64) | {tag: (kind, count, struct.pack("<I", 8))}
         yield f"TIFF with millions of {name}", tiff(tags, pixels + bytes(MOST_BYTES - 20_000))
+    yield "TIFF with 20 pages of 1,000 tags of 4 MB", _repeated(20, 1000)
+    yield "TIFF with 90 pages of tags of 4 MB", _repeated(90, 4)
     loop = tiff(page(64, 64), pixels)
     yield "TIFF whose next page is its first", loop[:-4] + struct.pack("<I", 8 + len(pixels))
     tags = page(30_000, 30_000, t259=8, t279=len(zeros))
@@ -167,6 +170,18 @@ def _tiffs() -> Iterator[tuple[str, bytes]]:
         "TIFF of 60 megapixels in one strip",
         tiff(page(8000, 7500, t259=8, t279=len(zeros)), zeros),
     )
+
+
+def _repeated(pages: int, count: int) -> bytes:
+    """Directories of tags that all tell the same 500,000 values."""
+    data = bytearray(b"II*\0" + struct.pack("<I", 4_000_008) + bytes(4_000_000))
+    tags = (273, 279, 324, 325)
+    for number in range(pages):
+        data += struct.pack("<H", count)
+        for i in range(count):
+            data += struct.pack("<HHII", tags[i * len(tags) // count], 16, 500_000, 8)
+        data += struct.pack("<I", len(data) + 4 if number < pages - 1 else 0)
+    return bytes(data)
 
 
 def patched_sizes(data: bytes, width: int, height: int) -> bytes:
@@ -250,11 +265,39 @@ def _16(number: int) -> bytes:
     return number.to_bytes(2, "big")
 
 
+def _metas() -> Iterator[tuple[str, bytes]]:
+    """HEIFs of many things that take no room, or are told again and again."""
+    many, few = 5000, b"\0\0\0\1"
+    place = box(b"iloc", bytes(6), _16(1), _16(1), _16(0), _16(19_999))
+    owner = b"\0\1\xff" + b"\1" * 255
+    owners = box(b"ipma", bytes(4), struct.pack(">I", many), owner * many)
+    made_of = box(b"dimg", _16(1), b"\xff\xff", _16(2) * 65_535)
+    units = box(b"hvcC", bytes(22), b"\xff", (b"\x21\xff\xff" + bytes(131_070)) * 4)
+    metas = {
+        "100 million extents of no bytes": place * many,
+        "50 million owned properties": box(b"iprp", box(b"ipco", box(b"free")), owners * 40),
+        "26 million references": box(b"iref", bytes(4), made_of * 400),
+        "24 million empty units": box(b"pitm", bytes(4), _16(1))
+        + box(
+            b"iprp",
+            box(b"ipco", box(b"ispe", bytes(4), few, few), units * 90),
+            box(b"ipma", bytes(4), few, b"\0\1\1\1"),
+        ),
+    }
+    for name, body in metas.items():
+        yield (
+            f"HEIF with {name}",
+            box(b"ftyp", b"heic", bytes(4), b"mif1") + box(b"meta", bytes(4), body),
+        )
+
+
 def _others() -> Iterator[tuple[str, bytes]]:
     gif = saved(Image.new("P", (64, 64)), "GIF")
     comment = b"\x21\xfe" + (b"\xff" + bytes(255)) * 230_000 + b"\0"
     start = 13 + 3 * 2 ** ((gif[10] & 7) + 1)
     yield "GIF with 59 MB of comments", gif[:start] + comment + gif[start:]
+    empty = b"\x21\xfe\0" * 20_000_000
+    yield "GIF with 20 million empty comments", gif[:start] + empty + gif[start:]
     tiny = b"\x21\xfe" + b"\1\0" * 25_000_000 + b"\0"
     yield "GIF with 25 million blocks of a byte", gif[:start] + tiny + gif[start:]
     yield "GIF of 65,535 × 65,535", gif[:6] + b"\xff" * 4 + gif[10:]

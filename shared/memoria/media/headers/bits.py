@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-_MOST_UNITS = 100_000  # of a stream
+MOST_UNITS = 100_000  # of all streams of a file
 _SPS = 33  # HEVC's sequence parameter set
 _AV1_SEQUENCE = 1
 
@@ -34,10 +34,13 @@ def largest_hevc(units: Iterator[bytes]) -> int:
     )
 
 
-def nal_units(stream: bytes, length_size: int) -> Iterator[bytes]:
-    """The first bytes of each unit of a stream, each unit with its length before it."""
+def nal_units(stream: bytes, length_size: int, left: Iterator[int]) -> Iterator[bytes]:
+    """The first bytes of each unit of a stream, each unit with its length before it.
+
+    ``left`` counts down how many are looked at, here and in the other streams of a file.
+    """
     at = 0
-    for _ in range(_MOST_UNITS):
+    for _ in left:
         if at + length_size >= len(stream):
             return
         length = int.from_bytes(stream[at : at + length_size], "big")
@@ -46,16 +49,15 @@ def nal_units(stream: bytes, length_size: int) -> Iterator[bytes]:
         at += length
 
 
-def configured_units(hvcc: bytes) -> Iterator[bytes]:
+def configured_units(hvcc: bytes, left: Iterator[int]) -> Iterator[bytes]:
     """The NAL units in an ``hvcC`` box's body (ISO/IEC 14496-15)."""
-    at, units = 23, 0
+    at = 23
     for _ in range(hvcc[22] if len(hvcc) > 22 else 0):
         number = int.from_bytes(hvcc[at + 1 : at + 3], "big")
         at += 3
-        for _ in range(number):
+        for _, _ in zip(range(number), left, strict=False):
             length = int.from_bytes(hvcc[at : at + 2], "big")
-            units += 1
-            if at + 2 + length > len(hvcc) or units > _MOST_UNITS:
+            if at + 2 + length > len(hvcc):
                 return
             yield hvcc[at + 2 : at + 2 + min(length, 512)]
             at += 2 + length
@@ -78,10 +80,10 @@ def _hevc_size(unit: bytes) -> int:
     return bits.golomb() * bits.golomb()
 
 
-def largest_av1(stream: bytes) -> int:
+def largest_av1(stream: bytes, left: Iterator[int]) -> int:
     """Pixels of the largest picture that an AV1 stream's sequence headers name."""
     largest = at = 0
-    for _ in range(_MOST_UNITS):
+    for _ in left:
         if at >= len(stream):
             break
         head = stream[at]

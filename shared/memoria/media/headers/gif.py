@@ -16,7 +16,7 @@ def read_gif(data: bytes) -> Header:
     at = 13 + _palette_bytes(data[10])
     screen, control, blocks = data[:at], b"", 0
     while data[at : at + 1] == bytes([_EXTENSION]):
-        end, blocks = _after_blocks(data, at + 2, blocks)
+        end, blocks = _after_blocks(data, at + 2, blocks + 1)  # an empty one counts as well
         if data[at + 1 : at + 2] == bytes([_CONTROL]):
             control = data[at:end]
         at = end
@@ -40,9 +40,9 @@ def _palette_bytes(flags: int) -> int:
 
 def _after_blocks(data: bytes, at: int, blocks: int) -> tuple[int, int]:
     """Where a chain of sub-blocks ends, and how many there were so far in the file."""
-    while at < len(data) and data[at]:
+    while at < len(data) and data[at] and blocks <= MOST_BLOCKS:
         at += 1 + data[at]
         blocks += 1
-        if blocks > MOST_BLOCKS:
-            raise excessive("GIF", MOST_BLOCKS, "blocks")
+    if blocks > MOST_BLOCKS:
+        raise excessive("GIF", MOST_BLOCKS, "blocks")
     return at + 1, blocks

@@ -9,9 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from memoria.errors import UnsupportedMedia
-from memoria.media.headers.bits import configured_units, largest_av1, largest_hevc, nal_units
+from memoria.media.headers.bits import (
+    MOST_UNITS,
+    configured_units,
+    largest_av1,
+    largest_hevc,
+    nal_units,
+)
 from memoria.media.headers.boxes import Boxes
-from memoria.media.headers.header import Header, damaged
+from memoria.media.headers.header import Header, damaged, excessive
 from memoria.media.headers.meta import Meta, item_bytes, read_meta
 from memoria.media.headers.tiles import TiledHeader, grid_size, read_tiles
 
@@ -69,19 +75,22 @@ def _told_sizes(boxes: Boxes, meta: Meta) -> Iterator[int]:
 def _coded_sizes(boxes: Boxes, meta: Meta) -> Iterator[int]:
     """Pixels of every picture that a codec's own headers name."""
     lengths: dict[int, int] = {}
+    left = iter(range(MOST_UNITS))
     for number, (name, start, end) in enumerate(meta.properties, 1):
         if name == b"hvcC":
             hvcc = boxes.data[start:end]
             lengths[number] = (hvcc[21] & 3) + 1 if len(hvcc) > 21 else 4
-            yield largest_hevc(configured_units(hvcc))
+            yield largest_hevc(configured_units(hvcc, left))
         elif name == b"av1C":
-            yield largest_av1(boxes.data[start + 4 : end])
+            yield largest_av1(boxes.data[start + 4 : end], left)
     for item, kind in meta.kinds.items():
         if kind == b"av01":
-            yield largest_av1(item_bytes(boxes, meta, item))
+            yield largest_av1(item_bytes(boxes, meta, item), left)
         elif kind == b"hvc1":
             size = next((lengths[n] for n in meta.owned.get(item, ()) if n in lengths), 4)
-            yield largest_hevc(nal_units(item_bytes(boxes, meta, item), size))
+            yield largest_hevc(nal_units(item_bytes(boxes, meta, item), size, left))
+    if next(left, None) is None:
+        raise excessive(boxes.kind, MOST_UNITS, "parts")
 
 
 def _turn(boxes: Boxes, own: list[tuple[bytes, int, int]]) -> int:

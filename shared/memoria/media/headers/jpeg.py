@@ -49,7 +49,7 @@ class _Walk:
     frame: tuple[int, bytes] | None = None
     jfif: bytes = b""
     adobe: bytes = b""
-    exif: bytes = b""
+    exif: bytearray = field(default_factory=bytearray)
 
     def take(self, marker: int, body: bytes) -> None:
         """One segment: its marker's second byte, and what is in it."""
@@ -84,7 +84,7 @@ def read_jpeg(data: bytes) -> JpegHeader:
         kind="JPEG",
         data=head + data[scan:],
         size=size,
-        orientation=orientation(walk.exif),
+        orientation=orientation(bytes(walk.exif)),
         has_exif=bool(walk.exif),
         components=len(factors),
         kept=2.0 * sum(samples) / max(samples) if several else 0.0,

@@ -24,6 +24,10 @@ class Meta:
     store: tuple[int, int] = (0, 0)  # idat
     derived: dict[int, list[int]] = field(default_factory=dict)  # item -> those it is made of
     read: int = 0  # bytes of items so far
+    extents: int = 0  # their parts so far: those of no length take no room in the file
+    located: int = 0  # items that lie somewhere so far
+    references: int = 0  # to items that others are made of, so far
+    owners: int = 0  # items that own properties so far
 
 
 def read_meta(boxes: Boxes, at: int, stop: int) -> Meta:
@@ -58,9 +62,10 @@ def _items(boxes: Boxes, meta: Meta, at: int, stop: int) -> None:
 def _locations(boxes: Boxes, meta: Meta, start: int, end: int) -> None:
     version, sizes = boxes.number(start, 1), boxes.number(start + 4, 2)
     offset, length, base, index = (sizes >> shift & 15 for shift in (12, 8, 4, 0))
-    wide, at, extents = 4 if version == 2 else 2, start + 6, 0
+    wide, at = 4 if version == 2 else 2, start + 6
     items = boxes.number(at, wide)
-    if items > MOST_ITEMS:
+    meta.located += items
+    if meta.located > MOST_ITEMS:
         raise excessive(boxes.kind, MOST_ITEMS, "pictures")
     at += wide
     for _ in range(items):
@@ -71,8 +76,8 @@ def _locations(boxes: Boxes, meta: Meta, start: int, end: int) -> None:
         origin = boxes.number(at, base)
         count = boxes.number(at + base, 2)
         at += base + 2
-        extents += count
-        if extents > MOST_EXTENTS or at > end:
+        meta.extents += count
+        if meta.extents > MOST_EXTENTS or at > end:
             raise excessive(boxes.kind, MOST_EXTENTS, "extents")
         for _ in range(count):
             at += index if version else 0
@@ -87,6 +92,9 @@ def _references(boxes: Boxes, meta: Meta, start: int, end: int) -> None:
         if name == b"dimg":
             first = at + wide + 2
             count = min(boxes.number(at + wide, 2), (stop - first) // wide)
+            meta.references += count
+            if meta.references > MOST_EXTENTS:
+                raise excessive(boxes.kind, MOST_EXTENTS, "references")
             made_of = [boxes.number(first + i * wide, wide) for i in range(count)]
             meta.derived.setdefault(boxes.number(at, wide), made_of)
 
@@ -105,6 +113,9 @@ def _associations(boxes: Boxes, meta: Meta, start: int, end: int) -> None:
     for _ in range(min(boxes.number(start + 4, 4), MOST_ITEMS)):
         if at >= end:
             return
+        meta.owners += 1
+        if meta.owners > MOST_ITEMS:
+            raise excessive(boxes.kind, MOST_ITEMS, "pictures")
         item, count = boxes.number(at, wide), boxes.number(at + wide, 1)
         at += wide + 1
         mask = 0x7FFF if each == 2 else 0x7F

@@ -99,7 +99,7 @@ class RawPhoto(Exception):
 class _Entry:
     kind: int
     count: int
-    body: bytes = field(repr=False)  # the values, where they are few enough to matter
+    body: memoryview = field(repr=False)  # the values, where they are few enough to matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,9 @@ class _Reader:
         end = start + entries * entry
         tags: dict[int, _Entry] = {}
         for at_entry in range(start, end, entry):
-            tags.setdefault(self.number(at_entry, 2), self._entry(at_entry, offset))
+            tag = self.number(at_entry, 2)
+            if tag not in tags:
+                tags[tag] = self._entry(at_entry, offset)
         return tags, self.number(end, offset)
 
     def _entry(self, at: int, offset: int) -> _Entry:
@@ -133,9 +135,9 @@ class _Reader:
         size = count * _SIZES.get(kind, 1)
         inline = at + 4 + offset
         if count > _allowed(tag):
-            return _Entry(kind, count, b"")
+            return _Entry(kind, count, memoryview(b""))
         start = inline if size <= offset else self.number(inline, offset)
-        return _Entry(kind, count, self.data[start : start + size])
+        return _Entry(kind, count, memoryview(self.data)[start : start + size])
 
     def values(self, tags: dict[int, _Entry], tag: int, default: int = 0) -> tuple[int, ...]:
         """Whole numbers of a tag; the default where it is missing or makes no sense."""
@@ -235,7 +237,7 @@ def _retold(reader: _Reader, tags: dict[int, _Entry]) -> bytes:
     """The same file with one directory behind it, of the tags that are kept."""
     kept = {tag: tags[tag] for tag in sorted(_KEPT & tags.keys()) if _fits(tags[tag])}
     if 0 in reader.values(tags, _PHOTOMETRIC, 1)[:1]:
-        kept[_PHOTOMETRIC] = _Entry(3, 1, struct.pack(f"{reader.order}H", 1))
+        kept[_PHOTOMETRIC] = _Entry(3, 1, memoryview(struct.pack(f"{reader.order}H", 1)))
     counted, offset = ("Q", "Q") if reader.big else ("H", "I")
     width = struct.calcsize(offset)
     start = len(reader.data) + (len(reader.data) & 1)
@@ -244,10 +246,10 @@ def _retold(reader: _Reader, tags: dict[int, _Entry]) -> bytes:
     for tag, entry in kept.items():
         entries.append(struct.pack(f"{reader.order}HH{offset}", tag, entry.kind, entry.count))
         if len(entry.body) <= width:
-            entries.append(entry.body.ljust(width, b"\0"))
+            entries.append(bytes(entry.body).ljust(width, b"\0"))
         else:
             entries.append(struct.pack(reader.order + offset, values + len(bodies)))
-            bodies += entry.body + b"\0" * (len(entry.body) & 1)
+            bodies += bytes(entry.body) + b"\0" * (len(entry.body) & 1)
     directory = struct.pack(reader.order + counted, len(kept)) + b"".join(entries) + bytes(width)
     head = reader.data[: 8 if reader.big else 4] + struct.pack(reader.order + offset, start)
     padding = bytes(start - len(reader.data))
