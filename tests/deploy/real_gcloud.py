@@ -93,7 +93,7 @@ def test_a_release_a_failed_one_a_good_one_and_back(real: Real) -> None:
     real.net.broken = {"candidate/memoria-process": 404}
     done = real.deploy("--tag", "t2", WEBHOOK_SECRET="newer")
     assert done.returncode == 1
-    assert f"{first} goes on serving" in done.stderr
+    assert f"gets no traffic; memoria-process is served by {first}" in done.stderr
     assert real.service["traffic"] == {first: 100}
     assert real.service["revisions"][first] == given
 
