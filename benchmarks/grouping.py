@@ -14,6 +14,8 @@ import numpy as np
 
 from benchmarks.cluster_page import set_table
 from benchmarks.grouping_constants import variants, with_constants
+from benchmarks.grouping_cost import cost
+from benchmarks.grouping_evidence import bystanders, one_photo
 from benchmarks.grouping_peers import FIXED, TUNED, ours, plain_hdbscan
 from benchmarks.grouping_scores import Scores, resampled, scores
 from benchmarks.grouping_sets import (
@@ -25,14 +27,9 @@ from benchmarks.grouping_sets import (
     lfw,
     outside,
 )
-from benchmarks.measures import alternated
 from memoria.arrays import F64, Index
-from memoria.clustering import group_faces, hdbscan_labels
-from memoria.clustering.evidence import evidence_for
-from memoria.clustering.groups import dots, groups_of
-from memoria.clustering.quality import face_weights
-from memoria.clustering.same_photo import NATS
-from memoria.clustering.thresholds import MEASURED, thresholds_from_pairs, true_accepts
+from memoria.clustering import group_faces
+from memoria.clustering.thresholds import thresholds_from_pairs, true_accepts
 
 PACK = "scrfd2.5g_mobilefacenet"
 LFW_EVENTS = {30: 24, 100: 12, 300: 8, 1000: 4}
@@ -227,58 +224,6 @@ def knobs() -> Iterator[str]:
     yield f"\nSix sets with {sum(len(np.unique(e.person)) for e in sets)} people."
 
 
-def one_photo() -> Iterator[str]:
-    """How often the evidence for one person outweighs one photo that shows both halves."""
-    yield f"| photos in each half | evidence over {NATS:g} | most evidence for two people |"
-    yield "|---|---|---|"
-    evidence, rng = evidence_for(MEASURED), np.random.default_rng(0)
-    sets = [*(event for event in events() if event.kind == "whole"), lfw()]
-    for count in (1, 2, 3, 6):
-        same, different = [], []
-        for event in sets:
-            taken = np.bincount(event.person)
-            for who in np.flatnonzero(taken >= 2 * count):
-                photos = rng.permutation(np.flatnonzero(event.person == who))[: 2 * count]
-                same.append(_between(event, photos, 2, evidence)[0])
-            whom = np.flatnonzero(taken >= count)
-            some = [rng.permutation(np.flatnonzero(event.person == w))[:count] for w in whom]
-            different.append(_between(event, np.concatenate(some), len(whom), evidence).max())
-        over = np.mean(np.array(same) > NATS)
-        yield f"| {count} | {over:.0%} of {len(same)} people | {max(different):.1f} |"
-
-
-def _between(event: Event, faces: Index, count: int, evidence) -> F64:  # type: ignore[no-untyped-def]
-    """The evidence of all pairs of ``count`` groups of equal size."""
-    quality = None if event.quality is None else event.quality[faces]
-    weight = face_weights(quality, len(faces))[0]
-    group = np.repeat(np.arange(count), len(faces) // count)
-    groups = groups_of(event.rows[faces], weight, group, count)
-    one, other = np.triu_indices(count, 1)
-    found: F64 = evidence.between(groups, one, other, dots(groups.sums, one, groups.sums, other))
-    return found
-
-
-def cost() -> Iterator[str]:
-    """What the second pass adds to the time of the first, for events of whole people."""
-    yield "| faces | first pass | second pass | of the first | with photo_ids |"
-    yield "|---|---|---|---|---|"
-    whole = lfw()
-    order = np.random.default_rng(1).permutation(int(whole.person.max()) + 1)
-    for faces in (30, 100, 300, 1000, 3000, len(whole.rows)):
-        some = whole.rows[np.argsort(order[whole.person], kind="stable")[:faces]]
-        photos = np.random.default_rng(2).integers(0, max(faces // 2, 1), faces)
-        calls: list[Callable[[], object]] = [
-            lambda some=some: hdbscan_labels(some),  # type: ignore[misc]
-            lambda some=some: group_faces(some),  # type: ignore[misc]
-            lambda some=some, photos=photos: group_faces(some, photo_ids=photos),  # type: ignore[misc]
-        ]
-        first, both, shown = alternated(calls, 15 if faces < 2000 else 6)
-        yield (
-            f"| {faces:,} | {1000 * first:.1f} ms | {1000 * (both - first):.1f} ms "
-            f"| {both / first - 1:.0%} | {1000 * (shown - first):.1f} ms |"
-        )
-
-
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "peers": peers,
     "intervals": intervals,
@@ -286,6 +231,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "second recogniser": second_recogniser,
     "knobs": knobs,
     "one photo": one_photo,
+    "bystanders": bystanders,
     "sensitivity": sensitivity,
     "cost": cost,
 }

@@ -43,8 +43,7 @@ def crowd_of(rows: F32, first: Index, usual_spread: float) -> Crowd:
 
 def _between(rows: F32, first: Index, groups: int) -> float:
     """The mean similarity of two of the first pass's groups."""
-    members = np.flatnonzero(first >= 0)
-    found = groups_of(rows[members], np.ones(len(members), np.float32), first[members], groups)
+    found = groups_of(rows, np.ones(len(rows), np.float32), first, groups)
     means = found.sums / found.weight[:, None]
     total = means.sum(axis=0, dtype=np.float64)
     apart = total @ total - np.einsum("ij,ij->", means, means, dtype=np.float64)

@@ -63,14 +63,15 @@ class Groups:
 
 
 def groups_of(rows: F32, weight: F32, group: Index, count: int) -> Groups:
-    """(n, d) rows, (n,) weights, (n,) group numbers below ``count`` -> the groups' sums."""
+    """The groups' sums. (n, d) rows, (n,) weights, (n,) numbers below ``count``, -1 for none."""
     from scipy.sparse import csc_array
 
-    # each face is a column with one entry, already in order: nothing to sort
-    column = np.arange(len(group) + 1)
-    chosen = csc_array((weight, group, column), shape=(count, len(group)))
-    sums: F32 = (chosen @ rows).astype(np.float32)
-    total: F64 = np.bincount(group, weight, count).astype(np.float64)
+    # each face is a column with one entry or none, already in order: nothing to sort
+    inside = group >= 0
+    column = np.append(0, np.cumsum(inside))
+    chosen = csc_array((weight[inside], group[inside], column), shape=(count, len(group)))
+    sums: F32 = (chosen @ rows).astype(np.float32, copy=False)
+    total: F64 = np.bincount(group[inside], weight[inside], count).astype(np.float64)
     return Groups(sums, total, np.einsum("ij,ij->i", sums, sums).astype(np.float64))
 
 

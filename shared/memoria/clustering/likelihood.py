@@ -35,9 +35,8 @@ def one_person(
     rows = unit_rows(embeddings)
     limits = thresholds or thresholds_for(model)
     evidence = evidence_for(limits).among(crowd_of(rows, group, limits.spread), 0.0)
-    members = np.flatnonzero(group >= 0)
-    weight = face_weights(quality, len(rows))[0][members]
-    groups = groups_of(rows[members], weight, group[members], int(group.max(initial=-1)) + 1)
+    weight = face_weights(quality, len(rows))[0]
+    groups = groups_of(rows, weight, group, int(group.max(initial=-1)) + 1)
     one, other = pairs
     found = evidence.between(groups, one, other, dots(groups.sums, one, groups.sums, other))
     chances: F64 = 1 / (1 + np.exp(np.clip(demand_of(len(rows)) - found, -50, 50)))

@@ -65,11 +65,11 @@ def close_groups(faces: Faces, first: Index, bar: float) -> Index:
     least mean similarity of each face to the others of its group.
     """
     start = np.arange(len(first))
-    members = np.flatnonzero((first >= 0) & faces.founds)
-    label, count = first[members], int(first.max(initial=-1)) + 1
-    rows = faces.rows[members]
-    groups = groups_of(rows, np.ones(len(members), np.float32), label, count)
-    own = dots(rows, np.arange(len(members)), groups.sums, label) - 1
+    inside = (first >= 0) & faces.founds
+    members, count = np.flatnonzero(inside), int(first.max(initial=-1)) + 1
+    label = first[members]
+    groups = groups_of(faces.rows, inside.astype(np.float32), first, count)
+    own = dots(faces.rows, members, groups.sums, label) - 1
     fits = own / np.maximum(groups.weight[label] - 1, 1) >= bar
     fits &= ~faces.photos.at(members).doubled(label)
     close = fits & (np.bincount(label, fits, count) >= MOST * groups.weight)[label]
@@ -84,21 +84,24 @@ def parted(faces: Faces, group: Index, evidence: Evidence, limits: Limits) -> In
     group = group.copy()
     for attempt in range(1, TRIES + 1):
         wide = _wide(faces, group, limits)
-        members = np.flatnonzero(wide[group])
+        members = np.flatnonzero(wide)
         if len(members) == 0:
             break
-        one, other = group[faces.near[0]], group[faces.near[1]]
-        some = faces.at(members, wide[one] & (one == other))
+        one, other = faces.near
+        some = faces.at(members, wide[one] & (group[one] == group[other]))
         alone, demand = np.arange(len(members)), limits.demand + STEP * attempt
         group[members] = members[agglomerated(some, alone, evidence, demand)]
     return group
 
 
 def _wide(faces: Faces, group: Index, limits: Limits) -> NDArray[np.bool_]:
-    """Which groups are large and less alike inside than they may be. (n,) -> (n,) by number."""
-    n = len(group)
-    groups = groups_of(faces.rows, faces.weight, group, n)
-    itself = np.bincount(group, faces.weight**2, n)
+    """Which faces are in large groups that are less alike inside than they may be. (n,) -> (n,)."""
+    wide = sizes(group) >= limits.least
+    names, at = np.unique(group[wide], return_inverse=True)
+    number = np.full(len(group), -1)
+    number[wide] = at
+    groups = groups_of(faces.rows, faces.weight, number, len(names))
+    itself = np.bincount(at, faces.weight[wide] ** 2, len(names))
     inside = (groups.square - itself) / np.maximum(groups.weight**2 - itself, 1e-9)
-    wide: NDArray[np.bool_] = inside < limits.width
-    return wide & (np.bincount(group, minlength=n) >= limits.least)
+    wide[wide] = (inside < limits.width)[at]
+    return wide

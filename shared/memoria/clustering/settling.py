@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from memoria.arrays import F32, F64, Index
 from memoria.clustering.evidence import Evidence
-from memoria.clustering.groups import Faces, Groups, dots, groups_of, sizes
+from memoria.clustering.groups import Faces, dots, groups_of, sizes
 from memoria.clustering.keys import distinct
 
 ROUNDS = 3  # nearly all is settled after one
@@ -67,14 +67,17 @@ def _log_odds(
 ) -> F64:
     """Log of evidence times share, of pairs of a face and a group. (m,), (m,) -> (m,)."""
     face, where = pairs
-    groups = groups_of(faces.rows, speaks, group, len(group))
+    names, at = np.unique(where, return_inverse=True)
+    number = np.full(len(group), -1)
+    number[names] = np.arange(len(names))
+    groups = groups_of(faces.rows, speaks, number[group], len(names))
     share = np.bincount(group, faces.weight, len(group))[where]
     own = group[face] == where
     out, weight = own * speaks[face].astype(np.float64), faces.weight[face].astype(np.float64)
-    product = _products(faces.rows, groups, pairs)
+    product = _products(faces.rows, groups.sums, face, at)
     others = evidence.alone(
-        np.maximum(groups.weight[where] - out, NOTHING),
-        np.maximum(groups.square[where] - 2 * out * product + out**2, 0),
+        np.maximum(groups.weight[at] - out, NOTHING),
+        np.maximum(groups.square[at] - 2 * out * product + out**2, 0),
     )
     single = evidence.alone(weight, weight**2)
     odds = evidence.together(single, others, (product - out) * weight)
@@ -83,13 +86,11 @@ def _log_odds(
     return odds - faces.photos.against_faces(group, face, where)
 
 
-def _products(rows: F32, groups: Groups, pairs: tuple[Index, Index]) -> F64:
-    """Products of faces and the sums of groups: of all with all where that is less work."""
-    face, where = pairs
-    names, place = np.unique(where, return_inverse=True)
-    if len(rows) * len(names) > FEW * len(face):
-        return dots(rows, face, groups.sums, where)
-    products: F64 = (rows @ groups.sums[names].T)[face, place].astype(np.float64)
+def _products(rows: F32, sums: F32, face: Index, group: Index) -> F64:
+    """Products of faces and sums: of all with all where that is less work. (m,), (m,) -> (m,)."""
+    if len(rows) * len(sums) > FEW * len(face):
+        return dots(rows, face, sums, group)
+    products: F64 = (rows @ sums.T)[face, group].astype(np.float64)
     return products
 
 
