@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoria.arrays import F32, F64, Index
-from memoria.clustering.evidence import Evidence
-from memoria.clustering.groups import Faces, dots, groups_of, sizes
+from memoria.clustering.evidence import Alone, Evidence
+from memoria.clustering.groups import Faces, Groups, dots, groups_of, sizes
 from memoria.clustering.keys import distinct
 
 ROUNDS = 3  # nearly all is settled after one
@@ -71,19 +71,40 @@ def _log_odds(
     number = np.full(len(group), -1)
     number[names] = np.arange(len(names))
     groups = groups_of(faces.rows, speaks, number[group], len(names))
-    share = np.bincount(group, faces.weight, len(group))[where]
-    own = group[face] == where
-    out, weight = own * speaks[face].astype(np.float64), faces.weight[face].astype(np.float64)
+    share: F64 = np.bincount(group, faces.weight, len(group))[where].astype(np.float64)
     product = _products(faces.rows, groups.sums, face, at)
-    others = evidence.alone(
-        np.maximum(groups.weight[at] - out, NOTHING),
-        np.maximum(groups.square[at] - 2 * out * product + out**2, 0),
-    )
-    single = evidence.alone(weight, weight**2)
-    odds = evidence.together(single, others, (product - out) * weight)
-    odds[(weight >= CLEAR) & (odds < SPEAKS) & ~own] = -np.inf
-    odds += np.log(np.maximum(share - own * weight, NOTHING))
+    own = np.flatnonzero(group[face] == where)
+    out = speaks[face[own]].astype(np.float64)
+    others = _without(groups, evidence, at, (own, out, product))
+    product[own] -= out
+    share[own] -= faces.weight[face[own]]
+    weight = faces.weight.astype(np.float64)
+    single = evidence.alone(weight, weight**2).at(face)
+    odds = evidence.together(single, others, product * weight[face])
+    by_share_alone = (weight[face] >= CLEAR) & (odds < SPEAKS)
+    by_share_alone[own] = False
+    odds[by_share_alone] = -np.inf
+    odds += np.log(np.maximum(share, NOTHING))
     return odds - faces.photos.against_faces(group, face, where)
+
+
+def _without(
+    groups: Groups, evidence: Evidence, at: Index, itself: tuple[Index, F64, F64]
+) -> Alone:
+    """The groups of pairs, where it is a face's own without the face. (m,) numbers -> (m,).
+
+    ``itself``: the pairs of a face and its own group, what each of these faces weighs there, and
+    the products of all pairs.
+    """
+    own, out, product = itself
+    others = evidence.alone(np.maximum(groups.weight, NOTHING), groups.square).at(at)
+    rest = evidence.alone(
+        np.maximum(groups.weight[at[own]] - out, NOTHING),
+        np.maximum(groups.square[at[own]] - 2 * out * product[own] + out**2, 0),
+    )
+    for column, values in zip(others, rest, strict=True):
+        column[own] = values
+    return others
 
 
 def _products(rows: F32, sums: F32, face: Index, group: Index) -> F64:

@@ -40,11 +40,6 @@ class Thresholds:
         return self.link / 3.9
 
     @property
-    def floor(self) -> float:
-        """Groups less alike are not worth asking about."""
-        return self.link - 2 * self.margin
-
-    @property
     def silent(self) -> float:
         """Two faces so alike say nothing: one person is as likely as two."""
         return self.link - self.margin
