@@ -36,7 +36,7 @@ class Sweeper:
         """Ask for a call; returns at once."""
         self._asked.set()
         with self._lock:
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # a bug ended it
                 self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
                 self._thread.start()
 

@@ -21,7 +21,7 @@ class Database:
     """Answers each call with the next of ``answers``, then that nothing falls due."""
 
     def __init__(self) -> None:
-        self.answers: list[httpx.Response] = []
+        self.answers: list[httpx.Response | RuntimeError] = []
         self.calls: Queue[float] = Queue()
         self.http = httpx.Client(transport=httpx.MockTransport(self._answer))
         client = Client("http://project.test", "k", ClientOptions(httpx_client=self.http))
@@ -42,7 +42,10 @@ class Database:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         assert request.url.path == "/rest/v1/rpc/memoria_sweep_if_due"
         self.calls.put(time.monotonic())
-        return self.answers.pop(0) if self.answers else again(None)
+        answer = self.answers.pop(0) if self.answers else again(None)
+        if isinstance(answer, RuntimeError):
+            raise answer
+        return answer
 
 
 def again(seconds: float | None) -> httpx.Response:
@@ -74,6 +77,16 @@ def test_what_falls_due_later_is_asked_for_then_without_another_answer(database:
     assert second - first >= 3 * PAUSE_SECONDS
     assert third - second >= PAUSE_SECONDS  # it is due already: still no hammering
     assert not database.more()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_ends_the_thread_and_the_next_answer_starts_another(database: Database) -> None:
+    database.answers = [RuntimeError("a bug")]
+    database.sweeper.soon()
+    database.call()
+    assert not database.more()
+    database.sweeper.soon()
+    database.call()
 
 
 def test_trouble_ends_nothing_and_the_next_answer_asks_again(database: Database) -> None:
