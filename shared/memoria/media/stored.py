@@ -3,6 +3,7 @@
 Converting band by band keeps one copy of a large photo in memory instead of three.
 """
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -34,7 +35,7 @@ LOSSLESS_WEBP_BYTES = 11.5  # it is decoded to a copy of its own first
 def decoded_bytes(header: Header) -> float:
     """Bytes at most of what decoding leaves, of any format but JPEG."""
     if isinstance(header, TiledHeader):
-        return 3.0 * header.size[0] * header.tile_size[1]
+        return 3.0 * (header.columns + 1) * math.prod(header.tile_size)
     return float(DECODED_BYTES * header.pixels)
 
 

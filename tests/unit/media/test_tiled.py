@@ -79,6 +79,13 @@ def test_a_grid_is_read_by_its_tiles_only_where_the_whole_does_not_fit() -> None
     assert not isinstance(open_photo(heic(scene())).header, TiledHeader)
 
 
+@pytest.mark.parametrize(("side", "across"), [(0, 1), (65, 1), (64, 2), (129, 2)])
+def test_an_irregular_grid_is_not_read_by_its_tiles(side: int, across: int) -> None:
+    header = read_header(grid(saved(Image.new("RGB", (64, 64)), "HEIF"), side, across), "HEIF")
+    assert isinstance(header, HeifHeader)
+    assert header.by_tiles is None
+
+
 def test_what_is_no_grid_has_no_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     header = read_header(saved(scene(), "HEIF"), "HEIF")
     assert isinstance(header, HeifHeader)

@@ -89,8 +89,9 @@ def read_tiles(boxes: Boxes, meta: Meta, orientation: int, tile_pixels: int) -> 
         return None
     (width, height), (across, down) = grid_size(body), next(iter(sizes))
     rows, columns = body[2] + 1, body[3] + 1
-    fills = columns * across >= width and rows * down >= height
-    if len(numbers) != rows * columns or not fills:
+    is_told = _told_size(boxes, meta, meta.primary) == (width, height)
+    fills = _fills(columns, across, width) and _fills(rows, down, height)
+    if len(numbers) != rows * columns or not is_told or not fills:
         return None
     properties = [box(kind, boxes.data[start:end]) for kind, start, end in meta.properties]
     tiles = {number: _tile(boxes, meta, properties, number) for number in set(numbers)}
@@ -105,6 +106,11 @@ def read_tiles(boxes: Boxes, meta: Meta, orientation: int, tile_pixels: int) -> 
         columns=columns,
         tiles=tuple(tiles[number] for number in numbers),
     )
+
+
+def _fills(count: int, side: int, length: int) -> bool:
+    """Whether so many tiles cover a length, and none lies beyond it."""
+    return (count - 1) * side < length <= count * side
 
 
 def _told_size(boxes: Boxes, meta: Meta, item: int) -> tuple[int, int]:
