@@ -95,11 +95,26 @@ const split = await host.splitPerson({ person_id: ann.person_id, face_ids: [face
 expect((await host.assignFace({ face_id: face.face_id, person_id: ann.person_id })).person_id === ann.person_id, "back");
 expect((await host.rejectFace({ face_id: face.face_id, person_id: ann.person_id })).person_id === null, "not Ann");
 expect((await host.assignFace({ face_id: face.face_id })).person_id !== split.person_id, "somebody new");
-expect((await host.mergePeople({ into: ann.person_id, from: bob.person_id })).person_id === ann.person_id, "one person");
+expect((await host.mergePeople({ into: ann.person_id, from: [bob.person_id] })).person_id === ann.person_id, "one person");
 expect((await host.personPhotos({ person_id: bob.person_id })).is_now === ann.person_id, "an old id stays good");
 expect((await host.hidePerson({ person_id: ann.person_id, hidden: true })).hidden, "hidden");
 await host.hidePerson({ person_id: ann.person_id, hidden: false });
-expect((await host.personChanges({ event_id: event })).changes[0].kind === "shown", "what happened");
+expect((await host.history({ event_id: event })).changes[0].kind === "shown", "what happened");
+
+const [, carl, dora] = await host.all("people", { event_id: event });
+const theirs = await host.personPhotos({ person_id: carl.person_id });
+const [one, other] = theirs.photos.map((seen) => seen.faces[0].face_id);
+expect((await host.setCover({ person_id: carl.person_id, face_id: other })).face_id === other, "another cover");
+expect((await host.tellApart({ a: carl.person_id, b: dora.person_id })).change_id, "two people for good");
+const rejected = await host.rejectFaces({ person_id: carl.person_id, face_ids: [one] });
+expect(rejected.change_id && (await host.undo({ change_id: rejected.change_id })).kind, "taken back");
+expect((await host.history({ event_id: event, person_id: carl.person_id })).changes.length > 2, "their history");
+expect((await host.suggestions({ event_id: event, kind: "same_person" })).total >= 0, "questions");
+const gone = await refused(host.answerSuggestion({ id: crypto.randomUUID(), answer: "not_sure" }));
+expect(gone.status === 404, "a question that is gone");
+const corner = { x: 0, y: 0, w: 0.05, h: 0.05 };
+const added = await host.addFace({ media_id: photo(0).media_id, bbox: corner });
+expect((await host.dismissFace({ face_id: added.face_id })).face_id === added.face_id, "no face after all");
 
 // members
 const guest = crypto.randomUUID();

@@ -54,10 +54,15 @@ def event(stack: Stack) -> dict[str, Any]:
     for number in range(PHOTOS):
         place = {"bucket": "photos", "path": f"{number}.jpg"}
         call("enqueue", event_id=EVENT, media_id=f"snippet {number}", **place)
+    place = {"bucket": "samples", "path": "group.jpg"}  # as `make serve` has it
+    call("enqueue", event_id="sample", media_id="group.jpg", **place)
     deadline = time.monotonic() + 90
-    while not (status := call("event_status", event_id=EVENT))["done"] or not status["people"]:
-        assert time.monotonic() < deadline, status
-        time.sleep(0.2)
+    for name in (EVENT, "sample"):
+        while not (
+            (status := call("event_status", event_id=name))["done"] and status["clustered_at"]
+        ):
+            assert time.monotonic() < deadline, status
+            time.sleep(0.2)
     person = call("people", event_id=EVENT)["people"][0]
     token = call("create_search_link", event_id=EVENT)["token"]
     return {"event": {"id": EVENT}, "person": person, "token": token, "selfie": selfie(person)}
