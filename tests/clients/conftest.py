@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from local.processes.stack import Stack, StackOptions
@@ -24,7 +25,7 @@ PEOPLE, PHOTOS = 6, 3
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    """The whole system, with the six-people photo in the bucket ``photos`` three times."""
+    """The whole system; the owner's photo of six people lies three times in ``photos``."""
     options = StackOptions(
         environ={"MODEL_DIR": str(any_pack()), "SEARCH": "on", "SEARCH_ORIGINS": "*"},
         settings={"quiet_period_seconds": 0.2},
@@ -37,6 +38,8 @@ def stack() -> Iterator[Stack]:
         bucket.from_("samples").upload("group.jpg", photo_of_six())
         for number in range(PHOTOS):
             bucket.from_("photos").upload(f"{number}.jpg", photo_of_six())
+        with psycopg.connect(stack.database_url) as connection:
+            connection.execute("update storage.objects set owner_id = %s", (OWNER,))
         yield stack
 
 
