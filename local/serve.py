@@ -18,6 +18,7 @@ from local.demo.run import SAMPLE, end
 from local.demo.sample_event import SHOTS, group_photo, write_sample_event
 from local.demo.system import (
     FIRST_PORT,
+    PORTS,
     System,
     describe,
     ports,
@@ -68,6 +69,13 @@ def _samples(system: System) -> None:
             upload_event(client, SAMPLE, photos, lambda: None, owner_id=system.host_id)
 
 
+def _first_port(text: str) -> int:
+    """Raises ValueError where five ports do not follow."""
+    if text and not (text.isdecimal() and 1024 <= int(text) <= 65535 - len(PORTS)):
+        raise ValueError("FIRST_PORT: a number from 1024 to 65530")
+    return int(text or FIRST_PORT)
+
+
 def main() -> int:
     """The command line."""
     console = Console(highlight=False)
@@ -77,7 +85,7 @@ def main() -> int:
     ):  # also where a script started us in the background
         signal.signal(ending, end)
     try:
-        serve(console, int(os.environ.get("FIRST_PORT") or FIRST_PORT))
+        serve(console, _first_port(os.environ.get("FIRST_PORT", "")))
     except KeyboardInterrupt:
         console.print("stopped")
         return 130
@@ -85,6 +93,9 @@ def main() -> int:
         console.print(
             f"{exc} End that, or choose five others: make serve FIRST_PORT=9081", style="red"
         )
+        return 1
+    except ValueError as exc:
+        console.print(str(exc), style="red", markup=False)
         return 1
     except HomeInUse as exc:
         console.print(f"{exc}: end it first, or set MEMORIA_STATE", style="red", markup=False)

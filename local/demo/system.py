@@ -144,7 +144,7 @@ def describe(system: System, home: Home | None, console: Console) -> None:
     if home:
         file = home.write_environment(environment)
         shown = file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file
-        places["in a shell"] = f". {shown} && memoria doctor"
+        places["in a shell"] = f". {shown} && .venv/bin/memoria doctor"
     for name, value in places.items():
         console.print(f"{name:<18}{value}", soft_wrap=True, markup=False)
     console.print("Ctrl-C ends it", style="dim")

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import httpx
 
-# A child tells the guard of itself before it becomes the service, and until then holds the guard's
-# pipe open: at no moment it is one that nobody knows of. A shell and not preexec_fn, because
-# Python drops the KeyboardInterrupt of a Ctrl-C that arrives while it forks for one.
 _BIND_TROUBLES = {errno.EADDRINUSE: "in use by another program", errno.EACCES: "not ours to use"}
 FREEING_SECONDS = 5.0  # how long a port may stay with what is left of a service that was killed
 SOCKET = "fd://{}"  # in a service's arguments: the socket that it gets
+# A child tells the guard of itself before it becomes the service, and until then holds the guard's
+# pipe open: at no moment it is one that nobody knows of. A shell and not preexec_fn, because
+# Python drops the KeyboardInterrupt of a Ctrl-C that arrives while it forks for one.
 _TELL_AND_BECOME = 'echo "watch $$" >&0; exec "$@" </dev/null'
 
 
