@@ -108,6 +108,24 @@ def intervals() -> Iterator[str]:
     yield interval("mean of the sets", float(np.mean(points)), np.mean(total, axis=0))
 
 
+def strangers() -> Iterator[str]:
+    """Events with people who are seen once or twice."""
+    yield "| strangers | B-cubed F | precision | recall | strangers grouped | of |"
+    yield "|---|---|---|---|---|---|"
+    for kind in ("half cut to two", "200 strangers"):
+        some = [event for event in events() if event.kind == kind]
+        there = [int(np.sum(np.bincount(e.person)[e.person] < 3)) for e in some]
+        for name, method in (("HDBSCAN", plain_hdbscan), ("group_faces", ours)):
+            results = [scores(method(event), event.person) for event in some]
+            cells = [
+                np.mean([getattr(one, column) for one in results])
+                for column in ("bcubed", "precision", "recall")
+            ]
+            grouped = sum(one.strangers_grouped for one in results)
+            numbers = " | ".join(f"{cell:.4f}" for cell in cells)
+            yield f"| {kind}, {name} | {numbers} | {grouped} | {sum(there):,} |"
+
+
 def interval(name: str, point: float, draws: F64) -> str:
     low, high = np.quantile(draws, [0.025, 0.975])
     return f"| {name} | {point:+.4f} | {low:+.4f} to {high:+.4f} |"
@@ -227,6 +245,7 @@ def knobs() -> Iterator[str]:
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "peers": peers,
     "intervals": intervals,
+    "strangers": strangers,
     "calibration set": calibration_set,
     "second recogniser": second_recogniser,
     "knobs": knobs,

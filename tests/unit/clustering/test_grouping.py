@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.grouping_scores import scores
+from benchmarks.grouping_sets import lfw, outside, with_few, with_strangers
 from memoria.clustering import group_faces, hdbscan_labels
 from memoria.clustering.rows import unit_rows
 from tests.unit.clustering.people import directions, look_alike, photos_of, stored
@@ -126,6 +127,17 @@ def test_real_people_are_found_and_strangers_left_alone(faces):
         counts = np.bincount(person[labels == group])
         assert counts.max() >= 0.5 * counts.sum()
     assert np.mean(labels[~stranger] >= 0) > 0.95
+
+
+def test_strangers_in_an_event_are_left_alone():
+    stored("outside_dev")
+    sets, crowd = outside("outside_dev"), lfw()
+    few = [with_few(people, 0) for people in sets]
+    beside = [with_strangers(people, crowd, 0) for people in sets]
+    for events, precision, strangers in ((few, 0.98, 8), (beside, 0.99, 2)):
+        found = [scores(group_faces(e.rows, quality=e.quality), e.person) for e in events]
+        assert np.mean([one.precision for one in found]) >= precision
+        assert sum(one.strangers_grouped for one in found) <= strangers
 
 
 @pytest.mark.parametrize("name", ["photo_ids", "quality"])
