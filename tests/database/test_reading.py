@@ -260,3 +260,43 @@ def test_figures_and_covers_are_fresh_after_a_photo_is_looked_at_again(db: Datab
         db.service.complete(db.service.claim(job), [] if job["media_id"] == "m1" else [box])
     (listed,) = db.service("people", event_id="party")["people"]
     assert (listed["face_count"], listed["cover"]["face_id"]) == (1, second)
+
+
+LOG = """
+    insert into memoria.changes (event_id, kind, person_id, before, after, held, withdrew)
+    select 'large', 'renamed', md5('person' || 1 + n % 50)::uuid, '{}', '{}', '{}', '{}'
+    from generate_series(1, 20000) as n;
+    insert into memoria.change_people (change_id, person_id)
+    select id, person_id from memoria.changes where event_id = 'large';
+    insert into memoria.suggestions
+      (id, event_id, kind, one_id, other_id, people, likelihood, weight)
+    select md5('question' || n)::uuid, 'large', 'same_person', least(one, other),
+      greatest(one, other), array[one, other], 0.5, n
+    from generate_series(1, 500) as n,
+      lateral (
+        select md5('person' || n)::uuid as one, md5('person' || n + 500)::uuid as other
+      ) as two;
+    update memoria.events set open_suggestions = '{"same_person": 500}' where id = 'large';
+"""
+
+
+def test_pages_of_history_and_questions_read_rows_in_proportion(large: Database) -> None:
+    with large.admin.transaction(force_rollback=True):
+        large.do(LOG)
+        before = int(large.value(READS) or 0)
+        for asked, items, per_item in (
+            ({"function": "history"}, "changes", 10),
+            ({"function": "history", "person_id": some_change(large)}, "changes", 10),
+            ({"function": "suggestions"}, "suggestions", 40),
+        ):
+            page = call(large, **asked, event_id="large", limit=20)
+            read = int(large.value(READS)) - before
+            before += read
+            assert len(page[items]) == 20
+            assert read < 20 * per_item, (asked, read)
+        assert call(large, "suggestions", event_id="large")["total"] == 500
+
+
+def some_change(db: Database) -> UUID:
+    found: UUID = db.value("select person_id from memoria.changes limit 1")
+    return found

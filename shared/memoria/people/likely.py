@@ -36,11 +36,7 @@ def likely_pairs(vectors: F32, quality: F32, person: Index, limits: Thresholds) 
     k = len(present)
     group = np.full(len(person), -1, dtype=np.intp)
     group[person >= 0] = inside
-    groups = groups_of(
-        vectors[person >= 0], np.ones(len(inside), np.float32), group[person >= 0], k
-    )
-    lengths = np.sqrt(np.maximum(groups.square, 1e-12)).astype(np.float32)
-    means: F32 = groups.sums / lengths[:, None]
+    means = _means(vectors, group, k)
     floor = limits.silent - limits.margin
     one, other = _near(means, means, floor)
     one, other = np.divmod(np.unique(np.minimum(one, other) * k + np.maximum(one, other)), k)
@@ -57,6 +53,16 @@ def likely_pairs(vectors: F32, quality: F32, person: Index, limits: Thresholds) 
         who=present[who],
         faces=_of_face(found[len(one) :]),
     )
+
+
+def _means(vectors: F32, group: Index, k: int) -> F32:
+    """The unit mean of each group. (n, d), (n,) -> (k, d); -1 is in none."""
+    # nobody's faces are summed up as one more group: cheaper than a copy of all others
+    last = np.where(group < 0, k, group)
+    groups = groups_of(vectors, np.ones(len(group), np.float32), last, k + 1)
+    lengths = np.sqrt(np.maximum(groups.square[:k], 1e-12)).astype(np.float32)
+    means: F32 = groups.sums[:k] / lengths[:, None]
+    return means
 
 
 def _near(rows: F32, means: F32, floor: float) -> tuple[Index, Index]:

@@ -70,11 +70,10 @@ def suggestions(
     asked: dict[tuple[UUID, ...], Suggestion] = {}
     for index, model in enumerate(faces.models):
         rows = np.flatnonzero(faces.model_index == index)
+        # one model is the rule: its vectors are not copied
+        vectors = faces.vectors if len(rows) == len(faces) else faces.vectors[rows]
         likely = likely_pairs(
-            faces.vectors[rows],
-            faces.quality[rows],
-            sides.person[rows],
-            thresholds_for(model, similarities),
+            vectors, faces.quality[rows], sides.person[rows], thresholds_for(model, similarities)
         )
         for pair in _about_people(faces, sides, likely, rows):
             key = (pair.one, pair.other)
