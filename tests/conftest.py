@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.demo.weights import offline_pack as _offline_pack
+from local.processes import postgres
 from local.processes.postgres import Postgres
 from local.processes.postgres_files import TEMPORARY
 from local.supabase.migrations import apply_migrations
@@ -33,6 +34,9 @@ def pytest_configure() -> None:
     """
     if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES:
         os.environ.setdefault(TEMPORARY, str(_MEMORY))
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # two processes must not choose one port
+        of = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+        postgres.PORTS = postgres.PORTS[int(worker.removeprefix("gw")) :: of]
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:

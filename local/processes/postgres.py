@@ -20,7 +20,8 @@ from local.processes.postgres_files import USER, Version, binaries, place_of
 StopMode = Literal["smart", "fast", "immediate"]
 Extension = Literal["pg_net", "vault", "cron", "auth", "storage"]
 
-_PORTS = range(20_000, 32_000)
+PORTS = range(20_000, 32_000)
+_given: set[int] = set()
 _SUPABASE = Path(__file__).parents[1] / "supabase"
 _SETTINGS = (
     "listen_addresses=127.0.0.1",
@@ -158,10 +159,13 @@ class Postgres:
 def free_port() -> int:
     """A TCP port of the loopback interface that nobody listens on.
 
-    It is below those that outgoing connections are given: whoever comes back finds it free.
+    It is below those that outgoing connections are given: whoever comes back finds it free. None is
+    given twice: the first to ask may not listen yet.
     """
-    for port in random.SystemRandom().sample(_PORTS, 100):
+    for port in random.SystemRandom().sample(PORTS, 100):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            return port
-    raise RuntimeError(f"no free port from {_PORTS[0]} to {_PORTS[-1]}")
+            if port not in _given:
+                _given.add(port)
+                return port
+    raise RuntimeError(f"no free port from {PORTS[0]} to {PORTS[-1]}")

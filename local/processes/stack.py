@@ -62,6 +62,7 @@ class StackOptions:
     home: Home | None = None  # taken: what is kept; None leaves nothing behind
     app_sql: Path | None = None  # for a database that is new: what an app's own migration would do
     pages: bool = False  # serve the example apps, too
+    size_limit: int = 52_428_800  # bytes of an upload: what a new project allows
 
 
 class Stack:
@@ -207,6 +208,7 @@ class Stack:
             "LOCAL_JWT_SECRET": self.keys.jwt_secret,
             "LOCAL_DATABASE_URL": f"postgresql://127.0.0.1:{self.postgres.port}/postgres",
             "LOCAL_STORAGE_DIR": str(self._storage),
+            "LOCAL_SIZE_LIMIT": str(self.options.size_limit),
         }
         database = {"LOCAL_DATABASE_URL": self.postgres.url_of("postgres", "supabase_admin")}
         speed = {"LOCAL_CRON_SPEED": str(SCHEDULED_SECONDS / self.options.sweep_seconds)}

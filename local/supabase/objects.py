@@ -5,6 +5,7 @@ done whoever asks is done as the owner of the tables.
 """
 
 import hashlib
+import os
 import re
 import uuid
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,7 @@ from local.supabase.session import set_local
 
 Json = dict[str, Any]
 Pool = ConnectionPool[Connection[DictRow]]
-SIZE_LIMIT = 52_428_800  # bytes: what a new project allows
+SIZE_LIMIT = int(os.environ.get("LOCAL_SIZE_LIMIT", "52428800"))  # bytes; a new project's
 _KEY = re.compile(r"[\w/!\-.*'() &$@=;:+,?]+", re.ASCII)  # storage-api's mustBeValidKey
 _BUCKET = re.compile(r"[\w!\-.*'() &$@=;:+,?]{1,100}", re.ASCII)
 

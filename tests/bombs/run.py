@@ -64,6 +64,7 @@ def rows(most: int | None, tell: Callable[[str], object] = len) -> Iterator[Row]
         environ={"MODEL_DIR": str(any_pack()), "MALLOC_ARENA_MAX": "2"},
         settings={"quiet_period_seconds": 3600},
         sweep_seconds=5,
+        size_limit=100 << 20,  # bombs of 62 MB: a paying project's
     )
     with Stack(options) as stack:
         stack.client().storage.create_bucket(BUCKET)

@@ -96,6 +96,7 @@ def told(**changes: object) -> dict[str, object]:
             "webhook_secret": "set",
         },
         "last_nudges": [{"status_code": 200}],
+        "realtime": {"sends": True, "may_be_followed": True},
     }
     return healthy | changes
 
