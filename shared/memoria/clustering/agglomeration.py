@@ -5,7 +5,7 @@ import numpy as np
 from memoria.arrays import F64, Index
 from memoria.clustering.evidence import Evidence
 from memoria.clustering.groups import Faces, dots, groups_of
-from memoria.clustering.keys import distinct
+from memoria.clustering.keys import unordered_pairs
 
 
 def agglomerated(faces: Faces, group: Index, evidence: Evidence, demand: float) -> Index:
@@ -29,7 +29,8 @@ class _Joining:
         self.group, self.count = group, int(group.max(initial=-1)) + 1
         self.groups = groups_of(faces.rows, faces.weight, group, self.count)
         self.alone = evidence.alone(self.groups.weight, self.groups.square)
-        self.one, self.other = self.pairs(group[faces.near[0]], group[faces.near[1]])
+        one, other = faces.near
+        self.one, self.other = unordered_pairs(group[one], group[other], self.count)
         self.found = self.weighed(self.one, self.other)
 
     def round(self) -> bool:
@@ -52,7 +53,7 @@ class _Joining:
         moved = np.zeros(self.count, dtype=bool)
         moved[one] = moved[other] = True
         touched = moved[self.one] | moved[self.other]
-        fresh = self.pairs(into[self.one[touched]], into[self.other[touched]])
+        fresh = unordered_pairs(into[self.one[touched]], into[self.other[touched]], self.count)
         self.one = np.append(self.one[~touched], fresh[0])
         self.other = np.append(self.other[~touched], fresh[1])
         self.found = np.append(self.found[~touched], self.weighed(*fresh))
@@ -72,11 +73,6 @@ class _Joining:
         """
         mine, theirs = self.groups.weight[one], self.groups.weight[other]
         return found / np.sqrt(mine * theirs / (mine + theirs))
-
-    def pairs(self, one: Index, other: Index) -> tuple[Index, Index]:
-        """Pairs of two groups, the lower number first, every pair once."""
-        low, high = np.minimum(one, other), np.maximum(one, other)
-        return np.divmod(distinct((low * self.count + high)[low != high]), self.count)
 
 
 def _mutual_best(one: Index, other: Index, rank: F64, groups: int) -> Index:

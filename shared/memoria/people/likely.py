@@ -6,6 +6,7 @@ import numpy as np
 
 from memoria.arrays import F32, F64, Index
 from memoria.clustering.groups import groups_of
+from memoria.clustering.keys import unordered_pairs
 from memoria.clustering.likelihood import one_person
 from memoria.clustering.quality import LIKE_NOBODY
 from memoria.clustering.thresholds import Thresholds
@@ -38,8 +39,7 @@ def likely_pairs(vectors: F32, quality: F32, person: Index, limits: Thresholds) 
     group[person >= 0] = inside
     means = _means(vectors, group, k)
     floor = limits.silent - limits.margin
-    one, other = _near(means, means, floor)
-    one, other = np.divmod(np.unique(np.minimum(one, other) * k + np.maximum(one, other)), k)
+    one, other = unordered_pairs(*_near(means, means, floor), k)
     face, who = _near(vectors[loose], means, floor)
     # each face of nobody's is a group of its own
     group[loose] = k + np.arange(len(loose))
