@@ -1,42 +1,138 @@
-// The smallest app there is: signs in, anonymously at first, and lists the status of the user's events.
+// The hosts' app: who is signed in, which page, and what every page is given.
+import { createMemoria, MemoriaError } from '/clients/memoria.js'
 import { config } from '/config.js'
+import { announce, button, element, icon, toast } from './dom.js'
+import { follow, to } from './router.js'
+import * as session from './session.js'
+import { texts } from './texts.js'
 
-const who = document.querySelector('#who')
-const events = document.querySelector('#events')
-let token = config.publishableKey
+const PAGES = ['events', 'people', 'person', 'photo', 'review', 'history', 'upload', 'settings']
+const NAVIGATION = ['people', 'review', 'upload', 'settings']
+const main = document.querySelector('#main')
+const client = createMemoria({ url: config.supabaseUrl, key: config.publishableKey, accessToken: session.token })
+let events = []
 
-async function post(path, body) {
-  const answer = await fetch(`${config.supabaseUrl}${path}`, {
-    method: 'POST',
-    headers: { apikey: config.publishableKey, Authorization: `Bearer ${token}`, 'Content-Type': 'application/json' },
-    body: JSON.stringify(body),
-  })
-  const told = await answer.json()
-  if (!answer.ok) throw new Error(told.message ?? told.msg)
-  return told
+/** The user's role in an event: host, cohost, contributor, viewer; null of one that is not there. */
+async function roleIn(event) {
+  const find = () => events.find(({ event_id }) => event_id === event)
+  if (!find()) events = await session.request('/rest/v1/rpc/my_events', { body: {} })
+  return find()?.role ?? null
 }
 
-async function show(session) {
-  token = session.access_token
-  who.textContent = `Signed in as ${session.user.email || 'a guest'}.`
-  const found = await post('/rest/v1/rpc/my_events', {})
-  const rows = await Promise.all(found.map(async ({ event_id }) => {
-    const status = await post('/rest/v1/rpc/memoria_event_status', { p_event_id: event_id })
-    const row = document.createElement('li')
-    row.textContent = `${event_id}: ${status.photos.completed} of ${status.photos.total} photos, `
-      + `${status.faces} faces, ${status.people} people`
-    return row
-  }))
-  events.replaceChildren(...rows)
-  if (!rows.length) who.textContent += ' You have no events.'
+/** Makes a change (or several), says so, and offers to take it back. Answers null where it did not work. */
+async function act(said, calls, undone = refresh) {
+  try {
+    const answers = await Promise.all([calls].flat())
+    const changes = answers.map(({ change_id }) => change_id).filter((id) => id !== null && id !== undefined)
+    toast(said, changes.length ? { label: texts.undo, onclick: () => takeBack(changes, undone) } : undefined)
+    return [calls].flat().length === 1 ? answers[0] : answers
+  } catch (error) {
+    tell(error)
+    return null
+  }
 }
 
-const tell = error => { who.textContent = error.message }
+async function takeBack(changes, undone) {
+  try {
+    for (const change_id of changes.toReversed()) await client.undo({ change_id })
+    toast(texts.undone)
+    await undone()
+  } catch (error) {
+    tell(error)
+  }
+}
 
-document.querySelector('#sign-in').addEventListener('submit', event => {
-  event.preventDefault()
-  const { email, password } = Object.fromEntries(new FormData(event.target))
-  token = config.publishableKey
-  post('/auth/v1/token?grant_type=password', { email, password }).then(show).catch(tell)
-})
-post('/auth/v1/signup', {}).then(show).catch(tell)
+function tell(error) {
+  if (!(error instanceof MemoriaError)) throw error
+  if (error.code === 'unauthorized' && !session.user()) refresh()
+  toast(error.words)
+}
+
+async function show(route, kept, signal, again) {
+  document.body.setAttribute('aria-busy', 'true')
+  const root = element('div', { class: `page ${route.page}` })
+  try {
+    if (!session.user()) await showSignIn(root)
+    else if (!PAGES.includes(route.page)) showNothing(root)
+    else {
+      const role = route.event && await roleIn(route.event)
+      const manages = role === 'host' || role === 'cohost'
+      const page = await import(`./pages/${route.page}.js`)
+      await page.show(root, { client, session, role, manages, act, tell, refresh, kept, ...route }, signal)
+    }
+  } catch (error) {
+    showError(root, error)
+  }
+  if (signal.aborted) return
+  document.body.removeAttribute('aria-busy')
+  showTop(session.user() ? route : {})
+  main.replaceChildren(root)
+  const heading = root.querySelector('h1')
+  document.title = `${heading.textContent} · ${texts.app}`
+  heading.tabIndex = -1
+  if (!again && !root.contains(document.activeElement)) heading.focus({ preventScroll: true })
+}
+
+function showTop({ page, event }) {
+  const current = { person: 'people', photo: 'people', history: 'review' }[page] ?? page
+  const link = (name) => element('a', { href: to(name, event), 'aria-current': name === current && 'page' },
+    icon(name), element('span', {}, texts.nav[name]))
+  document.querySelector('#top').replaceChildren(
+    element('a', { href: to('events'), class: 'brand', 'aria-label': texts.nav.events }, texts.app),
+    event ? element('span', { class: 'event-name' }, event) : '',
+    event ? element('nav', { 'aria-label': texts.nav.label }, NAVIGATION.map(link)) : '')
+}
+
+function showNothing(root) {
+  const { title, text, home } = texts.notFound
+  root.append(element('h1', {}, title), element('p', {}, text), element('a', { href: to('events') }, home))
+}
+
+function showError(root, error) {
+  if (!(error instanceof MemoriaError)) console.error(error)
+  if (error.code === 'not_found') return root.replaceChildren() ?? showNothing(root)
+  root.replaceChildren(element('h1', {}, texts.wrong), element('p', {}, error.words ?? error.message),
+    button(texts.tryAgain, refresh, { class: 'primary' }))
+}
+
+async function showSignIn(root) {
+  const { sign } = texts
+  const said = element('p', { role: 'alert', class: 'problem' })
+  const enter = (how) => async (event) => {
+    event.preventDefault()
+    const { email, password } = Object.fromEntries(new FormData(form))
+    try {
+      await how(email, password)
+      await refresh()
+    } catch (error) {
+      said.textContent = error.status === 400 ? sign.refused : error.words
+    }
+  }
+  const field = (label, attributes) => element('label', {}, label, element('input', { required: true, ...attributes }))
+  const form = element('form', { onsubmit: enter(session.signIn) },
+    field(sign.email, { name: 'email', type: 'email', autocomplete: 'username' }),
+    field(sign.password, { name: 'password', type: 'password', autocomplete: 'current-password' }),
+    said,
+    element('button', { class: 'primary' }, sign.in),
+    button(sign.up, (event) => form.reportValidity() && enter(session.signUp)(event)),
+    button(sign.anonymous, enter(session.signInAnonymously), { class: 'quiet' }))
+  root.classList.add('sign-in')
+  root.append(element('h1', {}, sign.title), element('p', {}, sign.text), form)
+}
+
+function connected() {
+  const bar = document.querySelector('#offline')
+  if (!bar.hidden && navigator.onLine) announce(texts.online)
+  bar.hidden = navigator.onLine
+  bar.textContent = navigator.onLine ? '' : texts.offline
+}
+
+const skip = document.querySelector('#skip')
+skip.textContent = texts.skip
+skip.hidden = false
+skip.addEventListener('click', () => main.querySelector('h1')?.focus())
+addEventListener('online', connected)
+addEventListener('offline', connected)
+connected()
+const refresh = follow(show)
+refresh()

@@ -1,0 +1,77 @@
+// A grid of very many items: pages are read as one scrolls, and only what is near the window is built.
+import { announce, element } from './dom.js'
+import { texts } from './texts.js'
+
+const NEAR = '800px'
+
+/**
+ * read(after) answers { items, next }; build(item) answers what an <li> holds; kept remembers how far one came.
+ * Resolves when the first page is there, with { list, items, find, rebuild }.
+ */
+export async function grid(root, { className, label, read, build, kept, signal, key }) {
+  const list = element('ul', { class: `grid ${className}`, 'aria-label': label })
+  const end = element('div', { class: 'grid-end', 'aria-hidden': 'true' })
+  const items = new Map() // <li> -> item
+  let next, reading
+
+  const fill = (place) => place.firstChild ?? place.append(...[build(items.get(place))].flat())
+  const near = new IntersectionObserver((seen) => {
+    for (const { target, isIntersecting } of seen) {
+      if (!items.has(target)) continue
+      if (isIntersecting) fill(target)
+      else if (!target.contains(document.activeElement)) target.replaceChildren()
+    }
+  }, { rootMargin: NEAR })
+  const further = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && more(), { rootMargin: NEAR })
+  signal.addEventListener('abort', () => { near.disconnect(); further.disconnect() })
+
+  function add(page) {
+    const places = page.items.map((item) => {
+      const place = element('li')
+      items.set(place, item)
+      near.observe(place)
+      return place
+    })
+    list.append(...places)
+    kept.count = items.size
+    next = page.next
+  }
+
+  async function more() {
+    if (next === null || reading) return
+    reading = true
+    try {
+      const page = await read(next)
+      if (!signal.aborted) add(page)
+    } catch (error) {
+      announce(error.words ?? texts.wrong)
+    }
+    reading = false
+    further.unobserve(end)
+    further.observe(end) // asks again where it is still in view
+  }
+
+  const wanted = kept.count ?? 0
+  add(await read(null))
+  while (items.size < wanted && next !== null) add(await read(next))
+  root.append(list, end)
+  further.observe(end)
+  const find = (wanted) => [...items].find(([, item]) => key(item) === wanted)?.[0]
+  return {
+    list,
+    items: () => [...items.values()],
+    find,
+    change(item) {
+      const place = find(key(item))
+      if (!place) return
+      items.set(place, item)
+      if (place.firstChild) place.replaceChildren(...[build(item)].flat())
+    },
+    remove(gone) {
+      const place = find(gone)
+      near.unobserve(place)
+      items.delete(place)
+      place.remove()
+    },
+  }
+}

@@ -1,0 +1,58 @@
+// Who is signed in, and requests in that user's name: supabase-js does the same and more.
+import { MemoriaError } from '/clients/memoria.js'
+import { config } from '/config.js'
+
+const KEPT = 'memoria-session'
+const DEADLINE_MS = 30_000
+let session = JSON.parse(localStorage.getItem(KEPT) ?? 'null')
+let refreshing
+
+export const user = () => session?.user ?? null
+
+function keep(answer) {
+  session = answer
+  if (answer) localStorage.setItem(KEPT, JSON.stringify(answer))
+  else localStorage.removeItem(KEPT)
+}
+
+/** One request to the project. Throws MemoriaError. body: an object is sent as JSON, a Blob as it is. */
+export async function request(path, { method = 'POST', body, headers = {}, as = token } = {}) {
+  const asked = { apikey: config.publishableKey, Authorization: `Bearer ${await as()}`, ...headers }
+  if (body && !(body instanceof Blob)) asked['Content-Type'] = 'application/json'
+  const sent = body && !(body instanceof Blob) ? JSON.stringify(body) : body
+  let answer
+  try {
+    const signal = AbortSignal.timeout(DEADLINE_MS)
+    answer = await fetch(config.supabaseUrl + path, { method, headers: asked, body: sent, signal })
+  } catch (cause) {
+    throw new MemoriaError({ code: cause.name === 'TimeoutError' ? 'timed_out' : 'unreachable', message: path, cause })
+  }
+  const told = await answer.json().catch(() => null)
+  if (answer.ok) return told
+  throw new MemoriaError({ code: told?.error_code ?? told?.code, message: told?.msg ?? told?.message ?? path, status: answer.status })
+}
+
+const publishable = async () => config.publishableKey
+const auth = (path, body) => request(`/auth/v1/${path}`, { body, as: publishable })
+
+export const signIn = async (email, password) => keep(await auth('token?grant_type=password', { email, password }))
+export const signUp = async (email, password) => keep(await auth('signup', { email, password }))
+export const signInAnonymously = async () => keep(await auth('signup', {}))
+export const signOut = async () => {
+  await request('/auth/v1/logout?scope=local').catch(() => {}) // gone from here all the same
+  keep(null)
+}
+
+/** The access token, renewed in time; once for all who ask meanwhile. */
+export async function token() {
+  if (session && session.expires_at * 1000 < Date.now() + 60_000) {
+    refreshing ??= auth('token?grant_type=refresh_token', { refresh_token: session.refresh_token })
+      .then(keep, (error) => {
+        if (error.status >= 400 && error.status < 500) keep(null) // offline is no reason to sign out
+        throw error
+      })
+      .finally(() => { refreshing = undefined })
+    await refreshing
+  }
+  return session?.access_token ?? config.publishableKey
+}
