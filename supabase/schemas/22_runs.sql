@@ -85,6 +85,9 @@ as $$
     'apart', (
       select coalesce(jsonb_agg(jsonb_build_array(one_id, other_id) order by one_id, other_id), '[]')
       from memoria.distinct_people where event_id = p_event_id
+    ),
+    'forgettings', (
+      select count(*) from memoria.changes where event_id = p_event_id and kind = 'forgotten'
     )
   )
 $$;
@@ -201,14 +204,15 @@ language sql stable set search_path = '' as $$
   from memoria.faces where event_id = p_event_id
 $$;
 
--- What a run did to people, in the log.
-create function memoria.note_run(p_job memoria.jobs, p_changes jsonb) returns void
+-- What a run did to these people, in the log: whom a user forgot meanwhile it does not name again.
+create function memoria.note_run(p_job memoria.jobs, p_people uuid[], p_changes jsonb) returns void
 language sql set search_path = '' as $$
   with noted as (
     insert into memoria.changes (event_id, job_id, kind, person_id, other_person_id, faces)
     select p_job.event_id, p_job.id, kind, person_id, other_person_id, faces
     from jsonb_to_recordset(p_changes)
       as change (kind text, person_id uuid, other_person_id uuid, faces integer)
+    where person_id = any (p_people) and (other_person_id is null or other_person_id = any (p_people))
     returning id, person_id, other_person_id
   )
   insert into memoria.change_people (change_id, person_id)
@@ -224,6 +228,7 @@ set statement_timeout = '120s'
 as $$
 declare
   v_job memoria.jobs;
+  v_everybody uuid[];  -- also who has no faces left
   v_people uuid[];
   v_answer jsonb;
   v_photos jsonb;
@@ -234,6 +239,7 @@ begin
   end if;
 
   perform memoria.store_groups(v_job.event_id, p_result -> 'groups');
+  v_everybody := memoria.people_of_event(v_job.event_id);
   -- faces that came since the run loaded are in neither list: the next run looks at them
   update memoria.faces set identity_id = null
   from jsonb_array_elements_text(p_result -> 'nobody') as face (id)
@@ -247,7 +253,7 @@ begin
   perform memoria.refresh_centroids(array(
     select distinct identity_id from memoria.faces where event_id = v_job.event_id and identity_id is not null
   ));
-  perform memoria.note_run(v_job, p_result -> 'changes');
+  perform memoria.note_run(v_job, v_everybody, p_result -> 'changes');
   perform memoria.store_suggestions(v_job.event_id, coalesce(p_result -> 'suggestions', '[]'));
   update memoria.events set
     clustered_at = now(), people_version = people_version + 1,

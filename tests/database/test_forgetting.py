@@ -41,7 +41,12 @@ def look(db: Database, media: str, faces: list[Json], digest: str | None = None)
     return ids
 
 
-def run(db: Database, groups: dict[UUID, list[str]], claim: Json | None = None) -> None:
+def run(
+    db: Database,
+    groups: dict[UUID, list[str]],
+    claim: Json | None = None,
+    changes: tuple[Json, ...] = (),
+) -> None:
     claim = claim or cluster(db)
     body = [
         {
@@ -52,7 +57,9 @@ def run(db: Database, groups: dict[UUID, list[str]], claim: Json | None = None) 
     ]  # fmt: skip
     saved = db.service(
         "save_people", job_id=claim["job_id"], token=claim["token"],
-        result={"processing_time_seconds": 0.1, "groups": body, "nobody": [], "changes": []},
+        result={
+            "processing_time_seconds": 0.1, "groups": body, "nobody": [], "changes": list(changes),
+        },
     )  # fmt: skip
     assert saved["outcome"] == "stored", saved
 
@@ -117,12 +124,21 @@ def test_no_mean_gives_a_forgotten_vector_away(party: tuple[Database, UUID, UUID
 def test_a_run_that_loaded_before_stores_nothing_of_the_forgotten(
     party: tuple[Database, UUID, UUID],
 ) -> None:
-    db, ann, _ = party
+    db, ann, bob = party
     everybody = db.rows("select id::text from memoria.faces")
     db.service("recluster", event_id="party")
     claim = cluster(db)
     db.service("forget_person", person_id=ann)
-    run(db, {UUID(int=9): everybody}, claim)
+    changes = [("emptied", ann, None), ("moved", bob, ann), ("new", UUID(int=9), None)]
+    run(
+        db, {UUID(int=9): everybody}, claim,
+        tuple(
+            {"kind": kind, "person_id": str(who), "other_person_id": of and str(of), "faces": 1}
+            for kind, who, of in changes
+        ),
+    )  # fmt: skip
+    assert db.rows("select kind from memoria.changes where job_id = %s", claim["job_id"]) == ["new"]
+    assert not db.value("select count(*) from memoria.change_people where person_id = %s", ann)
     assert db.value("select count(*) from memoria.faces") == PHOTOS
     for person in db.rows("select id from memoria.persons where face_count > 0"):
         assert np.allclose(centroid(db, person), mean(db, person), atol=1e-6)

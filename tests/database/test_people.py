@@ -285,6 +285,18 @@ def test_forgetting_leaves_a_tombstone_and_nothing_else(project: Project, party:
     assert again == [None]
 
 
+def test_the_id_of_who_was_forgotten_is_nobodys_ever_after(project: Project, party: Party) -> None:
+    """Also where a run makes somebody new of the face that the id was made of."""
+    ann = sorted(party.shows("Ann", 6))
+    party.cluster()
+    person = party.person(ann)
+    for face in ann[:3]:
+        project.call("reject_face", face_id=face, person_id=person)
+    project.call("forget_person", person_id=person)
+    party.cluster()
+    assert party.person(ann[:3]) != person
+
+
 def test_a_lost_lease_writes_nothing(project: Project, party: Party) -> None:
     party.shows("Ann", 3)
     claim = project.claim_run(party.event)

@@ -8,8 +8,9 @@ The rules, in the order in which they win:
    go to another person's group; it does not become nobody's.
 3. Everybody else keeps the group that shares most faces, by an optimal assignment.
 4. Whoever has no faces left (the photos were replaced) may be found again by likeness.
-5. What remains is somebody new, with an id made from the event and the first face, so that the
-   same faces give the same ids in every run.
+5. What remains is somebody new, with an id made from the event, the first face and how often
+   the event forgot somebody, so that the same faces give the same ids in every run, but for
+   those of the forgotten.
 
 Groups of different models are matched one model at a time: faces shared with the same known
 person make them one person; vectors of two models are never compared.
@@ -164,10 +165,14 @@ class _Run:
         return {left[group]: absent[who][0] for group, who in likely.items()}
 
     def _newcomer(self, first_row: int) -> int:
-        """The index of a new person, named after its first face; ids in use are passed over."""
+        """The index of a new person, named after its first face; ids in use are passed over.
+
+        Those that are not in use because their person was forgotten are never made again.
+        """
         taken = {*self.roster.ids, *self.new_ids}
-        face, number = self.faces.id_of(first_row), 0
-        while (new_id := uuid5(PEOPLE, f"{self.event_id}/{face}/{number}")) in taken:
+        first = f"{self.event_id}/{self.faces.id_of(first_row)}/{self.known.forgettings}"
+        number = 0
+        while (new_id := uuid5(PEOPLE, f"{first}/{number}")) in taken:
             number += 1
         self.new_ids.append(new_id)
         return len(self.roster.ids) + len(self.new_ids) - 1

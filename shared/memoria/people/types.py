@@ -69,6 +69,7 @@ class KnownPeople:
     rejections: tuple[tuple[UUID, UUID], ...] = ()
     covers: tuple[tuple[UUID, UUID], ...] = ()  # chosen by a user
     apart: tuple[tuple[UUID, UUID], ...] = ()  # pairs of people whom a user told apart
+    forgettings: int = 0  # how often somebody was forgotten, of whom nothing else is known
 
 
 @dataclass(frozen=True, slots=True, eq=False)

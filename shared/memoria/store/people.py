@@ -64,6 +64,7 @@ def load_people(client: "Client", event_id: str) -> KnownPeople:
         rejections=_said(body["rejections"]),
         covers=_said(body["covers"]),
         apart=tuple((UUID(one), UUID(other)) for one, other in body["apart"]),
+        forgettings=body["forgettings"],
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -61,7 +62,7 @@ def kinds(result: PeopleResult) -> list[str]:
     return sorted(change.kind for change in result.changes)
 
 
-def people(*persons: KnownPerson, **said: tuple[tuple[UUID, UUID], ...]) -> KnownPeople:
+def people(*persons: KnownPerson, **said: Any) -> KnownPeople:
     return KnownPeople(persons, **said)
 
 
