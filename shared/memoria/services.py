@@ -205,8 +205,7 @@ def _find_faces(
     def find_faces(data: bytes, drawn: Mapping[str, "F32"] | None = None) -> PhotoFaces:
         boxes = drawn or {}
         with decoders.opened(data, settings.max_media_pixels) as photo:
-            faces = engine.find_faces_in(photo)
-            read = engine.read_boxes(photo, list(boxes.values())) if boxes else []
+            faces, read = engine.find_faces_in(photo, list(boxes.values()))
             found = dict(zip(boxes, read, strict=True))
             return PhotoFaces(faces, *photo.size, engine.model, found)
 

@@ -4886,6 +4886,12 @@ $$;
 -- Faces that users draw, where no model found one. The box is kept as a correction, so that it survives
 -- re-processing, archiving and a change of model; *process* reads the face in it where it can.
 
+-- How many boxes of one photo may hold: a worker looks at each twelve times.
+create function memoria.most_drawn() returns integer
+language sql immutable set search_path = '' as $$
+  select 50
+$$;
+
 -- Looks at a photo once more, which stays done meanwhile.
 create function memoria.read_again(p_media_id text) returns void
 language sql set search_path = '' as $$
@@ -4897,6 +4903,7 @@ language sql set search_path = '' as $$
 $$;
 
 -- Faces appear where a change made a drawn box hold, and go where it withdrew it and no model found one.
+-- Raises 409 where that is a photo's 51st.
 create function memoria.draw_faces(c memoria.changes) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -4909,6 +4916,9 @@ begin
     join memoria.media on media.id = said.media_id
     where said.id = any (c.held) and said.kind = 'drawn' order by said.id
   loop
+    if jsonb_array_length(memoria.drawn_in(v_drawn.media_id)) > memoria.most_drawn() then
+      raise exception 'At most % faces may be drawn in a photo.', memoria.most_drawn() using errcode = 'PT409';
+    end if;
     insert into memoria.faces (
       id, event_id, media_id, media_number, x, y, w, h, score, quality, model, detected
     ) values (

@@ -148,6 +148,22 @@ def test_a_photo_that_cannot_be_read_again_stays_done(party: Album) -> None:
     assert party.person([face]) == party.ann
 
 
+def test_a_photo_has_fifty_drawn_faces_at_most(party: Album) -> None:
+    boxes = [
+        {"x": 0.1 * column, "y": 0.5 + 0.1 * row, "w": 0.08, "h": 0.08}
+        for row in range(5)
+        for column in range(10)
+    ]
+    drawn = [party.draw(bbox) for bbox in boxes]
+    told = refusal(party.project, "add_face", media_id=party.group, bbox=DRAWN | {"y": 0.3})
+    assert (told.code, told.message) == ("PT409", "At most 50 faces may be drawn in a photo.")
+    face, change = drawn[-1]
+    assert party.draw(boxes[-1]) == (face, None)
+    undoing = party.undo(change)
+    party.draw(DRAWN | {"y": 0.3})
+    assert refusal(party.project, "undo", change_id=undoing).message == told.message
+
+
 def test_the_forgotten_are_not_drawn_again(party: Album) -> None:
     ann = party.faces["Ann"][0]
     party.project.call("forget_person", person_id=party.ann)

@@ -25,13 +25,11 @@ class SameFace:
         box = np.array([0.1, 0.1, 0.8, 0.8], np.float32)
         return [Face(box, 0.9, 0.9, np.full((5, 2), 0.5, np.float32), VECTOR)]
 
-    def find_faces_in(self, photo: Photo) -> list[Face]:
-        """The face, without decoding the photo."""
-        return self.find_faces(np.zeros((1, 1, 3), np.uint8))
-
-    def read_boxes(self, photo: Photo, boxes: Sequence[F32]) -> list[Face | None]:
-        """Nothing."""
-        return [None] * len(boxes)
+    def find_faces_in(
+        self, photo: Photo, drawn: Sequence[F32] = ()
+    ) -> tuple[list[Face], list[Face | None]]:
+        """The face, without decoding the photo, and nothing in boxes."""
+        return self.find_faces(np.zeros((1, 1, 3), np.uint8)), [None] * len(drawn)
 
 
 def _open(settings: Settings) -> SameFace:

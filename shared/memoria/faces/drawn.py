@@ -28,6 +28,12 @@ def part_around(box: F32, size: tuple[int, int]) -> tuple[int, int, int, int]:
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
+def area_of(part: tuple[int, int, int, int]) -> int:
+    """Left, top, right, bottom -> pixels."""
+    left, top, right, bottom = part
+    return (right - left) * (bottom - top)
+
+
 def face_in(detector: Detector, image: Image, box: F32) -> Detections:
     """The likeliest face at a box, if there is one. (h, w, 3), (4,) x1 y1 x2 y2 -> 0 or 1 faces."""
     height, width = image.shape[:2]

@@ -12,7 +12,7 @@ import numpy as np
 from memoria.arrays import F32, Image
 from memoria.faces.crops import aligned_crop, aligned_crops
 from memoria.faces.detector import Detector
-from memoria.faces.drawn import MOST_PIXELS, face_in, part_around
+from memoria.faces.drawn import MOST_PIXELS, area_of, face_in, part_around
 from memoria.faces.geometry import CROP_PX, Detections, crop_transforms
 from memoria.faces.quality import face_quality
 from memoria.faces.recogniser import Recogniser
@@ -44,8 +44,13 @@ class Engine:
         crops = [aligned_crop(image, m) for m in crop_transforms(found.landmarks)]
         return self.described(found, crops, (image.shape[1], image.shape[0]))
 
-    def find_faces_in(self, photo: Photo) -> list[Face]:
-        """All faces of a photo, best first; detection sees a frame reduced as far as it allows."""
+    def find_faces_in(
+        self, photo: Photo, drawn: Sequence[F32] = ()
+    ) -> tuple[list[Face], list[Face | None]]:
+        """All faces of a photo, and those in boxes that users drew: see FaceEngine.
+
+        Detection sees a frame reduced as far as it allows.
+        """
         from memoria.metrics import stage  # with the first photo: opening an engine goes without
 
         with ExitStack() as open_for_crops:
@@ -53,32 +58,41 @@ class Engine:
                 loaded = open_for_crops.enter_context(photo.loaded(self.frame_side(*photo.size)))
             with stage("detect"):
                 in_frame = self.detect(loaded.frame)
+                in_boxes = self._seen_in(loaded, drawn) if drawn else []
             found = in_frame.scaled(loaded.reduction).moved(*loaded.corner)
             with stage("align"):
                 crops = aligned_crops(loaded, in_frame, found)
         with stage("embed"):
-            return self.described(found, crops, photo.size)
+            faces = self.described(found, crops, photo.size)
+            read = [self.described(*seen, photo.size) for seen in in_boxes]
+            return faces, [one[0] if one else None for one in read]
 
-    def read_boxes(self, photo: Photo, boxes: Sequence[F32]) -> list[Face | None]:
-        """The faces in boxes that users drew, None where there is none to be read.
+    def _seen_in(
+        self, loaded: LoadedPhoto, boxes: Sequence[F32]
+    ) -> list[tuple[Detections, list[Image]]]:
+        """Of each drawn box the face in it, in the photo's pixels, and its crop; or none."""
+        parts = [part_around(box, loaded.photo.size) for box in boxes]
+        near = [i for i, part in enumerate(parts) if area_of(part) <= MOST_PIXELS]
+        seen = {
+            i: self._seen(image, boxes[i], loaded.photo.size, parts[i][:2], 1)
+            for i, image in zip(near, loaded.regions([parts[i] for i in near]), strict=True)
+        }
+        for i in range(len(boxes)):
+            if i not in seen:
+                where = (loaded.photo.size, loaded.corner, loaded.reduction)
+                seen[i] = self._seen(loaded.frame, boxes[i], *where)
+        return [seen[i] for i in range(len(boxes))]
 
-        ``boxes``: (4,) each, x y w h in fractions of the upright photo. Raises as decoding does.
-        """
-        with photo.loaded(self.frame_side(*photo.size)) as loaded:
-            return [self._read_box(loaded, box) for box in boxes]
-
-    def _read_box(self, loaded: LoadedPhoto, box: F32) -> Face | None:
-        size, part = loaded.photo.size, part_around(box, loaded.photo.size)
-        image, corner, scale = loaded.frame, loaded.corner, loaded.reduction
-        if (part[2] - part[0]) * (part[3] - part[1]) <= MOST_PIXELS:
-            image, corner, scale = next(iter(loaded.regions([part]))), part[:2], 1
+    def _seen(
+        self, image: Image, box: F32, size: tuple[int, int], corner: tuple[int, int], scale: int
+    ) -> tuple[Detections, list[Image]]:
+        """The same of one box, in an image that is a part of the photo or all of it, reduced."""
         corners = np.append(box[:2], box[:2] + box[2:]) * np.tile(size, 2)
         place = ((corners - np.tile(corner, 2)) / scale).astype(np.float32)
         with self._one_at_a_time:
             found = face_in(self.search.detector, image, place)
         crops = [aligned_crop(image, m) for m in crop_transforms(found.landmarks)]
-        read = self.described(found.scaled(scale).moved(*corner), crops, size)
-        return read[0] if read else None
+        return found.scaled(scale).moved(*corner), crops
 
     def detect(self, image: Image) -> Detections:
         """The faces worth embedding, best first, in the image's pixels."""
@@ -129,7 +143,7 @@ def find_faces_in_photo(
     as decode_image does.
     """
     with opened(data, max_pixels) as photo:
-        return engine.find_faces_in(photo), *photo.size
+        return engine.find_faces_in(photo)[0], *photo.size
 
 
 def open_engine(

@@ -50,16 +50,12 @@ class FaceEngine(Protocol):
         """All faces of an upright RGB photo, best first. (h, w, 3) uint8 -> 0..max_faces faces."""
         ...
 
-    def find_faces_in(self, photo: Photo) -> list[Face]:
+    def find_faces_in(
+        self, photo: Photo, drawn: Sequence[F32] = ()
+    ) -> tuple[list[Face], list[Face | None]]:
         """The same of a photo that is not decoded yet: the engine says how large it must be seen.
 
-        Raises as decoding does.
-        """
-        ...
-
-    def read_boxes(self, photo: Photo, boxes: Sequence[F32]) -> list[Face | None]:
-        """The faces in boxes that users drew, None where there is none to be read.
-
-        (4,) each, x y w h in fractions. Raises as decoding does.
+        And the faces in boxes that users drew, (4,) each, x y w h in fractions: None where
+        there is none to be read. Raises as decoding does.
         """
         ...

@@ -1,12 +1,15 @@
 """Boxes that users drew are read where there is a face, on real photos."""
 
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 import pytest
 
 from memoria.arrays import F32, Image
 from memoria.faces import Engine, Face, find_faces_in_photo, open_engine
-from memoria.media import opened_here
+from memoria.media import LoadedPhoto, Photo, opened_here
 from memoria.media.decode import decode_image
 from tests.data import DATA, PHOTOS, SMALL_PACK, needs
 
@@ -26,7 +29,26 @@ def found(engine: Engine) -> list[Face]:
 
 def read(engine: Engine, data: bytes, boxes: list[F32]) -> list[Face | None]:
     with opened_here(data) as photo:
-        return engine.read_boxes(photo, boxes)
+        return engine.find_faces_in(photo, boxes)[1]
+
+
+@dataclass(slots=True)
+class Counted:
+    """A photo that counts how often it is loaded."""
+
+    photo: Photo
+    times: int = 0
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.photo.size
+
+    def frame(self, min_side: int | None = None) -> Image:
+        return self.photo.frame(min_side)
+
+    def loaded(self, min_side: int | None) -> AbstractContextManager[LoadedPhoto]:
+        self.times += 1
+        return self.photo.loaded(min_side)
 
 
 def png(image: Image) -> bytes:
@@ -39,6 +61,14 @@ def test_a_loosely_drawn_box_has_the_face_in_it(engine: Engine, found: list[Face
         assert again is not None
         assert again.embedding @ face.embedding > 0.8
         assert np.abs(again.box - face.box).max() < 0.05
+
+
+def test_a_photo_with_drawn_boxes_is_loaded_once(engine: Engine, found: list[Face]) -> None:
+    with opened_here(SELFIE.read_bytes()) as photo:
+        counted = Counted(photo)
+        faces, drawn = engine.find_faces_in(counted, [face.box for face in found])
+    assert counted.times == 1
+    assert (len(faces), len(drawn)) == (len(found), len(found))
 
 
 def test_a_face_that_lies_on_its_side_is_read(engine: Engine, found: list[Face]) -> None:
