@@ -1,0 +1,236 @@
+"""One system and one browser for the example app; however a test ends, its pages have kept quiet.
+
+``SCREENSHOTS=folder`` has ``look`` write what it saw, at 390 and 1280 pixels, light and dark.
+"""
+
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from local.demo.system import HOST_EMAIL, HOST_PASSWORD
+from local.processes.pages import START
+from local.processes.stack import Stack, StackOptions
+from tests.data import any_pack
+from tests.documents import ROOT
+from tests.gallery.party import Looks, Party, make_crowd, make_party, store_looks
+from tests.npm import package
+
+AXE = "axe-core@4.14.1"
+SIZES = {"390": (390, 844), "1280": (1280, 800)}
+PATIENCE_MS = 15_000
+# a camera that shows a moving pattern, and lets itself be used
+CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+_SHIFTS = """
+    window.shifted = 0
+    new PerformanceObserver(list => {
+      for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value
+    }).observe({ type: 'layout-shift', buffered: true })
+"""
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The whole system, as ``make serve`` starts it, with the app and its own migration."""
+    options = StackOptions(
+        environ={"MODEL_DIR": str(any_pack()), "SEARCH": "on", "SEARCH_ORIGINS": "*"},
+        settings={"quiet_period_seconds": 0.2, "callbacks": False},
+        sweep_seconds=1,
+        app_sql=ROOT / "local" / "demo" / "app.sql",
+        pages=True,
+    )
+    with Stack(options) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def users(stack: Stack) -> dict[str, str]:
+    """Ids by what they are: the host of every event here, a friend, and a stranger."""
+    emails = {"host": HOST_EMAIL, "friend": "friend@example.com", "stranger": "who@example.com"}
+    return {who: _sign_up(stack, email) for who, email in emails.items()}
+
+
+def _sign_up(stack: Stack, email: str) -> str:
+    url = f"{stack.supabase_url}/auth/v1/signup"
+    about = {"email": email, "password": HOST_PASSWORD}
+    answer = httpx.post(url, json=about, headers={"apikey": stack.keys.publishable})
+    return str(answer.raise_for_status().json()["user"]["id"])
+
+
+@pytest.fixture(scope="session")
+def database(stack: Stack) -> Iterator[psycopg.Connection[Any]]:
+    """As the role postgres."""
+    with psycopg.connect(stack.database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def looks(stack: Stack, users: dict[str, str]) -> Looks:
+    """The photos that seeded events share."""
+    return store_looks(stack, users["host"])
+
+
+@pytest.fixture
+def party(database: psycopg.Connection[Any], looks: Looks) -> Iterator[Party]:
+    """A small event of this test's own: change it as you like."""
+    made = make_party(database, looks, f"party-{uuid.uuid4().hex[:8]}")
+    yield made
+    database.execute("delete from memoria.events where id = %s", (made.event_id,))
+
+
+@pytest.fixture(scope="session")
+def crowd(database: psycopg.Connection[Any], looks: Looks) -> str:
+    """A large event to read: 1,000 people, 20,000 faces."""
+    make_crowd(database, looks, "crowd")
+    return "crowd"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium of this machine."""
+    programs = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, programs)), None)
+    if program is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    flags = ["--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", *CAMERA]
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=program, args=flags)
+
+
+@dataclass
+class Visit:
+    """One person's browser, with what went wrong in it."""
+
+    context: BrowserContext
+    origin: str
+    wrong: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)  # patterns of what a test provokes
+
+    def open(self, address: str = "") -> Page:
+        """A tab at an address below the app's start."""
+        page = self.context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        page.on("console", self._hear)
+        page.goto(self.origin + START + address)
+        return page
+
+    def expect(self, pattern: str) -> None:
+        """What the console may say in this test."""
+        self.expected.append(pattern)
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.wrong.append(f"{message.type}: {message.text} ({message.location.get('url')})")
+
+    def troubles(self) -> list[str]:
+        """What nobody expected."""
+        return [line for line in self.wrong if not any(re.search(p, line) for p in self.expected)]
+
+
+@pytest.fixture
+def visit(browser: Browser, stack: Stack) -> Iterator[Callable[..., Visit]]:
+    """``visit()`` -> a browser that nobody used before; in the end none has complained."""
+    made: list[Visit] = []
+
+    def begin(**options: Any) -> Visit:
+        size = {"width": 1280, "height": 800}
+        context = browser.new_context(**{"viewport": size, "reduced_motion": "reduce"} | options)
+        context.add_init_script(_SHIFTS)
+        made.append(Visit(context, f"http://127.0.0.1:{stack.ports['pages']}"))
+        return made[-1]
+
+    yield begin
+    troubles = [line for one in made for line in one.troubles()]
+    for one in made:
+        one.context.close()
+    assert troubles == []
+
+
+def sign_in(visiting: Visit, email: str = HOST_EMAIL, address: str = "") -> Page:
+    """A tab of a user's, at an address, after the form was filled in."""
+    page = visiting.open(address)
+    page.get_by_label("Email").fill(email)
+    page.get_by_label("Password").fill(HOST_PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_label("Password").wait_for(state="hidden")
+    return page
+
+
+@pytest.fixture
+def host(visit: Callable[..., Visit], users: dict[str, str]) -> Visit:
+    """The host's browser."""
+    return visit()
+
+
+@pytest.fixture
+def page(host: Visit) -> Page:
+    """A tab of the host, signed in."""
+    return sign_in(host)
+
+
+@pytest.fixture
+def guest(visit: Callable[..., Visit]) -> Visit:
+    """A guest's browser, on a phone: nobody is signed in, the camera is allowed."""
+    return visit(viewport={"width": 390, "height": 844}, has_touch=True, permissions=["camera"])
+
+
+@pytest.fixture
+def stranger(visit: Callable[..., Visit], users: dict[str, str]) -> Page:
+    """A tab of a user who has nothing to do with any event here."""
+    return sign_in(visit(), "who@example.com")
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The program that looks for barriers."""
+    return (package(AXE) / "axe.min.js").read_text()
+
+
+@pytest.fixture
+def look(axe: str, request: pytest.FixtureRequest) -> Callable[[Page, str], None]:
+    """``look(page, "people")``: no barrier, nothing beyond the edge, nothing that jumped."""
+    folder = os.environ.get("SCREENSHOTS")
+
+    def look_at(page: Page, name: str) -> None:
+        assert page.evaluate("window.shifted") < 0.1, f"{name}: the layout shifted"
+        size = page.viewport_size
+        if page.evaluate("typeof axe") == "undefined":
+            page.evaluate(axe)
+        for width, (wide, high) in SIZES.items():
+            page.set_viewport_size({"width": wide, "height": high})
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+                _require_no_barrier(page, f"{name} at {width}, {scheme}", scheme)
+                if folder:
+                    Path(folder).mkdir(parents=True, exist_ok=True)
+                    page.screenshot(path=f"{folder}/{name}-{width}-{scheme}.png", full_page=True)
+            beyond = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert beyond <= 0, f"{name} at {width}: {beyond} pixels beyond the edge"
+        page.emulate_media(color_scheme="light")
+        if size:
+            page.set_viewport_size(size)
+
+    return look_at
+
+
+def _require_no_barrier(page: Page, where: str, scheme: str) -> None:
+    """All of axe's rules; only colours again in the dark."""
+    rules = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
+    found = page.evaluate("options => axe.run(document, options)", rules | {"resultTypes": ["violations"]})
+    told = [
+        f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
+        for one in found["violations"]
+        for node in one["nodes"]
+    ]
+    assert told == [], f"{where}: {json.dumps(told, indent=1)}"
