@@ -34,7 +34,7 @@ CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"
 _SHIFTS = """
     window.shifted = 0
     new PerformanceObserver(list => {
-      for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value
+      for (const one of list.getEntries()) if (!one.hadRecentInput) window.shifted += one.value
     }).observe({ type: 'layout-shift', buffered: true })
 """
 
@@ -187,8 +187,10 @@ def guest(visit: Callable[..., Visit]) -> Visit:
 
 @pytest.fixture
 def stranger(visit: Callable[..., Visit], users: dict[str, str]) -> Page:
-    """A tab of a user who has nothing to do with any event here."""
-    return sign_in(visit(), "who@example.com")
+    """A tab of a user who has nothing to do with any event here, and is told so."""
+    visiting = visit()
+    visiting.expect("status of 40[04]")
+    return sign_in(visiting, "who@example.com")
 
 
 @pytest.fixture(scope="session")
@@ -227,7 +229,9 @@ def look(axe: str, request: pytest.FixtureRequest) -> Callable[[Page, str], None
 def _require_no_barrier(page: Page, where: str, scheme: str) -> None:
     """All of axe's rules; only colours again in the dark."""
     rules = {} if scheme == "light" else {"runOnly": ["color-contrast"]}
-    found = page.evaluate("options => axe.run(document, options)", rules | {"resultTypes": ["violations"]})
+    found = page.evaluate(
+        "options => axe.run(document, options)", rules | {"resultTypes": ["violations"]}
+    )
     told = [
         f"{one['id']}: {node['html'][:200]} {node['failureSummary']}"
         for one in found["violations"]

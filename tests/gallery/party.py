@@ -20,7 +20,7 @@ from local.processes.stack import Stack
 
 Json = dict[str, Any]
 
-PAINTED, WIDTH, HEIGHT, PER_PHOTO = 24, 1024, 683, 5
+PAINTED, PHOTOS, WIDTH, HEIGHT, PER_PHOTO = 12, 24, 1024, 683, 5
 FACES = 12  # different looks
 _SKIN = ("#f3d3bd", "#d8a27c", "#a8714b", "#7a4b2e")
 _HAIR = ("#2b1d14", "#7c4a1e", "#d9b25f", "#888888", "#b5532a")
@@ -65,14 +65,14 @@ def painted(number: int) -> bytes:
     picture = Image.new("RGB", (WIDTH, HEIGHT), tuple(ground))
     draw = ImageDraw.Draw(picture)
     for _ in range(30):
-        x, y, r = (int(v) for v in rng.integers((0, 0, 20), (WIDTH, HEIGHT, 130)))
+        x, y, r = rng.integers((0, 0, 20), (WIDTH, HEIGHT, 130)).tolist()
         light = tuple(min(255, level + int(rng.integers(0, 60))) for level in ground)
         draw.ellipse((x - r, y - r, x + r, y + r), fill=light)
     picture = picture.filter(ImageFilter.GaussianBlur(12))
     draw = ImageDraw.Draw(picture)
-    for place, (x, y, w, h) in enumerate(boxes()):
-        box = (int(x * WIDTH), int(y * HEIGHT), int(w * WIDTH), int(h * HEIGHT))
-        _person(draw, look(number, place), *box)
+    for place, sides in enumerate(boxes()):
+        box = tuple(round(side * of) for side, of in zip(sides, (WIDTH, HEIGHT) * 2, strict=True))
+        _person(draw, look(number, place), box)
     noise = rng.normal(0, 7, (HEIGHT, WIDTH, 1))
     grained = np.clip(np.asarray(picture, float) + noise, 0, 255).astype(np.uint8)
     file = io.BytesIO()
@@ -85,7 +85,8 @@ def look(number: int, place: int) -> int:
     return (number * 7 + place * 5) % FACES
 
 
-def _person(draw: ImageDraw.ImageDraw, who: int, x: int, y: int, w: int, h: int) -> None:
+def _person(draw: ImageDraw.ImageDraw, who: int, box: tuple[int, ...]) -> None:
+    x, y, w, h = box
     skin, hair = _SKIN[who % len(_SKIN)], _HAIR[who * 3 % len(_HAIR)]
     middle, below = x + w // 2, y + h
     draw.ellipse((x - 25, below - 15, x + w + 25, below + 330), fill=_SHIRT[who % len(_SHIRT)])
@@ -100,7 +101,12 @@ def _person(draw: ImageDraw.ImageDraw, who: int, x: int, y: int, w: int, h: int)
     draw.arc(smile, 20 + who * 3, 160 - who * 3, fill="#8c3030", width=5)
     if who % 3 == 0:  # glasses
         for side in (-1, 1):
-            frame = (middle + side * 28 - 20, y + h * 0.42 - 16, middle + side * 28 + 20, y + h * 0.54)
+            frame = (
+                middle + side * 28 - 20,
+                y + h * 0.42 - 16,
+                middle + side * 28 + 20,
+                y + h * 0.54,
+            )
             draw.rectangle(frame, outline="#333333", width=3)
 
 
@@ -119,9 +125,11 @@ def store_looks(stack: Stack, owner_id: str) -> Looks:
 
 def make_party(connection: psycopg.Connection[Any], looks: Looks, event_id: str) -> Party:
     """24 photos; the people of PARTY, the last of them hidden; questions; faces of nobody."""
-    people = tuple(str(uuid.uuid5(uuid.NAMESPACE_OID, f"{event_id}/{n}")) for n in range(len(PARTY)))
+    people = tuple(
+        str(uuid.uuid5(uuid.NAMESPACE_OID, f"{event_id}/{n}")) for n in range(len(PARTY))
+    )
     with connection.transaction(), connection.cursor() as cursor:
-        _photos(connection, looks, event_id, PAINTED)
+        _photos(connection, looks, event_id, PHOTOS)
         cursor.executemany(
             "insert into memoria.persons (id, event_id, name, hidden) values (%s, %s, %s, %s)",
             [(people[n], event_id, name, n == HIDDEN) for n, (name, _) in enumerate(PARTY)],
@@ -136,18 +144,18 @@ def make_party(connection: psycopg.Connection[Any], looks: Looks, event_id: str)
 
 
 _FACE = """
-insert into memoria.faces (id, event_id, media_id, media_number, x, y, w, h, landmarks, score, quality,
-  model, person_id, identity_id)
-select %(id)s, event_id, id, number, %(x)s, %(y)s, %(w)s, %(h)s, array_fill(0.5::real, array[10]), 0.9,
-  %(quality)s, 'painted', %(person)s::uuid, %(person)s::uuid
+insert into memoria.faces (id, event_id, media_id, media_number, x, y, w, h, landmarks, score,
+  quality, model, person_id, identity_id)
+select %(id)s, event_id, id, number, %(x)s, %(y)s, %(w)s, %(h)s, array_fill(0.5::real, array[10]),
+  0.9, %(quality)s, 'painted', %(person)s::uuid, %(person)s::uuid
 from memoria.media where id = %(photo)s
 """
 
 
 def _faces(event_id: str, people: tuple[str, ...]) -> Iterator[Json]:
-    """Each person at most once in a photo, those first who have most photos left; one is nobody's."""
+    """Each person at most once in a photo, first who has most photos left; one face is nobody's."""
     left = {person: count for person, (_, count) in zip(people, PARTY, strict=True)}
-    for photo in range(PAINTED):
+    for photo in range(PHOTOS):
         free = sorted((person for person in people if left[person]), key=lambda p: -left[p])
         for place, person in enumerate((*free[: PER_PHOTO - 1], None)):
             if person:
@@ -185,11 +193,9 @@ def _questions(people: tuple[str, ...], faces: list[Json]) -> list[Json]:
     return asked
 
 
-def _photos(
-    connection: psycopg.Connection[Any], looks: Looks, event_id: str, photos: int
-) -> None:
+def _photos(connection: psycopg.Connection[Any], looks: Looks, event_id: str, photos: int) -> None:
     """The event, its photos in Storage and in Memoria, as after a run."""
-    about = {"event": event_id, "owner": looks.owner_id, "versions": list(looks.versions)}
+    about: Json = {"event": event_id, "owner": looks.owner_id, "versions": list(looks.versions)}
     about |= {"photos": photos, "metadata": looks.metadata, "painted": PAINTED}
     connection.execute(
         "insert into memoria.events (id, owner_id, made_by, clustered_at)"

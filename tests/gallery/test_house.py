@@ -1,12 +1,16 @@
-"""What every page of the app shares: seeded events, sign-in, headers, and that strangers see nothing."""
+"""What all pages share: signing in, that a stranger sees nothing; and that complaints are heard."""
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
+import pytest
 from playwright.sync_api import Page
 
 from tests.gallery.conftest import Visit
-from tests.gallery.party import Party
+from tests.gallery.party import PARTY, PHOTOS, Party
+
+pytestmark = pytest.mark.system
 
 
 def test_the_seeded_events_are_as_they_say(
@@ -20,9 +24,40 @@ def test_the_seeded_events_are_as_they_say(
         assert row is not None
         return row[0], row[1]
 
-    assert count(party.event_id) == (7, 24 + sum((20, 16, 12, 9, 7, 5, 4)))
+    assert count(party.event_id) == (7, PHOTOS + sum(photos for _, photos in PARTY))
     assert count(crowd) == (1000, 20_000)
 
 
-def test_the_host_is_signed_in(page: Page) -> None:
-    assert page.title()
+def test_the_host_sees_an_event_and_a_stranger_does_not(
+    page: Page, stranger: Page, party: Party
+) -> None:
+    for tab in (page, stranger):
+        tab.goto(f"{tab.url.split('#')[0]}#/e/{party.event_id}/people")
+    page.get_by_text("Ann").wait_for()
+    stranger.get_by_role("heading", name="Nothing is here").wait_for()
+    assert stranger.get_by_text("Ann").count() == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("console.error('by mistake')", "by mistake"),
+        ("setTimeout(() => nothing.there, 0)", "nothing is not defined"),
+        ("document.head.append(Object.assign(document.createElement('script'), {text: '1'}))",
+         "Content Security Policy"),
+    ],
+)  # fmt: skip
+def test_what_a_page_complains_of_is_heard(host: Visit, script: str, told: str) -> None:
+    page = host.open()
+    page.evaluate(script)
+    page.wait_for_timeout(100)
+    assert told in " ".join(host.troubles())
+    host.wrong.clear()
+
+
+def test_barriers_are_seen(host: Visit, look: Callable[[Page, str], None]) -> None:
+    page = host.open()
+    page.get_by_role("button", name="Sign in").wait_for()
+    page.evaluate("document.querySelector('label').replaceWith(document.querySelector('input'))")
+    with pytest.raises(AssertionError, match="label"):
+        look(page, "sign-in")
