@@ -104,7 +104,7 @@ main() {
   case "$COMMAND" in
     deploy) deploy ;;
     rollback) check_tools; take_lock; rollback ;;
-    connect) check_tools; read_settings; take_lock; read_serving_secret; look_urls; connect_supabase ;;
+    connect) check_tools; read_settings; take_lock; read_serving_secret; read_serving_pace; look_urls; connect_supabase ;;
     monitoring) check_tools; take_lock; apply_monitoring ;;
     unlock) check_tools; unlock ;;
   esac

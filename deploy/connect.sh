@@ -65,6 +65,29 @@ must_serve() {
   [[ " ${SERVICES[*]} " != *" $1 "* ]] || die "memoria-$1 does not serve in $REGION yet: $(again deploy)"
 }
 
+# Nor is the pace of this run that of what serves, which has instances for its own.
+read_serving_pace() {
+  [[ $DRY_RUN == no && " ${SERVICES[*]} " == *' process '* ]] || return 0
+  local revision pace slowest=''
+  look_traffic process
+  for revision in $(serving_revisions); do
+    look_pace "$revision"
+    pace=$ANSWER
+    [[ -n $pace ]] || { say "$revision does not tell its MAX_IN_FLIGHT: it is given $MAX_IN_FLIGHT"; return 0; }
+    [[ -n $slowest ]] && ((slowest <= pace)) || slowest=$pace
+  done
+  [[ $slowest == "$MAX_IN_FLIGHT" ]] || say "MAX_IN_FLIGHT is $slowest, as what serves was made with"
+  MAX_IN_FLIGHT=$slowest
+}
+
+# The MAX_IN_FLIGHT that a revision was made with, to ANSWER; '' where it does not tell.
+look_pace() {
+  look_for_any gcloud run revisions describe "$1" --project="$PROJECT" --region="$REGION" \
+    --flatten='spec.containers[0].env[]' \
+    --format='csv[no-heading](spec.containers[0].env.name,spec.containers[0].env.value)'
+  ANSWER=$(awk -F, '$1 == "MAX_IN_FLIGHT" && $2 ~ /^[1-9][0-9]*$/ {print $2}' <<<"$ANSWER")
+}
+
 # The pace is that of process: where it is not among the services, it stays.
 supabase_settings() {
   local service settings="\"webhook_secret\": $(quoted "$1")"

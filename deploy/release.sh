@@ -111,6 +111,7 @@ DELIMITER=$'\x1f'
 plain_settings() {
   local service=$1 name joined
   joined="${DELIMITER}THREADS=$(threads "$service")"
+  [[ $service != process ]] || joined+="${DELIMITER}MAX_IN_FLIGHT=$MAX_IN_FLIGHT" # for connect
   for name in "${PLAIN_SETTINGS[@]}"; do
     [[ -z ${!name:-} ]] || joined+="$DELIMITER$name=${!name}"
   done

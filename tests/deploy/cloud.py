@@ -143,7 +143,7 @@ def run(plain: list[str], words: list[str], services: dict[str, Any], url: str) 
             return traffic(services[name], words)
         case ["services", "describe"]:
             return describe_service(services, name, url)
-    return describe_revision(services, name)
+    return describe_revision(services, name, option(words, "format"))
 
 
 def secrets(plain: list[str], words: list[str], state: dict[str, Any], given: str) -> str:
@@ -276,10 +276,13 @@ def describe_service(services: dict[str, Any], name: str, base: str) -> str:
     return f"{name} {base}/serving/{name} {';'.join(rows)}"
 
 
-def describe_revision(services: dict[str, Any], name: str) -> str:
+def describe_revision(services: dict[str, Any], name: str, shape: str) -> str:
     for service in services.values():
         if name in service["revisions"]:
             made = service["revisions"][name]
+            if "env.value)" in shape:
+                lines = [f"{variable},{value}" for variable, value in made["env"].items()]
+                return "\n".join(lines + [f"{variable}," for variable in made["secrets"]])
             lines = [f"{variable},," for variable in made["env"]]
             lines += [f"{var},{use.replace(':', ',')}" for var, use in made["secrets"].items()]
             return "\n".join(lines)

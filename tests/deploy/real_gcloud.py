@@ -98,7 +98,7 @@ def test_a_release_a_failed_one_a_good_one_and_back(real: Real) -> None:
     assert real.service["revisions"][first] == given
 
     real.net.broken = {}
-    done = real.deploy("--tag", "t3", WEBHOOK_SECRET="newer")
+    done = real.deploy("--tag", "t3", WEBHOOK_SECRET="newer", MAX_IN_FLIGHT="64")
     assert done.returncode == 0, done.stderr
     third = list(real.service["revisions"])[-1]
     assert real.service["traffic"] == {third: 100}
@@ -109,10 +109,11 @@ def test_a_release_a_failed_one_a_good_one_and_back(real: Real) -> None:
     assert real.service["traffic"] == {first: 100}
     assert real.service["tags"] == {"current": first}
     assert "accepts an older WEBHOOK_SECRET again" in done.stderr
-    done = real.deploy("connect")
+    done = real.deploy("connect", MAX_IN_FLIGHT="64")
     assert done.returncode == 0, done.stderr
     told = json.loads(real.net.requests[-1].body)["p_settings"]
     assert told["webhook_secret"] == SETTINGS["CALLBACK_SECRET"]
+    assert told["max_in_flight"]["process"] == 32
 
 
 @pytest.mark.parametrize("status", [429, 403])

@@ -83,6 +83,31 @@ def test_after_a_rollback_connect_tells_supabase_the_secret_that_serves_again(
     assert rotated.configured()["webhook_secret"] == FIRST_SECRET
 
 
+def test_after_a_rollback_connect_tells_supabase_the_pace_of_what_serves(deployed: Cloud) -> None:
+    assert deployed.deploy("--tag", "t2", MAX_IN_FLIGHT="64").returncode == 0
+    assert deployed.configured()["max_in_flight"] == {"process": 64, "callback": 32}
+    assert deployed.deploy("rollback").returncode == 0
+    done = deployed.deploy("connect", MAX_IN_FLIGHT="64")
+    assert deployed.configured()["max_in_flight"] == {"process": 32, "callback": 16}
+    assert "MAX_IN_FLIGHT is 32, as what serves was made with" in done.stderr
+
+
+def test_of_a_split_the_slower_pace(deployed: Cloud) -> None:
+    assert deployed.deploy("--tag", "t2", MAX_IN_FLIGHT="8").returncode == 0
+    old, new = deployed.revisions()
+    deployed.service()["traffic"] = {old: 50, new: 50}
+    assert deployed.deploy("connect").returncode == 0
+    assert deployed.configured()["max_in_flight"]["process"] == 8
+
+
+def test_a_revision_of_an_older_deployment_does_not_tell_its_pace(deployed: Cloud) -> None:
+    (revision,) = deployed.revisions()
+    del deployed.service()["revisions"][revision]["env"]["MAX_IN_FLIGHT"]
+    done = deployed.deploy("connect", MAX_IN_FLIGHT="16")
+    assert deployed.configured()["max_in_flight"]["process"] == 16
+    assert f"{revision} does not tell its MAX_IN_FLIGHT: it is given 16" in done.stderr
+
+
 @pytest.mark.parametrize("only", [[], ["--only", "process"], ["--only", "cluster"]], ids=str)
 def test_connect_does_not_choose_between_two_secrets(rotated: Cloud, only: list[str]) -> None:
     done = rotated.deploy("rollback", "--only", "process")
