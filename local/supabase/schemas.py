@@ -9,6 +9,7 @@ in a migration of its own; that both lead to the same database is tested
 import psycopg
 
 from local.supabase.migrations import MIGRATIONS
+from local.supabase.released import released
 
 SCHEMAS = MIGRATIONS.parent / "schemas"
 MIGRATION = MIGRATIONS / "20261125000000_memoria.sql"
@@ -32,5 +33,12 @@ def apply_schemas(url: str) -> None:
                 raise
 
 
-if __name__ == "__main__":
+def write_migration() -> None:
+    """Raises SystemExit where the migration is released, and never changes again."""
+    if MIGRATION.name in released():
+        raise SystemExit(f"{MIGRATION.name} is released: write a migration of its own")
     MIGRATION.write_text(migration_text())
+
+
+if __name__ == "__main__":
+    write_migration()
