@@ -28,7 +28,7 @@ check: .venv/test lint types ## before a commit: lint, types and the fast tests
 # Two processes share the test files, the longest first; what measures time has the machine to itself.
 test: .venv/test lint types ## everything that a change must pass
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m alone $$(grep -rl --include='test_*.py' 'mark[.]alone' tests)
 
 soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulated lives, every figure of finding faces
 	$(BIN)/python -m pytest --postgres 16 tests/database
