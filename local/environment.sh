@@ -17,7 +17,8 @@ if ! .venv/bin/python -c "$usable; import pip" 2>/dev/null; then
   "$python" -m venv .venv
 fi
 
-pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-deps)
+# pip compiles to bytecode on one core, after everything else.
+pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile)
 total=$(grep -c '==' "$requirements")
 echo "installing what $goal needs into .venv: $total packages, about 1 GB on the disk"
 end=$'\n'
@@ -28,6 +29,7 @@ end=$'\n'
   /^Installing/ { what = "all downloaded: unpacking" }
   what { printf "%4d of %d  %-50.50s%s", n, total, what, end; fflush(); what = "" }
   END { if (end == "\r") print "" }'
+.venv/bin/python -m compileall -qq -j 0 .venv/lib || true # packages hold templates that are no Python
 "${pip[@]}" --quiet --editable .
 .venv/bin/python -m local.demo.weights
 touch ".venv/$goal"
