@@ -24,7 +24,7 @@ MOST_PHOTOS = int(os.environ.get("MIGRATED_PORTRAITS", "90"))
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def stack(pack: Path) -> Iterator[Stack]:
     settings = {"quiet_period_seconds": 0}
     options = StackOptions(environ={"MODEL_DIR": str(pack)}, settings=settings, sweep_seconds=1)

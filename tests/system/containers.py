@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from typing import Any, Self
 import httpx
 
 ROOT = Path(__file__).parents[2]
-CACHE = ROOT / ".cache" / "images"
 BASE = "localhost/memoria-python:3.11"
 TOOLS = ("buildah", "podman", "runc", "debootstrap")
+_MEMORY, _ENOUGH_BYTES = Path("/dev/shm"), 3 << 30
 PACKAGES = "python3,python3-venv,python3-pip,ca-certificates"
 # Default limits of a container are over what a sandboxed machine may grant.
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096")
@@ -45,14 +46,28 @@ def exists(image: str) -> bool:
 
 
 def make_base() -> None:
-    """A slim Debian with a Python, as python:3.11-slim-bookworm is one; cached in .cache/."""
+    """A slim Debian with a Python, as python:3.11-slim-bookworm is one; podman keeps it."""
     if exists(BASE):
         return
-    root = CACHE / "rootfs"
-    if not (root / "usr" / "bin" / "pip").exists():
-        shutil.rmtree(root, ignore_errors=True)
-        CACHE.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=_scratch()) as folder:
+        root = Path(folder) / "rootfs"
         run("debootstrap", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root))
+        _fit(root)
+        container = run("buildah", "from", "scratch").strip()
+        run("buildah", "add", "--quiet", container, str(root), "/")
+    run("buildah", "config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", container)
+    run("buildah", "commit", "--quiet", "--rm", container, BASE)
+
+
+def _scratch() -> Path | None:
+    """Memory, where a system may be made in it: dpkg waits for a disk after every file."""
+    if not _MEMORY.is_dir() or shutil.disk_usage(_MEMORY).free < _ENOUGH_BYTES:
+        return None
+    return None if os.statvfs(_MEMORY).f_flag & (os.ST_NODEV | os.ST_NOEXEC) else _MEMORY
+
+
+def _fit(root: Path) -> None:
+    """What the image of Python has otherwise than Debian."""
     python = root / "usr" / "local" / "bin" / "python"
     python.unlink(missing_ok=True)
     python.symlink_to("../../bin/python3")
@@ -62,10 +77,6 @@ def make_base() -> None:
     for name in ("ssl/certs/ca-certificates.crt", "pip.conf"):
         if Path("/etc", name).exists():
             shutil.copy(Path("/etc", name), root / "etc" / name)
-    container = run("buildah", "from", "scratch").strip()
-    run("buildah", "add", "--quiet", container, str(root), "/")
-    run("buildah", "config", "--env", "PATH=/usr/local/bin:/usr/bin:/bin", container)
-    run("buildah", "commit", "--quiet", "--rm", container, BASE)
 
 
 def build(service: str, *options: str, tag: str = "test") -> str:

@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -34,10 +35,10 @@ def images() -> dict[str, str]:
     if lacking := missing():
         pytest.skip(lacking)
     make_base()
-    return {
-        "process": build("process", "--target", "cpu", "--build-arg", "WEIGHTS=none"),
-        "cluster": build("cluster"),
-    }
+    with ThreadPoolExecutor() as both:  # each waits for the network and the disk in its turn
+        process = both.submit(build, "process", "--target", "cpu", "--build-arg", "WEIGHTS=none")
+        cluster = both.submit(build, "cluster")
+    return {"process": process.result(), "cluster": cluster.result()}
 
 
 @pytest.fixture(scope="module")
