@@ -6,7 +6,7 @@ import { follow, to } from './router.js'
 import * as session from './session.js'
 import { texts } from './texts.js'
 
-const PAGES = ['events', 'people', 'person', 'photo', 'review', 'history', 'upload', 'settings']
+const PAGES = ['events', 'people', 'together', 'person', 'photo', 'review', 'history', 'upload', 'settings']
 const NAVIGATION = ['people', 'review', 'upload', 'settings']
 const main = document.querySelector('#main')
 const client = createMemoria({ url: config.supabaseUrl, key: config.publishableKey, accessToken: session.token })
@@ -19,13 +19,17 @@ async function roleIn(event) {
   return find()?.role ?? null
 }
 
-/** Makes a change (or several), says so, and offers to take it back. Answers null where it did not work. */
-async function act(said, calls, undone = refresh) {
+/**
+ * Makes a change, says so, and offers to take it back. `call` answers what the client answered, or a list of that;
+ * `said` may be a function of it, `more` answers further actions. Answers null where it did not work.
+ */
+async function act(said, call, { undone = refresh, more = () => [] } = {}) {
   try {
-    const answers = await Promise.all([calls].flat())
-    const changes = answers.map(({ change_id }) => change_id).filter((id) => id !== null && id !== undefined)
-    toast(said, changes.length ? { label: texts.undo, onclick: () => takeBack(changes, undone) } : undefined)
-    return [calls].flat().length === 1 ? answers[0] : answers
+    const answer = await call()
+    const changes = [answer].flat().map(({ change_id }) => change_id).filter(Boolean)
+    const undo = { label: texts.undo, onclick: () => takeBack(changes, undone) }
+    toast(typeof said === 'function' ? said(answer) : said, ...(changes.length ? [undo] : []), ...more(answer))
+    return answer
   } catch (error) {
     tell(error)
     return null
@@ -74,7 +78,7 @@ async function show(route, kept, signal, again) {
 }
 
 function showTop({ page, event }) {
-  const current = { person: 'people', photo: 'people', history: 'review' }[page] ?? page
+  const current = { person: 'people', together: 'people', photo: 'people', history: 'review' }[page] ?? page
   const link = (name) => element('a', { href: to(name, event), 'aria-current': name === current && 'page' },
     icon(name), element('span', {}, texts.nav[name]))
   document.querySelector('#top').replaceChildren(

@@ -41,17 +41,16 @@ export const button = (label, onclick, attributes = {}) =>
 export const iconButton = (name, label, onclick, attributes = {}) =>
   element('button', { type: 'button', class: 'icon-button', 'aria-label': label, title: label, onclick, ...attributes }, icon(name))
 
-/** Says something at the bottom, with a way back if there is one: `{ label, onclick }`. One at a time. */
-export function toast(said, action) {
-  const seconds = action ? 10 : 5
+/** Says something at the bottom, with what can be done about it: `{ label, onclick }`. One at a time. */
+export function toast(said, ...actions) {
   let timer
-  const end = () => { clearTimeout(timer); shown.remove() }
-  const wait = () => { clearTimeout(timer); timer = setTimeout(end, seconds * 1000) }
-  const shown = element('div', { class: 'toast', onpointerenter: () => clearTimeout(timer), onpointerleave: wait,
-    onfocusin: () => clearTimeout(timer), onfocusout: wait },
-  element('span', {}, said),
-  action && button(action.label, () => { end(); action.onclick() }, { class: 'toast-action' }),
-  iconButton('close', texts.close, end))
+  const stay = () => clearTimeout(timer)
+  const end = () => { stay(); shown.remove() }
+  const wait = () => { stay(); timer = setTimeout(end, actions.length ? 10_000 : 5_000) }
+  const shown = element('div', { class: 'toast', onpointerenter: stay, onpointerleave: wait, onfocusin: stay, onfocusout: wait },
+    element('span', {}, said),
+    actions.map(({ label, onclick }) => button(label, () => { end(); onclick() }, { class: 'toast-action' })),
+    iconButton('close', texts.close, end))
   document.querySelector('#toasts').replaceChildren(shown)
   wait()
 }

@@ -6,12 +6,13 @@ const NEAR = '800px'
 
 /**
  * read(after) answers { items, next }; build(item) answers what an <li> holds; kept remembers how far one came.
- * Resolves when the first page is there, with { list, items, find, rebuild }.
+ * A key that came already is passed over: the list may change while it is read. Resolves with the first page.
  */
 export async function grid(root, { className, label, read, build, kept, signal, key }) {
   const list = element('ul', { class: `grid ${className}`, 'aria-label': label })
   const end = element('div', { class: 'grid-end', 'aria-hidden': 'true' })
   const items = new Map() // <li> -> item
+  const places = new Map() // key -> <li>
   let next, reading
 
   const fill = (place) => place.firstChild ?? place.append(...[build(items.get(place))].flat())
@@ -26,13 +27,14 @@ export async function grid(root, { className, label, read, build, kept, signal, 
   signal.addEventListener('abort', () => { near.disconnect(); further.disconnect() })
 
   function add(page) {
-    const places = page.items.map((item) => {
+    const added = page.items.filter((item) => !places.has(key(item))).map((item) => {
       const place = element('li')
       items.set(place, item)
+      places.set(key(item), place)
       near.observe(place)
       return place
     })
-    list.append(...places)
+    list.append(...added)
     kept.count = items.size
     next = page.next
   }
@@ -56,21 +58,14 @@ export async function grid(root, { className, label, read, build, kept, signal, 
   while (items.size < wanted && next !== null) add(await read(next))
   root.append(list, end)
   further.observe(end)
-  const find = (wanted) => [...items].find(([, item]) => key(item) === wanted)?.[0]
   return {
     list,
     items: () => [...items.values()],
-    find,
-    change(item) {
-      const place = find(key(item))
-      if (!place) return
-      items.set(place, item)
-      if (place.firstChild) place.replaceChildren(...[build(item)].flat())
-    },
     remove(gone) {
-      const place = find(gone)
+      const place = places.get(gone)
       near.unobserve(place)
       items.delete(place)
+      places.delete(gone)
       place.remove()
     },
   }

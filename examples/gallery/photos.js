@@ -91,3 +91,11 @@ export function photoOf(photo, alt, attributes = {}) {
   show(false)
   return image
 }
+
+/** A square of the photo, around the face that it is shown for, as a link. */
+export function photoTile(photo, href, alt) {
+  const image = photoOf(photo, alt)
+  const [face] = photo.faces
+  if (face) image.style.objectPosition = `${100 * (face.bbox.x + face.bbox.w / 2)}% ${100 * (face.bbox.y + face.bbox.h / 2)}%`
+  return element('a', { class: 'tile', href }, image)
+}

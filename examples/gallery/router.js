@@ -18,13 +18,26 @@ export function read(hash) {
   return { page: page || 'events', event, id, query: new URLSearchParams(more) }
 }
 
+let visit, stepped
+
 export const go = (address) => { location.hash = address }
+
+/** The address of what is shown already. */
 export const replace = (address) => history.replaceState(history.state, '', address)
+
+/** Another page in the place of this one: back skips it. */
+export function step(address) {
+  stepped = visit
+  location.replace(address)
+}
+
+/** To where one came from, if that was here. */
+export const back = (otherwise) => visit.inside ? history.back() : go(otherwise)
 
 /** Calls show(route, kept, signal) for every address; kept is an object that back finds again. Returns how to show it anew. */
 export function follow(show) {
   const visits = new Map()
-  let visit, leaving
+  let leaving
 
   async function arrive() {
     if (visit) visit.scroll = scrollY
@@ -34,7 +47,8 @@ export function follow(show) {
     const at = history.state?.at ?? crypto.randomUUID()
     history.replaceState({ at }, '')
     const again = visit && visit === visits.get(at)
-    visit = visits.get(at) ?? { kept: {}, scroll: 0 }
+    visit = visits.get(at) ?? { kept: {}, scroll: 0, inside: (stepped ?? { inside: visit }).inside }
+    stepped = undefined
     visits.set(at, visit)
     const { kept, scroll } = visit
     await show(read(location.hash), kept, signal, again)

@@ -1,0 +1,150 @@
+// Questions that the app asks, as cards: one person or two, and whose face this is.
+import { announce, button, dialog, element, toast } from '../dom.js'
+import { placeBox } from '../draw.js'
+import { choosePerson } from '../names.js'
+import { faceOf, photoOf } from '../photos.js'
+import { to } from '../router.js'
+import { texts } from '../texts.js'
+
+const BATCH = 20
+const FACES = 3
+const { review: words } = texts
+
+export async function show(root, app, signal) {
+  const { client, event, query } = app
+  const photos = new Map() // media_id -> promise of a photo
+  const photo = (media_id) => photos.get(media_id) ?? photos.set(media_id, client.photo({ media_id })).get(media_id)
+  const answered = [] // { id, change_id }, for z
+  const settled = new Set()
+  let queue = [], all = 0, choose = () => {}
+
+  const place = element('div', { class: 'card-place' })
+  const progress = element('p', { class: 'soft progress' })
+  const link = element('a', { class: 'button quiet', href: to('history', event) }, words.history)
+  root.append(element('div', { class: 'heading' }, element('div', {}, element('h1', {}, words.title), progress), link), place)
+
+  async function load() {
+    const { total, suggestions } = await client.suggestions({ event_id: event, person_id: query.get('person'), limit: BATCH })
+    queue = suggestions.filter(({ id }) => !settled.has(id))
+    all = settled.size + total
+  }
+
+  async function next() {
+    if (!queue.length) await load()
+    const [question, following] = queue
+    progress.textContent = question ? words.progress(settled.size + 1, all) : ''
+    choose = () => {}
+    if (!question) return place.replaceChildren(element('div', { class: 'empty' }, element('h2', {}, words.none), element('p', {}, words.noneText)))
+    const card = await build(question)
+    place.replaceChildren(card)
+    const heading = card.querySelector('h2')
+    heading.tabIndex = -1
+    if (answered.length) heading.focus({ preventScroll: true })
+    if (following?.evidence) following.evidence.forEach(({ media_id, other_media_id }) => [media_id, other_media_id].forEach(photo))
+  }
+
+  async function answer(question, given, person_id) {
+    choose = () => {}
+    const { id, kind } = question
+    const said = (kind === 'same_person' ? words.said : words.saidWho)[given]
+    try {
+      const { change_id } = await client.answerSuggestion({ id, answer: given, ...(person_id && { person_id }) })
+      answered.push({ id, change_id })
+      toast(said, { label: texts.undo, onclick: undo })
+    } catch (error) {
+      if (error.code !== 'suggestion_gone' && error.code !== 'not_found') { app.tell(error); return next() }
+      announce(words.gone)
+    }
+    settled.add(id)
+    queue = queue.slice(1)
+    if (given === 'same') queue = [] // others may have changed with it
+    await next()
+  }
+
+  async function undo() {
+    const last = answered.pop()
+    if (!last) return toast(words.nothingToUndo)
+    try {
+      if (last.change_id) await client.undo({ change_id: last.change_id })
+      settled.delete(last.id)
+      toast(texts.undone)
+      await load()
+      queue.sort((a, b) => (b.id === last.id) - (a.id === last.id)) // the one that was taken back comes first
+      await next()
+    } catch (error) {
+      answered.push(last)
+      app.tell(error)
+    }
+  }
+
+  const build = (question) => question.kind === 'same_person' ? same(question) : who(question)
+
+  async function same(question) {
+    const { into, from, evidence } = question
+    const ours = evidence.map(({ media_id, bbox }) => ({ media_id, bbox }))
+    const theirs = evidence.map(({ other_media_id, other_bbox }) => ({ media_id: other_media_id, bbox: other_bbox }))
+    const give = (given) => () => answer(question, given)
+    choose = (key) => ({ s: give('same'), d: give('different'), n: give('not_sure') })[key]?.()
+    return element('article', { class: 'card' }, element('h2', {}, words.same),
+      await facesOf(into, ours), await facesOf(from, theirs),
+      element('div', { class: 'answers' },
+        button(words.yes, give('same'), { class: 'primary', 'aria-keyshortcuts': 's' }),
+        button(words.no, give('different'), { 'aria-keyshortcuts': 'd' }),
+        button(words.notSure, give('not_sure'), { class: 'quiet', 'aria-keyshortcuts': 'n' }),
+        button(words.nobodyPerson, give('nobody'), { class: 'quiet' })),
+      element('p', { class: 'soft keys' }, words.keys))
+  }
+
+  /** A row of three faces of a person; each opens its photo. */
+  async function facesOf(person, shown) {
+    const seen = new Set(shown.map(({ media_id }) => media_id))
+    const cover = person.cover && !seen.has(person.cover.media_id) ? [person.cover] : []
+    const unique = shown.filter(({ media_id }, n) => shown.findIndex((other) => other.media_id === media_id) === n)
+    const faces = await Promise.all([...unique, ...cover].slice(0, FACES).map(async (face) => ({ ...await photo(face.media_id), ...face })))
+    return element('div', { class: 'trio' },
+      element('p', {}, element('a', { href: to('person', event, person.person_id) }, person.name ?? texts.unnamed), ' ',
+        element('small', {}, texts.photos(person.face_count))),
+      element('div', {}, faces.map(tappable)))
+  }
+
+  const tappable = (face) => element('button', { type: 'button', class: 'bare', 'aria-label': words.look, onclick: () => whole(face) }, faceOf(face))
+
+  async function who(question) {
+    const { face, candidates } = question
+    const covers = await Promise.all(candidates.map(({ person_id }) => client.personPhotos({ person_id, limit: 1 })))
+    const give = (given, person_id) => () => answer(question, given, person_id)
+    const other = async () => {
+      const chosen = await choosePerson(words.who, { client, event, face })
+      if (chosen) answer(question, 'same', chosen.person.person_id)
+    }
+    choose = (key) => candidates[key - 1] ? give('same', candidates[key - 1].person_id)()
+      : ({ d: give('different'), n: give('not_sure') })[key]?.()
+    return element('article', { class: 'card' }, element('h2', {}, words.who), element('div', { class: 'one' }, tappable(face)),
+      element('ul', { class: 'picker' }, covers.map((person, n) => element('li', {}, element('button', { type: 'button', class: 'row',
+        onclick: give('same', candidates[n].person_id), 'aria-keyshortcuts': n + 1 }, faceOf(person.cover, { class: 'round' }),
+      element('span', {}, person.name ?? texts.unnamed), element('small', {}, texts.photos(person.face_count)))))),
+      element('div', { class: 'answers' },
+        button(words.none_of, give('different'), { 'aria-keyshortcuts': 'd' }),
+        button(words.someone, other),
+        button(words.notSure, give('not_sure'), { class: 'quiet', 'aria-keyshortcuts': 'n' }),
+        button(words.nobodyFace, give('nobody'), { class: 'quiet' })),
+      element('p', { class: 'soft keys' }, words.keysWho))
+  }
+
+  addEventListener('keydown', (pressed) => {
+    if (pressed.target.closest?.('input, dialog') || pressed.altKey || pressed.ctrlKey || pressed.metaKey) return
+    const key = pressed.key.toLowerCase()
+    if (key === 'z') undo()
+    else choose(key)
+  }, { signal })
+  await load()
+  await next()
+}
+
+const whole = (face) => dialog(words.whole, (close) => {
+  const box = element('div', { class: 'box lit' })
+  placeBox(box, face.bbox)
+  const frame = element('div', { class: 'frame boxes' }, photoOf(face, words.whole), box)
+  frame.style.setProperty('--ratio', (face.width || 3) / (face.height || 2))
+  return element('div', {}, frame, element('div', { class: 'sheet-actions' }, button(texts.close, () => close(null))))
+})
