@@ -82,7 +82,7 @@ function showTop({ page, event }) {
   const link = (name) => element('a', { href: to(name, event), 'aria-current': name === current && 'page' },
     icon(name), element('span', {}, texts.nav[name]))
   document.querySelector('#top').replaceChildren(
-    element('a', { href: to('events'), class: 'brand', 'aria-label': texts.nav.events }, texts.app),
+    element('a', { href: to('events'), class: 'brand', 'aria-label': `${texts.app}: ${texts.nav.events}` }, texts.app),
     event ? element('span', { class: 'event-name' }, event) : '',
     event ? element('nav', { 'aria-label': texts.nav.label }, NAVIGATION.map(link)) : '')
 }

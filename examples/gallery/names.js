@@ -54,7 +54,8 @@ export function choosePerson(title, { client, event, without, face, fresh = fals
         element('button', { type: 'button', class: 'row', onclick: () => close({ person }) },
           faceOf(person.cover, { class: 'round' }), element('span', {}, person.name ?? texts.unnamed),
           element('small', {}, texts.photos(person.face_count)))))
-      if (name && fresh) rows.push(element('li', {}, button(picker.fresh(name), () => close({ name }), { class: 'row' })))
+      const taken = people.some((person) => person.name?.toLowerCase() === name.toLowerCase())
+      if (name && fresh && !taken) rows.push(element('li', {}, button(picker.fresh(name), () => close({ name }), { class: 'row' })))
       list.replaceChildren(...(rows.length ? rows : [element('li', { class: 'soft' }, picker.none)]))
     }
 

@@ -39,7 +39,7 @@ export async function show(root, app, signal) {
     toggle.setAttribute('aria-pressed', boxes)
   }, { 'aria-pressed': String(boxes) })
   root.append(
-    element('div', { class: 'heading' }, iconButton('back', texts.back, () => back(otherwise)), element('h1', {}, words.title)),
+    element('div', { class: 'heading' }, iconButton('back', texts.back, () => back(otherwise)), element('h1', {}, words.alt(named))),
     element('div', { class: 'stage' }, frame),
     element('section', { class: 'panel', 'aria-label': words.people }, element('h2', {}, words.people),
       rows.length ? element('ul', { class: 'picker' }, rows) : element('p', { class: 'soft' }, reason(photo)),
@@ -59,24 +59,28 @@ function original(photo) {
 async function walk(root, app, signal) {
   const { event, id, query } = app
   const stage = root.querySelector('.stage')
-  const { before, after } = await neighbours(app, id).catch(() => ({}))
-  const turn = (media_id) => media_id && step(to('photo', event, media_id, query))
-  stage.append(...[
-    before && iconButton('back', words.previous, () => turn(before), { class: 'icon-button turn previous' }),
-    after && iconButton('next', words.next, () => turn(after), { class: 'icon-button turn next' }),
-  ].filter(Boolean))
+  const around = neighbours(app, id).catch(() => ({}))
+  const turn = async (side) => {
+    const media_id = (await around)[side]
+    if (media_id && !signal.aborted) step(to('photo', event, media_id, query))
+  }
   addEventListener('keydown', (pressed) => {
     if (pressed.target.closest?.('input, dialog') || pressed.altKey || pressed.ctrlKey || pressed.metaKey) return
-    if (pressed.key === 'ArrowLeft') turn(before)
-    if (pressed.key === 'ArrowRight') turn(after)
+    if (pressed.key === 'ArrowLeft') turn('before')
+    if (pressed.key === 'ArrowRight') turn('after')
   }, { signal })
   let from
   stage.addEventListener('touchstart', ({ touches }) => { from = touches.length === 1 ? touches[0] : undefined }, { passive: true })
   stage.addEventListener('touchend', ({ changedTouches: [{ clientX, clientY }], target }) => {
     if (!from || target.closest('.draw-layer')) return
     const across = clientX - from.clientX
-    if (Math.abs(across) > SWIPE_PX && Math.abs(across) > 2 * Math.abs(clientY - from.clientY)) turn(across > 0 ? before : after)
+    if (Math.abs(across) > SWIPE_PX && Math.abs(across) > 2 * Math.abs(clientY - from.clientY)) turn(across > 0 ? 'before' : 'after')
   })
+  const { before, after } = await around
+  stage.append(...[
+    before && iconButton('back', words.previous, () => turn('before'), { class: 'icon-button turn previous' }),
+    after && iconButton('next', words.next, () => turn('after'), { class: 'icon-button turn next' }),
+  ].filter(Boolean))
 }
 
 /** Whose face this is, and what else can be said of it. */

@@ -44,11 +44,13 @@ export async function show(root, app, signal) {
   }
 
   async function answer(question, given, person_id) {
+    const { id, kind, face, candidates } = question
+    const offered = !person_id || candidates.some((candidate) => candidate.person_id === person_id)
     choose = () => {}
-    const { id, kind } = question
     const said = (kind === 'same_person' ? words.said : words.saidWho)[given]
     try {
-      const { change_id } = await client.answerSuggestion({ id, answer: given, ...(person_id && { person_id }) })
+      const { change_id } = await (offered ? client.answerSuggestion({ id, answer: given, person_id })
+        : client.assignFace({ face_id: face.face_id, person_id }))
       answered.push({ id, change_id })
       toast(said, { label: texts.undo, onclick: undo })
     } catch (error) {
