@@ -145,9 +145,10 @@ create table memoria.faces (
 );
 create index faces_event on memoria.faces (event_id, id);
 create index faces_media on memoria.faces (media_id);
-create index faces_identity on memoria.faces (identity_id);
-create index faces_person on memoria.faces (person_id, media_number);
-create index faces_best on memoria.faces (person_id, quality desc, id);
+-- nobody's faces are in none of these: no plan looks for one event's among those of all
+create index faces_identity on memoria.faces (identity_id) where identity_id is not null;
+create index faces_person on memoria.faces (person_id, media_number) where person_id is not null;
+create index faces_best on memoria.faces (person_id, quality desc, id) where person_id is not null;
 create index faces_nobodys on memoria.faces (event_id, media_number, id)
   where person_id is null and dismissed is null;
 

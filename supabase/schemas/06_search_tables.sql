@@ -39,12 +39,16 @@ create table memoria.searches (
   loose_faces uuid[] not null default '{}',
   -- how alike a face had to be to its person's others
   belongs double precision,
+  -- how often it was answered again in the minute from then on
+  again_from timestamptz,
+  agains integer not null default 0,
   removal_requested_at timestamptz
 );
 create index searches_event on memoria.searches (event_id, created_at desc);
 create index searches_guest on memoria.searches (event_id, guest, created_at desc);
 create index searches_link on memoria.searches (link_id);
 create index searches_age on memoria.searches (created_at);
+create index searches_again on memoria.searches (event_id, again_from) where again_from is not null;
 
 -- Which text a guest accepted, and when. It lives as long as the event.
 create table memoria.search_consents (

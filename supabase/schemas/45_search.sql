@@ -7,6 +7,12 @@ language sql stable set search_path = '' as $$
   where token_hash = decode(p_token_hash, 'hex') and revoked_at is null and expires_at > clock_timestamp()
 $$;
 
+-- How often one search is answered again in a minute: a page that waits for late photos asks less often.
+create function memoria.agains_per_minute() returns integer
+language sql immutable set search_path = '' as $$
+  select 30
+$$;
+
 create function memoria.too_many(p_message text, p_seconds double precision) returns jsonb
 language sql immutable set search_path = '' as $$
   select jsonb_build_object(
@@ -288,7 +294,14 @@ $$;
 create function public.memoria_search(
   p_search_id uuid, p_embedding extensions.vector, p_model text, p_rule jsonb
 ) returns jsonb
-language plpgsql security definer set search_path = '' set statement_timeout = '5s' as $$
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '5s'
+-- plans made while the tables were small must serve when they are large
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
 declare
   v_search memoria.searches;
   v_link memoria.search_links;
@@ -396,18 +409,51 @@ language sql stable set search_path = '' as $$
     end
 $$;
 
+-- Counts that a search is answered again, within its minute. Null, or why it was answered often enough.
+create function memoria.count_again(p_search memoria.searches) returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_minute constant timestamptz := clock_timestamp() - interval '1 minute';
+  v_search memoria.searches;
+begin
+  update memoria.searches set
+    again_from = case when again_from > v_minute then again_from else clock_timestamp() end,
+    agains = case when again_from > v_minute then least(agains, memoria.agains_per_minute()) + 1 else 1 end
+  where id = p_search.id returning * into v_search;
+  if v_search.agains > memoria.agains_per_minute() then
+    return memoria.too_many('ask again in a minute', extract(epoch from v_search.again_from - v_minute));
+  elsif (
+    select sum(agains) from memoria.searches where event_id = v_search.event_id and again_from > v_minute
+  ) > memoria.number('searches_per_minute') then
+    return memoria.too_many('many people search this event now: try again in a minute', 60);
+  end if;
+  return null;
+end
+$$;
+
 -- Today's photos of the same matches, without another selfie.
 create function public.memoria_search_again(
   p_search_id uuid, p_token_hash text default null, p_guest text default null, p_event_id text default null
 ) returns jsonb
-language plpgsql stable security definer set search_path = '' set statement_timeout = '5s' as $$
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '5s'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
 declare
   v_search memoria.searches := memoria.own_search(p_search_id, p_token_hash, p_guest, p_event_id);
+  v_refusal jsonb;
   v_people uuid[];
   v_faces uuid[];
 begin
   if v_search.id is null then
     return jsonb_build_object('outcome', 'not_found');
+  end if;
+  v_refusal := memoria.count_again(v_search);
+  if v_refusal is not null then
+    return v_refusal;
   end if;
   -- people may have been merged or hidden since, loose faces may have found their person
   select array_agg(distinct persons.id) into v_people

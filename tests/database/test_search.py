@@ -299,6 +299,35 @@ def test_another_guest_of_the_link_cannot_read_a_search(party: Party) -> None:
     assert party.again(done["search_id"], token, "two") == {"outcome": "not_found"}
 
 
+def test_a_search_is_answered_again_thirty_times_a_minute(project: Project) -> None:
+    party = Party(project, people=1)
+    token = party.link()
+    done = party.search(token, party.selfie(0))["search_id"]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: party.again(done, token)["outcome"], range(35)))
+    assert answers.count("found") == 30
+    refusal = party.again(done, token)
+    assert refusal["message"] == "ask again in a minute"
+    assert 1 <= refusal["retry_after"] <= 60
+    project.sql.execute(
+        "update memoria.searches set again_from = again_from - interval '1 minute' where id = %s",
+        (done,),
+    )
+    assert party.again(done, token)["outcome"] == "found"
+
+
+def test_an_events_searches_are_answered_again_as_often_as_it_is_searched(project: Project) -> None:
+    party = Party(project, people=1)
+    token = party.link()
+    done = [party.search(token, party.selfie(0))["search_id"] for _ in range(2)]
+    project.call("configure", settings={"searches_per_minute": 3})
+    try:
+        answers = [party.again(one, token)["outcome"] for one in done * 2]
+    finally:
+        project.call("configure", settings={"searches_per_minute": 600})
+    assert answers == ["found"] * 3 + ["too_many_searches"]
+
+
 def test_a_link_answers_exactly_as_often_as_it_says(project: Project) -> None:
     party = Party(project, people=1)
     token = party.link(max_searches=25)

@@ -51,6 +51,33 @@ def test_it_reads_the_loose_faces_twice_and_only_the_guests_others(
     assert after["persons"] - before["persons"] <= 4 * PEOPLE + FACES_EACH + 20
 
 
+def test_a_plan_of_a_small_database_reads_nobodys_faces_of_no_other_event(database: str) -> None:
+    """Connections keep their plans while the tables grow."""
+    crowd = Crowd.made(2, 3, 5)
+    with psycopg.connect(database) as connection:
+        event = seeded(connection, crowd, MODEL)
+        for _ in range(7):
+            assert found_by(connection, event, RULE, crowd.centres[0]) == (1, 0)
+        other = "insert into memoria.events (id) values ('another')"
+        photo = (
+            "insert into memoria.media (id, event_id, bucket, path)"
+            " values ('m', 'another', 'b', 'p')"
+        )
+        faces = (
+            "insert into memoria.faces (id, event_id, media_id, media_number, x, y, w, h, score,"
+            " quality, model, embedding)"
+            " select gen_random_uuid(), 'another', 'm', 1, 0, 0, 0.1, 0.1, 1, 1, model, embedding"
+            " from memoria.faces, generate_series(1, 100)"
+        )
+        with connection.transaction():
+            for statement in (other, photo, faces):
+                connection.execute(statement)
+            before = rows_read(connection)
+            assert found_by(connection, event, RULE, crowd.centres[0]) == (1, 0)
+            after = rows_read(connection)
+    assert after["faces"] - before["faces"] <= 100
+
+
 def rows_read(connection: psycopg.Connection) -> dict[str, int]:
     """By this connection, of each table, as far as it has not told the statistics yet."""
     query = (

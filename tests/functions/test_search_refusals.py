@@ -137,6 +137,17 @@ def as_a_second_person(party: Party) -> httpx.Response:
     return party.search(token, party.selfies[1], guest="one")
 
 
+def again_for_the_31st_time(party: Party) -> httpx.Response:
+    token = party.link()
+    done = party.search(token, party.selfies[0], guest="one").json()
+    sql(
+        party.stack,
+        "update memoria.searches set again_from = now(), agains = 30 where id = %s",
+        done["search_id"],
+    )
+    return party.again(done["search_id"], token, "one")
+
+
 def once_more(minute: int = 600, **options: int) -> Ask:
     def search(party: Party) -> httpx.Response:
         token = party.link(**options)
@@ -195,6 +206,7 @@ ROWS: dict[str, tuple[int, str, Ask]] = {
     "a used up link": (429, "too_many_searches", once_more(max_searches=1)),
     "an eager guest": (429, "too_many_searches", once_more(per_guest=1)),
     "a busy event": (429, "too_many_searches", once_more(minute=1)),
+    "a search answered again too often": (429, "too_many_searches", again_for_the_31st_time),
 }  # fmt: skip
 
 
