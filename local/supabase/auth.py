@@ -14,8 +14,10 @@ import psycopg
 from flask import Blueprint, Response, jsonify, request
 from psycopg_pool import ConnectionPool
 
-from local.supabase.accounts import Accounts, AuthError, Json, ReusedToken
+from local.supabase.accounts import Accounts
+from local.supabase.credentials import AuthError, ReusedToken
 from local.supabase.keys import IdentityError, Keys, identify_key
+from local.supabase.sessions import Json
 
 API_VERSION = "2024-01-01"
 Pool = ConnectionPool[psycopg.Connection[Any]]

@@ -8,50 +8,17 @@ import hashlib
 import os
 import re
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import psycopg
-from psycopg import Connection
-from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
-from psycopg_pool import ConnectionPool
 
-from local.supabase.session import set_local
+from local.supabase.buckets import Buckets, Json
+from local.supabase.storage_errors import StorageError, duplicate, no_object
 
-Json = dict[str, Any]
-Pool = ConnectionPool[Connection[DictRow]]
 SIZE_LIMIT = int(os.environ.get("LOCAL_SIZE_LIMIT", "52428800"))  # bytes; a new project's
 _KEY = re.compile(r"[\w/!\-.*'() &$@=;:+,?]+", re.ASCII)  # storage-api's mustBeValidKey
-_BUCKET = re.compile(r"[\w!\-.*'() &$@=;:+,?]{1,100}", re.ASCII)
-
-
-class StorageError(Exception):
-    """``{"statusCode", "error", "code", "message"}``."""
-
-    def __init__(self, status: int, error: str, message: str, code: str | None = None) -> None:
-        super().__init__(message)
-        self.body = {"statusCode": str(status), "error": error, "code": code or error} | {
-            "message": message
-        }
-
-
-def no_bucket() -> StorageError:
-    """There is none of that name, as far as the caller is told."""
-    return StorageError(404, "Bucket not found", "Bucket not found", "NoSuchBucket")
-
-
-def no_object() -> StorageError:
-    """Likewise."""
-    return StorageError(404, "not_found", "Object not found", "NoSuchKey")
-
-
-def _duplicate(code: str) -> StorageError:
-    return StorageError(409, "Duplicate", "The resource already exists", code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,78 +31,8 @@ class Upload:
     user_metadata: Json | None = None
 
 
-class Objects:
-    """For one caller: ``asker`` are the settings of their transactions, ``owner`` their id."""
-
-    def __init__(self, pool: Pool, root: Path, asker: Mapping[str, str], owner: str | None) -> None:
-        self._pool, self._root, self._asker, self._owner = pool, root, asker, owner
-
-    @contextmanager
-    def _as_caller(self, *, rehearsed: bool = False) -> Iterator[Connection[DictRow]]:
-        """A transaction of the caller's; one that is rehearsed is undone."""
-        with _translated(), self._pool.connection() as connection:
-            set_local(connection, self._asker)
-            with connection.transaction(force_rollback=rehearsed):
-                yield connection
-
-    @contextmanager
-    def _as_owner(self) -> Iterator[Connection[DictRow]]:
-        with _translated(), self._pool.connection() as connection:
-            yield connection
-
-    def create_bucket(self, name: str, about: Json) -> None:
-        """Raises StorageError where it exists or the name will not do."""
-        if not _BUCKET.fullmatch(name) or name.strip(" .") != name:
-            raise StorageError(400, "Invalid Input", "Bucket name invalid", "InvalidBucketName")
-        row = _bucket_columns(about) | {"id": name, "name": name, "owner_id": self._owner}
-        try:
-            with self._as_caller() as connection:
-                connection.execute(
-                    "insert into storage.buckets"
-                    " (id, name, owner_id, public, file_size_limit, allowed_mime_types)"
-                    " values (%(id)s, %(name)s, %(owner_id)s, %(public)s, %(file_size_limit)s,"
-                    " %(allowed_mime_types)s)",
-                    row,
-                )
-        except StorageError as error:
-            if error.body["code"] == "ResourceAlreadyExists":
-                raise _duplicate("BucketAlreadyExists") from None
-            raise
-
-    def update_bucket(self, name: str, about: Json) -> None:
-        """Raises StorageError where there is none."""
-        with self._as_caller() as connection:
-            done = connection.execute(
-                "update storage.buckets set public = %(public)s, updated_at = now(),"
-                " file_size_limit = %(file_size_limit)s,"
-                " allowed_mime_types = %(allowed_mime_types)s where id = %(id)s",
-                _bucket_columns(about) | {"id": name},
-            )
-        if not done.rowcount:
-            raise no_bucket()
-
-    def buckets(self, name: str | None = None) -> list[Json]:
-        """Those that the caller may see."""
-        with self._as_caller() as connection:
-            return connection.execute(
-                "select id, name, public, coalesce(owner_id, '') as owner, file_size_limit,"
-                " allowed_mime_types, created_at, updated_at, 'STANDARD' as type"
-                " from storage.buckets where %(name)s::text is null or id = %(name)s order by id",
-                {"name": name},
-            ).fetchall()
-
-    def drop_bucket(self, name: str) -> None:
-        """Raises StorageError for one that is not empty."""
-        with self._as_owner() as connection:
-            if connection.execute(
-                "select from storage.objects where bucket_id = %s limit 1", (name,)
-            ).fetchone() is not None:  # fmt: skip
-                message = "The bucket you tried to delete is not empty"
-                raise StorageError(409, "ResourceNotEmpty", message)
-        with self._as_caller() as connection:
-            done = connection.execute("delete from storage.buckets where id = %s", (name,))
-        if not done.rowcount:
-            raise no_bucket()
+class Objects(Buckets):
+    """And what lies in them: every right is asked by doing the thing as the caller."""
 
     def empty_bucket(self, name: str) -> None:
         """Remove all that the caller may remove."""
@@ -144,20 +41,6 @@ class Objects:
                 "select name from storage.objects where bucket_id = %s", (name,)
             ).fetchall()
         self.remove(name, [row["name"] for row in named])
-
-    def is_public(self, bucket: str) -> bool:
-        """Whether anybody may download from it."""
-        return bool(self._bucket(bucket)["public"])
-
-    def _bucket(self, bucket: str) -> Json:
-        """Whatever the caller may see. Raises StorageError where there is none."""
-        with self._as_owner() as connection:
-            found = connection.execute(
-                "select * from storage.buckets where id = %s", (bucket,)
-            ).fetchone()
-        if found is None:
-            raise no_bucket()
-        return found
 
     def may_save(self, bucket: str, name: str, upload: Upload, *, replace: bool) -> None:
         """Rehearse it as the caller. Raises StorageError for who may not, and for a duplicate."""
@@ -170,7 +53,7 @@ class Objects:
                 connection.execute(_UPSERT if replace else _INSERT, row)
         except StorageError as error:
             if error.body["code"] == "ResourceAlreadyExists":
-                raise _duplicate("KeyAlreadyExists") from None
+                raise duplicate("KeyAlreadyExists") from None
             raise
 
     def save(self, bucket: str, name: str, upload: Upload, *, replace: bool) -> str:
@@ -291,7 +174,6 @@ class Objects:
         return self.save(to_bucket, to_name, upload, replace=replace)
 
 
-_OUT_OF_SYNC = "The database schema is out of sync. Please run migrations or contact support."
 _OWNER = {"role": "supabase_storage_admin"}
 _INSERT = """
 insert into storage.objects
@@ -337,44 +219,8 @@ def check_mimetype(mimetype: str, allowed: list[str]) -> None:
         raise StorageError(415, "invalid_mime_type", message, "InvalidMimeType")
 
 
-def _bucket_columns(about: Json) -> Json:
-    return {
-        "public": bool(about.get("public")),
-        "file_size_limit": about.get("file_size_limit"),
-        "allowed_mime_types": about.get("allowed_mime_types"),
-    }
-
-
 def _is_uuid(text: str | None) -> bool:
     try:
         return bool(text and uuid.UUID(text))
     except ValueError:
         return False
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """The database's refusals as Storage tells them."""
-    try:
-        yield
-    except psycopg.Error as error:
-        raise _from_postgres(error) from error
-
-
-def _from_postgres(error: psycopg.Error) -> StorageError:
-    message = error.diag.message_primary or str(error)
-    if error.sqlstate == "42501" and "row-level security" in message:
-        message = "new row violates row-level security policy"
-    if error.sqlstate == "23505":
-        return _duplicate("ResourceAlreadyExists")
-    told: dict[str, tuple[int, str, str]] = {
-        "42501": (403, "Unauthorized", message),
-        "23503": (404, "InvalidRequest", "The related resource does not exist"),
-        "57014": (544, "DatabaseTimeout", "The connection to the database timed out"),
-        "22P02": (400, "InvalidParameter", message),
-        "42703": (503, "DatabaseSchemaMismatch", _OUT_OF_SYNC),
-        "42P01": (503, "DatabaseSchemaMismatch", _OUT_OF_SYNC),
-    }
-    unknown = (500, "DatabaseError", f"database error, code: {error.sqlstate}")
-    status, name, text = told.get(error.sqlstate or "", unknown)
-    return StorageError(status, name, text, "AccessDenied" if status == 403 else None)

@@ -1,38 +1,22 @@
 """A stand-in for PostgREST over the real PostgreSQL: ``/rest/v1/rpc/*``, and tables and views."""
 
 import json
-import re
 from collections.abc import Set as AbstractSet
 from typing import Any, NoReturn
 
 import psycopg
 from flask import Blueprint, Response, request
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool
 
 from local.supabase import tables
 from local.supabase.keys import IdentityError, Keys, identify
+from local.supabase.rest_errors import RestError, from_postgres, not_found
 from local.supabase.routines import Routine, call_statement, find_routines, role_settings
 from local.supabase.session import set_local, settings_of
 from local.supabase.tables import QueryError
 
 MAX_ROWS = 1000
 SEARCH_PATH = "public, extensions"
-
-
-class RestError(Exception):
-    """An answer that is not 2xx: ``{"code", "message", "details", "hint"}``."""
-
-    def __init__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        details: str | None = None,
-        hint: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"code": code, "message": message, "details": details, "hint": hint}
 
 
 def rest_blueprint(
@@ -53,12 +37,12 @@ def rest_blueprint(
         claims = identify(request.headers, keys)
         body, arguments = _arguments()
         if schema_cache is not None and name not in schema_cache:
-            raise _not_found(name, arguments)
+            raise not_found(name, arguments)
         try:
             with pool.connection() as connection:
                 return _call(connection, name, body, arguments, claims)
         except psycopg.Error as exc:
-            raise _from_postgres(exc, anonymous=claims["role"] == "anon") from exc
+            raise from_postgres(exc, anonymous=claims["role"] == "anon") from exc
 
     @rest.route("/<path:table>", methods=everything)
     def rows(table: str) -> Response:
@@ -69,7 +53,7 @@ def rest_blueprint(
         except QueryError as exc:
             raise RestError(400, "PGRST100", str(exc)) from exc
         except psycopg.Error as exc:
-            raise _from_postgres(exc, anonymous=claims["role"] == "anon") from exc
+            raise from_postgres(exc, anonymous=claims["role"] == "anon") from exc
 
     @rest.errorhandler(RestError)
     def refuse(error: RestError) -> Response:
@@ -222,50 +206,4 @@ def _choose(candidates: list[Routine], name: str, keys: AbstractSet[str]) -> Rou
         hint = "Try renaming the parameters or the function itself in the database"
         message = f"Could not choose the best candidate function between overloads of public.{name}"
         raise RestError(300, "PGRST203", message, hint=hint)
-    raise _not_found(name, keys)
-
-
-def _not_found(name: str, keys: AbstractSet[str]) -> RestError:
-    given = ", ".join(sorted(keys))
-    signature = f"public.{name}({given})" if given else f"public.{name} without parameters"
-    parameters = f"with parameters {given} or" if given else "without parameters or"
-    return RestError(
-        404,
-        "PGRST202",
-        f"Could not find the function {signature} in the schema cache",
-        f"Searched for the function public.{name} {parameters} with a single unnamed json/jsonb "
-        "parameter, but no matches were found in the schema cache.",
-    )
-
-
-# by SQLSTATE or its class (PostgREST, Error.hs, mapSQLtoHTTP)
-_STATUS = {
-    **dict.fromkeys(("08", "53", "57P01"), 503),
-    **dict.fromkeys(("09", "21000", "25", "2D", "38", "39", "3B", "40", "42P17", "53400"), 500),
-    **dict.fromkeys(("54", "55", "57", "58", "F0", "HV", "P0", "XX"), 500),
-    **dict.fromkeys(("0L", "0P", "28", "42501"), 403),
-    **dict.fromkeys(("42883", "42P01"), 404),
-    **dict.fromkeys(("23503", "23505"), 409),
-    "25006": 405,
-    "P0001": 400,
-}
-
-
-def _from_postgres(error: psycopg.Error, *, anonymous: bool) -> RestError:
-    if isinstance(error, PoolTimeout):
-        return RestError(504, "PGRST003", "Timed out acquiring connection from connection pool.")
-    if error.sqlstate is None:
-        return RestError(
-            503, "PGRST001", "Database client error. Retrying the connection.", str(error)
-        )
-    code, diag = error.sqlstate, error.diag
-    status = _STATUS.get(code) or _STATUS.get(code[:2], 400)
-    if code == "42501" and anonymous:
-        status = 401
-    elif code == "21000" and (diag.message_primary or "").endswith("requires a WHERE clause"):
-        status = 400  # safeupdate's
-    elif re.fullmatch(r"PT\d{3}", code):
-        status = int(code[2:])
-    return RestError(
-        status, code, diag.message_primary or "", diag.message_detail, diag.message_hint
-    )
+    raise not_found(name, keys)

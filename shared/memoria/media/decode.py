@@ -15,7 +15,8 @@ from memoria.media.headers import Header, HeifHeader, JpegHeader, RawPhoto, read
 from memoria.media.jpeg import decode_jpeg, reduction
 from memoria.media.orientation import Box, stored_box, upright, upright_corner
 from memoria.media.photo import DEFAULT_MAX_PIXELS
-from memoria.media.stored import ArrayPixels, Pixels, decoded_bytes, decoding_bytes, stored_pixels
+from memoria.media.pixels import ArrayPixels, Pixels
+from memoria.media.stored import decoded_bytes, decoding_bytes, stored_pixels
 
 _MAX_SIDE = 65_500  # what JPEG can say
 _KEPT_WHOLE = 8_000_000  # pixels of a JPEG up to which it is decoded once: four requests hold four

@@ -9,7 +9,7 @@ from memoria.errors import UnreadableMedia
 from memoria.media.headers import TiledHeader
 from memoria.media.orientation import Box
 from memoria.media.pillow import loaded, reading, rgb
-from memoria.media.stored import Banded
+from memoria.media.pixels import Banded
 
 
 class TiledPixels(Banded):

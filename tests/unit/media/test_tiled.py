@@ -9,7 +9,8 @@ from memoria.errors import MediaTooLarge, UnreadableMedia
 from memoria.media import decode_image, open_photo
 from memoria.media.budget import BUDGET
 from memoria.media.headers import HeifHeader, TiledHeader, read_header
-from memoria.media.stored import Pixels, stored_pixels
+from memoria.media.pixels import Pixels
+from memoria.media.stored import stored_pixels
 from tests.corpus.bombs import grid, saved
 from tests.exif import STORED
 
