@@ -102,9 +102,9 @@ def test_a_second_upload_is_a_duplicate_unless_it_says_upsert(client: Client, bu
 
 def test_a_signed_url_expires(client: Client, bucket: str):
     client.storage.from_(bucket).upload("a.jpg", PHOTO)
-    url = signed_url(client, bucket, "a.jpg", seconds=1)
+    url = signed_url(client, bucket, "a.jpg", seconds=2)
     assert httpx.get(url).status_code == 200
-    time.sleep(2.1)
+    time.sleep(3.1)
     answer = httpx.get(url)
     assert (answer.status_code, answer.json()["error"]) == (400, "InvalidJWT")
     assert "exp" in answer.json()["message"]
