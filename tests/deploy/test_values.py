@@ -124,7 +124,7 @@ def test_what_does_not_fit_is_refused_by_name(
 
 
 def test_a_number_with_a_leading_zero_is_decimal(deployed: Cloud) -> None:
-    deployed.deploy("connect", MAX_IN_FLIGHT="010")
+    deployed.deploy("--tag", "t2", MAX_IN_FLIGHT="010")
     assert deployed.configured()["max_in_flight"] == {"process": 10, "callback": 5}
 
 
