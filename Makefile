@@ -25,9 +25,13 @@ LONG := faces cli packs media/test_memory.py clustering/test_hdbscan.py  # figur
 check: .venv/test lint types ## before a commit: lint, types and the fast tests
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit $(addprefix --ignore=tests/unit/,$(LONG))
 
-# Two processes share the test files, the longest first; what measures time has the machine to itself.
-test: .venv/test lint types ## everything that a change must pass
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone"
+# Two processes share the test files, the longest first, while mypy reads; what measures time has the machine
+# to itself.
+WORKERS ?= 2
+test: .venv/test lint       ## everything that a change must pass
+	@$(BIN)/mypy & types=$$!; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"; ran=$$?; \
+	wait $$types && exit $$ran
 	$(BIN)/python -m pytest -m alone $$(grep -rl --include='test_*.py' 'mark[.]alone' tests)
 
 soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulated lives, every figure of finding faces
