@@ -5,13 +5,16 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
+import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
 
 from local.processes.postgres import Postgres
 from memoria.cli import main, supabase
+from tests.database.project import Project
 from tests.npm import installed
 
 _CLI = "supabase@3.1.0"
@@ -126,11 +129,19 @@ def next_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-SOMEBODY = """
-insert into memoria.events (id) values ('e1');
-insert into memoria.media (id, event_id, bucket, path) values ('m1', 'e1', 'b', 'p');
-insert into memoria.persons (event_id, name) values ('e1', 'Ann'), ('e1', null);
-"""
+LOOK = np.eye(512, dtype=np.float32)[0]
+BOTH = [((0.1, 0.1, 0.2, 0.2), LOOK), ((0.6, 0.1, 0.2, 0.2), LOOK)]
+
+
+def lived_in(project: str) -> UUID | None:
+    """Ann has a name and a pin; who stood beside her was forgotten. Returns Ann's face."""
+    with Project(project) as party:
+        ann, beside = party.process("e1", "m1", BOTH)
+        person = party.call("assign_face", face_id=ann)["person_id"]
+        party.call("rename_person", person_id=person, name="Ann")
+        gone = party.call("assign_face", face_id=beside)["person_id"]
+        party.call("forget_person", person_id=gone)
+        return ann
 
 
 def test_an_upgrade_keeps_data_and_the_apps_own_rule(
@@ -147,15 +158,19 @@ def test_an_upgrade_keeps_data_and_the_apps_own_rule(
     newest = int(migrations(app)[-1].partition("_")[0])
     add_migration(app, newest + 60, replaced + ";")
     push(app, project)
-    with psycopg.connect(project) as connection:
-        connection.execute(SOMEBODY)
+    ann = lived_in(project)
     before = contents(project)
-    assert before["persons"]
+    for table in ("persons", "corrections", "forgotten_faces", "changes"):
+        assert before[table], table
     request.getfixturevalue("next_release")
     assert main(["supabase", "upgrade", str(app)]) == 0
     push(app, project)
     assert asked(project, "select later from memoria.events") == "new"
     assert contents(project) == before
+    with Project(project) as party:
+        assert party.process("e1", "m1", BOTH) == [ann, None]
+        (person,) = party.call("people", event_id="e1")["people"]
+        assert (person["name"], person["face_count"]) == ("Ann", 1)
     assert (
         asked(
             project,
