@@ -4,13 +4,16 @@
 declare -A PREVIOUS=() # the revision that shall serve again
 declare -A LEFT=()     # the webhook's secret, by number, of what serves now; '' where it cannot be told
 declare -A ACCEPTED=() # the same of what will serve
+PACE_LEFT='' PACE_AGAIN=''
 
 rollback() {
   step 'what served before'
   for_each_service look_previous
   look_accepted
+  look_paces
   for_each_service move_back
   tell_secrets
+  tell_pace
 }
 
 look_previous() {
@@ -47,6 +50,18 @@ look_accepted() {
   local other=cluster
   [[ $ONLY == process ]] || other=process
   ACCEPTED[$other]=$( (look_traffic "$other" && look_left) 2>/dev/null || true)
+}
+
+# The pace of what serves now and of what will, where both tell. It must not stop the way back either.
+look_paces() {
+  [[ $DRY_RUN == no && -n ${PREVIOUS[process]:-} ]] || return 0
+  PACE_LEFT=$( (look_traffic process && look_pace "$(serving_revisions | head -n 1)" && printf '%s' "$ANSWER") 2>/dev/null || true)
+  PACE_AGAIN=$( (look_pace "${PREVIOUS[process]}" && printf '%s' "$ANSWER") 2>/dev/null || true)
+}
+
+tell_pace() {
+  [[ -z $PACE_LEFT || -z $PACE_AGAIN || $PACE_LEFT == "$PACE_AGAIN" ]] \
+    || say "memoria-process has instances for MAX_IN_FLIGHT=$PACE_AGAIN again, and Supabase goes on with $PACE_LEFT: run $(again connect)"
 }
 
 move_back() {

@@ -86,10 +86,20 @@ def test_after_a_rollback_connect_tells_supabase_the_secret_that_serves_again(
 def test_after_a_rollback_connect_tells_supabase_the_pace_of_what_serves(deployed: Cloud) -> None:
     assert deployed.deploy("--tag", "t2", MAX_IN_FLIGHT="64").returncode == 0
     assert deployed.configured()["max_in_flight"] == {"process": 64, "callback": 32}
-    assert deployed.deploy("rollback").returncode == 0
+    done = deployed.deploy("rollback")
+    assert done.returncode == 0
+    assert "MAX_IN_FLIGHT=32 again, and Supabase goes on with 64: run ./deploy.sh c" in done.stderr
     done = deployed.deploy("connect", MAX_IN_FLIGHT="64")
     assert deployed.configured()["max_in_flight"] == {"process": 32, "callback": 16}
     assert "MAX_IN_FLIGHT is 32, as what serves was made with" in done.stderr
+
+
+def test_a_pace_that_cannot_be_read_does_not_stop_the_way_back(deployed: Cloud) -> None:
+    assert deployed.deploy("--tag", "t2", MAX_IN_FLIGHT="64").returncode == 0
+    old, new = deployed.revisions()
+    done = deployed.deploy("rollback", CLOUD_FAILS=f"revisions describe {new}")
+    assert done.returncode == 0, done.stderr
+    assert deployed.serving() == {old: 100}
 
 
 def test_of_a_split_the_slower_pace(deployed: Cloud) -> None:
