@@ -109,7 +109,7 @@ class _Merge:
     plan: Plan = field(default_factory=Plan)
 
     def migration(self, source: str, content: bytes) -> None:
-        """A new one gets a version of its own; one that is there is never touched."""
+        """A new one gets a version that sorts last; one that is there is never touched."""
         known = self.record.files.get(source)
         if known is None:
             path = self._copy_of(content) or self._new_path(source)
@@ -150,8 +150,11 @@ class _Merge:
             if path.startswith(MIGRATIONS)
         ]
         newest = max((version for version in versions if version.isdigit()), default="")
+        own, _, name = source.removeprefix(MIGRATIONS).partition("_")
+        if newest < own <= self.now:  # as a database has it that came with Memoria: make serve's
+            return f"{MIGRATIONS}{own}_{name}"
         version = self.now if self.now > newest else str(int(newest) + 1)
-        return f"{MIGRATIONS}{version}_{source.partition('_')[2]}"
+        return f"{MIGRATIONS}{version}_{name}"
 
 
 def with_function(text: str) -> str | None:

@@ -25,7 +25,7 @@ def installed(theirs: Folder, ours: Folder = OURS, release: str = "0.2.0") -> tu
 def test_an_empty_project_gets_everything() -> None:
     folder, made = installed({"config.toml": CONFIG})
     assert set(made.writes) == {
-        "migrations/20270101120000_memoria.sql", "migrations/20270101120001_more.sql",
+        "migrations/20261125000000_memoria.sql", "migrations/20261126000000_more.sql",
         "functions/ml-callback/index.ts", "config.toml", "memoria.json",
     }  # fmt: skip
     assert list(made.writes)[-1] == "memoria.json"
@@ -36,6 +36,12 @@ def test_an_empty_project_gets_everything() -> None:
 def test_again_changes_nothing() -> None:
     folder, _ = installed({"config.toml": CONFIG})
     assert installed(folder)[1] == Plan()
+
+
+def test_beside_newer_ones_of_the_app_it_is_as_new_as_today() -> None:
+    folder, _ = installed({"config.toml": CONFIG, "migrations/20261125000001_theirs.sql": b"1"})
+    assert "migrations/20270101120000_memoria.sql" in folder
+    assert "migrations/20270101120001_more.sql" in folder
 
 
 @pytest.mark.parametrize("newest", ["20260101000000", "20290101000000", "0042"])
@@ -72,11 +78,11 @@ def test_a_later_release_adds_what_is_new_after_the_apps_own() -> None:
 
 def test_edited_files_are_named_and_left() -> None:
     folder, _ = installed({"config.toml": CONFIG})
-    folder["migrations/20270101120000_memoria.sql"] += b"-- mine"
+    folder["migrations/20261125000000_memoria.sql"] += b"-- mine"
     folder["functions/ml-callback/index.ts"] += b"// mine"
     _, made = installed(folder)
     assert sorted(made.edited) == [
-        "functions/ml-callback/index.ts", "migrations/20270101120000_memoria.sql",
+        "functions/ml-callback/index.ts", "migrations/20261125000000_memoria.sql",
     ]  # fmt: skip
     assert (made.writes, made.behind) == ({}, [])
     later = OURS | {"functions/ml-callback/index.ts": b"// better\n"}
