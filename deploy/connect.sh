@@ -123,7 +123,7 @@ percent_decoded() {
 
 not_connected() {
   say "Supabase was not told: it goes on with what it knew before. Where its migrations are missing, apply
-them (supabase db push). Then: $(again connect)"
+them (supabase db push --remote). Then: $(again connect)"
   say 'or this in the SQL editor, with the secret that the services were made with:'
   say ''
   say "select public.memoria_configure($(sql_text "$(supabase_settings 'THE SECRET')"));"

@@ -37,12 +37,12 @@ works_with_the_database() {
   local functions database
   functions=$(curl -fsS --max-time 30 "$1/health") || return 1
   ask_supabase memoria_doctor '{}' || return 1
-  [[ $STATUS != 404 ]] || { say 'the database knows no memoria_doctor: apply the migrations first (supabase db push)'; return 1; }
+  [[ $STATUS != 404 ]] || { say 'the database knows no memoria_doctor: apply the migrations first (supabase db push --remote)'; return 1; }
   [[ $STATUS == 200 ]] || { say "Supabase answered $STATUS: ${BODY:0:2000}"; return 1; }
   functions=$(agreement_in "$functions") database=$(agreement_in "$BODY")
   [[ -n $functions && -n $database ]] || return 0
   ((${database% *} >= ${functions#* })) \
-    || { say "the database is too old for this version: apply its migrations first (supabase db push)"; return 1; }
+    || { say "the database is too old for this version: apply its migrations first (supabase db push --remote)"; return 1; }
   ((${functions% *} >= ${database#* })) \
     || { say "this version is too old for the database, which serves such functions no longer: deploy a newer one"; return 1; }
 }

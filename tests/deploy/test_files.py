@@ -71,6 +71,16 @@ def test_the_supabase_cli_is_pinned_everywhere_it_is_named() -> None:
     assert not [place for place in named if place[1] != pinned]
 
 
+def test_what_is_pushed_goes_to_the_project() -> None:
+    """Since its third release the CLI pushes to the local stack where nothing else is said."""
+    pushed = []
+    for folder in ("README.md", "docs/*.md", "shared/memoria/cli/*.py"):
+        for file in ROOT.glob(folder):
+            pushed += re.findall(r"npx.* db push(.*)", file.read_text())
+    assert len(pushed) > 5
+    assert [rest for rest in pushed if "--remote" not in rest] == []
+
+
 @pytest.mark.parametrize("name", ["_TAG", "_ONLY", "_MODEL_PACK", "_REGION", "_WEIGHTS", "_TARGET"])
 def test_a_substitution_is_never_part_of_a_script(name: str, tmp_path: Path) -> None:
     """Every step's script, run as Cloud Build would make it, with a value that is a command."""

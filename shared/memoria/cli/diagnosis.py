@@ -72,7 +72,7 @@ def together(service: str, functions: Agreement | None, database: Agreement | No
                      "./deploy.sh: the functions are older than the database")  # fmt: skip
     if not functions.accepts(database):
         return wrong(about, f"{made_for}; the functions need a database for {functions.works_with}",
-                     "supabase db push: the database is older than the functions")  # fmt: skip
+                     "supabase db push --remote: the database is the older one")  # fmt: skip
     return ok(about, f"work together, {made_for}")
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 30.0
 PROBE_BUCKET = "memoria-doctor"
 _STALE = (
-    "supabase db push; where that was done, the API's schema cache is stale:"
+    "supabase db push --remote; where that was done, the API's schema cache is stale:"
     " run select pg_notify('pgrst', 'reload schema')"
 )
 

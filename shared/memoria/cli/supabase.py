@@ -12,7 +12,7 @@ from memoria.cli.terminal import plain
 OURS = Path(memoria.__file__).parents[2] / "supabase"
 _NEXT = """\
 next, in {place}:
-  npx supabase@3.1.0 db push
+  npx supabase@3.1.0 db push --remote
   npx supabase@3.1.0 secrets set CALLBACK_SECRET=…
   npx supabase@3.1.0 functions deploy ml-callback
 """
