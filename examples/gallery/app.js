@@ -60,6 +60,7 @@ async function show(route, kept, signal, again) {
     else if (!PAGES.includes(route.page)) showNothing(root)
     else {
       const role = route.event && await roleIn(route.event)
+      if (role === null) throw new MemoriaError({ code: 'not_found', message: 'no member' })
       const manages = role === 'host' || role === 'cohost'
       const page = await import(`./pages/${route.page}.js`)
       await page.show(root, { client, session, role, manages, act, tell, refresh, kept, ...route }, signal)

@@ -16,13 +16,13 @@ function keep(answer) {
 }
 
 /** One request to the project. Throws MemoriaError. body: an object is sent as JSON, a Blob as it is. */
-export async function request(path, { method = 'POST', body, headers = {}, as = token } = {}) {
+export async function request(path, { method = 'POST', body, headers = {}, as = token, deadline = DEADLINE_MS } = {}) {
   const asked = { apikey: config.publishableKey, Authorization: `Bearer ${await as()}`, ...headers }
   if (body && !(body instanceof Blob)) asked['Content-Type'] = 'application/json'
   const sent = body && !(body instanceof Blob) ? JSON.stringify(body) : body
   let answer
   try {
-    const signal = AbortSignal.timeout(DEADLINE_MS)
+    const signal = AbortSignal.timeout(deadline)
     answer = await fetch(config.supabaseUrl + path, { method, headers: asked, body: sent, signal })
   } catch (cause) {
     throw new MemoriaError({ code: cause.name === 'TimeoutError' ? 'timed_out' : 'unreachable', message: path, cause })

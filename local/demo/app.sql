@@ -7,19 +7,70 @@ language sql stable security definer set search_path = '' as $$
   select (select auth.uid()) is not null
 $$;
 
--- The events that the user has something to do with.
-create function public.my_events() returns table (event_id text, status text, role text)
-language sql stable security definer set search_path = '' as $$
-  select id, status, memoria.role_in(id, (select auth.uid())) from memoria.events
-  where memoria.role_in(id, (select auth.uid())) is not null
-  order by id
-$$;
-revoke execute on function public.my_events from public;
-grant execute on function public.my_events to authenticated;
-
--- Photos lie in the bucket `photos`, in a folder by event; Memoria's rights on the event are the rights on them.
+-- What Memoria does not keep: what an event is called. A title goes with its event.
 create schema app;
 grant usage on schema app to authenticated;
+create table app.titles (
+  event_id text primary key references memoria.events on delete cascade,
+  title text not null,
+  constraint titles_length check (char_length(title) between 1 and 200)
+);
+alter table app.titles enable row level security;
+
+create function public.name_event(p_event_id text, p_title text) returns void
+language plpgsql security definer set search_path = '' as $$
+begin
+  perform memoria.authorize(p_event_id, 'manage');
+  insert into app.titles (event_id, title) values (p_event_id, p_title)
+  on conflict (event_id) do update set title = excluded.title;
+end
+$$;
+
+-- The events that the user has something to do with.
+create function public.my_events() returns table (
+  event_id text, title text, status text, role text, archive_at timestamptz, created_at timestamptz
+)
+language sql stable security definer set search_path = '' as $$
+  select id, coalesce(title, id), status, memoria.role_in(id, (select auth.uid())), archive_at, created_at
+  from memoria.events left join app.titles on titles.event_id = events.id
+  where memoria.role_in(id, (select auth.uid())) is not null
+  order by status desc, created_at desc, id
+$$;
+
+-- Members by what people know of each other. Who may manage an event may ask whether somebody has an account.
+create function public.invite(p_event_id text, p_email text, p_role text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_user uuid;
+begin
+  perform memoria.authorize(p_event_id, 'manage');
+  select id into v_user from auth.users where email = lower(btrim(p_email));
+  if v_user is null then
+    raise exception 'Nobody has an account with this email.' using errcode = 'PT404';
+  end if;
+  return public.memoria_add_member(p_event_id, v_user, p_role);
+end
+$$;
+
+create function public.event_members(p_event_id text) returns table (user_id uuid, email text, role text)
+language plpgsql stable security definer set search_path = '' as $$
+begin
+  perform memoria.authorize(p_event_id, 'manage');
+  return query
+    select users.id, users.email::text, memoria.role_in(p_event_id, users.id)
+    from auth.users
+    where users.id in (
+      select events.owner_id from memoria.events where id = p_event_id
+      union all select members.user_id from memoria.members where event_id = p_event_id
+    )
+    order by users.created_at, users.id;
+end
+$$;
+revoke execute on function public.name_event, public.my_events, public.invite, public.event_members from public;
+grant execute on function public.my_events, public.invite, public.event_members to authenticated;
+grant execute on function public.name_event to authenticated, service_role;
+
+-- Photos lie in the bucket `photos`, in a folder by event; Memoria's rights on the event are the rights on them.
 create function app.may_view(p_event_id text) returns boolean
 language sql stable security definer set search_path = '' as $$ select memoria.can_view_event(p_event_id) $$;
 create function app.may_contribute(p_event_id text) returns boolean

@@ -29,8 +29,6 @@ from tests.npm import package
 AXE = "axe-core@4.14.1"
 SIZES = {"390": (390, 844), "1280": (1280, 800)}
 PATIENCE_MS = 15_000
-# a camera that shows a moving pattern, and lets itself be used
-CAMERA = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
 _SHIFTS = """
     window.shifted = 0
     new PerformanceObserver(list => {
@@ -96,13 +94,20 @@ def crowd(database: psycopg.Connection[Any], looks: Looks) -> str:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that every camera films: a test writes JPEGs into it, one after the other."""
+    return tmp_path_factory.mktemp("camera") / "film.mjpeg"
+
+
+@pytest.fixture(scope="session")
+def browser(film: Path) -> Iterator[Browser]:
     """Headless Chromium of this machine."""
     programs = ("chromium", "chromium-browser", "google-chrome")
     program = next(filter(None, map(shutil.which, programs)), None)
     if program is None:
         pytest.skip("needs Chromium: apt-get install chromium")
-    flags = ["--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", *CAMERA]
+    flags = ["--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"]
+    flags += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=program, args=flags)
 

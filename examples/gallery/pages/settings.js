@@ -1,0 +1,149 @@
+// An event: its name, who may see it, links for guests, what they searched, how long it is kept.
+import { button, confirm, dialog, element, toast } from '../dom.js'
+import { qrPicture } from '../qr.js'
+import { go, to } from '../router.js'
+import { texts } from '../texts.js'
+
+const { settings: said } = texts
+const KEEP_DAYS = [7, 30, 90, 365], LINK_DAYS = [1, 7, 30, 90]
+
+export async function show(root, given) {
+  const { client, session, event, manages, tell, refresh } = given
+  root.append(element('h1', {}, said.title))
+  if (!manages) return showLeave(root, given)
+  const [members, links, { searches }, status, events] = await Promise.all([
+    session.request('/rest/v1/rpc/event_members', { body: { p_event_id: event } }), client.searchLinks({ event_id: event }),
+    client.searches({ event_id: event }), client.eventStatus({ event_id: event }), session.request('/rest/v1/rpc/my_events', { body: {} }),
+  ])
+  const own = events.find(({ event_id }) => event_id === event)
+  /** Does something, says so, and shows the page as it is then. */
+  const done = (what, words) => async (happened) => {
+    happened?.preventDefault()
+    try {
+      if (await what() === false) return
+      await refresh()
+      if (words) toast(words)
+    } catch (error) {
+      tell(error)
+    }
+  }
+  const sections = { name, members: memberList, links: linkList, searches: audit, keeping }
+  const all = { ...given, members, links: links.links, searches, status, own, done }
+  root.append(...Object.values(sections).map((section) => element('section', {}, section(all))))
+}
+
+function showLeave(root, { client, session, event, tell }) {
+  const leave = async () => {
+    if (!await confirm(said.leave, said.leaveWhy, said.leave)) return
+    client.removeMember({ event_id: event, user_id: session.user().id }).then(() => go(to('events')), tell)
+  }
+  root.append(element('p', {}, said.onlyHosts), button(said.leave, leave))
+}
+
+function name({ session, event, own, done }) {
+  const input = element('input', { value: own.title, required: true, maxlength: 200 })
+  const save = () => session.request('/rest/v1/rpc/name_event', { body: { p_event_id: event, p_title: input.value.trim() } })
+  return [element('h2', {}, said.name), element('form', { class: 'line', onsubmit: done(save, said.saved) },
+    element('label', {}, said.name, input), element('button', {}, said.save))]
+}
+
+const select = (label, options, attributes = {}) => element('label', {}, label, element('select', attributes,
+  options.map(([value, words, selected]) => element('option', { value, selected }, words))))
+
+function memberList({ client, session, event, members, status, done }) {
+  const email = element('input', { type: 'email', required: true, autocomplete: 'off' })
+  const role = select(said.role, Object.entries(said.roles))
+  const add = async () => {
+    const about = { p_event_id: event, p_email: email.value, p_role: role.lastChild.value }
+    await session.request('/rest/v1/rpc/invite', { body: about }).catch((error) => {
+      if (error.code === 'not_found') error.words = said.unknown
+      throw error
+    })
+    toast(said.added(email.value))
+  }
+  const row = (one, n) => element('li', {}, element('span', {}, one.email || one.user_id),
+    element('small', {}, n === 0 ? said.owner : said.roles[one.role]),
+    n > 0 && button(texts.remove, done(() => client.removeMember({ event_id: event, user_id: one.user_id }), said.removed(one.email)),
+      { 'aria-label': said.remove(one.email) }))
+  return [element('h2', {}, said.people), element('ul', { class: 'rows' }, members.map(row)),
+    status && element('form', { class: 'line', onsubmit: done(add) },
+      element('label', {}, said.email, email), role, element('button', {}, said.add))]
+}
+
+function linkList({ client, event, links, status, done }) {
+  const label = element('input', { maxlength: 200, required: true })
+  const days = select(said.days, LINK_DAYS.map((n) => [n, said.forDays(n), n === 7]))
+  const make = async () => {
+    const options = { label: label.value.trim(), expires_in_hours: 24 * days.lastChild.value }
+    const { token } = await client.createSearchLink({ event_id: event, options })
+    await showLink(options.label, token)
+  }
+  const end = (one) => async () => {
+    if (!await confirm(said.revoke, said.revokeWhy, said.revoke)) return false
+    return client.revokeSearchLink({ link_id: one.link_id })
+  }
+  const row = (one) => {
+    const called = one.label ?? said.noLabel, over = one.revoked_at || new Date(one.expires_at) < new Date()
+    return element('li', {}, element('span', {}, called),
+      element('small', {}, said.used(one.searches, one.max_searches), ' · ', over ? said.revoked : said.goodUntil(texts.day(one.expires_at))),
+      !over && button(said.revoke, done(end(one)), { 'aria-label': said.revokeThis(called) }))
+  }
+  return [element('h2', {}, said.links), element('p', {}, said.linksWhy), element('ul', { class: 'rows' }, links.map(row)),
+    status.status === 'open' && element('form', { class: 'line', onsubmit: done(make) },
+      element('label', {}, said.label, label), days, element('button', {}, said.makeLink))]
+}
+
+/** The token is told once: here. The fragment of an address reaches no server. */
+function showLink(label, token) {
+  const address = new URL(`guest.html#${token}`, location.href).href
+  return dialog(label, (close) => element('div', {}, element('p', {}, said.linkShown),
+    qrPicture(address, said.code(label)),
+    element('label', {}, said.links, element('input', { readonly: true, value: address, onfocus: (given) => given.target.select() })),
+    element('div', { class: 'sheet-actions' },
+      button(said.copy, () => navigator.clipboard.writeText(address).then(() => toast(said.copied), () => {})),
+      button(texts.close, () => close(null), { class: 'primary' }))))
+}
+
+function audit({ event, searches, links }) {
+  const labels = new Map(links.map(({ link_id, label }) => [link_id, label]))
+  const found = ({ outcome, people, removal_requested_at }) => [said.outcomes[outcome] ?? said.refused, ' ',
+    people.map((id, n) => element('a', { href: to('person', event, id) }, said.person(n + 1), ' ')),
+    removal_requested_at && element('strong', {}, said.wantsOut)]
+  const row = (one) => element('tr', {}, [texts.moment(one.created_at), labels.get(one.link_id) ?? '–', one.guest ?? '–', found(one)]
+    .map((cell) => element('td', {}, ...[cell].flat())))
+  return [element('h2', {}, said.searches), element('p', {}, said.searchesWhy),
+    searches.length ? element('div', { class: 'scrolls', tabindex: 0, role: 'region', 'aria-label': said.searches },
+      element('table', {}, element('thead', {}, element('tr', {}, said.columns.map((column) => element('th', { scope: 'col' }, column)))),
+        element('tbody', {}, searches.map(row)))) : element('p', {}, said.noSearches)]
+}
+
+function keeping(given) {
+  const { client, event, own, status, done } = given
+  const asked = (title, words, what, after) => done(async () => {
+    if (!await confirm(title, words, title)) return false
+    await what({ event_id: event })
+    if (after) go(after)
+    return !after
+  })
+  const keep = select(said.keep, [['', said.never], ...KEEP_DAYS.map((n) => [n, said.inDays(n)])],
+    { onchange: done(() => client.setRetention({ event_id: event, days: Number(keep.lastChild.value) || null }), said.saved) })
+  const open = [element('p', {}, said.keepingWhy), element('div', { class: 'line' }, keep),
+    own.archive_at && element('p', {}, said.archiveAt(texts.day(own.archive_at))),
+    button(said.archive, asked(said.archive, said.archiveWhy, client.archiveEvent))]
+  const archived = [element('p', {}, said.reopenWhy), button(said.reopen, done(() => client.reopenEvent({ event_id: event })))]
+  return [element('h2', {}, said.keeping), ...(status.status === 'open' ? open : archived), ' ',
+    button(said.erase, asked(said.erase, said.eraseWhy(texts.photos(status.photos.total)), () => erase(given), to('events')), { class: 'danger' })]
+}
+
+/** The photos first: afterwards nobody has a right to them. */
+async function erase({ client, session, event }) {
+  const photos = await client.all('media', { event_id: event, limit: 500 })
+  for (const [bucket, those] of Map.groupBy(photos, (photo) => photo.bucket)) {
+    const prefixes = those.flatMap(({ path, preview_path }) => [path, preview_path].filter(Boolean))
+    for (let from = 0; from < prefixes.length; from += 1000) {
+      const body = { prefixes: prefixes.slice(from, from + 1000) }
+      await session.request(`/storage/v1/object/${encodeURIComponent(bucket)}`, { method: 'DELETE', body })
+    }
+  }
+  await client.deleteEvent({ event_id: event })
+}

@@ -1,0 +1,154 @@
+// The photos that are on their way into an event: made smaller, stored twice, handed over, looked at.
+import { MemoriaError } from '/clients/memoria.js'
+
+const BUCKET = 'photos'
+const PREVIEW_PX = 1024 // of the longer side: what grids and covers show
+const AT_ONCE = 3
+const UPLOAD_MS = 300_000
+const PICTURE = /\.(jpe?g|png|webp|heic|heif|avif|tiff?|bmp|gif|dng|cr2|nef|arw)$/i
+const queues = new Map()
+
+/** The one of an event, also after its page was left. */
+export function queueOf(event, client, session) {
+  if (!queues.has(event)) queues.set(event, new Uploads(event, client, session))
+  return queues.get(event)
+}
+
+addEventListener('beforeunload', (leaving) => {
+  if ([...queues.values()].some((queue) => queue.busy)) leaving.preventDefault()
+})
+
+/**
+ * items: { name, file, id, state: waiting | sending | looked_at | done | failed | refused, faces, code, words }.
+ * Tells a 'change' with those that changed. failed: it lies there and cannot be looked at; refused: it
+ * did not arrive.
+ */
+class Uploads extends EventTarget {
+  items = []
+  #running = 0
+  #stop = null
+
+  constructor(event, client, session) {
+    super()
+    Object.assign(this, { event, client, session })
+  }
+
+  get busy() {
+    return this.items.some(({ state }) => state === 'waiting' || state === 'sending')
+  }
+
+  /** Answers how many files are no photos, by their kind and name. */
+  add(files) {
+    const added = files.filter(({ name, type }) => !name.startsWith('.') && (type.startsWith('image/') || PICTURE.test(name)))
+      .map((file) => ({ file, name: file.webkitRelativePath || file.name, id: crypto.randomUUID(), state: 'waiting' }))
+    this.items.push(...added)
+    this.#tell(added)
+    this.#next()
+    return files.length - added.length
+  }
+
+  again(item) {
+    this.#set(item, { state: 'waiting', code: undefined })
+    this.#next()
+  }
+
+  async takeAway(item) {
+    this.items = this.items.filter((other) => other !== item)
+    this.#tell([])
+    if (item.state !== 'failed') return
+    await this.client.deleteMedia({ media_id: item.id }).catch(() => {})
+    const prefixes = [item.path, item.preview_path].filter(Boolean)
+    await this.session.request(`/storage/v1/object/${BUCKET}`, { method: 'DELETE', body: { prefixes } }).catch(() => {})
+  }
+
+  #tell(detail) {
+    this.dispatchEvent(new CustomEvent('change', { detail }))
+  }
+
+  #set(item, news) {
+    Object.assign(item, news)
+    this.#tell([item])
+  }
+
+  #next() {
+    for (const item of this.items) {
+      if (this.#running >= AT_ONCE) return
+      if (item.state !== 'waiting') continue
+      this.#running++
+      this.#set(item, { state: 'sending' })
+      this.#send(item).finally(() => { this.#running--; this.#next() })
+    }
+  }
+
+  async #send(item) {
+    try {
+      const ending = /\.\w+$/.exec(item.file.name)?.[0].toLowerCase() ?? ''
+      item.path = `${this.event}/${item.id}${ending}`
+      const preview = await smaller(item.file)
+      item.preview_path = preview && `${this.event}/preview/${item.id}.jpg`
+      if (preview) await this.#store(item.preview_path, preview)
+      await this.#store(item.path, item.file)
+      const { path, preview_path } = item
+      const handed = { media_id: item.id, event_id: this.event, bucket: BUCKET, path, preview_path }
+      await this.client.enqueue(handed)
+      this.#set(item, { state: 'looked_at' })
+      this.#stop ??= this.client.watch(this.event, (news) => this.#hear(news))
+    } catch (error) {
+      const { code, words } = error instanceof MemoriaError ? error : { code: 'unreadable_file' }
+      this.#set(item, { state: 'refused', code, words })
+    }
+  }
+
+  #store(path, body) {
+    const address = `/storage/v1/object/${BUCKET}/${path.split('/').map(encodeURIComponent).join('/')}`
+    return this.session.request(address, { body, headers: { 'x-upsert': 'true' }, deadline: UPLOAD_MS })
+  }
+
+  /** What became of the photos that were handed over. */
+  async #hear(news) {
+    if (news.event === 'photo_failed') {
+      const item = this.items.find(({ id }) => id === news.media_id)
+      if (item) this.#set(item, { state: 'failed', code: news.code })
+    }
+    if (news.event !== 'progress') return
+    const asked = this.items.filter(({ state }) => state === 'looked_at')
+    try {
+      const pending = await this.#pending()
+      const ended = asked.filter(({ id, state }) => state === 'looked_at' && !pending.has(id))
+      for (const item of ended) {
+        const { status, faces, error } = await this.client.photo({ media_id: item.id })
+        if (status === 'completed') this.#set(item, { state: 'done', faces: faces.length })
+        else if (status === 'failed') this.#set(item, { state: 'failed', code: error.code })
+      }
+    } catch {
+      setTimeout(() => this.#hear(news), 5000)
+    }
+    if (this.#running || this.busy || this.items.some(({ state }) => state === 'looked_at')) return
+    this.#stop?.()
+    this.#stop = null
+  }
+
+  async #pending() {
+    const found = new Set()
+    for (let after = null; ;) {
+      const { media, next } = await this.client.media({ event_id: this.event, status: 'pending', after, limit: 500 })
+      for (const { media_id } of media) found.add(media_id)
+      if (next === null) return found
+      after = next
+    }
+  }
+}
+
+/** A JPEG for screens; null of what this browser cannot read: it is looked at all the same. */
+async function smaller(file) {
+  try {
+    const picture = await createImageBitmap(file)
+    const scale = Math.min(1, PREVIEW_PX / Math.max(picture.width, picture.height))
+    const canvas = new OffscreenCanvas(Math.round(picture.width * scale), Math.round(picture.height * scale))
+    canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height)
+    picture.close()
+    return await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.82 })
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,159 @@
+"""Several events: made, named, shared, opened to guests, archived and deleted; and who may not."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import psycopg
+import pytest
+from playwright.sync_api import Page
+
+from tests.gallery.conftest import Visit, sign_in
+from tests.gallery.party import Party
+
+pytestmark = pytest.mark.system
+
+
+def settings(page: Page, event: str) -> None:
+    page.evaluate("event => { location.hash = `#/e/${event}/settings` }", event)
+    page.get_by_role("heading", name="Settings").wait_for()
+
+
+def test_an_event_is_made_and_found_by_its_name(
+    page: Page, look: Callable[[Page, str], None]
+) -> None:
+    page.get_by_role("heading", name="Your events").wait_for()
+    page.get_by_label("Name of a new event").fill("Ann & Bob <b>marry</b>")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_role("heading", name="Add photos").wait_for()
+    event = page.url.split("/e/")[1].split("/")[0]
+    page.get_by_role("link", name="All events").click()
+    page.get_by_role("link", name="Ann & Bob <b>marry</b>").wait_for()
+    look(page, "events")
+
+    settings(page, event)
+    page.get_by_label("Name", exact=True).fill("The wedding")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Saved").wait_for()
+    page.get_by_role("button", name="Delete this event").click()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Delete this event").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    page.get_by_role("heading", name="Your events").wait_for()
+    assert page.get_by_text("The wedding").count() == 0
+
+
+def test_members_are_added_by_email_and_may_leave(
+    page: Page, host: Visit, visit: Callable[..., Visit], party: Party
+) -> None:
+    host.expect("status of 404")
+    settings(page, party.event_id)
+    page.get_by_label("Email of somebody").fill("nobody@example.com")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_text("Nobody has an account with this email.").wait_for()
+    page.get_by_label("Email of somebody").fill("friend@example.com")
+    page.get_by_label("May").select_option("contributor")
+    page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name="Remove friend@example.com").wait_for()
+
+    friend = sign_in(visit(), "friend@example.com", f"#/e/{party.event_id}/settings")
+    friend.get_by_text("Hosts change the settings").wait_for()
+    assert friend.get_by_text("Searches by guests").count() == 0
+    friend.get_by_role("button", name="Leave this event").click()
+    friend.get_by_role("dialog").get_by_role("button", name="Leave this event").click()
+    friend.get_by_role("heading", name="Your events").wait_for()
+    assert friend.get_by_text(party.event_id).count() == 0
+
+
+def test_a_link_for_guests_is_shown_once_with_a_code_and_can_be_ended(
+    page: Page, host: Visit, party: Party, look: Callable[[Page, str], None]
+) -> None:
+    host.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    settings(page, party.event_id)
+    page.get_by_label("Where is it for?").fill("At the bar")
+    page.get_by_label("Good for").select_option("1")
+    page.get_by_role("button", name="Make a link").click()
+    code = page.get_by_role("img", name="QR code of the link At the bar")
+    code.wait_for()
+    look(page, "settings-link")
+    address = page.locator("dialog input").input_value()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/gallery/guest\.html#[\w.-]{40,}", address)
+    assert _read(code.screenshot()) == address
+    page.get_by_role("button", name="Copy the link").click()
+    page.get_by_text("Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == address
+    page.get_by_role("button", name="Close").first.click()
+
+    page.get_by_role("button", name="End the link At the bar").click()
+    page.get_by_role("dialog").get_by_role("button", name="End").click()
+    page.get_by_text("ended").wait_for()
+    assert address.split("#")[1] not in page.content()
+
+
+def _read(picture: bytes) -> str:
+    """What the QR code says."""
+    pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    assert pixels is not None
+    return str(cv2.QRCodeDetector().detectAndDecode(pixels)[0])
+
+
+@pytest.mark.parametrize("length", [1, 14, 15, 62, 84, 106, 122, 152, 180, 213])
+def test_codes_of_every_size_are_read(host: Visit, length: int) -> None:
+    text = ("https://app.example/guest.html#" + "aB3-_x9" * 30)[:length]
+    page = host.open("guest.html")
+    page.evaluate(
+        """async text => {
+          const { qrPicture } = await import('/gallery/qr.js')
+          document.querySelector('main').replaceChildren(qrPicture(text, 'code'))
+        }""",
+        text,
+    )
+    assert _read(page.get_by_role("img", name="code").screenshot()) == text
+
+
+def test_the_audit_names_who_was_found_and_who_wants_to_be_forgotten(
+    page: Page,
+    party: Party,
+    database: psycopg.Connection[Any],
+    look: Callable[[Page, str], None],
+) -> None:
+    database.execute(
+        "insert into memoria.searches (event_id, guest, consent, outcome, people,"
+        " removal_requested_at) values (%(e)s, '\\x0123456789ab', '1', 'found', %(p)s::uuid[],"
+        " now()), (%(e)s, '\\x0123456789ab', '1', 'no_face', '{}', null)",
+        {"e": party.event_id, "p": [party.people[0]]},
+    )
+    settings(page, party.event_id)
+    row = page.get_by_role("row").filter(has_text="wants to be forgotten")
+    row.wait_for()
+    page.get_by_role("row").filter(has_text="no usable picture").wait_for()
+    look(page, "settings")
+    row.get_by_role("link", name="person 1").click()
+    page.get_by_text("Ann").first.wait_for()
+
+
+def test_an_event_is_archived_by_itself_at_once_and_opened_again(page: Page, party: Party) -> None:
+    settings(page, party.event_id)
+    page.get_by_label("Archive it by itself").select_option("30")
+    page.get_by_text("It will be archived on").wait_for()
+    page.get_by_role("button", name="Archive now").click()
+    page.get_by_role("dialog").get_by_role("button", name="Archive now").click()
+    page.get_by_text("This event is archived.").wait_for()
+    assert page.get_by_role("button", name="Make a link").count() == 0
+    page.get_by_role("link", name="Add photos").click()
+    page.get_by_text("Open it again in the settings").wait_for()
+    settings(page, party.event_id)
+    page.get_by_role("button", name="Open it again").click()
+    page.get_by_role("button", name="Archive now").wait_for()
+
+
+def test_a_stranger_sees_no_event_and_no_settings(stranger: Page, party: Party) -> None:
+    stranger.get_by_text("You have no events yet.").wait_for()
+    stranger.evaluate("event => { location.hash = `#/e/${event}/settings` }", party.event_id)
+    stranger.get_by_text("Hosts change the settings").or_(
+        stranger.get_by_text("Nothing is here")
+    ).wait_for()
+    assert stranger.get_by_text("Ann").count() == 0
+    assert stranger.get_by_text("@example.com").count() == 0

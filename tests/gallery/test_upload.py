@@ -1,0 +1,169 @@
+"""Photos in: sent with a smaller copy, looked at by real functions, or refused in plain words."""
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from PIL import Image
+from playwright.sync_api import Page
+
+from local.processes.stack import Stack
+from tests.data import photo_of_six
+from tests.gallery.conftest import Visit, sign_in
+from tests.gallery.party import Party
+
+pytestmark = pytest.mark.system
+EVENT = "uploads"
+Rows = list[tuple[Any, ...]]
+
+
+@pytest.fixture
+def event(database: psycopg.Connection[Any], users: dict[str, str]) -> Iterator[str]:
+    """An empty one of the host's."""
+    database.execute(
+        "insert into memoria.events (id, owner_id) values (%s, %s)", (EVENT, users["host"])
+    )
+    yield EVENT
+    database.execute("delete from memoria.events where id = %s", (EVENT,))
+
+
+def large_photo(turned: bool = False) -> bytes:
+    """The photo of six at 3,000 pixels; as a phone held upright stores it."""
+    exif = Image.Exif()
+    with Image.open(io.BytesIO(photo_of_six())) as small:
+        photo = small.convert("RGB").resize((3000, 2000))
+    if turned:
+        photo, exif[0x0112] = photo.transpose(Image.Transpose.ROTATE_90), 6
+    file = io.BytesIO()
+    photo.save(file, "JPEG", quality=90, exif=exif)
+    return file.getvalue()
+
+
+def choose(page: Page, **files: bytes) -> None:
+    given = [
+        {"name": name.replace("_", "."), "mimeType": "image/jpeg", "buffer": data}
+        for name, data in files.items()
+    ]
+    chooser = page.locator("input[type=file]:not([webkitdirectory])")
+    chooser.set_input_files(given)  # type: ignore[arg-type]
+
+
+def upload_page(visiting: Visit, event: str) -> Page:
+    return sign_in(visiting, address=f"#/e/{event}/upload")
+
+
+def test_photos_are_sent_with_a_smaller_copy_and_looked_at(
+    host: Visit,
+    stack: Stack,
+    event: str,
+    database: psycopg.Connection[Any],
+    look: Callable[[Page, str], None],
+) -> None:
+    page = upload_page(host, event)
+    page.get_by_text("Drop photos or folders here").wait_for()
+    look(page, "upload-empty")
+    choose(page, one_jpg=large_photo(), two_jpg=large_photo(turned=True), bad_jpg=b"\xff\xd8\xff")
+    page.get_by_text("2 photos are in, 1 could not be taken").wait_for(timeout=60_000)
+    for name in ("one.jpg", "two.jpg"):
+        row = page.get_by_role("listitem").filter(has_text=name)
+        assert re.search(r"[56] faces", row.inner_text()), row.inner_text()
+    broken = page.get_by_role("listitem").filter(has_text="bad.jpg")
+    assert "The file is broken." in broken.inner_text()
+    assert "again" in broken.inner_text()
+    look(page, "upload-done")
+
+    media: Rows = database.execute(
+        "select path, preview_path, status from memoria.media where event_id = %s", (event,)
+    ).fetchall()
+    assert sorted(status for *_, status in media) == ["completed", "completed", "failed"]
+    for _, preview, status in media:
+        assert (preview is None) == (status == "failed")  # no browser reads the broken one
+        if preview:
+            assert _stored(stack, preview).size in ((1024, 683), (1024, 682))
+
+    broken.get_by_role("button", name="Take bad.jpg away").click()
+    page.get_by_text("2 photos are in", exact=True).wait_for()
+    gone = "select count(*) from memoria.media where event_id = %s"
+    _until(page, lambda: database.execute(gone, (event,)).fetchone() == (2,))
+    page.get_by_role("link", name="See the people").click()
+    page.get_by_role("heading", name="People").wait_for()
+
+
+def _stored(stack: Stack, path: str) -> Image.Image:
+    """A picture in Storage."""
+    return Image.open(io.BytesIO(stack.client().storage.from_("photos").download(path)))
+
+
+def _until(page: Page, true: Callable[[], bool]) -> None:
+    for _ in range(50):
+        if true():
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError
+
+
+def test_a_folder_is_taken_with_what_lies_in_it(host: Visit, event: str, tmp_path: Path) -> None:
+    (tmp_path / "day" / "evening").mkdir(parents=True)
+    (tmp_path / "day" / "one.jpg").write_bytes(photo_of_six())
+    (tmp_path / "day" / "evening" / "two.jpg").write_bytes(photo_of_six() + b"2")
+    (tmp_path / "day" / "notes.txt").write_text("no photo")
+    page = upload_page(host, event)
+    page.locator("input[webkitdirectory]").set_input_files(tmp_path / "day")
+    page.get_by_text("1 file is no photo and left out").wait_for()
+    page.get_by_text("2 photos are in").wait_for(timeout=60_000)
+    page.get_by_text("day/evening/two.jpg").wait_for()
+
+
+def test_what_is_dropped_is_sent_and_goes_on_while_one_looks_elsewhere(
+    host: Visit, event: str
+) -> None:
+    page = upload_page(host, event)
+    dropped = page.evaluate_handle(
+        """bytes => {
+          const transfer = new DataTransfer()
+          const photo = new File([new Uint8Array(bytes)], 'dropped.jpg', { type: 'image/jpeg' })
+          transfer.items.add(photo)
+          return transfer
+        }""",
+        list(photo_of_six()),
+    )
+    page.dispatch_event(".drop", "drop", {"dataTransfer": dropped})
+    page.get_by_role("link", name="People").click()
+    page.get_by_role("heading", name="People").wait_for()
+    page.go_back()
+    page.get_by_text("1 photo is in").wait_for(timeout=60_000)
+
+
+def test_without_a_connection_it_says_so_and_tries_again(host: Visit, event: str) -> None:
+    host.expect("ERR_INTERNET_DISCONNECTED")
+    page = upload_page(host, event)
+    page.get_by_text("Drop photos or folders here").wait_for()
+    host.context.set_offline(True)
+    choose(page, one_jpg=photo_of_six())
+    page.get_by_text("There was no connection.").wait_for()
+    page.get_by_text("You are offline").wait_for()
+    host.context.set_offline(False)
+    page.get_by_role("button", name="Try one.jpg again").click()
+    page.get_by_text("1 photo is in").wait_for(timeout=60_000)
+
+
+def test_who_may_not_add_is_told(
+    visit: Callable[..., Visit],
+    stranger: Page,
+    party: Party,
+    database: psycopg.Connection[Any],
+    users: dict[str, str],
+) -> None:
+    database.execute(
+        "insert into memoria.members (event_id, user_id, role) values (%s, %s, 'viewer')",
+        (party.event_id, users["friend"]),
+    )
+    viewer = sign_in(visit(), "friend@example.com", f"#/e/{party.event_id}/upload")
+    viewer.get_by_text("and not add photos to it").wait_for()
+    assert viewer.locator("input[type=file]").count() == 0
+    stranger.evaluate("event => { location.hash = `#/e/${event}/upload` }", party.event_id)
+    stranger.get_by_role("heading", name="Nothing is here").wait_for()
