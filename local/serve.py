@@ -21,6 +21,7 @@ from local.demo.system import (
     PORTS,
     System,
     describe,
+    name_event,
     ports,
     running,
     state_folder,
@@ -67,6 +68,7 @@ def _samples(system: System) -> None:
             write_sample_event(Path(folder) / "event")
             photos = find_photos(Path(folder) / "event")
             upload_event(client, SAMPLE, photos, lambda: None, owner_id=system.host_id)
+            name_event(system, SAMPLE, "Sample event")
 
 
 def _first_port(text: str) -> int:

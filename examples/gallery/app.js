@@ -12,11 +12,11 @@ const main = document.querySelector('#main')
 const client = createMemoria({ url: config.supabaseUrl, key: config.publishableKey, accessToken: session.token })
 let events = []
 
-/** The user's role in an event: host, cohost, contributor, viewer; null of one that is not there. */
-async function roleIn(event) {
+/** What my_events tells of an event: title, role …; null of one that is not the user's. */
+async function ownEvent(event) {
   const find = () => events.find(({ event_id }) => event_id === event)
   if (!find()) events = await session.request('/rest/v1/rpc/my_events', { body: {} })
-  return find()?.role ?? null
+  return find() ?? null
 }
 
 /**
@@ -55,22 +55,23 @@ function tell(error) {
 async function show(route, kept, signal, again) {
   document.body.setAttribute('aria-busy', 'true')
   const root = element('div', { class: `page ${route.page}` })
+  let own
   try {
     if (!session.user()) await showSignIn(root)
     else if (!PAGES.includes(route.page)) showNothing(root)
     else {
-      const role = route.event && await roleIn(route.event)
-      if (role === null) throw new MemoriaError({ code: 'not_found', message: 'no member' })
-      const manages = role === 'host' || role === 'cohost'
+      own = route.event && await ownEvent(route.event)
+      if (own === null) throw new MemoriaError({ code: 'not_found', message: 'no member' })
+      const role = own?.role, manages = role === 'host' || role === 'cohost'
       const page = await import(`./pages/${route.page}.js`)
-      await page.show(root, { client, session, role, manages, act, tell, refresh, kept, ...route }, signal)
+      await page.show(root, { client, session, own, role, manages, act, tell, refresh, kept, ...route }, signal)
     }
   } catch (error) {
     showError(root, error)
   }
   if (signal.aborted) return
   document.body.removeAttribute('aria-busy')
-  showTop(session.user() ? route : {})
+  showTop(session.user() && own !== null ? route : {}, own?.title)
   main.replaceChildren(root)
   const heading = root.querySelector('h1')
   document.title = `${heading.textContent} · ${texts.app}`
@@ -78,13 +79,13 @@ async function show(route, kept, signal, again) {
   if (!again && !root.contains(document.activeElement)) heading.focus({ preventScroll: true })
 }
 
-function showTop({ page, event }) {
+function showTop({ page, event }, title) {
   const current = { person: 'people', together: 'people', photo: 'people', history: 'review' }[page] ?? page
   const link = (name) => element('a', { href: to(name, event), 'aria-current': name === current && 'page' },
     icon(name), element('span', {}, texts.nav[name]))
   document.querySelector('#top').replaceChildren(
     element('a', { href: to('events'), class: 'brand', 'aria-label': `${texts.app}: ${texts.nav.events}` }, texts.app),
-    event ? element('span', { class: 'event-name' }, event) : '',
+    event ? element('span', { class: 'event-name' }, title ?? event) : '',
     event ? element('nav', { 'aria-label': texts.nav.label }, NAVIGATION.map(link)) : '')
 }
 

@@ -138,13 +138,13 @@ function showFaces(images, faces) {
     const tap = button('', () => {
       waiting()
       search(images, { x: box.x + box.w / 2, y: box.y + box.h / 2 })
-    }, { class: 'box', 'aria-label': said.face(n + 1, faces.length) })
+    }, { 'aria-label': said.face(n + 1, faces.length) })
     const percent = (part) => `${part * 100}%`
     Object.assign(tap.style, { left: percent(box.x), top: percent(box.y), width: percent(box.w), height: percent(box.h) })
     return tap
   })
   show(said.several, element('p', {}, said.severalWhy),
-    element('div', { class: 'faces' }, element('img', { src: address, alt: said.yours }), boxes),
+    element('div', { class: 'pick' }, element('img', { src: address, alt: said.yours }), boxes),
     element('div', { class: 'choices' }, button(said.another, begin)))
   leaving.signal.addEventListener('abort', () => URL.revokeObjectURL(address))
 }

@@ -159,7 +159,7 @@ export const texts = {
     searches: 'Searches by guests',
     searchesWhy: 'The last 100 searches. No picture is kept.',
     noSearches: 'Nobody has searched yet.',
-    columns: ['When', 'Link', 'Guest', 'Found'],
+    columns: ['When', 'Found', 'Link', 'Guest'],
     outcomes: { found: 'photos', nobody: 'nobody', begun: 'not finished', person_limit: 'too many people', too_many_searches: 'too many searches' },
     refused: 'no usable picture',
     person: (n) => `person ${n}`,

@@ -67,8 +67,7 @@ begin
 end
 $$;
 revoke execute on function public.name_event, public.my_events, public.invite, public.event_members from public;
-grant execute on function public.my_events, public.invite, public.event_members to authenticated;
-grant execute on function public.name_event to authenticated, service_role;
+grant execute on function public.name_event, public.my_events, public.invite, public.event_members to authenticated;
 
 -- Photos lie in the bucket `photos`, in a folder by event; Memoria's rights on the event are the rights on them.
 create function app.may_view(p_event_id text) returns boolean

@@ -25,6 +25,7 @@ from local.demo.system import (
     System,
     describe,
     free_ports,
+    name_event,
     ports,
     running,
     state_folder,
@@ -42,11 +43,17 @@ SAMPLE = "sample"  # the event of the photos that are made
 
 
 def run(
-    photos: Mapping[str, Path], event_id: str, out: Path, pack: PackChoice, console: Console
+    photos: Mapping[str, Path],
+    event_id: str,
+    out: Path,
+    pack: PackChoice,
+    console: Console,
+    *,
+    title: str = "Sample event",
 ) -> Json:
     """Find the people of these photos, write the answer to ``out``, serve it to who looks on.
 
-    Returns ``people.json``.
+    ``title`` is what the app calls the event. Returns ``people.json``.
     """
     served = sys.stdin.isatty() and console.is_terminal and os.environ.get("APP") != "no"
     home = taken_home()
@@ -57,6 +64,7 @@ def run(
     with running(pack, console, home=home, ports=chosen, pages=served) as system:
         started = time.monotonic()
         answer = _find_people(system, event_id, photos, console)
+        name_event(system, event_id, title)
         seconds = time.monotonic() - started
         searched = search_for(answer, photos, system.stack)
         (out / "people.json").write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
@@ -180,7 +188,8 @@ def main(argv: list[str] | None = None) -> int:
             pack = choose_pack(os.environ, console)
             if pack.notice:
                 console.print(pack.notice, style="yellow")
-            run(photos, _event_of(args.photos), out, pack, console)
+            title = Path(args.photos).resolve().name if args.photos else "Sample event"
+            run(photos, _event_of(args.photos), out, pack, console, title=title)
     except KeyboardInterrupt:
         console.print("stopped")
         return 130

@@ -113,6 +113,15 @@ def _host(stack: Stack) -> str:
     return str(signed_up.user.id)
 
 
+def name_event(system: System, event_id: str, title: str) -> None:
+    """What the app calls the event, unless somebody gave it another name there."""
+    with psycopg.connect(system.stack.database_url) as connection:
+        connection.execute(
+            "insert into app.titles (event_id, title) values (%s, %s) on conflict do nothing",
+            (event_id, title.encode(errors="replace").decode()[:200] or event_id),
+        )
+
+
 def describe(system: System, home: Home | None, console: Console) -> None:
     """Where everything is, how to sign in, and what to source in a shell."""
     stack = system.stack

@@ -131,7 +131,7 @@ def test_the_audit_names_who_was_found_and_who_wants_to_be_forgotten(
     page.get_by_role("row").filter(has_text="no usable picture").wait_for()
     look(page, "settings")
     row.get_by_role("link", name="person 1").click()
-    page.get_by_text("Ann").first.wait_for()
+    page.get_by_label("Name of Ann").wait_for()
 
 
 def test_an_event_is_archived_by_itself_at_once_and_opened_again(page: Page, party: Party) -> None:
@@ -152,8 +152,5 @@ def test_an_event_is_archived_by_itself_at_once_and_opened_again(page: Page, par
 def test_a_stranger_sees_no_event_and_no_settings(stranger: Page, party: Party) -> None:
     stranger.get_by_text("You have no events yet.").wait_for()
     stranger.evaluate("event => { location.hash = `#/e/${event}/settings` }", party.event_id)
-    stranger.get_by_text("Hosts change the settings").or_(
-        stranger.get_by_text("Nothing is here")
-    ).wait_for()
-    assert stranger.get_by_text("Ann").count() == 0
+    stranger.get_by_role("heading", name="Nothing is here").wait_for()
     assert stranger.get_by_text("@example.com").count() == 0

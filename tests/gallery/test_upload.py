@@ -86,11 +86,11 @@ def test_photos_are_sent_with_a_smaller_copy_and_looked_at(
             assert _stored(stack, preview).size in ((1024, 683), (1024, 682))
 
     broken.get_by_role("button", name="Take bad.jpg away").click()
-    page.get_by_text("2 photos are in", exact=True).wait_for()
+    page.get_by_text("2 photos are in See the people").wait_for()
     gone = "select count(*) from memoria.media where event_id = %s"
     _until(page, lambda: database.execute(gone, (event,)).fetchone() == (2,))
     page.get_by_role("link", name="See the people").click()
-    page.get_by_role("heading", name="People").wait_for()
+    page.get_by_role("heading", name="People", level=1).wait_for()
 
 
 def _stored(stack: Stack, path: str) -> Image.Image:
@@ -133,7 +133,7 @@ def test_what_is_dropped_is_sent_and_goes_on_while_one_looks_elsewhere(
     )
     page.dispatch_event(".drop", "drop", {"dataTransfer": dropped})
     page.get_by_role("link", name="People").click()
-    page.get_by_role("heading", name="People").wait_for()
+    page.get_by_role("heading", name="People", level=1).wait_for()
     page.go_back()
     page.get_by_text("1 photo is in").wait_for(timeout=60_000)
 

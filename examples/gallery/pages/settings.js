@@ -11,11 +11,10 @@ export async function show(root, given) {
   const { client, session, event, manages, tell, refresh } = given
   root.append(element('h1', {}, said.title))
   if (!manages) return showLeave(root, given)
-  const [members, links, { searches }, status, events] = await Promise.all([
+  const [members, links, { searches }, status] = await Promise.all([
     session.request('/rest/v1/rpc/event_members', { body: { p_event_id: event } }), client.searchLinks({ event_id: event }),
-    client.searches({ event_id: event }), client.eventStatus({ event_id: event }), session.request('/rest/v1/rpc/my_events', { body: {} }),
+    client.searches({ event_id: event }), client.eventStatus({ event_id: event }),
   ])
-  const own = events.find(({ event_id }) => event_id === event)
   /** Does something, says so, and shows the page as it is then. */
   const done = (what, words) => async (happened) => {
     happened?.preventDefault()
@@ -28,7 +27,7 @@ export async function show(root, given) {
     }
   }
   const sections = { name, members: memberList, links: linkList, searches: audit, keeping }
-  const all = { ...given, members, links: links.links, searches, status, own, done }
+  const all = { ...given, members, links: links.links, searches, status, done }
   root.append(...Object.values(sections).map((section) => element('section', {}, section(all))))
 }
 
@@ -42,7 +41,11 @@ function showLeave(root, { client, session, event, tell }) {
 
 function name({ session, event, own, done }) {
   const input = element('input', { value: own.title, required: true, maxlength: 200 })
-  const save = () => session.request('/rest/v1/rpc/name_event', { body: { p_event_id: event, p_title: input.value.trim() } })
+  const save = async () => {
+    const title = input.value.trim()
+    await session.request('/rest/v1/rpc/name_event', { body: { p_event_id: event, p_title: title } })
+    own.title = title
+  }
   return [element('h2', {}, said.name), element('form', { class: 'line', onsubmit: done(save, said.saved) },
     element('label', {}, said.name, input), element('button', {}, said.save))]
 }
@@ -109,7 +112,7 @@ function audit({ event, searches, links }) {
   const found = ({ outcome, people, removal_requested_at }) => [said.outcomes[outcome] ?? said.refused, ' ',
     people.map((id, n) => element('a', { href: to('person', event, id) }, said.person(n + 1), ' ')),
     removal_requested_at && element('strong', {}, said.wantsOut)]
-  const row = (one) => element('tr', {}, [texts.moment(one.created_at), labels.get(one.link_id) ?? '–', one.guest ?? '–', found(one)]
+  const row = (one) => element('tr', {}, [texts.moment(one.created_at), found(one), labels.get(one.link_id) ?? '–', one.guest ?? '–']
     .map((cell) => element('td', {}, ...[cell].flat())))
   return [element('h2', {}, said.searches), element('p', {}, said.searchesWhy),
     searches.length ? element('div', { class: 'scrolls', tabindex: 0, role: 'region', 'aria-label': said.searches },
@@ -126,13 +129,16 @@ function keeping(given) {
     return !after
   })
   const keep = select(said.keep, [['', said.never], ...KEEP_DAYS.map((n) => [n, said.inDays(n)])],
-    { onchange: done(() => client.setRetention({ event_id: event, days: Number(keep.lastChild.value) || null }), said.saved) })
+    { onchange: done(async () => {
+      own.archive_at = (await client.setRetention({ event_id: event, days: Number(keep.lastChild.value) || null })).archive_at
+    }, said.saved) })
   const open = [element('p', {}, said.keepingWhy), element('div', { class: 'line' }, keep),
-    own.archive_at && element('p', {}, said.archiveAt(texts.day(own.archive_at))),
-    button(said.archive, asked(said.archive, said.archiveWhy, client.archiveEvent))]
-  const archived = [element('p', {}, said.reopenWhy), button(said.reopen, done(() => client.reopenEvent({ event_id: event })))]
-  return [element('h2', {}, said.keeping), ...(status.status === 'open' ? open : archived), ' ',
-    button(said.erase, asked(said.erase, said.eraseWhy(texts.photos(status.photos.total)), () => erase(given), to('events')), { class: 'danger' })]
+    own.archive_at && element('p', {}, said.archiveAt(texts.day(own.archive_at)))]
+  const isOpen = status.status === 'open'
+  return [element('h2', {}, said.keeping), ...(isOpen ? open : [element('p', {}, said.reopenWhy)]), element('div', { class: 'choices' },
+    isOpen ? button(said.archive, asked(said.archive, said.archiveWhy, client.archiveEvent))
+      : button(said.reopen, done(() => client.reopenEvent({ event_id: event }))),
+    button(said.erase, asked(said.erase, said.eraseWhy(texts.photos(status.photos.total)), () => erase(given), to('events')), { class: 'danger' }))]
 }
 
 /** The photos first: afterwards nobody has a right to them. */

@@ -26,13 +26,14 @@ export async function show(root, { client, session, event, role }, signal) {
     rows.set(item, row)
     const reason = item.state === 'failed' || item.state === 'refused'
     row.className = item.state
-    row.replaceChildren(
+    row.replaceChildren(...[
       element('span', { class: 'name' }, item.name),
       element('span', { class: 'state' }, reason ? said.why(item) : said.states[item.state](item)),
       reason && element('small', {}, said.remedy(item.code)),
       reason && element('span', { class: 'actions' },
         item.state === 'refused' && button(texts.tryAgain, () => queue.again(item), { 'aria-label': said.againWith(item.name) }),
-        iconButton('close', said.takeAway(item.name), () => queue.takeAway(item))))
+        iconButton('close', said.takeAway(item.name), () => queue.takeAway(item))),
+    ].filter(Boolean))
   }
 
   function drawAll(changed) {
@@ -40,8 +41,9 @@ export async function show(root, { client, session, event, role }, signal) {
     bar.max = Math.max(queue.items.length, 1)
     bar.value = ended.length
     bar.hidden = !queue.items.length
-    summary.replaceChildren(said.summary(queue.items.length, ended.length, ended.filter(({ state }) => state !== 'done').length),
-      ' ', queue.items.length > 0 && ended.length === queue.items.length && element('a', { href: to('people', event) }, said.seePeople))
+    const all = queue.items.length
+    summary.textContent = `${said.summary(all, ended.length, ended.filter(({ state }) => state !== 'done').length)} `
+    if (all && ended.length === all) summary.append(element('a', { href: to('people', event) }, said.seePeople))
     for (const item of changed) if (item.state !== 'waiting') draw(item)
     for (const [item, row] of rows) if (!queue.items.includes(item)) forget(item, row)
     const done = [...rows].filter(([{ state }]) => state === 'done')
