@@ -17,7 +17,10 @@ export function drawBox(frame, done) {
   let box = { x: 0.4, y: 0.35, w: 0.2, h: 0.3 }, start
   const shown = element('div', { class: 'box drawing', tabindex: 0, role: 'group', 'aria-label': texts.photo.drawBox,
     onkeydown: (event) => {
-      if (event.key === 'Enter') done(box)
+      if (event.key === 'Enter') {
+        event.preventDefault() // or it would be pressed in the dialog, too
+        done(box)
+      }
       const [dx, dy] = STEPS[event.key] ?? []
       if (dx === undefined) return
       event.preventDefault()

@@ -3,6 +3,7 @@ import { announce, element } from './dom.js'
 import { texts } from './texts.js'
 
 const NEAR = '800px'
+const AT_ONCE = 16
 
 /**
  * read(after) answers { items, next }; build(item) answers what an <li> holds; kept remembers how far one came.
@@ -15,13 +16,20 @@ export async function grid(root, { className, label, read, build, kept, signal, 
   const places = new Map() // key -> <li>
   let next, reading
 
-  const fill = (place) => place.firstChild ?? place.append(...[build(items.get(place))].flat())
+  const waiting = new Set() // what is near and not built: some in every frame, so that scrolling stays smooth
+  function fillSome() {
+    for (const place of [...waiting].slice(0, AT_ONCE)) {
+      waiting.delete(place)
+      if (!place.firstChild && items.has(place)) place.append(...[build(items.get(place))].flat())
+    }
+    if (waiting.size) requestAnimationFrame(fillSome)
+  }
   const near = new IntersectionObserver((seen) => {
     for (const { target, isIntersecting } of seen) {
-      if (!items.has(target)) continue
-      if (isIntersecting) fill(target)
-      else if (!target.contains(document.activeElement)) target.replaceChildren()
+      if (isIntersecting) waiting.add(target)
+      else if (!waiting.delete(target) && !target.contains(document.activeElement)) target.replaceChildren()
     }
+    fillSome()
   }, { rootMargin: NEAR })
   const further = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && more(), { rootMargin: NEAR })
   signal.addEventListener('abort', () => { near.disconnect(); further.disconnect() })

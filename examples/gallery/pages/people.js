@@ -35,7 +35,7 @@ export async function show(root, app, signal) {
       person.hidden && element('span', { class: 'mark' }, peoplePage.hiddenMark))
     const tick = ticked.box(person.person_id, person)
     const label = () => {
-      link.setAttribute('aria-label', peoplePage.open(person.name, person.face_count))
+      link.setAttribute('aria-label', peoplePage.open(person.name, person.face_count, person.hidden))
       tick.setAttribute('aria-label', texts.choose(person.name))
     }
     label()

@@ -104,6 +104,7 @@ async function downloadAll({ person_id, name }, { client, tell }, said, signal) 
   said.disabled = true
   try {
     const photos = await client.all('personPhotos', { person_id, limit: 500 })
+    for (const photo of photos) addressOf(photo, true).catch(() => {}) // asked for together
     let zip = new Zip(), missing = 0
     for (const [n, photo] of photos.entries()) {
       said.textContent = words.downloading(n + 1, photos.length)

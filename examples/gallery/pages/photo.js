@@ -13,6 +13,7 @@ const { photo: words } = texts
 
 export async function show(root, app, signal) {
   const { client, event, id, query, manages } = app
+  const turning = turns(app, signal)
   const photo = await client.photo({ media_id: id })
   const names = new Map(photo.people.map((person) => [person.person_id, person]))
   const whose = ({ person_id }) => names.get(person_id)?.name ?? null
@@ -44,7 +45,7 @@ export async function show(root, app, signal) {
     element('section', { class: 'panel', 'aria-label': words.people }, element('h2', {}, words.people),
       rows.length ? element('ul', { class: 'picker' }, rows) : element('p', { class: 'soft' }, reason(photo)),
       element('div', { class: 'actions' }, rows.length > 0 && toggle, manages && drawing(frame, photo, app), original(photo))))
-  walk(root, app, signal)
+  arrows(root.querySelector('.stage'), turning)
 }
 
 const reason = ({ status }) => ({ failed: words.failed, pending: words.pending })[status] ?? words.nobody
@@ -55,10 +56,9 @@ function original(photo) {
   return link
 }
 
-/** Buttons, arrow keys and swipes to the photos before and after. */
-async function walk(root, app, signal) {
+/** Arrow keys, also while the photo is still coming. Returns { around, turn }. */
+function turns(app, signal) {
   const { event, id, query } = app
-  const stage = root.querySelector('.stage')
   const around = neighbours(app, id).catch(() => ({}))
   const turn = async (side) => {
     const media_id = (await around)[side]
@@ -69,6 +69,11 @@ async function walk(root, app, signal) {
     if (pressed.key === 'ArrowLeft') turn('before')
     if (pressed.key === 'ArrowRight') turn('after')
   }, { signal })
+  return { around, turn }
+}
+
+/** Swipes, and visible buttons. */
+async function arrows(stage, { around, turn }) {
   let from
   stage.addEventListener('touchstart', ({ touches }) => { from = touches.length === 1 ? touches[0] : undefined }, { passive: true })
   stage.addEventListener('touchend', ({ changedTouches: [{ clientX, clientY }], target }) => {

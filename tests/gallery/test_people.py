@@ -1,0 +1,211 @@
+"""The people page: names, merging, search, hidden ones, and an event of a thousand people."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+from playwright.sync_api import Page, expect
+
+from local.demo.system import HOST_EMAIL
+from tests.gallery.conftest import Visit, sign_in
+from tests.gallery.party import Party
+
+pytestmark = pytest.mark.system
+
+Look = Callable[[Page, str], None]
+
+
+@pytest.fixture
+def people(host: Visit, party: Party) -> Page:
+    """The people page of a party."""
+    return at(host, party.event_id)
+
+
+def at(visiting: Visit, event_id: str, email: str = HOST_EMAIL, more: str = "") -> Page:
+    page = sign_in(visiting, email, f"#/e/{event_id}/people{more}")
+    expect(page.locator(".people-grid li").first).not_to_be_empty()
+    return page
+
+
+def cards(page: Page) -> Any:
+    return page.locator(".people-grid li")
+
+
+def test_everybody_is_there_with_a_cover_and_a_count(people: Page, look: Look):
+    expect(cards(people)).to_have_count(6)  # one is hidden
+    expect(people.get_by_role("link", name="Ann, 20 photos")).to_be_visible()
+    expect(people.locator(".face.ready")).to_have_count(6)
+    expect(people.get_by_text("7 people · 24 photos")).to_be_visible()
+    look(people, "people")
+
+
+def test_a_name_typed_in_place_survives_a_reload_as_text(people: Page):
+    name = "Dora <b>& co</b>"
+    field = people.get_by_label("Name of this person").first
+    field.fill(name)
+    field.press("Enter")
+    expect(people.locator("#toasts")).to_contain_text(f"Named {name}")
+    expect(people.get_by_role("link", name=f"{name}, 12 photos")).to_be_visible()
+    people.reload()
+    expect(people.get_by_label(f"Name of {name}")).to_have_value(name)
+    expect(people.locator("main b")).to_have_count(0)
+
+
+def test_a_name_is_taken_back_from_the_toast(people: Page):
+    people.get_by_label("Name of Ann").fill("Anna")
+    people.get_by_label("Name of Ann").press("Enter")
+    people.get_by_role("button", name="Undo").click()
+    expect(people.get_by_label("Name of Ann")).to_have_value("Ann")
+
+
+def test_an_equal_name_may_be_the_same_person(people: Page):
+    field = people.get_by_label("Name of this person").first
+    field.fill("ann")
+    field.press("Enter")
+    people.get_by_role("button", name="Yes, merge").click()
+    expect(cards(people)).to_have_count(5)
+    expect(people.get_by_role("link", name="ann, 32 photos")).to_be_visible()
+
+
+def test_several_are_merged_into_the_named_one_and_undo_brings_them_back(people: Page, look: Look):
+    for name in ("Choose Ann", "Choose this person"):
+        people.get_by_label(name).first.check()
+    expect(people.get_by_role("toolbar")).to_contain_text("2 chosen")
+    look(people, "people-chosen")
+    people.get_by_role("button", name="Merge").click()
+    expect(people.get_by_role("link", name="Ann, 32 photos")).to_be_visible()
+    expect(cards(people)).to_have_count(5)
+    people.get_by_role("button", name="Undo").click()
+    expect(people.get_by_role("link", name="Ann, 20 photos")).to_be_visible()
+    expect(cards(people)).to_have_count(6)
+
+
+def test_of_two_names_one_chooses_which_stays(people: Page, look: Look):
+    for name in ("Ann", "Bob"):
+        people.get_by_label(f"Choose {name}").check()
+    people.get_by_role("button", name="Merge").click()
+    look(people, "people-which-name")
+    people.get_by_role("dialog").get_by_role("button", name="Bob").click()
+    expect(people.get_by_role("link", name="Bob, 36 photos")).to_be_visible()
+
+
+def test_photos_that_show_two_together(people: Page, look: Look):
+    for name in ("Ann", "Bob"):
+        people.get_by_label(f"Choose {name}").check()
+    people.get_by_role("button", name="Together").click()
+    expect(people.get_by_role("heading", name="Photos with Ann and Bob")).to_be_focused()
+    expect(people.locator(".photo-grid img.ready").first).to_be_visible()
+    look(people, "together")
+
+
+def test_search_finds_by_the_beginning_of_a_name_and_keeps_it_in_the_address(people: Page):
+    people.get_by_label("Search by name").fill("cle")
+    expect(cards(people)).to_have_count(1)
+    people.reload()
+    expect(people.get_by_label("Name of Cleo")).to_be_visible()
+    expect(cards(people)).to_have_count(1)
+    people.get_by_label("Search by name").fill("nobody")
+    expect(people.get_by_text("Nobody here is called “nobody”.")).to_be_visible()
+
+
+def test_hiding_and_the_switch_that_shows_the_hidden(people: Page, look: Look):
+    people.get_by_label("Choose Cleo").check()
+    people.get_by_role("button", name="Hide").click()
+    expect(cards(people)).to_have_count(5)
+    people.get_by_role("switch", name="Show hidden people").check()
+    expect(cards(people)).to_have_count(7)
+    expect(people.get_by_text("Hidden", exact=True)).to_have_count(2)
+    look(people, "people-hidden")
+
+
+def test_all_of_it_by_keyboard(people: Page):
+    people.get_by_label("Choose Bob").focus()
+    people.keyboard.press("Space")
+    expect(people.get_by_role("toolbar")).to_contain_text("1 chosen")
+    people.keyboard.press("Escape")
+    expect(people.get_by_role("toolbar")).to_be_hidden()
+    people.keyboard.press("Tab")
+    expect(people.get_by_label("Name of Bob")).to_be_focused()
+    people.keyboard.type("Robert")
+    people.keyboard.press("Escape")
+    expect(people.get_by_label("Name of Bob")).to_have_value("Bob")
+
+
+def test_without_a_connection_that_is_said_and_the_old_name_stays(host: Visit, party: Party):
+    page = at(host, party.event_id)
+    host.expect("ERR_INTERNET_DISCONNECTED")
+    host.context.set_offline(True)
+    expect(page.get_by_role("alert")).to_contain_text("You are offline")
+    page.get_by_label("Name of Ann").fill("Anna")
+    page.get_by_label("Name of Ann").press("Enter")
+    expect(page.locator("#toasts")).to_contain_text("There is no connection.")
+    expect(page.get_by_label("Name of Ann")).to_have_value("Ann")
+    host.context.set_offline(False)
+    expect(page.locator("#offline")).to_be_hidden()
+
+
+def test_who_may_only_look_finds_nothing_to_change(
+    visit: Callable[..., Visit], users: dict[str, str], party: Party, look: Look,
+    database: psycopg.Connection[Any],
+):  # fmt: skip
+    database.execute(
+        "insert into memoria.members (event_id, user_id, role) values (%s, %s, 'viewer')",
+        (party.event_id, users["friend"]),
+    )
+    page = at(visit(), party.event_id, "friend@example.com")
+    expect(page.get_by_role("link", name="Ann, 20 photos")).to_be_visible()
+    expect(page.locator("input.name")).to_have_count(0)
+    page.get_by_label("Choose Ann").check()
+    expect(page.get_by_role("button", name="Hide")).to_have_count(0)
+    look(page, "people-viewer")
+
+
+def test_a_stranger_is_told_that_nothing_is_there(
+    visit: Callable[..., Visit], users: dict[str, str], party: Party, look: Look
+):
+    stranger = visit()
+    stranger.expect("404")
+    page = sign_in(stranger, "who@example.com", f"#/e/{party.event_id}/people")
+    expect(page.get_by_role("heading", name="Nothing is here")).to_be_visible()
+    look(page, "nothing")
+
+
+@pytest.mark.alone
+def test_a_thousand_people_are_light(host: Visit, crowd: str):
+    """The first screen, then the whole list from top to bottom."""
+    host.context.add_init_script("""
+        window.longest = 0
+        new PerformanceObserver(list => {
+          for (const { duration } of list.getEntries()) longest = Math.max(longest, duration)
+        }).observe({ type: 'longtask', buffered: true })
+    """)
+    loaded: list[int] = []
+    page = sign_in(host, address="#/events")
+    page.on("response", lambda answer: loaded.append(int(answer.headers.get("content-length", 0))))
+    page.goto(page.url.split("#")[0] + f"#/e/{crowd}/people")
+    expect(page.locator(".face.ready").first).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert sum(loaded) < 20_000_000
+    nodes = "document.querySelectorAll('*').length"
+    assert page.evaluate(nodes) < 3000
+    while (count := cards(page).count()) < 1000:
+        page.mouse.wheel(0, 20_000)
+        expect(cards(page)).not_to_have_count(count)
+    assert page.evaluate(nodes) < 3000
+    assert page.evaluate("window.longest") < 200
+    assert page.evaluate("window.shifted") < 0.1
+
+
+def test_back_comes_to_where_one_was(host: Visit, crowd: str):
+    page = at(host, crowd)
+    page.mouse.wheel(0, 4000)
+    expect(cards(page)).not_to_have_count(100)
+    page.get_by_label("Name of Guest 60").scroll_into_view_if_needed()
+    before = page.evaluate("scrollY")
+    assert before > 1000
+    page.evaluate("document.querySelector('.people-grid .cover').click()")
+    expect(page.locator(".person-heading")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".people-grid")).to_be_visible()
+    page.wait_for_function("y => Math.abs(scrollY - y) < 5", arg=before)

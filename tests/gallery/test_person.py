@@ -1,0 +1,140 @@
+"""One person's page: photos, cover, splitting, rejecting, hiding, forgetting, downloading."""
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.gallery.conftest import Visit, sign_in
+from tests.gallery.party import Party, painted
+
+pytestmark = pytest.mark.system
+
+Look = Callable[[Page, str], None]
+ANN, BOB, UNNAMED = 0, 1, 2
+
+
+@pytest.fixture
+def ann(host: Visit, party: Party) -> Page:
+    """Ann's page."""
+    return at(host, party, ANN)
+
+
+def at(visiting: Visit, party: Party, who: int) -> Page:
+    page = sign_in(visiting, address=f"#/e/{party.event_id}/person/{party.people[who]}")
+    expect(page.locator(".photo-grid img.ready").first).to_be_visible()
+    return page
+
+
+def choose(page: Page, *photos: int) -> None:
+    for number in photos:
+        page.get_by_label(f"Choose photo {number}", exact=True).check()
+
+
+def photos(page: Page, count: int) -> None:
+    expect(page.locator(".photo-grid li")).to_have_count(count)
+
+
+def test_their_photos_are_there_and_a_question_about_them(ann: Page, look: Look):
+    photos(ann, 20)
+    expect(ann.get_by_role("link", name="3 questions")).to_be_visible()
+    expect(ann.locator("h1")).to_have_text("Ann")
+    assert ann.title() == "Ann · Memoria"
+    look(ann, "person")
+
+
+def test_a_new_name_is_seen_on_the_people_page(ann: Page, party: Party):
+    ann.get_by_label("Name of Ann").fill("Anna")
+    ann.get_by_label("Name of Ann").press("Enter")
+    expect(ann.locator("h1")).to_have_text("Anna")
+    ann.get_by_role("link", name="People").click()
+    expect(ann.get_by_label("Name of Anna")).to_be_visible()
+
+
+def test_photos_of_someone_else_become_another_person_until_it_is_undone(ann: Page, look: Look):
+    choose(ann, 1, 2, 3)
+    look(ann, "person-chosen")
+    ann.get_by_role("button", name="Someone else").click()
+    photos(ann, 17)
+    ann.get_by_role("button", name="Undo").click()
+    photos(ann, 20)
+    choose(ann, 4, 5)
+    ann.get_by_role("button", name="Someone else").click()
+    photos(ann, 18)
+    ann.get_by_role("button", name="Show", exact=True).click()
+    photos(ann, 2)
+
+
+def test_a_face_that_is_not_theirs_leaves_them(ann: Page):
+    choose(ann, 2)
+    ann.get_by_role("button", name="Not Ann").click()
+    photos(ann, 19)
+    ann.reload()
+    photos(ann, 19)
+
+
+def test_the_cover_is_the_one_that_was_chosen(ann: Page, party: Party):
+    before = ann.locator(".person-heading .face.ready").get_attribute("style")
+    choose(ann, 20)
+    ann.get_by_role("button", name="Use as cover").click()
+    expect(ann.locator("#toasts")).to_contain_text("This is the cover now")
+    ann.wait_for_function(
+        "before => { const face = document.querySelector('.person-heading .face.ready');"
+        " return face && face.getAttribute('style') !== before }",
+        arg=before,
+    )
+
+
+def test_hidden_and_shown_again(ann: Page):
+    ann.get_by_role("button", name="Hide").click()
+    expect(ann.get_by_role("button", name="Show again")).to_be_visible()
+    ann.get_by_role("button", name="Undo").click()
+    expect(ann.get_by_role("button", name="Hide")).to_be_visible()
+
+
+def test_merging_with_whoever_is_found_by_name(host: Visit, party: Party, look: Look):
+    page = at(host, party, UNNAMED)
+    page.get_by_role("button", name="Merge with…").click()
+    page.get_by_label("Type a name").fill("bo")
+    rows = page.get_by_role("dialog").get_by_role("listitem")
+    expect(rows).to_have_count(1)
+    look(page, "person-merge")
+    rows.get_by_role("button").click()
+    expect(page.locator("h1")).to_have_text("Bob")  # who has a name keeps it
+    assert page.url.endswith(party.people[BOB])
+    page.get_by_role("button", name="Undo").click()
+    page.goto(page.url.replace(party.people[BOB], party.people[UNNAMED]))
+    photos(page, 12)
+
+
+def test_forgetting_says_what_it_means_and_asks_once(
+    host: Visit, ann: Page, party: Party, look: Look
+):
+    host.expect("404")  # in the end
+    ann.get_by_role("button", name="Forget…").click()
+    expect(ann.get_by_role("dialog")).to_contain_text("This cannot be undone.")
+    look(ann, "person-forget")
+    ann.get_by_role("button", name="Cancel").click()
+    photos(ann, 20)
+    ann.get_by_role("button", name="Forget…").click()
+    ann.get_by_role("button", name="Forget for good").click()
+    expect(ann.get_by_role("heading", name="People")).to_be_visible()
+    expect(ann.get_by_label("Name of Bob")).to_be_visible()
+    expect(ann.get_by_label("Name of Ann")).to_have_count(0)
+    ann.goto(ann.url.replace("people", f"person/{party.people[ANN]}"))
+    expect(ann.get_by_role("heading", name="Nothing is here")).to_be_visible()
+
+
+def test_all_originals_come_as_one_file(ann: Page, tmp_path: Path):
+    with ann.expect_download() as download:
+        ann.get_by_role("button", name="Download all").click()
+    assert download.value.suggested_filename == "Ann.zip"
+    download.value.save_as(tmp_path / "ann.zip")
+    with zipfile.ZipFile(tmp_path / "ann.zip") as archive:
+        assert archive.testzip() is None
+        assert len(set(archive.namelist())) == 20
+        name = archive.namelist()[0]
+        assert archive.read(name) == painted(int(name.removesuffix(".jpg")))
+    expect(ann.get_by_text("20 photos downloaded")).to_be_visible()

@@ -1,0 +1,96 @@
+"""Put right: questions as cards, by key and by button, and a history in which all can be undone."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.gallery.conftest import Visit, sign_in
+from tests.gallery.party import Party
+
+pytestmark = pytest.mark.system
+
+Look = Callable[[Page, str], None]
+SAME, WHO = "Is this the same person?", "Who is this?"
+
+
+@pytest.fixture
+def review(host: Visit, party: Party) -> Page:
+    """The first question."""
+    page = sign_in(host, address=f"#/e/{party.event_id}/review")
+    expect(page.get_by_role("heading", name=SAME)).to_be_visible()
+    return page
+
+
+def at(page: Page, number: int, total: int) -> None:
+    expect(page.get_by_text(f"{number} of {total}", exact=True)).to_be_visible()
+
+
+def test_a_question_shows_two_rows_of_three_faces_and_the_whole_photo(review: Page, look: Look):
+    at(review, 1, 5)
+    expect(review.locator(".trio")).to_have_count(2)
+    expect(review.locator(".trio .face.ready")).to_have_count(6)
+    look(review, "review")
+    review.get_by_label("See the whole photo").first.click()
+    expect(review.get_by_role("dialog").locator("img.ready")).to_be_visible()
+    look(review, "review-whole")
+
+
+def test_keys_answer_and_z_takes_back(review: Page, look: Look):
+    review.keyboard.press("d")
+    at(review, 2, 5)
+    review.keyboard.press("n")
+    at(review, 3, 5)
+    review.keyboard.press("z")
+    at(review, 2, 5)
+    review.keyboard.press("z")
+    at(review, 1, 5)
+    for _ in range(3):
+        review.keyboard.press("n")
+        review.wait_for_timeout(300)
+    expect(review.get_by_role("heading", name=WHO)).to_be_visible()
+    look(review, "review-who")
+
+
+def test_same_merges_and_undo_asks_again(review: Page, party: Party):
+    review.keyboard.press("s")
+    expect(review.locator("#toasts")).to_contain_text("Same person")
+    review.get_by_role("button", name="Undo").click()
+    at(review, 1, 5)
+    review.get_by_role("button", name="Same person").click()
+    expect(review.get_by_text("2 of", exact=False)).to_be_visible()
+    review.get_by_role("link", name="People", exact=True).click()
+    expect(review.get_by_role("link", name="Ann, 32 photos")).to_be_visible()
+
+
+def test_a_face_of_nobodys_gets_one_of_the_candidates_or_whoever_is_searched(
+    review: Page, look: Look
+):
+    for number in range(3):
+        review.get_by_role("button", name="Not sure").click()
+        at(review, number + 2, 5)
+    expect(review.get_by_role("heading", name=WHO)).to_be_visible()
+    review.keyboard.press("1")
+    at(review, 5, 5)
+    review.get_by_role("button", name="Somebody else…").click()
+    review.get_by_label("Type a name").fill("cleo")
+    review.get_by_role("dialog").get_by_role("button", name="Cleo").click()
+    expect(review.get_by_role("heading", name="All done")).to_be_visible()
+    look(review, "review-done")
+    review.get_by_role("link", name="People", exact=True).click()
+    expect(review.get_by_role("link", name="Ann, 21 photos")).to_be_visible()
+    expect(review.get_by_role("link", name="Cleo, 8 photos")).to_be_visible()
+
+
+def test_history_tells_in_words_and_undoes(review: Page, look: Look):
+    review.keyboard.press("s")
+    at(review, 2, 4)
+    review.get_by_role("link", name="See what was changed").click()
+    entry = review.locator(".history li", has_text="You merged 1 person with Ann")
+    expect(entry).to_be_visible()
+    look(review, "history")
+    entry.get_by_role("button").click()
+    expect(review.get_by_text("You took something back")).to_be_visible()
+    expect(review.locator(".past")).to_have_count(1)
+    review.get_by_role("link", name="People", exact=True).click()
+    expect(review.get_by_role("link", name="Ann, 20 photos")).to_be_visible()
