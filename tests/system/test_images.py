@@ -19,7 +19,8 @@ from tests.data import SITCOM, SMALL_PACK, there
 from tests.security.media_host import raw, serving
 from tests.system.containers import Container, build, make_base, megabytes, missing
 
-pytestmark = [pytest.mark.system, pytest.mark.slow]
+# the first test waits for what was never built on this machine
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 SECRET = "a-secret-between-friends"
 ENVIRON = {
