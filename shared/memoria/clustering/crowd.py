@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from memoria.arrays import F32, Index
-from memoria.clustering.groups import groups_of
+from memoria.clustering.groups import Groups, counted
 
 FEWEST_GROUPS = 4  # fewer people say nothing of a crowd
 DOUBT = 2.0  # k groups are believed k/(k + DOUBT)
@@ -30,20 +30,26 @@ class Crowd:
     )
 
 
-def crowd_of(rows: F32, first: Index, usual_spread: float) -> Crowd:
-    """(n, d) unit rows, (n,) labels of the first pass, deviation of strangers' similarities."""
+def crowd_of(
+    rows: F32, first: Index, usual_spread: float, groups_there: Groups | None = None
+) -> Crowd:
+    """(n, d) unit rows, (n,) labels of the first pass, deviation of strangers' similarities.
+
+    ``groups_there``: the labels' groups as `counted` has them, where they are known.
+    """
     groups = int(first.max(initial=-1)) + 1
     if groups < FEWEST_GROUPS:
         return Crowd()
     trust = groups / (groups + DOUBT)
-    zero = float(np.clip(trust * _between(rows, first, groups), 0, HIGHEST))
+    alike = _between(groups_there or counted(rows, first, groups))
+    zero = float(np.clip(trust * alike, 0, HIGHEST))
     wider = max(_spread(rows, first) / usual_spread - 1 - NOISE, 0)
     return Crowd(zero, 1 + trust * wider)
 
 
-def _between(rows: F32, first: Index, groups: int) -> float:
+def _between(found: Groups) -> float:
     """The mean similarity of two of the first pass's groups."""
-    found = groups_of(rows, np.ones(len(rows), np.float32), first, groups)
+    groups = len(found.weight)
     means = found.sums / found.weight[:, None]
     total = means.sum(axis=0, dtype=np.float64)
     apart = total @ total - np.einsum("ij,ij->", means, means, dtype=np.float64)

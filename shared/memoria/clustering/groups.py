@@ -75,6 +75,11 @@ def groups_of(rows: F32, weight: F32, group: Index, count: int) -> Groups:
     return Groups(sums, total, np.einsum("ij,ij->i", sums, sums).astype(np.float64))
 
 
+def counted(rows: F32, group: Index, count: int) -> Groups:
+    """The groups' sums where every face weighs the same. (n, d), (n,) numbers, -1 for none."""
+    return groups_of(rows, np.ones(len(rows), np.float32), group, count)
+
+
 def dots(left: F32, i: Index, right: F32, j: Index) -> F64:
     """Products of pairs of rows, in bounded memory. (m,), (m,) row numbers -> (m,)."""
     products = np.empty(len(i))

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from memoria.arrays import F64, Index
+from memoria.arrays import F32, F64, Index
 from memoria.clustering.crowd import crowd_of
 from memoria.clustering.evidence import evidence_for
-from memoria.clustering.groups import dots, groups_of
+from memoria.clustering.groups import Groups, counted, dots, groups_of
 from memoria.clustering.quality import face_weights
 from memoria.clustering.refinement import demand_of
 from memoria.clustering.rows import unit_rows
@@ -34,10 +34,25 @@ def one_person(
     """
     rows = unit_rows(embeddings)
     limits = thresholds or thresholds_for(model)
-    evidence = evidence_for(limits).among(crowd_of(rows, group, limits.spread), 0.0)
+    groups = counted(rows, group, int(group.max(initial=-1)) + 1)
     weight = face_weights(quality, len(rows))[0]
-    groups = groups_of(rows, weight, group, int(group.max(initial=-1)) + 1)
+    return chances(rows, weight, group, groups, pairs=pairs, limits=limits)
+
+
+def chances(
+    rows: F32,
+    weight: F32,
+    group: Index,
+    groups: Groups,
+    *,
+    pairs: tuple[Index, Index],
+    limits: Thresholds,
+) -> F64:
+    """`one_person` of unit rows and groups that are summed up already, by `counted`. -> (m,)."""
+    evidence = evidence_for(limits).among(crowd_of(rows, group, limits.spread, groups), 0.0)
+    if not np.all(weight == 1):
+        groups = groups_of(rows, weight, group, len(groups.weight))
     one, other = pairs
     found = evidence.between(groups, one, other, dots(groups.sums, one, groups.sums, other))
-    chances: F64 = 1 / (1 + np.exp(np.clip(demand_of(len(rows)) - found, -50, 50)))
-    return chances
+    likely: F64 = 1 / (1 + np.exp(np.clip(demand_of(len(rows)) - found, -50, 50)))
+    return likely

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memoria.arrays import F32, F64, Index
-from memoria.clustering.groups import groups_of
+from memoria.clustering.groups import Groups, counted
 from memoria.clustering.keys import unordered_pairs
-from memoria.clustering.likelihood import one_person
-from memoria.clustering.quality import LIKE_NOBODY
+from memoria.clustering.likelihood import chances
+from memoria.clustering.quality import LIKE_NOBODY, face_weights
 from memoria.clustering.thresholds import Thresholds
 
 NEAREST = 10  # people that each person and each face is weighed against
@@ -31,20 +32,22 @@ class Likely:
 
 
 def likely_pairs(vectors: F32, quality: F32, person: Index, limits: Thresholds) -> Likely:
-    """For vectors of one model. (n, d), (n,), (n,) people, -1 for nobody's."""
+    """For vectors of one model. (n, d) unit rows, (n,), (n,) people, -1 for nobody's."""
     present, inside = np.unique(person[person >= 0], return_inverse=True)
     loose = np.flatnonzero((person < 0) & (quality >= LIKE_NOBODY))
     k = len(present)
     group = np.full(len(person), -1, dtype=np.intp)
     group[person >= 0] = inside
-    means = _means(vectors, group, k)
-    floor = limits.silent - limits.margin
-    one, other = unordered_pairs(*_near(means, means, floor), k)
-    face, who = _near(vectors[loose], means, floor)
     # each face of nobody's is a group of its own
     group[loose] = k + np.arange(len(loose))
+    groups = counted(vectors, group, k + len(loose))  # of it all that follows is made
+    means = _means(groups, k)
+    floor = limits.silent - limits.margin
+    one, other = unordered_pairs(*_near(means, means, floor), k)
+    face, who = _near(groups.sums[k:], means, floor)
     pairs = (np.append(one, k + face), np.append(other, who))
-    found = one_person(vectors, group, pairs, quality=quality, thresholds=limits)
+    weight = face_weights(quality, len(quality))[0]
+    found = chances(vectors, weight, group, groups, pairs=pairs, limits=limits)
     return Likely(
         one=present[one],
         other=present[other],
@@ -55,11 +58,8 @@ def likely_pairs(vectors: F32, quality: F32, person: Index, limits: Thresholds) 
     )
 
 
-def _means(vectors: F32, group: Index, k: int) -> F32:
-    """The unit mean of each group. (n, d), (n,) -> (k, d); -1 is in none."""
-    # nobody's faces are summed up as one more group: cheaper than a copy of all others
-    last = np.where(group < 0, k, group)
-    groups = groups_of(vectors, np.ones(len(group), np.float32), last, k + 1)
+def _means(groups: Groups, k: int) -> F32:
+    """The unit means of the first ``k`` groups. -> (k, d)."""
     lengths = np.sqrt(np.maximum(groups.square[:k], 1e-12)).astype(np.float32)
     means: F32 = groups.sums[:k] / lengths[:, None]
     return means
@@ -76,11 +76,22 @@ def _near(rows: F32, means: F32, floor: float) -> tuple[Index, Index]:
         alike = rows[start : start + BLOCK] @ means.T
         if rows is means:
             alike[np.arange(len(alike)), start + np.arange(len(alike))] = -1
-        top = np.argpartition(alike, len(means) - nearest, axis=1)[:, -nearest:]
-        row, place = np.nonzero(np.take_along_axis(alike, top, axis=1) >= floor)
-        found.append(np.stack([start + row, top[row, place]]))
+        able = alike >= floor
+        crowded = np.flatnonzero(np.count_nonzero(able, axis=1) > nearest)
+        if len(crowded):
+            able[crowded] &= _among_largest(alike[crowded], nearest)
+        row, mean = np.divmod(np.flatnonzero(able), len(means))
+        found.append(np.stack([start + row, mean]))
     one, other = np.concatenate(found, axis=1)
     return one, other
+
+
+def _among_largest(values: F32, count: int) -> NDArray[np.bool_]:
+    """Which values are among the ``count`` largest of their row. (m, k) -> (m, k)."""
+    among = np.zeros(values.shape, dtype=bool)
+    largest = np.argpartition(values, values.shape[1] - count, axis=1)[:, -count:]
+    np.put_along_axis(among, largest, True, axis=1)
+    return among
 
 
 def _of_face(chance: F64) -> F64:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoria.arrays import F64, Index
+from memoria.clustering.keys import distinct
 from memoria.people.types import EventFaces, KnownPeople, PeopleResult
 
 
@@ -22,6 +23,7 @@ class Sides:
     name: Index  # (k,) equal where names are, without case and blanks; -1 without a name
     denied: NDArray[np.int64]  # one * k + other, both ways: told apart, or a face taken away
     rejected: NDArray[np.int64]  # row * k + person, of single faces
+    photo: Index  # (n,) each face's photo as a column of ``seen``
     seen: Any  # (k, photos) sparse, 1 where a photo shows a person
 
     def may_be_one(self, one: Index, other: Index) -> NDArray[np.bool_]:
@@ -51,11 +53,6 @@ class Sides:
         return np.asarray(self.seen[who, photos]).ravel().astype(np.float64)
 
 
-def photo_columns(faces: EventFaces) -> Index:
-    """Each face's photo as a column of ``Sides.seen``. -> (n,)."""
-    return np.unique(faces.photos, return_inverse=True)[1]
-
-
 def sides_of(result: PeopleResult, known: KnownPeople) -> Sides:
     """Who is who after a run, with what users said. Who is new is known to nobody yet."""
     root = {person.id: person.merged_into or person.id for person in known.people}
@@ -70,6 +67,7 @@ def sides_of(result: PeopleResult, known: KnownPeople) -> Sides:
         for one in known.people
         if one.name and not one.merged_into
     }
+    photo = np.unique(result.faces.photos, return_inverse=True)[1]
     key = {name: index for index, name in enumerate(sorted(set(names.values())))}
     return Sides(
         ids=tuple(number),
@@ -78,7 +76,8 @@ def sides_of(result: PeopleResult, known: KnownPeople) -> Sides:
         shown=np.array([who not in hidden for who in number], dtype=bool),
         name=np.array([key[names[who]] if who in names else -1 for who in number], dtype=np.intp),
         **_denied(result.faces, known, person, number, root),
-        seen=_seen(result.faces, person, len(number)),
+        photo=photo,
+        seen=_seen(photo, person, len(number)),
     )
 
 
@@ -107,11 +106,10 @@ def _denied(
     }
 
 
-def _seen(faces: EventFaces, person: Index, people: int) -> Any:
+def _seen(photo: Index, person: Index, people: int) -> Any:
     from scipy.sparse import csr_array
 
-    photo = photo_columns(faces)
     columns = int(photo.max(initial=-1)) + 1
-    place = np.unique(person[person >= 0] * columns + photo[person >= 0])
+    place = distinct(person[person >= 0] * columns + photo[person >= 0])
     where = np.divmod(place, max(columns, 1))
     return csr_array((np.ones(len(place)), where), shape=(people, columns))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from memoria.arrays import F64, Index
 from memoria.clustering.thresholds import NONE_MEASURED, Measured, thresholds_for
 from memoria.people.likely import Likely, likely_pairs
-from memoria.people.sides import Sides, photo_columns, sides_of
+from memoria.people.sides import Sides, sides_of
 from memoria.people.types import EventFaces, KnownPeople, PeopleResult
 
 MOST = 500  # questions of an event
@@ -111,7 +111,7 @@ def _about_faces(
     faces: EventFaces, sides: Sides, likely: Likely, rows: Index
 ) -> Iterator[WhoIsThis]:
     face, who = rows[likely.face], likely.who
-    chance = likely.faces / (1 + sides.in_photo(photo_columns(faces)[face], who))
+    chance = likely.faces / (1 + sides.in_photo(sides.photo[face], who))
     ask = (chance >= LIKELY_FACE) & sides.may_be(face, who)
     candidates: dict[int, list[tuple[UUID, float]]] = {}
     for i in _heaviest(chance, ask, CANDIDATES * MOST):

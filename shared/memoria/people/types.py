@@ -33,8 +33,11 @@ class EventFaces:
 
     def rows_of(self, face_ids: Iterable[UUID]) -> Index:
         """Rows of the faces, -1 for those that are not here."""
+        wanted = tuple(face_ids)
+        if not wanted:
+            return np.zeros(0, dtype=np.intp)
         row = {key: position for position, key in enumerate(uuid_keys(self.ids))}
-        found = [row.get(face_id.bytes.rstrip(b"\0"), -1) for face_id in face_ids]
+        found = [row.get(face_id.bytes.rstrip(b"\0"), -1) for face_id in wanted]
         return np.array(found, dtype=np.intp)
 
     def id_of(self, row: int) -> UUID:
