@@ -84,19 +84,20 @@ def fill(database_url: str, count: int) -> None:
             " select 'photo ' || n, %s, 'photos', n, 'completed' from generate_series(0, %s) as n",
             [EVENT, photos],
         )
-        columns = "id, event_id, media_id, x, y, w, h, landmarks, score, quality, model, embedding"
+        place = "id, event_id, media_id, media_number, x, y, w, h"
+        columns = f"{place}, landmarks, score, quality, model, embedding"
         with cursor.copy(f"copy memoria.faces ({columns}) from stdin") as copy:
             landmarks = "{" + ",".join(["0.5"] * 10) + "}"
             for start in range(0, count, BLOCK):
                 for offset, vector in enumerate(people_like(rng, min(BLOCK, count - start))):
                     row = start + offset
                     text = "[" + ",".join(f"{value:.7g}" for value in vector) + "]"
-                    photo = f"photo {row // FACES_PER_PHOTO}"
+                    number = row // FACES_PER_PHOTO
+                    photo = f"photo {number}"
                     face = UUID(bytes=rng.bytes(16))
                     box = (0.1, 0.1, 0.2, 0.2)
-                    copy.write_row(
-                        (face, EVENT, photo, *box, landmarks, 0.9, rng.random(), "m", text)
-                    )
+                    found = (landmarks, 0.9, rng.random(), "m", text)
+                    copy.write_row((face, EVENT, photo, number + 1, *box, *found))
 
 
 def people_like(rng: np.random.Generator, count: int) -> NDArray[np.float32]:

@@ -446,7 +446,7 @@ export interface EventStatusAnswer {
   photos: Counts;
   faces: Count;
   people: Count;
-  clustering: "idle" | "waiting" | "running" | "failed";
+  clustering: "idle" | "waiting" | "running" | "needs_memory" | "failed";
   clustering_error: Reason | null;
   /** Nothing is left to do, and the people are those of all photos. */
   done: boolean;

@@ -13,6 +13,7 @@ from memoria.store.jobs import Claim, Skipped, Stored
 if TYPE_CHECKING:
     from memoria.people.suggestions import Suggestion
     from memoria.people.types import EventFaces, KnownPeople, PeopleResult
+    from memoria.room import Room
 
 NOBODY: Json = {"total_faces": 0, "clusters_created": 0, "noise_faces": 0, "clusters": []}
 
@@ -22,6 +23,8 @@ class ClusterPipeline:
     """The collaborators of *cluster*."""
 
     runner: JobRunner
+    count: Callable[[str], int]  # the event's faces, by its id
+    room: "Room"
     load: Callable[[str], "tuple[EventFaces, KnownPeople]"]  # by the event's id
     regroup: Callable[["EventFaces", "KnownPeople", str], "PeopleResult"]
     suggest: Callable[["PeopleResult", "KnownPeople"], "tuple[Suggestion, ...]"]
@@ -39,6 +42,10 @@ class ClusterPipeline:
         )
 
     def _work(self, claim: Claim) -> tuple[Stored | Skipped, Json]:
+        with self.room.hold(self.count(claim.event_id)):
+            return self._group(claim)
+
+    def _group(self, claim: Claim) -> tuple[Stored | Skipped, Json]:
         started = time.monotonic()
         with metrics.stage("load"):
             faces, known = self.load(claim.event_id)

@@ -144,6 +144,7 @@ class Settings(BaseModel):
     small_faces: Literal["auto", "thorough"] = "auto"
     min_cluster_size: int = Field(3, ge=2)
     min_samples: int = Field(2, ge=1)
+    cluster_max_faces: int | None = Field(None, ge=1)  # None: what the instance's memory allows
     cluster_epsilon: float = Field(0.4, ge=0, le=2)  # cosine distance
     # model -> sure, link: what `memoria calibrate` measured, instead of clustering/thresholds.py
     similarity_thresholds: Annotated[

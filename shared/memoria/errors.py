@@ -18,6 +18,7 @@
     │   └── UnsupportedMedia    a kind of file that is not a photo
     └── Transient   503, recorded with the next try
         └── Outside     not the work's own fault: no attempt is spent, and it is ridden out for days
+            ├── NeedsMemory         the event is too large for this instance: never given up
             ├── MediaUnavailable    the media host timed out or answered 5xx
             ├── StoreUnavailable    the database did not answer
             ├── CallbackFailed      the app's callback did not accept the outcome
@@ -146,6 +147,12 @@ class Outside(Transient):
     """Something else failed, not this work: an outage costs no attempt."""
 
     policy = "outside"
+
+
+class NeedsMemory(Outside):
+    """The event outgrew this instance: it waits, however long, for a larger one."""
+
+    code = "needs_memory"
 
 
 class MediaUnavailable(Outside):

@@ -1,4 +1,4 @@
-"""How much CPU this container may use, which is not how many cores its host has."""
+"""How much CPU and memory this container may use, which is not what its host has."""
 
 import math
 import os
@@ -23,6 +23,14 @@ def cpu_threads(root: Path = _CGROUPS) -> int:
     )
     quota = cpu_quota(root)
     return cores if quota is None else max(1, min(cores, math.ceil(quota)))
+
+
+def memory_bytes(root: Path = _CGROUPS) -> int:
+    """Bytes that the container may take: its cgroup's limit, v2 or v1, or all that there is."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    files = (root / "memory.max", root / "memory" / "memory.limit_in_bytes")
+    told = [int(text) for file in files if (text := _read(file)).isdecimal()]
+    return min([there, *told])  # v1 tells an enormous number where nothing limits it
 
 
 def _v2(root: Path) -> float | None:

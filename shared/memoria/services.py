@@ -218,15 +218,21 @@ def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
     from memoria.job import JobRunner
     from memoria.people.regroup import regroup
     from memoria.people.suggestions import suggestions
+    from memoria.quota import cpu_quota, cpu_threads, memory_bytes
+    from memoria.room import Instance, Room
     from memoria.store.client import open_client
     from memoria.store.jobs import JobStore
-    from memoria.store.people import load_event, save_people
+    from memoria.store.people import count_faces, load_event, save_people
     from memoria.store.sweeper import Sweeper
 
     client = open_client(settings)
     jobs = JobStore(client)
     return ClusterPipeline(
         runner=JobRunner(jobs, Callback(jobs, settings), Sweeper(client)),
+        count=partial(count_faces, client),
+        room=Room(
+            Instance(memory_bytes(), cpu_quota() or cpu_threads()), settings.cluster_max_faces
+        ),
         load=partial(load_event, client),
         regroup=partial(
             regroup,

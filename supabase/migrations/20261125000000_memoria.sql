@@ -1871,7 +1871,8 @@ begin
   if p_policy = 'outside' or v_early then
     v_job.waiting_since := coalesce(v_job.waiting_since, clock_timestamp());
     v_job.waits := v_job.waits + 1;
-    v_dead := clock_timestamp() - v_job.waiting_since
+    -- an event that outgrew its instance waits for a larger one, however long that takes
+    v_dead := p_code <> 'needs_memory' and clock_timestamp() - v_job.waiting_since
       >= make_interval(secs => memoria.number('outside_patience_hours')::double precision * 3600);
     v_next := v_next + memoria.backoff(v_job.waits, 'outside_backoff_most_seconds');
   elsif p_policy = 'death' then
@@ -3032,12 +3033,17 @@ begin
 end
 $$;
 
--- waiting, running, idle; or failed, when the last run is dead and none follows.
+-- waiting, running, idle; needs_memory, where the next run waits for a larger instance; or failed, when
+-- the last run is dead and none follows.
 create function memoria.clustering_state(p_event_id text) returns text
 language sql stable set search_path = '' as $$
   select coalesce(
     (
-      select case when bool_or(status = 'running') then 'running' else 'waiting' end
+      select case
+        when bool_or(status = 'running') then 'running'
+        when bool_or(waiting and error_code = 'needs_memory') then 'needs_memory'
+        else 'waiting'
+      end
       from memoria.jobs
       where event_id = p_event_id and kind = 'cluster' and status in ('queued', 'dispatched', 'running')
       having count(*) > 0
@@ -3071,10 +3077,11 @@ begin
       select count(*) from memoria.persons where event_id = p_event_id and merged_into is null and face_count > 0
     ),
     'clustering', v_clustering,
-    'clustering_error', case when v_clustering = 'failed' then (
+    'clustering_error', case when v_clustering in ('failed', 'needs_memory') then (
       select jsonb_build_object('code', error_code, 'message', error_message) from memoria.jobs
-      where event_id = p_event_id and kind = 'cluster' and status = 'failed'
-      order by finished_at desc limit 1
+      where event_id = p_event_id and kind = 'cluster' and error_code is not null
+        and (waiting or status = 'failed')
+      order by finished_at desc nulls first limit 1
     ) end,
     -- nothing is left to do, and the people are those of all photos
     'done', v_photos ->> 'pending' = '0' and v_clustering = 'idle',
@@ -6842,6 +6849,9 @@ begin
   where settings.key = given.key and type not in ('url', 'secret');
   perform memoria.schedule_sweep();
   perform memoria.allow_following();
+  -- a deployment ends here: it may be the larger one that they wait for
+  update memoria.jobs set run_after = clock_timestamp()
+  where kind = 'cluster' and status = 'queued' and waiting and error_code = 'needs_memory';
   perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
   return memoria.readable_settings();
 end
@@ -6965,6 +6975,13 @@ as $$
     'realtime', jsonb_build_object(
       'sends', to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null,
       'may_be_followed', memoria.following_is_allowed()
+    ),
+    'needs_memory', (
+      select jsonb_build_object(
+        'events', count(*), 'last_message', (array_agg(error_message order by waiting_since desc))[1]
+      )
+      from memoria.jobs
+      where kind = 'cluster' and waiting and finished_at is null and error_code = 'needs_memory'
     ),
     'swept_at', (select nullif(swept_at, '-infinity') from memoria.sweeps),
     'settings', memoria.readable_settings(),

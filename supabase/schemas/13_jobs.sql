@@ -258,7 +258,8 @@ begin
   if p_policy = 'outside' or v_early then
     v_job.waiting_since := coalesce(v_job.waiting_since, clock_timestamp());
     v_job.waits := v_job.waits + 1;
-    v_dead := clock_timestamp() - v_job.waiting_since
+    -- an event that outgrew its instance waits for a larger one, however long that takes
+    v_dead := p_code <> 'needs_memory' and clock_timestamp() - v_job.waiting_since
       >= make_interval(secs => memoria.number('outside_patience_hours')::double precision * 3600);
     v_next := v_next + memoria.backoff(v_job.waits, 'outside_backoff_most_seconds');
   elsif p_policy = 'death' then

@@ -117,12 +117,17 @@ begin
 end
 $$;
 
--- waiting, running, idle; or failed, when the last run is dead and none follows.
+-- waiting, running, idle; needs_memory, where the next run waits for a larger instance; or failed, when
+-- the last run is dead and none follows.
 create function memoria.clustering_state(p_event_id text) returns text
 language sql stable set search_path = '' as $$
   select coalesce(
     (
-      select case when bool_or(status = 'running') then 'running' else 'waiting' end
+      select case
+        when bool_or(status = 'running') then 'running'
+        when bool_or(waiting and error_code = 'needs_memory') then 'needs_memory'
+        else 'waiting'
+      end
       from memoria.jobs
       where event_id = p_event_id and kind = 'cluster' and status in ('queued', 'dispatched', 'running')
       having count(*) > 0
@@ -156,10 +161,11 @@ begin
       select count(*) from memoria.persons where event_id = p_event_id and merged_into is null and face_count > 0
     ),
     'clustering', v_clustering,
-    'clustering_error', case when v_clustering = 'failed' then (
+    'clustering_error', case when v_clustering in ('failed', 'needs_memory') then (
       select jsonb_build_object('code', error_code, 'message', error_message) from memoria.jobs
-      where event_id = p_event_id and kind = 'cluster' and status = 'failed'
-      order by finished_at desc limit 1
+      where event_id = p_event_id and kind = 'cluster' and error_code is not null
+        and (waiting or status = 'failed')
+      order by finished_at desc nulls first limit 1
     ) end,
     -- nothing is left to do, and the people are those of all photos
     'done', v_photos ->> 'pending' = '0' and v_clustering = 'idle',

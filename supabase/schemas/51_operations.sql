@@ -167,6 +167,9 @@ begin
   where settings.key = given.key and type not in ('url', 'secret');
   perform memoria.schedule_sweep();
   perform memoria.allow_following();
+  -- a deployment ends here: it may be the larger one that they wait for
+  update memoria.jobs set run_after = clock_timestamp()
+  where kind = 'cluster' and status = 'queued' and waiting and error_code = 'needs_memory';
   perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
   return memoria.readable_settings();
 end
@@ -290,6 +293,13 @@ as $$
     'realtime', jsonb_build_object(
       'sends', to_regprocedure('realtime.send(jsonb, text, text, boolean)') is not null,
       'may_be_followed', memoria.following_is_allowed()
+    ),
+    'needs_memory', (
+      select jsonb_build_object(
+        'events', count(*), 'last_message', (array_agg(error_message order by waiting_since desc))[1]
+      )
+      from memoria.jobs
+      where kind = 'cluster' and waiting and finished_at is null and error_code = 'needs_memory'
     ),
     'swept_at', (select nullif(swept_at, '-infinity') from memoria.sweeps),
     'settings', memoria.readable_settings(),

@@ -76,6 +76,27 @@ def test_after_three_days_it_is_dead_with_its_reason_and_the_first_success_reviv
     assert db.service("sweep")["revived"] == 0  # once
 
 
+def test_an_event_that_outgrew_its_instance_waits_until_a_larger_one_is_deployed(
+    db: Database,
+) -> None:
+    db.service.process("m1")
+    for days in ("0 days", "10 days", "100 days"):
+        later(db, days)
+        failed = db.service.fail(cluster(db), outside=True, code="needs_memory")
+        assert failed["outcome"] == "retry"
+    status = db.service("event_status", event_id="party")
+    assert (status["clustering"], status["done"]) == ("needs_memory", False)
+    assert status["clustering_error"]["code"] == "needs_memory"
+    assert db.service("doctor")["needs_memory"]["events"] == 1
+    assert db.dispatched("cluster") == []
+    db.configure(callbacks=True)  # as a deployment ends
+    (job,) = db.dispatched("cluster")
+    save(db, db.service.claim(job, kind="cluster"))
+    status = db.service("event_status", event_id="party")
+    assert (status["clustering"], status["clustering_error"]) == ("idle", None)
+    assert db.service("doctor")["needs_memory"] == {"events": 0, "last_message": None}
+
+
 def test_what_the_photo_caused_is_not_revived(db: Database) -> None:
     db.service.enqueue("m1")
     try_again(db, outside=True, code="media_unavailable")

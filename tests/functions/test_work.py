@@ -26,6 +26,7 @@ def stack() -> Iterator[Stack]:
             "MODEL_DIR": str(any_pack()),
             "MAX_MEDIA_BYTES": "20000000",
             "FETCH_TIMEOUT_SECONDS": "5",
+            "CLUSTER_MAX_FACES": "1000",
         },
         without=frozenset({"pg_net", "cron"}),
         settings={
@@ -297,6 +298,30 @@ def test_an_event_whose_photos_all_failed_is_done_and_empty(stack: Stack, event:
     nudge(stack, "process", event.add(b"no photo"))
     body = nudge(stack, "cluster", {"job_id": event.cluster_job(), "event_id": event.id}).json()
     assert (body["status"], body["clusters_created"]) == ("completed", 0)
+
+
+def test_an_event_of_too_many_faces_waits_and_says_so(
+    stack: Stack, event: Event, photo: bytes
+) -> None:
+    nudge(stack, "process", event.add(photo))
+    ids = {"job_id": event.cluster_job(), "event_id": event.id}
+    columns = "event_id, media_id, media_number, x, y, w, h, score, quality, model, embedding"
+    event.rows(
+        f"insert into memoria.faces (id, {columns})"
+        f" select gen_random_uuid(), {columns} from memoria.faces, generate_series(1, 200)"
+        " where event_id = %s returning 1",
+        event.id,
+    )
+    answer = ask(stack, "cluster", ids)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "needs_memory")
+    told = event.client.rpc("memoria_event_status", {"p_event_id": event.id}).execute().data
+    assert told["clustering"] == "needs_memory"
+    assert told["clustering_error"]["message"] == (
+        "the event has 1,206 faces, CLUSTER_MAX_FACES is 1,000"
+    )
+    event.rows("delete from memoria.faces where landmarks is null returning 1")
+    event.client.rpc("memoria_recluster", {"p_event_id": event.id}).execute()
+    assert ask(stack, "cluster", ids).json()["total_faces"] == 6
 
 
 def test_an_archived_event_is_left_alone(stack: Stack, event: Event, photo: bytes) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from memoria.quota import cpu_quota, cpu_threads
+from memoria.quota import cpu_quota, cpu_threads, memory_bytes
 
 
 def v2(root: Path, text: str) -> Path:
@@ -50,3 +50,15 @@ def test_threads_are_the_quota_rounded_up_but_never_more_than_the_cores(tmp_path
     assert cpu_threads(v2(tmp_path, "110000 100000")) == min(2, cores)
     assert cpu_threads(v2(tmp_path, "6400000 100000")) == cores
     assert cpu_threads(tmp_path / "absent") == cores
+
+
+def test_memory_is_what_the_cgroup_allows_or_what_there_is(tmp_path: Path) -> None:
+    there = memory_bytes(tmp_path)
+    assert there == os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for text, told in (("1048576\n", 1 << 20), ("max\n", there), (f"{1 << 62}\n", there)):
+        (tmp_path / "memory.max").write_text(text)
+        assert memory_bytes(tmp_path) == told
+    (tmp_path / "memory.max").unlink()
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory" / "memory.limit_in_bytes").write_text("2097152\n")
+    assert memory_bytes(tmp_path) == 2 << 20

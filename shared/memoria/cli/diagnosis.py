@@ -56,6 +56,7 @@ def diagnose(told: Json) -> Iterator[Finding]:
     yield _realtime(told.get("realtime") or {})
     yield from _addresses(told["settings"])
     yield _nudges(told["last_nudges"])
+    yield from _large_events(told.get("needs_memory") or {})
     yield from _search(told.get("search") or {})
     yield from _followed(told.get("followed") or [], told.get("not_handed_over") or [])
 
@@ -179,6 +180,13 @@ def _answer(nudge: Json) -> str:
 def _is_stale(nudge: Json) -> bool:
     """Whether its signature was too old on arrival: a stuck pg_net sends copies that late."""
     return float(nudge.get("answered_after_seconds") or 0) > SIGNATURE_SECONDS
+
+
+def _large_events(told: Json) -> Iterator[Finding]:
+    """Events that outgrew the instances of *cluster*."""
+    if told.get("events"):
+        detail = f"{told['events']} events wait for a larger instance: {told['last_message']}"
+        yield wrong("large events", detail, "deploy cluster so; they run by themselves then")
 
 
 def _search(told: Json) -> Iterator[Finding]:

@@ -48,6 +48,13 @@ def report(status: Json) -> Iterator[str]:
     else:
         yield "Nothing is waiting."
     yield ""
+    outages = [
+        (row["kind"], row["code"] or "", str(row["jobs"]), row["last_message"] or "")
+        for row in status["outages"]
+    ]
+    if outages:
+        yield from _table(("held up", "reason", "jobs", "last message"), outages)
+        yield ""
     failures = [
         (row["kind"], row["code"], str(row["jobs"]), row["last_message"] or "")
         for row in status["failures"]

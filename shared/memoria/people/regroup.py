@@ -26,8 +26,10 @@ def regroup(
     labels: Index = np.full(len(faces), -1, dtype=np.intp)
     for index, model in enumerate(faces.models):
         rows = np.flatnonzero(faces.model_index == index)
+        # one model is the rule: its vectors are not copied
+        vectors = faces.vectors if len(rows) == len(faces) else faces.vectors[rows]
         groups = group_faces(
-            faces.vectors[rows],
+            vectors,
             min_cluster_size=min_cluster_size,
             min_samples=min_samples,
             epsilon=epsilon,

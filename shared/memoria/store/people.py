@@ -23,6 +23,12 @@ def load_event(client: "Client", event_id: str) -> tuple[EventFaces, KnownPeople
     return load_faces(client, event_id), load_people(client, event_id)
 
 
+def count_faces(client: "Client", event_id: str) -> int:
+    """How many faces `load_faces` would read. Raises StoreUnavailable."""
+    params = {"p_event_id": event_id, "p_after": None, "p_limit": 1}
+    return int(rpc(client, "memoria_load_faces", params)["total"])
+
+
 def load_faces(client: "Client", event_id: str, *, page_faces: int = PAGE_FACES) -> EventFaces:
     """The faces of an event that carry a vector, read page by page and counted.
 

@@ -6,6 +6,7 @@ import pytest
 
 from local.processes.stack import Stack, StackOptions
 from memoria.cli import status
+from memoria.contracts import Json
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +66,20 @@ def test_the_oldest_waiting_is_told_in_words() -> None:
     }  # fmt: skip
     room = {kind: {"now": 1, "most": 32} for kind in ("process", "cluster", "callback")}
     queue = [{"kind": "process", "status": "queued", "jobs": 7}]
+    held_up = {
+        "kind": "cluster", "code": "needs_memory", "jobs": 1, "last_message": "too many faces",
+    }  # fmt: skip
     lines = list(
         status.report(
-            {"queue": queue, "in_flight": room, "oldest_waiting": [waiting], "failures": []}
+            {
+                "queue": queue, "in_flight": room, "oldest_waiting": [waiting],
+                "outages": [held_up], "failures": [],
+            }
         )
-    )
+    )  # fmt: skip
     assert lines[1].split() == ["process", "7", "0", "0", "0", "0", "0", "1", "of", "32"]
     assert lines[6].split() == ["process", "3", "min", "5", "s", "party", "m1", "2"]
+    assert lines[9].split() == ["cluster", "needs_memory", "1", "too", "many", "faces"]
 
 
 @pytest.mark.parametrize(
@@ -88,6 +96,7 @@ def test_a_name_from_outside_neither_moves_the_cursor_nor_adds_a_line() -> None:
         "last_message": "gone\x1b[2J\nprocess  all_well  0",
     }  # fmt: skip
     room = {kind: {"now": 0, "most": 1} for kind in ("process", "cluster", "callback")}
-    told = {"queue": [], "in_flight": room, "oldest_waiting": [], "failures": [failed]}
+    told: Json = {"queue": [], "in_flight": room, "oldest_waiting": []}
+    told |= {"outages": [], "failures": [failed]}
     lines = list(status.report(told))
     assert lines[-1].endswith(r"gone\x1b[2J\nprocess  all_well  0")

@@ -1,0 +1,166 @@
+"""Where the time of a run goes, and what neighbour lists kept between runs would save.
+
+    python -m benchmarks.run_stages [FACES …]
+
+A run as *cluster* does it, on a real PostgreSQL behind the PostgREST stand-in: claim, load, group,
+match, ask, save. Then a guest adds three photos, and it runs again. Who runs is a process of its
+own, so that its peak of memory is the run's. The people are random, twenty faces each. Writes
+the table of docs/clustering.md.
+"""
+
+import argparse
+import json
+import sys
+import time
+from multiprocessing import get_context
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psycopg
+from supabase import Client, ClientOptions
+
+from benchmarks.cluster_page import set_table
+from benchmarks.load_faces import EVENT, FACES_PER_PHOTO, fill, peak_mib
+from local.processes.stack import Stack, StackOptions
+from memoria.arrays import F32
+from memoria.clustering import group_faces
+from memoria.clustering.hdbscan import neighbour_lists
+from memoria.clustering.neighbours import NeighbourLists
+from memoria.clustering.rows import canonical_order
+from memoria.people.resolve import resolve_people
+from memoria.people.suggestions import suggestions
+from memoria.store.client import rpc
+from memoria.store.jobs import Claim, JobStore, Stored
+from memoria.store.people import load_event, save_people
+
+SIZES = [1_000, 5_000, 20_000, 100_000]
+NEW_PHOTOS = 3
+STEPS = ("load", "group", "match", "ask", "save")
+STORED = Path(__file__).parents[1] / ".cache" / "benchmarks" / "run_stages.json"
+Seconds = dict[str, float]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("faces", type=int, nargs="*", default=SIZES)
+    results = json.loads(STORED.read_text()) if STORED.exists() else {}
+    STORED.parent.mkdir(parents=True, exist_ok=True)
+    for faces in parser.parse_args().faces:
+        results[str(faces)] = measured(faces)
+        print(faces, results[str(faces)], flush=True)
+        STORED.write_text(json.dumps(results, indent=1))
+    set_table("run stages", table(results))
+
+
+def measured(faces: int) -> list[Seconds]:
+    """The first run, and the one after three photos more."""
+    options = StackOptions(without=frozenset({"process", "cluster", "cron"}))
+    with Stack(options) as stack:
+        fill(stack.database_url, faces - NEW_PHOTOS * FACES_PER_PHOTO)
+        where = stack.supabase_url, stack.keys.secret
+        found = [in_a_process(*where)]
+        with psycopg.connect(stack.database_url) as connection:
+            add_photos(connection)
+        found.append(in_a_process(*where))
+    return found
+
+
+def in_a_process(url: str, key: str) -> Seconds:
+    """A fresh process, so that its peak is the run's own."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(one_run, (url, key))
+
+
+def add_photos(connection: psycopg.Connection) -> None:
+    """Three photos more, with the people of the first ones as they look in others of theirs."""
+    connection.execute(
+        "insert into memoria.media (id, event_id, bucket, path, status)"
+        " select 'new ' || n, %s, 'photos', 'new ' || n, 'completed' from generate_series(1, %s) n",
+        [EVENT, NEW_PHOTOS],
+    )
+    connection.execute(
+        "insert into memoria.faces"
+        " (id, event_id, media_id, media_number, x, y, w, h, score, quality, model, embedding)"
+        " select gen_random_uuid(), event_id, media.id, number, x, y, w, h, score, quality, looks,"
+        " extensions.l2_normalize(embedding + array_fill(0.01, array[512])::extensions.vector)"
+        " from (select *, row_number() over () %% %s as place from ("
+        "   select x, y, w, h, score, quality, model as looks, embedding from memoria.faces"
+        "   where event_id = %s order by id limit %s) as known) as chosen"
+        " join memoria.media on id = 'new ' || place + 1",
+        [NEW_PHOTOS, EVENT, NEW_PHOTOS * FACES_PER_PHOTO],
+    )
+
+
+def one_run(url: str, key: str) -> Seconds:
+    """Seconds of each step, as *cluster* takes them, and the most memory in MiB."""
+    client = Client(url, key, ClientOptions(httpx_client=httpx.Client(timeout=300)))
+    job = rpc(client, "memoria_recluster", {"p_event_id": EVENT})["job_id"]
+    claim = JobStore(client).claim("cluster", job, EVENT)
+    if not isinstance(claim, Claim):
+        sys.exit(f"not claimed: {claim}")
+    group_faces(np.eye(4, 512, dtype=np.float32).repeat(3, axis=0))  # what is imported on first use
+    idle, clock = peak_mib(), Clock()
+    faces, known = load_event(client, EVENT)
+    clock.lap("load")
+    labels = group_faces(faces.vectors, photo_ids=faces.photos, quality=faces.quality)
+    clock.lap("group")
+    people = resolve_people(labels, faces, known, event_id=EVENT)
+    clock.lap("match")
+    asked = suggestions(people, known)
+    clock.lap("ask")
+    saved = save_people(client, claim, people, asked, 0)
+    clock.lap("save")
+    if not isinstance(saved, Stored):
+        sys.exit(f"not saved: {saved}")
+    found = clock.seconds | {"peak_mib": peak_mib(), "idle_mib": idle}
+    rows = faces.vectors[canonical_order(faces.vectors)]
+    clock.start()
+    lists = neighbour_lists(rows, 2)
+    clock.lap("lists")
+    entered(rows, lists, NEW_PHOTOS * FACES_PER_PHOTO)
+    clock.lap("update")
+    return found | {name: clock.seconds[name] for name in ("lists", "update")}
+
+
+class Clock:
+    """Seconds from lap to lap."""
+
+    def __init__(self) -> None:
+        self.seconds: Seconds = {}
+        self.start()
+
+    def start(self) -> None:
+        self.since = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        self.seconds[name] = time.perf_counter() - self.since
+        self.start()
+
+
+def entered(rows: F32, lists: NeighbourLists, fresh: int) -> int:
+    """What lists that were kept would cost instead: the products of the new faces with all.
+
+    How many lists they enter. The rows' own lists stand for those kept, any rows for the new.
+    """
+    distances = 1 - rows[:fresh] @ rows.T
+    return int(np.count_nonzero(distances < lists.distances[:, -1]))
+
+
+def table(results: dict[str, list[Seconds]]) -> str:
+    """Markdown of all sizes, smallest first."""
+    head = ["faces", "run", *STEPS, "all", "lists", "lists kept would save", "peak memory"]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for faces in sorted(results, key=int):
+        for name, run in zip(("first", "3 photos more"), results[faces], strict=True):
+            whole = sum(run[step] for step in STEPS)
+            saved = (run["lists"] - run["update"]) / whole
+            cells = [f"{int(faces):,}", name, *(f"{run[step]:.2f} s" for step in STEPS)]
+            cells += [f"{whole:.2f} s", f"{run['lists']:.2f} s"]
+            cells += [f"{saved:.0%}", f"{run['peak_mib']:,.0f} MiB"]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
