@@ -1,6 +1,7 @@
 """An event as an app sees it: photos up, faces and people down, through the public API alone."""
 
 import hashlib
+import io
 import uuid
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -8,12 +9,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
+from PIL import Image
 from postgrest.exceptions import APIError
 from storage3.exceptions import StorageApiError
 from supabase import Client
 
+from memoria.errors import Terminal
+from memoria.media import decode_image
+
 Json = dict[str, Any]
 BUCKET = "photos"
+PREVIEW_PX = 1024
+LARGE_BYTES = 400_000  # a smaller file is shown as it is
 _PHOTOS = uuid.UUID("0f7a6f3e-6d0c-4c2b-9d63-5a0f2f0c7a11")  # a photo's id, from event and name
 
 
@@ -36,12 +43,14 @@ def upload_event(
         _call(client, "memoria_reopen_event", {"p_event_id": event_id})
     names = {str(uuid.uuid5(_PHOTOS, f"{event_id}/{name}")): name for name in photos}
     known = {
-        item["media_id"]: item["path"] for item in _all(client, "memoria_media", event_id, "media")
+        item["media_id"]: (item["path"], item["preview_path"])
+        for item in _all(client, "memoria_media", event_id, "media")
     }
+    bucket = client.storage.from_(BUCKET)
     for media_id in known.keys() - names.keys():
-        if known[media_id].startswith(_folder(event_id)):
+        if known[media_id][0].startswith(_folder(event_id)):
             _call(client, "memoria_delete_media", {"p_media_id": media_id})
-            client.storage.from_(BUCKET).remove([known[media_id]])
+            bucket.remove([path for path in known[media_id] if path])
     if known.keys() & names.keys():
         _call(client, "memoria_reprocess", {"p_event_id": event_id})
 
@@ -50,15 +59,31 @@ def upload_event(
         data = photo.read_bytes()
         digest = hashlib.sha256(data).hexdigest()[:16]
         path = f"{_folder(event_id)}{media_id}-{digest}{photo.suffix.lower()}"
-        if known.get(media_id) != path:
-            client.storage.from_(BUCKET).upload(path, data, {"upsert": "true"})
-        ids = {"p_media_id": media_id, "p_event_id": event_id}
-        _call(client, "memoria_enqueue", ids | {"p_bucket": BUCKET, "p_path": path})
+        large = len(data) > LARGE_BYTES
+        preview_path = f"{_folder(event_id)}preview/{media_id}-{digest}.jpg" if large else None
+        if known.get(media_id) != (path, preview_path):
+            bucket.upload(path, data, {"upsert": "true"})
+            if preview_path and (preview := preview_of(data)):
+                bucket.upload(preview_path, preview, {"upsert": "true"})
+        ids = {"p_media_id": media_id, "p_event_id": event_id, "p_bucket": BUCKET}
+        _call(client, "memoria_enqueue", ids | {"p_path": path, "p_preview_path": preview_path})
         uploaded()
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(upload, names))
     return names
+
+
+def preview_of(data: bytes) -> bytes:
+    """A JPEG of at most PREVIEW_PX for the app's grids; empty of what cannot be read."""
+    try:
+        image = Image.fromarray(decode_image(data, min_side=PREVIEW_PX))
+    except Terminal:
+        return b""
+    image.thumbnail((PREVIEW_PX, PREVIEW_PX))
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=82)
+    return file.getvalue()
 
 
 def _folder(event_id: str) -> str:
