@@ -14,11 +14,10 @@ from PIL import Image
 from playwright.sync_api import Page
 
 from local.processes.stack import Stack
-from tests.chaos.photos import Photo
-from tests.data import PORTRAITS, SMALL_PACK, photo_of_six
+from tests.data import PORTRAITS, SMALL_PACK, needs, photo_of_six
 from tests.gallery.conftest import Visit
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, needs(SMALL_PACK, PORTRAITS)]
 EVENT, PHOTOS = "searched", 3
 Json = dict[str, Any]
 
@@ -54,11 +53,7 @@ def searched(stack: Stack) -> Searched:
 
 
 def _selfie(box: Json) -> bytes:
-    """One of the six alone: cut out of the photo, or painted for the tiny pack."""
-    if not SMALL_PACK.exists():
-        painted_ = Photo("six", 1, seed=0, people=(0,)).data()
-        assert painted_ is not None
-        return painted_
+    """One of the six alone, cut out of the photo."""
     with Image.open(io.BytesIO(photo_of_six())) as photo:
         wide, high = photo.size
         middle = ((box["x"] + box["w"] / 2) * wide, (box["y"] + box["h"] / 2) * high)
@@ -211,14 +206,6 @@ def test_somebody_who_is_in_no_photo_finds_nobody(
     guest: Visit, searched: Searched, look: Callable[[Page, str], None]
 ) -> None:
     page = guest.open(f"guest.html#{searched.link()}")
-    choose(page, _somebody_else())
+    choose(page, min(PORTRAITS.rglob("*.jpg")).read_bytes())
     heading(page, "No photos of you were found")
     look(page, "guest-nobody")
-
-
-def _somebody_else() -> bytes:
-    if not SMALL_PACK.exists():
-        picture = Photo("six", 2, seed=0, people=(-9,)).data()
-        assert picture is not None
-        return picture
-    return min(PORTRAITS.rglob("*.jpg")).read_bytes()
