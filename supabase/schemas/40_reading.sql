@@ -280,8 +280,11 @@ begin
   return jsonb_build_object(
     'event_id', p_event_id, 'version', memoria.people_version_of(p_event_id),
     'photos', (
-      select coalesce(jsonb_agg(memoria.photo_with_faces(media, v_people) order by number), '[]')
-      from memoria.media where event_id = p_event_id and number = any (v_page.numbers)
+      select coalesce(jsonb_agg(memoria.photo_with_faces(found.media, v_people) order by wanted.number), '[]')
+      -- each by its key: PostgreSQL 16 reads the whole event to have them in order
+      from unnest(v_page.numbers) as wanted (number), lateral (
+        select media from memoria.media where event_id = p_event_id and media.number = wanted.number offset 0
+      ) as found
     ),
     'next', v_page.go_on
   );

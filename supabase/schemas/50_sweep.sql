@@ -47,7 +47,8 @@ begin
 end
 $$;
 
--- Jobs that an outage outlasted, of a kind that has succeeded since: each is revived once.
+-- Jobs that an outage outlasted, of a kind that has succeeded since: each is revived once. A thousand of a
+-- kind in one sweep, the oldest first: one that never ends in its time would revive nobody.
 create function memoria.revivable_jobs() returns table (job_id uuid, event_id text)
 language sql stable set search_path = '' as $$
   select dead.id, dead.event_id
@@ -55,9 +56,12 @@ language sql stable set search_path = '' as $$
   cross join lateral (
     select max(finished_at) as at from memoria.jobs where jobs.kind = one.kind and status = 'completed'
   ) as success
-  join memoria.jobs as dead on dead.kind = one.kind
-  where dead.status = 'failed' and dead.waiting_since is not null and not dead.revived
-    and dead.finished_at < success.at
+  cross join lateral (
+    select jobs.id, jobs.event_id from memoria.jobs join memoria.events on events.id = jobs.event_id
+    where jobs.kind = one.kind and jobs.status = 'failed' and waiting_since is not null and not revived
+      and finished_at < success.at and (events.status = 'open' or jobs.kind = 'callback')
+    order by finished_at limit 1000
+  ) as dead
 $$;
 
 -- Queues a dead job anew with all its attempts, unless another did its work since, or does. The event is
@@ -71,12 +75,19 @@ begin
     status = 'queued', attempts = 0, deaths = 0, waits = 0, waiting_since = null,
     run_after = clock_timestamp(), finished_at = null,
     no_later_than = case when kind = 'cluster' then '-infinity'::timestamptz end
-  where id = p_job_id and status = 'failed' and (kind = 'callback' or not exists (
-    select from memoria.jobs as other
-    where other.id <> p_job_id and other.kind = jobs.kind and other.event_id = jobs.event_id
-      and other.media_id is not distinct from jobs.media_id
-      and (other.status in ('queued', 'dispatched', 'running') or other.finished_at > jobs.finished_at)
-  ))
+  where id = p_job_id and status = 'failed' and case kind
+    when 'process' then not exists (
+      select from memoria.jobs as other
+      where other.id <> p_job_id and other.kind = 'process' and other.media_id = jobs.media_id
+        and (other.status in ('queued', 'dispatched', 'running') or other.finished_at > jobs.finished_at)
+    )
+    when 'cluster' then not exists (
+      select from memoria.jobs as other
+      where other.id <> p_job_id and other.kind = 'cluster' and other.event_id = jobs.event_id
+        and (other.status in ('queued', 'dispatched', 'running') or other.finished_at > jobs.finished_at)
+    )
+    else true
+  end
   returning * into v_job;
   if not found then
     return false;
@@ -90,7 +101,8 @@ begin
 end
 $$;
 
--- Photos without a job: restored from a dump, or inserted while triggers were off.
+-- Photos without a job: restored from a dump, or inserted while triggers were off. Each photo's job is
+-- looked up by its key: without statistics (just after a large upload) a join compares all with all.
 create function memoria.media_without_job() returns table (media_id text, event_id text)
 language sql stable set search_path = '' as $$
   select media.id, media.event_id
@@ -98,6 +110,7 @@ language sql stable set search_path = '' as $$
   where media.status = 'pending' and events.status = 'open' and not exists (
     select from memoria.jobs
     where jobs.media_id = media.id and kind = 'process' and jobs.status in ('queued', 'dispatched', 'running')
+    offset 0
   )
 $$;
 
@@ -181,8 +194,7 @@ begin
   get diagnostics v_found = row_count;
   for v_job in
     select jobs.* from memoria.revivable_jobs() as dead join memoria.jobs on jobs.id = dead.job_id
-    join memoria.events on events.id = jobs.event_id
-    where dead.event_id = p_event_id and (events.status = 'open' or jobs.kind = 'callback')
+    where dead.event_id = p_event_id
   loop
     -- once, whether or not there is something left to do
     update memoria.jobs set revived = true where id = v_job.id;

@@ -123,7 +123,7 @@ READS = (
 )
 
 
-def _read(db: Database, command: str, *arguments: object) -> int:
+def rows_read(db: Database, command: str, *arguments: object) -> int:
     """How many rows of our tables one command reads, with what it leaves to the commit."""
     with db.admin.transaction(force_rollback=True):
         before = int(db.value(READS))
@@ -135,7 +135,7 @@ def _read(db: Database, command: str, *arguments: object) -> int:
 def test_the_cost_of_a_bulk_insert_per_row_is_flat(db: Database) -> None:
     db.service("create_event", event_id="party")
     db.do("analyze")
-    few, many = (_read(db, BULK, n, ["party"]) / n for n in (1_000, 10_000))
+    few, many = (rows_read(db, BULK, n, ["party"]) / n for n in (1_000, 10_000))
     assert many < 1.2 * few  # rows that were rolled back are read past
     plan = "\n".join(db.rows("explain (analyze, costs off) " + BULK, 10_000, ["party"]))
     assert "Trigger queue_inserted_media: " in plan
@@ -149,13 +149,13 @@ def test_handing_out_the_next_costs_the_same_however_long_the_queue(db: Database
     db.service.complete(db.service.claim(db.dispatched("process")[0]))
     db.do("update memoria.settings set value = '{\"process\": 5}' where key = 'max_in_flight'")
     dispatch = "select memoria.dispatch('process')"
-    short = _read(db, dispatch)
+    short = rows_read(db, dispatch)
     db.do(
         "insert into memoria.media (id, event_id, bucket, path)"
         " select 'more' || n, 'party', 'photos', 'x' from generate_series(1, 10000) as n"
     )
     db.do("update memoria.settings set value = '{\"process\": 6}' where key = 'max_in_flight'")
-    long = _read(db, dispatch)
+    long = rows_read(db, dispatch)
     assert 0 < long <= short + 5
 
 
@@ -192,7 +192,7 @@ def test_a_completion_costs_the_same_however_many_events_wait(db: Database, know
             db.service.complete(db.service.claim(db.dispatched("process")[0]))
         claim = db.service.claim(db.dispatched("process")[0])
         complete = "select public.memoria_complete_media(%s, %s, %s)"
-        reads.append(_read(db, complete, claim["job_id"], claim["token"], json.dumps(result())))
+        reads.append(rows_read(db, complete, claim["job_id"], claim["token"], json.dumps(result())))
     assert reads[1] <= reads[0] + 30, reads
 
 
@@ -205,7 +205,7 @@ def test_a_bulk_insert_over_many_events_reads_as_many_rows_as_one_into_one(db: D
             "insert into memoria.events (id) select %s || n from generate_series(1, %s) n",
             f"{n}-", events,
         )  # fmt: skip
-        reads.append(_read(
+        reads.append(rows_read(
             db,
             "insert into memoria.media (id, event_id, bucket, path)"
             " select %s || n || '-' || i, %s || n, 'photos', 'x'"

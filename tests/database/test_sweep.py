@@ -1,6 +1,7 @@
 import pytest
 
 from tests.database.caller import Database
+from tests.database.test_dispatch import fill, rows_read
 
 
 def test_a_lost_nudge_costs_no_attempt(db: Database) -> None:
@@ -117,3 +118,25 @@ def test_a_crash_that_empties_unlogged_tables_loses_nothing(db: Database) -> Non
         for job in db.dispatched("process"):
             db.service.complete(db.service.claim(job))
     assert db.value("select count(*) from memoria.media where status = 'completed'") == 2
+
+
+PHOTOS = 1500
+
+
+def test_after_a_large_upload_a_sweep_looks_each_photo_up_by_its_key(db: Database) -> None:
+    """Before, it compared all with all until the tables were analyzed, and ran out of time."""
+    fill(db, PHOTOS, events=1)
+    assert rows_read(db, "select public.memoria_sweep()") < 10 * PHOTOS
+
+
+def test_a_sweep_revives_a_thousand_jobs_and_reads_few_rows_for_each(db: Database) -> None:
+    fill(db, PHOTOS, events=1)
+    db.do(
+        "update memoria.jobs set status = 'failed', leased_until = null,"
+        " waiting_since = now() - interval '4 days', finished_at = now() - interval '1 hour'"
+    )
+    db.do("update memoria.media set status = 'failed'")
+    db.do("update memoria.jobs set status = 'completed', finished_at = now() where id in ("
+          " select id from memoria.jobs limit 1)")  # fmt: skip
+    assert rows_read(db, "select public.memoria_sweep()") < 100 * PHOTOS
+    assert [db.service("sweep")["revived"] for _ in range(3)] == [1000, PHOTOS - 1001, 0]
