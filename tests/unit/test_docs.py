@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.documents import ROOT, anchors, code, documents, links, page, tracked
 PAGES = pytest.mark.parametrize(
     "document", documents(), ids=lambda path: str(path.relative_to(ROOT))
 )
+MADE = re.compile(r"`([^`\n]+)`:\n\n```")  # what a reader writes: its content follows
 FILE = re.compile(r"(?:[\w.-]+/)*[\w-]+\.(?:py|sql|sh|md|ts|json|toml|yaml|html|txt|in)")
 
 
@@ -37,6 +39,7 @@ def test_every_file_that_is_named_exists(document: Path) -> None:
     known = [f"/{path.relative_to(ROOT)}" for path in tracked()]
     named = {text for text in code(document.read_text()) if FILE.fullmatch(text)}
     named -= {"people.json", "index.html", "out/people.json", "out/index.html"}  # the demo's
+    named -= set(MADE.findall(document.read_text()))
     paths = {name.removeprefix("./") for name in named}
     assert [name for name in paths if not any(one.endswith(f"/{name}") for one in known)] == []
 
@@ -58,6 +61,8 @@ def test_every_module_that_is_run_exists_and_takes_its_options(document: Path) -
     for text in code(document.read_text()):
         for module, rest in re.findall(r"python3? -m ([\w.]+)([^`|#]*)", text):
             source = _source(module)
+            if module.partition(".")[0] in sys.stdlib_module_names:
+                continue
             if source is None or not all(option in source for option in _options(rest)):
                 wrong.append(text)
     assert wrong == []

@@ -1,0 +1,166 @@
+"""docs/your-app.md, followed to the letter in an empty folder, and used in a real browser.
+
+A fence under a line that ends with a file's name in backticks goes into that file; sh is run.
+Beside the folder lies a clone, as far as the page asks for one, whose system is `make serve`'s.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import FilePayload, Page, expect, sync_playwright
+from rich.console import Console
+
+from local.demo.system import PORTS, System, describe, running
+from local.demo.weights import PackChoice
+from local.processes.home import Home
+from local.processes.postgres import free_port
+from tests.clients.conftest import PEOPLE, PHOTOS
+from tests.clients.test_snippets import selfie
+from tests.data import any_pack, photo_of_six
+from tests.documents import ROOT, page
+from tests.states import state_folder
+from tests.system.test_gallery import BROWSER
+
+pytestmark = [
+    pytest.mark.npm,
+    pytest.mark.system,
+    pytest.mark.skipif(BROWSER is None, reason="needs Chromium: apt-get install chromium"),
+]
+FENCE = re.compile(r"(?:`([^`\n]+)`:\n\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def clone() -> Iterator[Path]:
+    """What the page calls ``../memoria``; its state is not there yet."""
+    with state_folder() as folder:
+        memoria = folder / "memoria"
+        memoria.mkdir()
+        (memoria / "clients").symlink_to(ROOT / "clients")
+        (memoria / ".venv").symlink_to(sys.prefix)
+        yield memoria
+
+
+@pytest.fixture(scope="module")
+def system(clone: Path) -> Iterator[System]:
+    """As ``make serve`` starts it, with ports that are free."""
+    home = Home(clone / ".local-state").take()
+    console = Console(quiet=True)
+    ports = {name: free_port() for name in PORTS}
+    pack = PackChoice({"MODEL_DIR": str(any_pack())})
+    with running(pack, console, home=home, ports=ports, pages=False) as system:
+        describe(system, home, console)
+        yield system
+
+
+@pytest.fixture(scope="module")
+def app(clone: Path, system: System) -> Iterator[str]:
+    """The app that the page makes, served: its address."""
+    folder = clone.with_name("my-app")
+    folder.mkdir()
+    for name, language, text in FENCE.findall(page("docs/your-app.md")):
+        if name:
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a") as opened:
+                opened.write(text)
+        elif language == "sh":
+            run(text, folder)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def run(script: str, folder: Path) -> None:
+    """Raises AssertionError with what the script said."""
+    if shutil.which("npm") is None:
+        pytest.skip("needs npm: the app's packages cannot be installed")
+    command = ["bash", "-euo", "pipefail", "-c", script]
+    environ = os.environ | {"DO_NOT_TRACK": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environ, capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == 0, script + done.stdout + done.stderr
+
+
+@pytest.fixture
+def visit() -> Iterator[Page]:
+    """A browser's page; nothing is wrong on it when the test ends."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=BROWSER, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        visit = browser.new_page()
+        wrong: list[str] = []
+        visit.on("pageerror", lambda error: wrong.append(str(error)))
+        yield visit
+        browser.close()
+    assert wrong == []
+
+
+def picture(data: bytes) -> FilePayload:
+    return {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": data}
+
+
+def people_of(system: System, party: str) -> list[dict[str, Any]]:
+    answer: Any = system.stack.client().rpc("memoria_people", {"p_event_id": party}).execute().data
+    found: list[dict[str, Any]] = answer["people"]
+    return found
+
+
+def test_the_page_makes_an_app(app: str, system: System, visit: Page) -> None:
+    visit.set_default_timeout(PATIENCE_MS)
+    expect.set_options(timeout=PATIENCE_MS)
+    visit.goto(f"{app}/index.html")
+    visit.wait_for_function("document.querySelector('#files').onchange")
+    photos = [picture(photo_of_six() + bytes([number])) for number in range(PHOTOS)]
+    visit.set_input_files("#files", photos)
+    faces = visit.locator("#people button")
+    expect(faces).to_have_count(PEOPLE)
+    expect(visit.locator("#progress")).to_have_text(f"0 of {PHOTOS} photos to go")
+    assert "url(" in str(faces.first.get_attribute("style"))
+
+    faces.first.click()  # a person's photos
+    expect(visit.locator("#photos img")).to_have_count(PHOTOS)
+    visit.wait_for_function("[...document.images].every((image) => image.naturalWidth)")
+    visit.fill("[name=name]", "Ann")
+    visit.click("text=Save")
+    expect(visit.get_by_title("Ann")).to_have_count(1)
+
+    visit.locator("#people button:not([title=Ann])").first.click()  # another one is Ann, too
+    visit.select_option("[name=same]", label="Ann")
+    visit.click("text=Save")
+    expect(faces).to_have_count(PEOPLE - 1)
+    visit.click("#undo")
+    expect(faces).to_have_count(PEOPLE)
+
+    visit.reload()  # the same user, the same party
+    expect(visit.get_by_title("Ann")).to_have_count(1)
+
+    visit.click("#invite")
+    expect(visit.locator("#link")).to_be_visible()
+    link = visit.locator("#link").get_attribute("href")
+    answer: Any = system.stack.client().table("parties").select("id").execute().data
+    (party,) = answer
+    guest = visit.context.new_page()
+    guest.goto(f"{app}/{link}")
+    guest.wait_for_function("document.querySelector('#selfie').onchange")
+    face = bytes.fromhex(selfie(people_of(system, party["id"])[0]))
+    guest.set_input_files("#selfie", picture(face))
+    expect(guest.locator("#said")).to_have_text("Here you are:")
+    expect(guest.locator("#photos img")).to_have_count(PHOTOS)
+
+    visit.click("#close")
+    expect(visit.locator("#progress")).to_have_text("This party is closed.")
