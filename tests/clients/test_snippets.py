@@ -28,7 +28,7 @@ from tests.documents import ROOT, page
 pytestmark = pytest.mark.npm
 EVENT = "my-event"
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-PAGES.remove("docs/your-app.md")  # test_your_app.py makes the app of it
+PAGES.remove("docs/your-app.md")  # your_app.py, run by make soak, makes the app of it
 FENCE = re.compile(r"^( *)```(js|ts|py|sql|sh)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 

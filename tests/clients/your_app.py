@@ -2,6 +2,7 @@
 
 A fence under a line that ends with a file's name in backticks goes into that file; sh is run.
 Beside the folder lies a clone, as far as the page asks for one, whose system is `make serve`'s.
+Run by ``make soak``.
 """
 
 import os
