@@ -1,20 +1,30 @@
 -- What users say of people. Every function locks the event, so that it never interleaves with a run's
 -- saving, and acts on the person that users see: the root of whatever was merged.
 
--- The person under the event's lock. Raises 404, or 409 where the event is archived.
-create function memoria.lock_person(p_person_id uuid) returns memoria.persons
-language plpgsql set search_path = '' as $$
+-- The person that an id of this event stands for today. Raises 404.
+create function memoria.person_within(p_event_id text, p_person_id uuid) returns memoria.persons
+language plpgsql stable set search_path = '' as $$
 declare
   v_person memoria.persons;
 begin
-  perform memoria.lock_open_event(
-    (select event_id from memoria.persons where id = p_person_id), 'manage', 'person'
-  );
-  select * into v_person from memoria.persons where id = memoria.root_of(p_person_id);
+  select * into v_person from memoria.persons
+  where id = memoria.root_of(p_person_id) and event_id = p_event_id;
   if not found then
     perform memoria.refuse_unknown('person');
   end if;
   return v_person;
+end
+$$;
+
+-- The same by the id alone, with the event locked. Raises 404, or 409 where the event is archived.
+create function memoria.lock_person(p_person_id uuid) returns memoria.persons
+language plpgsql set search_path = '' as $$
+declare
+  v_event memoria.events := memoria.lock_open_event(
+    (select event_id from memoria.persons where id = p_person_id), 'manage', 'person'
+  );
+begin
+  return memoria.person_within(v_event.id, p_person_id);
 end
 $$;
 
@@ -57,21 +67,6 @@ begin
 end
 $$;
 
--- The person within an event that is locked already.
-create function memoria.person_within(p_event_id text, p_person_id uuid) returns memoria.persons
-language plpgsql stable set search_path = '' as $$
-declare
-  v_person memoria.persons;
-begin
-  select * into v_person from memoria.persons
-  where id = memoria.root_of(p_person_id) and event_id = p_event_id;
-  if not found then
-    perform memoria.refuse_unknown('person');
-  end if;
-  return v_person;
-end
-$$;
-
 -- What every correction answers with: the change, null where nothing changed; and who somebody is whose
 -- id was merged away.
 create function memoria.told(p_change_id bigint, p_asked uuid, p_person_id uuid) returns jsonb
@@ -81,17 +76,17 @@ language sql immutable set search_path = '' as $$
   end
 $$;
 
--- What a change takes for granted of people whom it names: that they were made, and who is who.
+-- What a change takes for granted of the people whom it names: that they were made, and with p_who also
+-- that nobody was merged with them since.
 create function memoria.rests_on_people(inout c memoria.changes, p_people uuid[], p_who boolean default false)
-language sql stable set search_path = '' as $$
-  select c.id, c.event_id, c.kind, c.job_id, c.made_by, c.person_id, c.other_person_id, c.faces, c.undoes,
-    c.root_id, c.applies, c.undone_by, c.before, c.after, c.held, c.withdrew, c.touches,
-    c.relies_on || array(
-      select what || '/' || person
-      from unnest(p_people) as person, unnest(array['made', 'who']) as what
-      where person is not null and (what = 'made' or p_who)
-    ),
-    c.created_at
+language plpgsql stable set search_path = '' as $$
+begin
+  c.relies_on := c.relies_on || array(
+    select what || '/' || person
+    from unnest(p_people) as person, unnest(array['made', 'who']) as what
+    where person is not null and (what = 'made' or p_who)
+  );
+end
 $$;
 
 -- These faces are this person's, and of nobody whose they were.

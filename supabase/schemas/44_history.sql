@@ -42,11 +42,7 @@ begin
       where event_id = p_event_id and id < v_before order by id desc limit v_limit + 1
     );
   else
-    select * into v_person from memoria.persons
-    where id = memoria.root_of(p_person_id) and event_id = p_event_id;
-    if not found then
-      perform memoria.refuse_unknown('person');
-    end if;
+    v_person := memoria.person_within(p_event_id, p_person_id);
     -- the latest of each of the ids that are this person, then the latest of those
     v_page := array(
       select distinct change_id from (
