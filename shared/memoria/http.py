@@ -1,41 +1,27 @@
 """The rim of both services: route, authenticate, parse, run, answer.
 
-The only module that knows Flask. An error that nothing below has handled is answered here: a known
+An error that nothing below has handled is answered here: a known
 one with its status, any other as 500.
 """
 
 import io
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import flask
-from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import HTTPException
 
 from memoria import __version__, log, metrics
 from memoria.agreement import OURS
-from memoria.auth import has_bearer, presents_credentials, verify
+from memoria.auth import has_bearer
 from memoria.contracts import Dispatch, Json, error_body, parse_body
-from memoria.errors import (
-    BodyTooLarge,
-    InvalidRequest,
-    MemoriaError,
-    Unauthorized,
-    UnknownRoute,
-    WrongMethod,
-)
+from memoria.errors import InvalidRequest, MemoriaError, Unauthorized, UnknownRoute, WrongMethod
+from memoria.request_body import authenticated_body, lower_case_headers
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-MAX_BODY_BYTES = 1 << 20
-BODY_SECONDS = 20.0
-_CHUNK_BYTES = 1 << 16
 _ACKNOWLEDGED = ("job_id", "status", "reason", "error", "faces_detected", "clusters_created")
 
 
@@ -134,67 +120,9 @@ class Service:
         return flask.jsonify({"status": "ready", "version": __version__, **self.ready()})
 
     def _metrics(self, request: flask.Request) -> flask.Response:
-        if self.secrets and not has_bearer(_headers(request), self.secrets):
+        if self.secrets and not has_bearer(lower_case_headers(request), self.secrets):
             raise Unauthorized("a valid secret is required")
         return flask.Response(metrics.render(), mimetype="text/plain; version=0.0.4")
-
-
-def authenticated_body(request: flask.Request, secrets: tuple[str, ...]) -> bytes:
-    """The body of a request that presents one of the secrets or a signature made with one.
-
-    Raises Unauthorized (before the body is read, where the headers tell), BodyTooLarge,
-    InvalidRequest.
-    """
-    headers = _headers(request)
-    if secrets and not presents_credentials(headers):
-        raise Unauthorized("a valid secret or signature is required")
-    if "webhook-signature" not in headers:
-        verify(headers, b"", secrets)  # a wrong bearer costs us no body
-    raw = _read_body(request)
-    verify(headers, raw, secrets)
-    return raw
-
-
-def _headers(request: flask.Request) -> dict[str, str]:
-    return {name.lower(): value for name, value in request.headers.items()}
-
-
-def _read_body(request: flask.Request) -> bytes:
-    """At most MAX_BODY_BYTES within BODY_SECONDS, whatever the length header says."""
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise BodyTooLarge(f"the body is over {MAX_BODY_BYTES} bytes")
-    body = bytearray()
-    with body_reader(request, BODY_SECONDS) as read:
-        while chunk := read(_CHUNK_BYTES):
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise BodyTooLarge(f"the body is over {MAX_BODY_BYTES} bytes")
-    return bytes(body)
-
-
-@contextmanager
-def body_reader(request: flask.Request, seconds: float) -> Iterator[Callable[[int], bytes]]:
-    """``read(n)``: up to n bytes of the body, all of it within so many seconds.
-
-    Raises InvalidRequest where it does not come in time.
-    """
-    # a timeout on the socket would be one per byte: a slow sender would never meet it
-    guard = threading.Timer(seconds, _stop_reading, [request.environ.get("gunicorn.socket")])
-    guard.start()
-    try:
-        yield request.stream.read
-    except ParseException as exc:
-        raise InvalidRequest("the body's chunks make no sense") from exc
-    except (OSError, HTTPException) as exc:
-        raise InvalidRequest("the body could not be read in time") from exc
-    finally:
-        guard.cancel()
-
-
-def _stop_reading(connection: "socket.socket | None") -> None:
-    if connection is not None:
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_RD)
 
 
 def _acknowledgement(outcome: Json) -> Json:

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from memoria.auth import TOLERANCE_SECONDS, sign
-from memoria.http import MAX_BODY_BYTES
+from memoria.request_body import MAX_BODY_BYTES
 from tests.deploy.project import ROOT
 
 SECRET = "a-secret-between-friends"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from local.processes.postgres import free_port
-from memoria.http import BODY_SECONDS
+from memoria.request_body import BODY_SECONDS
 from memoria.worker import HEADER_SECONDS
 from tests.deploy.project import ROOT
 

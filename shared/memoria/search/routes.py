@@ -10,7 +10,7 @@ import flask
 from memoria.auth import has_bearer
 from memoria.contracts import Json, parse_object
 from memoria.errors import InvalidRequest, Unauthorized, UnknownRoute, WrongMethod
-from memoria.http import authenticated_body, body_reader
+from memoria.request_body import authenticated_body, body_reader
 from memoria.search.form import MAX_PICTURE_BYTES, MOST_PICTURES, SelfieForm
 from memoria.search.refusals import SelfieTooLarge, UnknownSearch
 from memoria.search.request import BackendSearch, Seeker, checked_point, parse_id, parse_point
