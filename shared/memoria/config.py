@@ -3,128 +3,30 @@
 A wrong or missing variable stops the start with one message that names every problem at once.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from memoria.auth import signing_key
+from memoria.variables import (
+    HeaderSecret,
+    Hosts,
+    Origins,
+    SearchThresholds,
+    Similarities,
+    Url,
+    fits_a_header,
+)
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-PRIVATE_SUFFIXES = (".internal", ".local", ".localhost", ".test")
 OFF = "off"
 
 
 class BadConfiguration(Exception):
     """The environment does not make a working service; the message lists every variable to mend."""
-
-
-def _http_url(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("must not hold line breaks or control characters")  # urlsplit drops some
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be a full URL, such as https://project.supabase.co")
-    if parts.scheme == "http" and not _is_private(parts.hostname):
-        raise ValueError("must use https, except on loopback and in private networks")
-    return value.rstrip("/")
-
-
-def _is_private(host: str) -> bool:
-    """Loopback, a container's bare name, a reserved suffix or a private address."""
-    try:
-        return ipaddress.ip_address(host).is_private
-    except ValueError:
-        return "." not in host or host.endswith(PRIVATE_SUFFIXES)
-
-
-def _fits_a_header(value: str) -> bool:
-    """Other characters arrive changed there, or end the header."""
-    return value.isascii() and value.isprintable()
-
-
-def _header_secret(secret: SecretStr) -> SecretStr:
-    if not _fits_a_header(secret.get_secret_value()):
-        raise ValueError("must be printable ASCII, without line breaks")
-    return secret
-
-
-def _check_signing_key(name: str, secret: SecretStr | None) -> None:
-    try:
-        signing_key(secret.get_secret_value() if secret else "")
-    except ValueError:
-        raise ValueError(f"{name.upper()}: must be base64 after whsec_") from None
-
-
-def _by_comma(value: str) -> list[str]:
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-def _hosts(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    return tuple(host.lower() for host in _by_comma(value))
-
-
-def _similarities(value: object) -> object:
-    """``model:sure:link,…`` -> model -> (sure, link)."""
-    if not isinstance(value, str):
-        return value
-    found = {}
-    for part in _by_comma(value):
-        try:
-            model, sure, link = part.split(":")
-            found[model] = float(sure), float(link)
-        except ValueError:
-            raise ValueError("must be model:sure:link, several by comma") from None
-        if not 0 < found[model][1] <= found[model][0] < 1:
-            raise ValueError("similarities are between 0 and 1, link at most sure")
-    return found
-
-
-def _origins(value: object) -> object:
-    """``https://app.example,…``, or ``*`` alone; checked against loopback by Settings."""
-    if not isinstance(value, str):
-        return value
-    origins = tuple(_by_comma(value))
-    for origin in origins:
-        parts = urlsplit(origin)
-        bare = f"{parts.scheme}://{parts.netloc}"
-        if origin != "*" and (parts.scheme not in ("http", "https") or origin != bare):
-            raise ValueError("must be origins such as https://app.example, without a path")
-    return origins
-
-
-def _search_thresholds(value: object) -> object:
-    """``model:demand:slope,…`` -> model -> (demand, slope)."""
-    if not isinstance(value, str):
-        return value
-    found = {}
-    for part in _by_comma(value):
-        try:
-            model, demand, slope = part.split(":")
-            found[model] = float(demand), float(slope)
-        except ValueError:
-            raise ValueError("must be model:demand:slope, several by comma") from None
-        if not (-100 < found[model][0] < 100 and 0 < found[model][1] < 10):
-            raise ValueError("demand is from -100 to 100 nats, slope over 0 up to 10")
-    return found
-
-
-Url = Annotated[str, AfterValidator(_http_url)]
-HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
 
 
 class Settings(BaseModel):
@@ -147,9 +49,7 @@ class Settings(BaseModel):
     cluster_max_faces: int | None = Field(None, ge=1)  # None: what the instance's memory allows
     cluster_epsilon: float = Field(0.4, ge=0, le=2)  # cosine distance
     # model -> sure, link: what `memoria calibrate` measured, instead of clustering/thresholds.py
-    similarity_thresholds: Annotated[
-        dict[str, tuple[float, float]], BeforeValidator(_similarities)
-    ] = Field(default_factory=dict)
+    similarity_thresholds: Similarities = Field(default_factory=dict)
     use_gpu: bool = False
     model_pack: str = Field("buffalo_l", pattern=r"^[A-Za-z0-9._-]+$")
     model_dir: Path
@@ -160,21 +60,18 @@ class Settings(BaseModel):
     max_run_seconds: float = Field(300, gt=0)
     fetch_timeout_seconds: float = Field(30, gt=0)
     signed_url_seconds: int = Field(3600, ge=60)
-    media_url_hosts: tuple[str, ...] = ()
+    media_url_hosts: Hosts = ()
     store_timeout_seconds: float = Field(60, gt=0)
     callback_timeout_seconds: float = Field(10, gt=0)
 
     # off; on: /search beside /process; only: nothing else, so that uploads never make a guest wait
     search: Literal["off", "on", "only"] = "off"
-    search_origins: Annotated[tuple[str, ...], BeforeValidator(_origins)] = ()
-    search_fpir: float = Field(
-        0.001, ge=1e-6, le=0.02
-    )  # strangers shown somebody, of all strangers
+    search_origins: Origins = ()
+    # of all strangers who search, the share that is shown somebody
+    search_fpir: float = Field(0.001, ge=1e-6, le=0.02)
     search_url_seconds: int = Field(900, ge=60)
     # model -> demand, slope: what `memoria calibrate` measured, instead of search/rules.py
-    search_thresholds: Annotated[
-        dict[str, tuple[float, float]], BeforeValidator(_search_thresholds)
-    ] = Field(default_factory=dict)
+    search_thresholds: SearchThresholds = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -184,16 +81,15 @@ class Settings(BaseModel):
             filled["callback_url"] = OFF
         if filled.get("callback_url") == OFF and "callback_secret" not in filled:
             filled.setdefault("callback_secret", OFF)  # only WEBHOOK_SECRET can be missing
-        elif (secret := str(filled.get("callback_secret", ""))) and _fits_a_header(secret):
+        elif (secret := str(filled.get("callback_secret", ""))) and fits_a_header(secret):
             filled.setdefault("webhook_secret", secret)
         else:  # CALLBACK_SECRET is named; its default must not be named as well
             filled.setdefault("webhook_secret", "missing")
         filled.setdefault("model_dir", f"/models/{filled.get('model_pack', 'buffalo_l')}")
-        filled["media_url_hosts"] = _hosts(filled.get("media_url_hosts", ""))
         return filled
 
     @model_validator(mode="after")
-    def _check_secrets(self) -> Self:
+    def _check_together(self) -> Self:
         if self.det_size not in (320, 640):
             raise ValueError("DET_SIZE: must be 640 or 320")
         if self.webhook_secret.get_secret_value() == OFF and not self._on_loopback:
@@ -242,3 +138,10 @@ def _explain(error: ValidationError) -> str:
         text = text.removeprefix("Value error, ")
         problems.setdefault(variable or text, f"{variable}: {text}" if variable else text)
     return "cannot start, the environment needs mending:\n  " + "\n  ".join(problems.values())
+
+
+def _check_signing_key(name: str, secret: SecretStr | None) -> None:
+    try:
+        signing_key(secret.get_secret_value() if secret else "")
+    except ValueError:
+        raise ValueError(f"{name.upper()}: must be base64 after whsec_") from None
