@@ -53,7 +53,7 @@ def cluster_start(_: Path) -> list[Row]:
         "print(*[m for m in ('hdbscan', 'onnxruntime', 'cv2', 'insightface') if m in sys.modules])"
     )
     whole = (
-        "import functions_framework, memoria.services, memoria.cluster, memoria.callback;"
+        "import functions_framework, memoria.services.cluster, memoria.cluster, memoria.callback;"
         "import memoria.store.jobs, memoria.clustering, supabase, hdbscan"
     )
     peer = "import hdbscan, supabase"

@@ -3,7 +3,8 @@
 import flask
 import functions_framework
 
-from memoria.services import cluster_service, started
+from memoria.services import started
+from memoria.services.cluster import cluster_service
 
 SERVICE = started(cluster_service)
 

@@ -3,7 +3,8 @@
 import flask
 import functions_framework
 
-from memoria.services import process_service, started
+from memoria.services import started
+from memoria.services.process import process_service
 
 SERVICE = started(process_service)
 

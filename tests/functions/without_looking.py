@@ -10,7 +10,8 @@ from memoria.arrays import F32, Image
 from memoria.config import Settings
 from memoria.faces.types import Face
 from memoria.media import Photo
-from memoria.services import process_service, started
+from memoria.services import started
+from memoria.services.process import process_service
 
 VECTOR = np.eye(512, dtype=np.float32)[0]
 

@@ -88,13 +88,14 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_cluster_never_loads_the_vision_stack() -> None:
     loaded = loaded_by(
-        "import memoria.services, memoria.cluster, memoria.store.people, memoria.people.regroup"
+        "import memoria.services.cluster, memoria.cluster, memoria.people.regroup, "
+        "memoria.store.people"
     )
     assert not loaded & {"onnxruntime", "cv2", "onnx", "insightface", "PIL", "skimage"}
 
 
 def test_the_services_start_without_anything_heavy() -> None:
-    loaded = loaded_by("import memoria.services")
+    loaded = loaded_by("import memoria.services.process, memoria.services.cluster")
     assert not loaded & {"onnxruntime", "cv2", "hdbscan", "sklearn", "scipy", "supabase", "numba"}
 
 

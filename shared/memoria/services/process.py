@@ -1,23 +1,19 @@
-"""Composition: settings in, a service that answers requests out. The only place that wires."""
+"""*process* wired, and *search* beside it. Nothing heavy is imported before the first request."""
 
-import os
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TYPE_CHECKING
 
 from memoria import log
-from memoria.config import BadConfiguration, Settings
-from memoria.contracts import ClusterRequest, Json, ProcessRequest
+from memoria.config import Settings
+from memoria.contracts import Json, ProcessRequest
 from memoria.errors import EngineUnavailable
 from memoria.http import Service
 from memoria.lazy import Lazy
 
 if TYPE_CHECKING:
     from memoria.arrays import F32
-    from memoria.cluster import ClusterPipeline
     from memoria.faces.types import FaceEngine, PhotoFaces
     from memoria.media.children import Decoders
     from memoria.media.source import MediaSource
@@ -27,19 +23,8 @@ if TYPE_CHECKING:
 OpenEngine = Callable[[Settings], "FaceEngine"]
 
 
-def started(build: Callable[[Settings], Service]) -> Service:
-    """The service that this process's environment asks for.
-
-    Ends the process, with one message that names every problem, where it cannot be made.
-    """
-    try:
-        return build(Settings.from_env(os.environ))
-    except BadConfiguration as problem:
-        sys.exit(str(problem))
-
-
 def process_service(settings: Settings, open_engine: OpenEngine | None = None) -> Service:
-    """The *process* service. Nothing heavy is imported or built before the first request."""
+    """The service of photos; ``open_engine`` takes the place of the model pack."""
     log.configure()
     build = open_engine or _open_pack
     engine = Lazy(lambda: build(settings))
@@ -77,29 +62,6 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
         health=health,
         search=guests,
         only_search=settings.search == "only",
-    )
-
-
-def cluster_service(settings: Settings) -> Service:
-    """The *cluster* service: no onnxruntime, no OpenCV, hdbscan on first use."""
-    log.configure()
-    pipeline = Lazy(lambda: _cluster_pipeline(settings))
-    warm = Lazy(_group_a_few)
-
-    def ready() -> Json:
-        pipeline()
-        # What the first run would wait for is imported right after the answer, not before it.
-        threading.Thread(target=warm, daemon=True).start()
-        return {}
-
-    return Service(
-        name="cluster",
-        secrets=settings.webhook_secrets,
-        direct=ClusterRequest,
-        kinds=frozenset({"cluster", "callback"}),
-        run=lambda request: pipeline().run(request),
-        ready=ready,
-        health=lambda: {"model_loaded": True, "gpu_available": False},
     )
 
 
@@ -210,51 +172,6 @@ def _find_faces(
             return PhotoFaces(faces, *photo.size, engine.model, found)
 
     return find_faces
-
-
-def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
-    from memoria.callback import Callback
-    from memoria.cluster import ClusterPipeline
-    from memoria.job import JobRunner
-    from memoria.people.regroup import regroup
-    from memoria.people.suggestions import suggestions
-    from memoria.quota import cpu_quota, cpu_threads, memory_bytes
-    from memoria.room import Instance, Room
-    from memoria.store.client import open_client
-    from memoria.store.jobs import JobStore
-    from memoria.store.people import count_faces, load_event, save_people
-    from memoria.store.sweeper import Sweeper
-
-    client = open_client(settings)
-    jobs = JobStore(client)
-    return ClusterPipeline(
-        runner=JobRunner(jobs, Callback(jobs, settings), Sweeper(client)),
-        count=partial(count_faces, client),
-        room=Room(
-            Instance(memory_bytes(), cpu_quota() or cpu_threads()), settings.cluster_max_faces
-        ),
-        load=partial(load_event, client),
-        regroup=partial(
-            regroup,
-            min_cluster_size=settings.min_cluster_size,
-            min_samples=settings.min_samples,
-            epsilon=settings.cluster_epsilon,
-            similarities=settings.similarity_thresholds,
-        ),
-        suggest=partial(suggestions, similarities=settings.similarity_thresholds),
-        save=partial(save_people, client),
-    )
-
-
-def _group_a_few() -> None:
-    """What grouping takes is imported at its first use, for seconds: let nobody's event wait."""
-    import numpy as np
-
-    from memoria.clustering import group_faces
-
-    people = np.eye(4, 512).repeat(3, axis=0)
-    faces = people + np.random.default_rng(0).normal(0, 0.01, people.shape)
-    group_faces((faces / np.linalg.norm(faces, axis=1, keepdims=True)).astype(np.float32))
 
 
 def _gpu_available(settings: Settings) -> bool:
