@@ -33,13 +33,8 @@ PAGES = "local.processes.pages:create_app()"
 # what is kept survives the machine's own crash, but for the last moments
 KEPT_SETTINGS = ("fsync=on", "synchronous_commit=off")
 GATEWAY = "local.supabase.gateway:create_app()"
-EXTENSIONS: tuple[Extension, ...] = (
-    "auth",
-    "storage",
-    "pg_net",
-    "vault",
-    "cron",
-)  # as every hosted project
+# as every hosted project
+EXTENSIONS: tuple[Extension, ...] = ("auth", "storage", "pg_net", "vault", "cron")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +43,13 @@ class StackOptions:
 
     process_source: Path = ROOT / "functions" / "process" / "main.py"
     cluster_source: Path = ROOT / "functions" / "cluster" / "main.py"
-    environ: Mapping[str, str] = field(
-        default_factory=dict
-    )  # for both functions, over the defaults
+    # for both functions, over the defaults
+    environ: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)  # for memoria_configure, likewise
     threads: int = 8  # per function: Cloud Run's concurrency
     sweep_seconds: float = 30
-    without: frozenset[str] = (
-        frozenset()
-    )  # services not to start: gateway pg_net cron process cluster
+    # services not to start: gateway pg_net cron process cluster
+    without: frozenset[str] = frozenset()
     ports: Mapping[str, int] = field(default_factory=dict)  # by service, of postgres too
     postgres_settings: tuple[str, ...] = ()  # name=value, over local/processes/postgres.py's
     home: Home | None = None  # taken: what is kept; None leaves nothing behind

@@ -25,9 +25,7 @@ class Crowd:
     """How the event differs from what the thresholds were measured on; 0 and 1: not at all."""
 
     zero: float = 0.0  # 0..0.3, mean similarity of two people
-    spread: float = (
-        1.0  # 1 or more: how many times as far apart as usual strangers' similarities lie
-    )
+    spread: float = 1.0  # 1 or more: deviation of strangers' similarities, over the usual one
 
 
 def crowd_of(
