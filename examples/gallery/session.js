@@ -9,6 +9,10 @@ let refreshing
 
 export const user = () => session?.user ?? null
 
+addEventListener('storage', ({ key, newValue }) => { // another tab signed in or out, or renewed the token
+  if (key === KEPT) session = JSON.parse(newValue)
+})
+
 function keep(answer) {
   session = answer
   if (answer) localStorage.setItem(KEPT, JSON.stringify(answer))

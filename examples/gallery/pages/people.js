@@ -99,9 +99,10 @@ async function merge(people, { act, client, refresh }) {
   if (await act(peoplePage.merged(people.length), () => client.mergePeople({ into: into.person_id, from }))) refresh()
 }
 
-const whoseName = (people) => dialog(peoplePage.whichName, (close) => element('ul', { class: 'picker' },
+const whoseName = (people) => dialog(peoplePage.whichName, (close) => element('div', {}, element('ul', { class: 'picker' },
   people.map((person) => element('li', {}, element('button', { type: 'button', class: 'row', onclick: () => close(person) },
-    faceOf(person.cover, { class: 'round' }), element('span', {}, person.name), element('small', {}, texts.photos(person.face_count)))))))
+    faceOf(person.cover, { class: 'round' }), element('span', {}, person.name), element('small', {}, texts.photos(person.face_count)))))),
+element('div', { class: 'sheet-actions' }, button(texts.cancel, () => close(null)))))
 
 async function hide(people, { act, client, refresh }) {
   const all = () => Promise.all(ids(people).map((person_id) => client.hidePerson({ person_id, hidden: true })))
