@@ -1,18 +1,11 @@
 """The demo's event is one for each folder, and it is kept: names stay, photos follow the folder."""
 
 import io
-import os
-import pty
-import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from PIL import Image
 
@@ -20,7 +13,6 @@ from local.demo.event import event_status, read_event, upload_event
 from local.demo.run import _event_of
 from local.processes.stack import Stack, StackOptions
 from tests.data import any_pack, photo_of_six
-from tests.documents import ROOT
 
 pytestmark = pytest.mark.slow
 Json = dict[str, Any]
@@ -91,43 +83,3 @@ def test_names_stay_and_photos_follow_the_folder(stack: Stack, tmp_path: Path):
     assert max(Image.open(io.BytesIO(upload.download(preview))).size) <= 1024
     stored = upload.list(f"{event}/demo")
     assert len([item for item in stored if item["id"]]) >= 4
-
-
-def test_on_a_terminal_the_demo_serves_until_ctrl_c(state: Path, tmp_path: Path):
-    fill(tmp_path / "photos", "1.jpg", "2.jpg", "3.jpg")
-    leader, terminal = pty.openpty()
-    environ = {
-        "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}", "MODEL_DIR": str(any_pack()), "TERM": "xterm",
-        "MEMORIA_STATE": str(state), "COLUMNS": "200", "APP": "",
-    }  # fmt: skip
-    out = tmp_path / "out"
-    command = ["-m", "local.demo", "--photos", str(tmp_path / "photos"), "--out", str(out)]
-    with subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env=os.environ | environ,
-        stdin=terminal, stdout=terminal, stderr=terminal,
-    ) as demo:  # fmt: skip
-        os.close(terminal)
-        said = _read_until(leader, "Ctrl-C ends it")
-        pages = re.search(r"http://127\.0\.0\.1:\d+/gallery/", said)
-        assert pages, said
-        assert httpx.get(pages[0]).status_code == 200
-        assert (out / "index.html").exists()
-        demo.send_signal(signal.SIGINT)
-        _read_until(leader, None)
-        assert demo.wait(60) == 0
-    os.close(leader)
-
-
-def _read_until(leader: int, words: str | None) -> str:
-    """What a program writes on a terminal, until some words or its end."""
-    said = ""
-    while words is None or words not in said:
-        try:
-            part = os.read(leader, 4096)
-        except OSError:  # nobody has the other end
-            part = b""
-        said += part.decode(errors="replace")
-        if not part:
-            assert words is None, said
-            break
-    return said
