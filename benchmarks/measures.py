@@ -9,6 +9,11 @@ from dataclasses import dataclass
 # ONNX Runtime's threads go on spinning after a run, for the next one: by default, not in ours. Who
 # is measured right after must not pay for that: a sixth of the time of one photo.
 SETTLING_SECONDS = 0.1
+STEADY = 1.1  # how many times as long one half of the rounds may take as the other
+
+
+class Unsteady(Exception):
+    """The repeats of one thing disagree: the machine was busy, and no figure of it counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,14 @@ def alternated(
     calls: list[Callable[[], object]],
     rounds: int,
     clock: Callable[[Callable[[], object]], float] = seconds,
+    *,
+    steady: float | None = None,
 ) -> list[float]:
-    """What each call takes by the clock, in turns so that a busy minute meets all of them."""
+    """What each call takes by the clock, in turns so that a busy minute meets all of them.
+
+    Raises Unsteady where one half of a call's rounds took over ``steady`` times as long as the
+    other: rounds in turns belong to either.
+    """
 
     def settled(call: Callable[[], object]) -> float:
         time.sleep(SETTLING_SECONDS)
@@ -63,7 +74,12 @@ def alternated(
     for call in calls:
         call()
     times = [[settled(call) for call in calls] for _ in range(rounds)]
-    return [quickest(column) for column in zip(*times, strict=True)]
+    columns = list(zip(*times, strict=True))
+    for column in columns if steady else ():
+        halves = sorted((quickest(column[: rounds // 2]), quickest(column[rounds // 2 :])))
+        if halves[1] > (steady or 0) * halves[0]:
+            raise Unsteady(f"repeats took {halves[0]:.3f} s and {halves[1]:.3f} s")
+    return [quickest(column) for column in columns]
 
 
 def quickest(times: Iterable[float]) -> float:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import report
-from benchmarks.measures import Row, alternated, cpu_of_children, quickest
+from benchmarks.measures import STEADY, Row, Unsteady, alternated, cpu_of_children, quickest
 
 ABOUT = report.machine() | {"models": "twins"}
 
@@ -52,6 +52,16 @@ def test_calls_are_timed_in_turns() -> None:
     times = alternated([lambda: order.append("a"), lambda: order.append("b")], 3)
     assert "".join(order) == "abababab"
     assert len(times) == 2
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_repeats_that_disagree_are_refused(busy: bool) -> None:
+    rounds = iter([1.0] * 6 + [1.3 if busy else 1.05] * 6)
+    if busy:
+        with pytest.raises(Unsteady, match=r"1.000 s and 1.300 s"):
+            alternated([lambda: None], 12, lambda _: next(rounds), steady=STEADY)
+    else:
+        assert alternated([lambda: None], 12, lambda _: next(rounds), steady=STEADY) == [1.0]
 
 
 def test_the_slow_rounds_tell_about_the_neighbours_and_are_left_out() -> None:

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-import onnx
 import pytest
-from onnx import shape_inference
 
 from benchmarks import photos, twins
+from benchmarks.peak import multiplications
 
 # Sizes of the published files, in bytes.
 DET_10G, W600K_R50 = 16_923_827, 174_383_860
@@ -16,26 +14,6 @@ DET_10G, W600K_R50 = 16_923_827, 174_383_860
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return twins.make(tmp_path_factory.mktemp("twins"))
-
-
-def multiplications(model: onnx.ModelProto, height: int, width: int) -> float:
-    """Multiply-accumulates of the convolutions and the fully connected layer."""
-    dims = model.graph.input[0].type.tensor_type.shape.dim
-    for dim, value in zip(dims, (1, 3, height, width), strict=True):
-        dim.dim_value = value
-    inferred = shape_inference.infer_shapes(model, data_prop=True).graph
-    shapes = {
-        v.name: [d.dim_value for d in v.type.tensor_type.shape.dim]
-        for v in [*inferred.value_info, *inferred.output]
-    }
-    weights = {w.name: list(w.dims) for w in inferred.initializer}
-    total = 0.0
-    for node in inferred.node:
-        if node.op_type == "Conv":
-            total += np.prod(weights[node.input[1]]) * np.prod(shapes[node.output[0]][2:])
-        elif node.op_type == "Gemm":
-            total += np.prod(weights[node.input[1]])
-    return total
 
 
 def test_the_twins_weigh_what_the_published_files_weigh(pack: Path) -> None:
