@@ -17,8 +17,8 @@ IDLE_BYTES = 256 << 20  # the interpreter, numpy, scipy, hdbscan, tiles of the p
 # A run grows by 8,300 bytes a face: vectors twice, neighbours, what is sent back. The rest is for a
 # small run and a callback beside it.
 FACE_BYTES = 11_000
-# Of one CPU, for each face with each: 2.5 times what two cores of our own took, since a CPU of Cloud
-# Run is half a core.
+# Of one CPU, for each face with each: 2.5 times what two cores of our own took, since a CPU of
+# Cloud Run is half a core.
 PAIR_SECONDS = 3e-8
 LONGEST_SECONDS = 3600  # Cloud Run hangs up then
 LARGER = "./deploy.sh --cluster-memory 32Gi --cluster-cpu 8"
