@@ -10,8 +10,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.measures import STEADY, Row, alternated
 from benchmarks.server import as_in_the_image
+from memoria.container import cpu_threads
 from memoria.faces import open_engine
-from memoria.quota import cpu_threads
 
 SIDE = 2048  # of the square matrices: large enough for BLAS to reach what the CPU can do
 ROUNDS = 15

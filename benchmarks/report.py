@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measures import Row
-from memoria.quota import cpu_threads
+from memoria.container import cpu_threads
 
 DOCS = Path(__file__).parents[1] / "docs"
 START, END = "<!-- results -->", "<!-- end of results -->"

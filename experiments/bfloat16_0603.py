@@ -19,6 +19,7 @@ from benchmarks import twins
 from benchmarks.measures import alternated
 from benchmarks.quality import SHARED
 from memoria.arrays import F32
+from memoria.container import cpu_threads
 from memoria.faces import open_engine
 from memoria.faces.crops import aligned_crop
 from memoria.faces.engine import Engine
@@ -26,7 +27,6 @@ from memoria.faces.geometry import crop_transforms
 from memoria.media import decode_image
 from memoria.packs.folder import locate
 from memoria.packs.session import open_session
-from memoria.quota import cpu_threads
 
 Network = Callable[[F32], F32]  # (1, 3, 112, 112) -> (1, 512)
 

@@ -1,4 +1,4 @@
-"""Names of the array types that all rooms share. Shapes stand where they are used."""
+"""Names of the array types that all modules share. Shapes stand where they are used."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -11,9 +11,9 @@ from memoria.job import JobRunner, processing_time
 from memoria.store.jobs import Claim, Skipped, Stored
 
 if TYPE_CHECKING:
+    from memoria.capacity import Capacity
     from memoria.people.suggestions import Suggestion
     from memoria.people.types import EventFaces, KnownPeople, PeopleResult
-    from memoria.room import Room
 
 NOBODY: Json = {"total_faces": 0, "clusters_created": 0, "noise_faces": 0, "clusters": []}
 
@@ -24,7 +24,7 @@ class ClusterPipeline:
 
     runner: JobRunner
     count: Callable[[str], int]  # the event's faces, by its id
-    room: "Room"
+    capacity: "Capacity"
     load: Callable[[str], "tuple[EventFaces, KnownPeople]"]  # by the event's id
     regroup: Callable[["EventFaces", "KnownPeople", str], "PeopleResult"]
     suggest: Callable[["PeopleResult", "KnownPeople"], "tuple[Suggestion, ...]"]
@@ -42,7 +42,7 @@ class ClusterPipeline:
         )
 
     def _work(self, claim: Claim) -> tuple[Stored | Skipped, Json]:
-        with self.room.hold(self.count(claim.event_id)):
+        with self.capacity.hold(self.count(claim.event_id)):
             return self._group(claim)
 
     def _group(self, claim: Claim) -> tuple[Stored | Skipped, Json]:

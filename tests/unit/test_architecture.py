@@ -35,38 +35,38 @@ def imported(module: Path) -> set[str]:
     return names
 
 
-def rooms() -> set[str]:
+def modules() -> set[str]:
     """The modules and packages directly below the library."""
     modules = {path.stem for path in LIBRARY.glob("*.py")}
     return (modules | {path.parent.name for path in LIBRARY.glob("*/__init__.py")}) - SMALL
 
 
-def imported_rooms(room: str) -> set[str]:
-    """Every other room that a file of the room imports, also for its types alone."""
-    files = [LIBRARY / f"{room}.py", *(LIBRARY / room).rglob("*.py")]
+def imported_modules(module: str) -> set[str]:
+    """Every other module that a file of the module imports, also for its types alone."""
+    files = [LIBRARY / f"{module}.py", *(LIBRARY / module).rglob("*.py")]
     names = set[str]().union(*(imported(path) for path in files if path.is_file()))
     found = {name.split(".")[1] for name in names if name.startswith("memoria.")}
-    return (found & rooms()) - {room}
+    return (found & modules()) - {module}
 
 
-FLOORS = {
-    room: set(re.findall("`([a-z_]+)`", names)) for room, names in ROW.findall(PAGE.read_text())
+LAYERS = {
+    module: set(re.findall("`([a-z_]+)`", names)) for module, names in ROW.findall(PAGE.read_text())
 }
 
 
 def test_the_table_names_every_room() -> None:
-    assert set(FLOORS) == rooms()
+    assert set(LAYERS) == modules()
 
 
-@pytest.mark.parametrize("room", sorted(rooms()))
-def test_a_room_imports_what_its_row_names(room: str) -> None:
-    assert imported_rooms(room) == FLOORS[room], "change the import, or the row in the page"
+@pytest.mark.parametrize("module", sorted(modules()))
+def test_a_module_imports_what_its_row_names(module: str) -> None:
+    assert imported_modules(module) == LAYERS[module], "change the import, or the row in the page"
 
 
-@pytest.mark.parametrize("room", FLOORS)
-def test_no_arrow_leads_up(room: str) -> None:
-    order = list(FLOORS)
-    assert not [name for name in FLOORS[room] if order.index(name) <= order.index(room)]
+@pytest.mark.parametrize("module", LAYERS)
+def test_no_arrow_leads_up(module: str) -> None:
+    order = list(LAYERS)
+    assert not [name for name in LAYERS[module] if order.index(name) <= order.index(module)]
 
 
 def test_the_library_under_test_is_ours() -> None:

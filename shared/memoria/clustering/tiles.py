@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from memoria.arrays import F32
-from memoria.quota import cpu_threads
+from memoria.container import cpu_threads
 
 logger = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from memoria.container import cpu_threads
 from memoria.memory import give_back_memory
 from memoria.packs.pack import WeightsUnavailable
-from memoria.quota import cpu_threads
 
 log = logging.getLogger(__name__)
 

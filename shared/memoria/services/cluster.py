@@ -39,12 +39,12 @@ def cluster_service(settings: Settings) -> Service:
 
 def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
     from memoria.callback import Callback
+    from memoria.capacity import Capacity, Instance
     from memoria.cluster import ClusterPipeline
+    from memoria.container import cpu_quota, cpu_threads, memory_bytes
     from memoria.job import JobRunner
     from memoria.people.regroup import regroup
     from memoria.people.suggestions import suggestions
-    from memoria.quota import cpu_quota, cpu_threads, memory_bytes
-    from memoria.room import Instance, Room
     from memoria.store.client import open_client
     from memoria.store.jobs import JobStore
     from memoria.store.people import count_faces, load_event, save_people
@@ -55,7 +55,7 @@ def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
     return ClusterPipeline(
         runner=JobRunner(jobs, Callback(jobs, settings), Sweeper(client)),
         count=partial(count_faces, client),
-        room=Room(
+        capacity=Capacity(
             Instance(memory_bytes(), cpu_quota() or cpu_threads()), settings.cluster_max_faces
         ),
         load=partial(load_event, client),

@@ -4,17 +4,17 @@ import threading
 
 import pytest
 
+from memoria.capacity import FACE_BYTES, GIB, IDLE_BYTES, Capacity, Instance
 from memoria.errors import NeedsMemory
-from memoria.room import FACE_BYTES, GIB, IDLE_BYTES, Instance, Room
 
 
 def test_what_fits_is_let_in_and_one_face_more_is_told_what_mends_it() -> None:
-    room = Room(Instance(2 * GIB, 2))
+    capacity = Capacity(Instance(2 * GIB, 2))
     most = (2 * GIB - IDLE_BYTES) // FACE_BYTES
     assert most > 100_000
-    with room.hold(most):
+    with capacity.hold(most):
         pass
-    with pytest.raises(NeedsMemory) as told, room.hold(most + 1):
+    with pytest.raises(NeedsMemory) as told, capacity.hold(most + 1):
         pass
     assert f"{most + 1:,} faces" in told.value.message
     assert "2.0 GiB, this instance has 2.0" in told.value.message
@@ -22,14 +22,14 @@ def test_what_fits_is_let_in_and_one_face_more_is_told_what_mends_it() -> None:
 
 
 def test_the_mend_that_is_told_mends_it() -> None:
-    with Room(Instance(32 * GIB, 8)).hold(900_000):
+    with Capacity(Instance(32 * GIB, 8)).hold(900_000):
         pass
 
 
 def test_a_run_of_more_than_an_hour_is_refused() -> None:
     with (
         pytest.raises(NeedsMemory, match="over an hour on 2 CPUs"),
-        Room(Instance(64 * GIB, 2)).hold(900_000),
+        Capacity(Instance(64 * GIB, 2)).hold(900_000),
     ):
         pass
 
@@ -37,20 +37,20 @@ def test_a_run_of_more_than_an_hour_is_refused() -> None:
 def test_a_limit_that_was_set_is_told_by_its_name() -> None:
     with (
         pytest.raises(NeedsMemory, match="101 faces, CLUSTER_MAX_FACES is 100"),
-        Room(Instance(2 * GIB, 2), 100).hold(101),
+        Capacity(Instance(2 * GIB, 2), 100).hold(101),
     ):
         pass
 
 
 def test_two_that_do_not_fit_together_take_turns() -> None:
-    room, began = Room(Instance(2 * GIB, 2), 100), threading.Event()
+    capacity, began = Capacity(Instance(2 * GIB, 2), 100), threading.Event()
 
     def second() -> None:
-        with room.hold(60):
+        with capacity.hold(60):
             began.set()
 
-    with room.hold(60):
-        with room.hold(40):
+    with capacity.hold(60):
+        with capacity.hold(40):
             pass
         waiting = threading.Thread(target=second, daemon=True)
         waiting.start()
@@ -60,9 +60,9 @@ def test_two_that_do_not_fit_together_take_turns() -> None:
 
 
 def test_an_event_that_was_refused_holds_nothing() -> None:
-    room = Room(Instance(2 * GIB, 2), 10)
+    capacity = Capacity(Instance(2 * GIB, 2), 10)
     for _ in range(3):
-        with pytest.raises(NeedsMemory), room.hold(11):
+        with pytest.raises(NeedsMemory), capacity.hold(11):
             pass
-    with room.hold(10):
+    with capacity.hold(10):
         pass

@@ -1,4 +1,4 @@
-"""How large an event this instance can group, and room for several of them at once.
+"""How large an event this instance can group, and how many of them at once.
 
 Decided by arithmetic before anything is loaded: the system's killer of processes would end a run
 without a word, and the next one as well. `python -m benchmarks.run_stages` measures the figures.
@@ -42,7 +42,7 @@ class Instance:
         return math.isqrt(int(LONGEST_SECONDS * self.cpus / PAIR_SECONDS))
 
 
-class Room:
+class Capacity:
     """Faces that may be in memory at once; safe to use from several threads."""
 
     def __init__(self, instance: Instance, max_faces: int | None = None) -> None:
@@ -55,10 +55,10 @@ class Room:
 
     @contextmanager
     def hold(self, faces: int) -> Iterator[None]:
-        """Wait until there is room for so many faces, and hold it.
+        """Wait until so many more faces fit, and hold their memory.
 
         Raises NeedsMemory for more than this instance ever groups, Transient where others hold
-        the room for an hour.
+        the memory for an hour.
         """
         if refusal := self._refusal(faces):
             raise NeedsMemory(refusal)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from memoria.quota import cpu_quota, cpu_threads, memory_bytes
+from memoria.container import cpu_quota, cpu_threads, memory_bytes
 
 
 def v2(root: Path, text: str) -> Path:

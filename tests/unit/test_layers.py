@@ -6,7 +6,7 @@ from tests.documents import ROOT
 from tests.unit.test_architecture import imported
 
 # a folder -> what no file below it imports
-FLOORS = {
+FORBIDDEN = {
     "shared/memoria": ("local", "benchmarks", "experiments", "tests"),
     "functions": ("local", "benchmarks", "experiments", "tests"),
     "local/supabase": ("local.processes", "local.demo", "benchmarks", "experiments", "tests"),
@@ -19,12 +19,12 @@ FLOORS = {
 }
 
 
-@pytest.mark.parametrize("folder", FLOORS)
+@pytest.mark.parametrize("folder", FORBIDDEN)
 def test_nothing_is_imported_from_above(folder: str) -> None:
     above = [
         f"{path.relative_to(ROOT)}: {name}"
         for path in sorted((ROOT / folder).rglob("*.py"))
         for name in sorted(imported(path))
-        if any(f"{name}.".startswith(f"{floor}.") for floor in FLOORS[folder])
+        if any(f"{name}.".startswith(f"{module}.") for module in FORBIDDEN[folder])
     ]
     assert above == []
