@@ -6887,6 +6887,7 @@ begin
   loop
     perform memoria.lock_event(v_dead.event_id);
     v_count := v_count + memoria.revive_job(v_dead.id)::integer;
+    exit when v_count = 1000;  -- a call that never ends in its time would revive nobody
   end loop;
   perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
   return jsonb_build_object('requeued', v_count);

@@ -140,3 +140,10 @@ def test_a_sweep_revives_a_thousand_jobs_and_reads_few_rows_for_each(db: Databas
           " select id from memoria.jobs limit 1)")  # fmt: skip
     assert rows_read(db, "select public.memoria_sweep()") < 100 * PHOTOS
     assert [db.service("sweep")["revived"] for _ in range(3)] == [1000, PHOTOS - 1001, 0]
+
+
+def test_a_thousand_jobs_are_given_back_in_one_call(db: Database) -> None:
+    fill(db, PHOTOS, events=1)
+    db.do("update memoria.jobs set status = 'failed', leased_until = null, finished_at = now()")
+    told = [db.service("requeue", kind="process")["requeued"] for _ in range(3)]
+    assert told == [1000, PHOTOS - 1000, 0]
