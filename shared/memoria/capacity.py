@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from memoria.errors import NeedsMemory, Transient
+from memoria.errors import NeedsMemory, Outside
 
 GIB = 1 << 30
 IDLE_BYTES = 256 << 20  # the interpreter, numpy, scipy, hdbscan, tiles of the product
@@ -21,6 +21,7 @@ FACE_BYTES = 11_000
 # Cloud Run is half a core.
 PAIR_SECONDS = 3e-8
 LONGEST_SECONDS = 3600  # Cloud Run hangs up then
+PATIENCE_SECONDS = 120  # with others that hold the memory; then the job is tried later
 LARGER = "./deploy.sh --cluster-memory 32Gi --cluster-cpu 8"
 
 
@@ -57,16 +58,16 @@ class Capacity:
     def hold(self, faces: int) -> Iterator[None]:
         """Wait until so many more faces fit, and hold their memory.
 
-        Raises NeedsMemory for more than this instance ever groups, Transient where others hold
-        the memory for an hour.
+        Raises NeedsMemory for more than this instance ever groups, Outside where others hold
+        the memory for longer than this one waits.
         """
         if refusal := self._refusal(faces):
             raise NeedsMemory(refusal)
         with self._changed:
             if not self._changed.wait_for(
-                lambda: self._held + faces <= self.in_memory, LONGEST_SECONDS
+                lambda: self._held + faces <= self.in_memory, PATIENCE_SECONDS
             ):
-                raise Transient("other events hold the memory that this one needs")
+                raise Outside("other events hold the memory that this one needs")
             self._held += faces
         try:
             yield
@@ -79,7 +80,7 @@ class Capacity:
         """Why an event of so many faces is not grouped here, and what mends it; or nothing."""
         about, has = f"the event has {faces:,} faces", self.instance
         if faces > self.in_memory and self._given is not None:
-            return f"{about}, CLUSTER_MAX_FACES is {self._given:,}"
+            return f"{about}, CLUSTER_MAX_FACES is {self._given:,}: raise it"
         if faces > self.in_memory:
             takes = (IDLE_BYTES + faces * FACE_BYTES) / GIB
             had = f"this instance has {has.memory_bytes / GIB:.1f}"

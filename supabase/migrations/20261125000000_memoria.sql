@@ -1868,6 +1868,10 @@ declare
   v_next timestamptz := clock_timestamp();
   v_successor timestamptz;
 begin
+  if v_job.error_code = 'needs_memory' and p_code is distinct from 'needs_memory' then
+    v_job.waiting_since := null;  -- the patience with an outage begins with the outage
+    v_job.waits := 0;
+  end if;
   if p_policy = 'outside' or v_early then
     v_job.waiting_since := coalesce(v_job.waiting_since, clock_timestamp());
     v_job.waits := v_job.waits + 1;
@@ -3080,7 +3084,7 @@ begin
     'clustering_error', case when v_clustering in ('failed', 'needs_memory') then (
       select jsonb_build_object('code', error_code, 'message', error_message) from memoria.jobs
       where event_id = p_event_id and kind = 'cluster' and error_code is not null
-        and (waiting or status = 'failed')
+        and (waiting and finished_at is null or status = 'failed')
       order by finished_at desc nulls first limit 1
     ) end,
     -- nothing is left to do, and the people are those of all photos
@@ -4848,12 +4852,14 @@ begin
   );
   v_faces := array(
     select id from memoria.faces
-    where person_id = any (v_people) or identity_id = any (v_people)
+    where event_id = v_event.id and (
+      person_id = any (v_people) or identity_id = any (v_people)
       -- found again by a later model, and not looked at by a run since
       or id in (
         select face_id from memoria.corrections
         where kind = 'pin' and withdrawn_by is null and person_id = any (v_people)
       )
+    )
   );
   v_media := array(select distinct media_id from memoria.faces where id = any (v_faces));
 
@@ -6413,11 +6419,11 @@ begin
 end
 $$;
 
--- Photos without a job: restored from a dump, or inserted while triggers were off. Each photo's job is
+-- Events with photos without a job: restored from a dump, or inserted while triggers were off. Each photo's job is
 -- looked up by its key: without statistics (just after a large upload) a join compares all with all.
-create function memoria.media_without_job() returns table (media_id text, event_id text)
+create function memoria.events_without_jobs() returns table (event_id text)
 language sql stable set search_path = '' as $$
-  select media.id, media.event_id
+  select distinct media.event_id
   from memoria.media join memoria.events on events.id = media.event_id
   where media.status = 'pending' and events.status = 'open' and not exists (
     select from memoria.jobs
@@ -6500,8 +6506,15 @@ begin
   end loop;
   select * into v_ended from memoria.end_leases(p_event_id);
   insert into memoria.jobs (kind, event_id, media_id, max_attempts)
-  select 'process', event_id, media_id, (select memoria.setting_of('max_attempts', 'process'))
-  from memoria.media_without_job() where event_id = p_event_id
+  select 'process', event_id, id, (select memoria.setting_of('max_attempts', 'process'))
+  from memoria.media
+  where event_id = p_event_id and status = 'pending'
+    and (select status from memoria.events where id = p_event_id) = 'open'
+    and not exists (
+      select from memoria.jobs
+      where jobs.media_id = media.id and kind = 'process' and jobs.status in ('queued', 'dispatched', 'running')
+      offset 0
+    )
   on conflict do nothing;
   get diagnostics v_found = row_count;
   for v_job in
@@ -6530,7 +6543,7 @@ language sql stable set search_path = '' as $$
       union
       select event_id from memoria.refused_nudges()
       union
-      select event_id from memoria.media_without_job()
+      select event_id from memoria.events_without_jobs()
       union
       select event_id from memoria.revivable_jobs()
       union
@@ -6856,8 +6869,11 @@ begin
   perform memoria.schedule_sweep();
   perform memoria.allow_following();
   -- a deployment ends here: it may be the larger one that they wait for
-  update memoria.jobs set run_after = clock_timestamp()
-  where kind = 'cluster' and status = 'queued' and waiting and error_code = 'needs_memory';
+  update memoria.jobs set run_after = clock_timestamp() where id in (
+    select id from memoria.jobs
+    where kind = 'cluster' and status = 'queued' and waiting and error_code = 'needs_memory'
+    order by event_id for no key update skip locked
+  );
   perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
   return memoria.readable_settings();
 end

@@ -255,6 +255,10 @@ declare
   v_next timestamptz := clock_timestamp();
   v_successor timestamptz;
 begin
+  if v_job.error_code = 'needs_memory' and p_code is distinct from 'needs_memory' then
+    v_job.waiting_since := null;  -- the patience with an outage begins with the outage
+    v_job.waits := 0;
+  end if;
   if p_policy = 'outside' or v_early then
     v_job.waiting_since := coalesce(v_job.waiting_since, clock_timestamp());
     v_job.waits := v_job.waits + 1;

@@ -164,7 +164,7 @@ begin
     'clustering_error', case when v_clustering in ('failed', 'needs_memory') then (
       select jsonb_build_object('code', error_code, 'message', error_message) from memoria.jobs
       where event_id = p_event_id and kind = 'cluster' and error_code is not null
-        and (waiting or status = 'failed')
+        and (waiting and finished_at is null or status = 'failed')
       order by finished_at desc nulls first limit 1
     ) end,
     -- nothing is left to do, and the people are those of all photos

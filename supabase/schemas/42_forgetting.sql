@@ -83,12 +83,14 @@ begin
   );
   v_faces := array(
     select id from memoria.faces
-    where person_id = any (v_people) or identity_id = any (v_people)
+    where event_id = v_event.id and (
+      person_id = any (v_people) or identity_id = any (v_people)
       -- found again by a later model, and not looked at by a run since
       or id in (
         select face_id from memoria.corrections
         where kind = 'pin' and withdrawn_by is null and person_id = any (v_people)
       )
+    )
   );
   v_media := array(select distinct media_id from memoria.faces where id = any (v_faces));
 

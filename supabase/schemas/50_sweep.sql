@@ -101,11 +101,11 @@ begin
 end
 $$;
 
--- Photos without a job: restored from a dump, or inserted while triggers were off. Each photo's job is
+-- Events with photos without a job: restored from a dump, or inserted while triggers were off. Each photo's job is
 -- looked up by its key: without statistics (just after a large upload) a join compares all with all.
-create function memoria.media_without_job() returns table (media_id text, event_id text)
+create function memoria.events_without_jobs() returns table (event_id text)
 language sql stable set search_path = '' as $$
-  select media.id, media.event_id
+  select distinct media.event_id
   from memoria.media join memoria.events on events.id = media.event_id
   where media.status = 'pending' and events.status = 'open' and not exists (
     select from memoria.jobs
@@ -188,8 +188,15 @@ begin
   end loop;
   select * into v_ended from memoria.end_leases(p_event_id);
   insert into memoria.jobs (kind, event_id, media_id, max_attempts)
-  select 'process', event_id, media_id, (select memoria.setting_of('max_attempts', 'process'))
-  from memoria.media_without_job() where event_id = p_event_id
+  select 'process', event_id, id, (select memoria.setting_of('max_attempts', 'process'))
+  from memoria.media
+  where event_id = p_event_id and status = 'pending'
+    and (select status from memoria.events where id = p_event_id) = 'open'
+    and not exists (
+      select from memoria.jobs
+      where jobs.media_id = media.id and kind = 'process' and jobs.status in ('queued', 'dispatched', 'running')
+      offset 0
+    )
   on conflict do nothing;
   get diagnostics v_found = row_count;
   for v_job in
@@ -218,7 +225,7 @@ language sql stable set search_path = '' as $$
       union
       select event_id from memoria.refused_nudges()
       union
-      select event_id from memoria.media_without_job()
+      select event_id from memoria.events_without_jobs()
       union
       select event_id from memoria.revivable_jobs()
       union

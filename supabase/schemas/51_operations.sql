@@ -168,8 +168,11 @@ begin
   perform memoria.schedule_sweep();
   perform memoria.allow_following();
   -- a deployment ends here: it may be the larger one that they wait for
-  update memoria.jobs set run_after = clock_timestamp()
-  where kind = 'cluster' and status = 'queued' and waiting and error_code = 'needs_memory';
+  update memoria.jobs set run_after = clock_timestamp() where id in (
+    select id from memoria.jobs
+    where kind = 'cluster' and status = 'queued' and waiting and error_code = 'needs_memory'
+    order by event_id for no key update skip locked
+  );
   perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
   return memoria.readable_settings();
 end

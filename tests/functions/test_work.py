@@ -12,7 +12,9 @@ import pytest
 
 from local.processes.stack import Stack, StackOptions
 from memoria.auth import sign
+from memoria.store.people import load_faces
 from tests.data import any_pack, photo_of_six
+from tests.functions.party import bare_event, bare_face
 
 BUCKET = "photos"
 Json = dict[str, Any]
@@ -317,11 +319,32 @@ def test_an_event_of_too_many_faces_waits_and_says_so(
     told = event.client.rpc("memoria_event_status", {"p_event_id": event.id}).execute().data
     assert told["clustering"] == "needs_memory"
     assert told["clustering_error"]["message"] == (
-        "the event has 1,206 faces, CLUSTER_MAX_FACES is 1,000"
+        "the event has 1,206 faces, CLUSTER_MAX_FACES is 1,000: raise it"
     )
     event.rows("delete from memoria.faces where landmarks is null returning 1")
     event.client.rpc("memoria_recluster", {"p_event_id": event.id}).execute()
     assert ask(stack, "cluster", ids).json()["total_faces"] == 6
+
+
+def test_faces_that_come_and_go_while_an_event_is_read_are_the_next_runs(stack: Stack) -> None:
+    """While photos are uploaded a face comes every moment: reading anew would never end."""
+    event = bare_event(stack)
+    photos = [bare_face(stack, event) for _ in range(6)]
+    client, calls = stack.client(), iter(range(100))
+
+    class Busy:
+        def rpc(self, name: str, params: Json) -> Any:
+            match next(calls):
+                case 1:
+                    bare_face(stack, event)
+                case 2:
+                    client.rpc("memoria_delete_media", {"p_media_id": photos[0]}).execute()
+                    bare_face(stack, event)
+            return client.rpc(name, params)
+
+    faces = load_faces(Busy(), event, page_faces=2)  # type: ignore[arg-type]
+    assert 5 <= len(faces) <= 8
+    assert len({face.tobytes() for face in faces.ids}) == len(faces)
 
 
 def test_an_archived_event_is_left_alone(stack: Stack, event: Event, photo: bytes) -> None:

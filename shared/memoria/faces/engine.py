@@ -73,9 +73,10 @@ class Engine:
         """Of each drawn box the face in it, in the photo's pixels, and its crop; or none."""
         parts = [part_around(box, loaded.photo.size) for box in boxes]
         near = [i for i, part in enumerate(parts) if area_of(part) <= MOST_PIXELS]
+        regions = loaded.regions([parts[i] for i in near]) if near else []
         seen = {
             i: self._seen(image, boxes[i], loaded.photo.size, parts[i][:2], 1)
-            for i, image in zip(near, loaded.regions([parts[i] for i in near]), strict=True)
+            for i, image in zip(near, regions, strict=True)
         }
         for i in range(len(boxes)):
             if i not in seen:

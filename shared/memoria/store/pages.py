@@ -19,7 +19,7 @@ Page = dict[str, Any]
 
 @dataclass(slots=True, eq=False)
 class PageBuffer:
-    """Room for ``total`` faces, filled page by page."""
+    """Space for ``total`` faces, filled page by page."""
 
     faces: EventFaces
     filled: int = 0
@@ -61,10 +61,12 @@ class PageBuffer:
             self.faces = replace(faces, models=merged)
         self.filled += count
 
-    @property
-    def complete(self) -> bool:
-        """Whether as many faces came as were announced."""
-        return self.filled == len(self.faces)
+    def read(self) -> EventFaces:
+        """What came, without the space that was left."""
+        columns = ("ids", "photos", "identities", "quality", "model_index", "vectors")
+        return replace(
+            self.faces, **{name: getattr(self.faces, name)[: self.filled] for name in columns}
+        )
 
 
 def unpack(column: str, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -30,10 +30,11 @@ def count_faces(client: "Client", event_id: str) -> int:
 
 
 def load_faces(client: "Client", event_id: str, *, page_faces: int = PAGE_FACES) -> EventFaces:
-    """The faces of an event that carry a vector, read page by page and counted.
+    """The faces of an event that carry a vector, read page by page.
 
-    Read again if their number changes meanwhile. Raises StoreUnavailable where it never settles
-    or a page is cut short.
+    Faces may come and go meanwhile: the run that they have queued sees them. Read again only where
+    so many came that they do not fit. Raises StoreUnavailable where that never ends, or a page is
+    damaged.
     """
     for _ in range(TRIES):
         if (faces := _read_pages(client, event_id, page_faces)) is not None:
@@ -43,14 +44,15 @@ def load_faces(client: "Client", event_id: str, *, page_faces: int = PAGE_FACES)
 
 
 def _read_pages(client: "Client", event_id: str, page_faces: int) -> EventFaces | None:
-    """All pages, or None if the number of faces changed between them."""
+    """All pages, or None if more faces came between them than there is space for."""
     buffer: PageBuffer | None = None
     after: str | None = None
     while True:
         params = {"p_event_id": event_id, "p_after": after, "p_limit": page_faces}
         page = rpc(client, "memoria_load_faces", params)
-        buffer = buffer or PageBuffer.of(page["total"])
-        if page["total"] != len(buffer.faces):
+        # space that nothing is written to takes no memory
+        buffer = buffer or PageBuffer.of(page["total"] + page["total"] // 8 + page_faces)
+        if buffer.filled + page["count"] > len(buffer.faces):
             return None
         try:
             buffer.add(page)
@@ -58,7 +60,7 @@ def _read_pages(client: "Client", event_id: str, page_faces: int) -> EventFaces 
             raise StoreUnavailable(f"a page of faces is damaged: {exc}") from exc
         after = page["next"]
         if after is None:
-            return buffer.faces if buffer.complete else None
+            return buffer.read()
 
 
 def load_people(client: "Client", event_id: str) -> KnownPeople:
@@ -70,7 +72,7 @@ def load_people(client: "Client", event_id: str) -> KnownPeople:
         rejections=_said(body["rejections"]),
         covers=_said(body["covers"]),
         apart=tuple((UUID(one), UUID(other)) for one, other in body["apart"]),
-        forgettings=body["forgettings"],
+        forgettings=body.get("forgettings", 0),
     )
 
 

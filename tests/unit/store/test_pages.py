@@ -26,12 +26,11 @@ def page(first: int, count: int, models: list[str]) -> dict[str, Any]:
 
 
 def test_pages_fill_one_array_each() -> None:
-    buffer = PageBuffer.of(5)
+    buffer = PageBuffer.of(8)
     buffer.add(page(1, 3, ["large", "small"]))
-    assert not buffer.complete
     buffer.add(page(4, 2, ["small"]))
-    assert buffer.complete
-    faces = buffer.faces
+    faces = buffer.read()
+    assert len(faces) == 5
     assert faces.models == ("large", "small")
     assert faces.model_index.tolist() == [1, 0, 1, 1, 1]
     assert faces.photos.tolist() == [-1, -2, -3, -4, -5]
@@ -45,8 +44,7 @@ def test_an_empty_page_is_the_whole_of_an_empty_event() -> None:
     buffer = PageBuffer.of(0)
     nothing = dict.fromkeys(("faces", "photos", "identities", "quality", "model_index", "vectors"))
     buffer.add(nothing | {"count": 0, "models": []})
-    assert buffer.complete
-    assert buffer.faces.vectors.shape == (0, DIMENSIONS)
+    assert buffer.read().vectors.shape == (0, DIMENSIONS)
 
 
 def test_more_faces_than_announced_are_refused() -> None:
