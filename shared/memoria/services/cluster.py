@@ -52,12 +52,13 @@ def _cluster_pipeline(settings: Settings) -> "ClusterPipeline":
 
     client = open_client(settings)
     jobs = JobStore(client)
+    has = Instance(memory_bytes(), cpu_quota() or cpu_threads())
+    capacity = Capacity(has, settings.cluster_max_faces)
+    log.event("capacity", faces=capacity.in_memory, memory_bytes=has.memory_bytes, cpus=has.cpus)
     return ClusterPipeline(
         runner=JobRunner(jobs, Callback(jobs, settings), Sweeper(client)),
         count=partial(count_faces, client),
-        capacity=Capacity(
-            Instance(memory_bytes(), cpu_quota() or cpu_threads()), settings.cluster_max_faces
-        ),
+        capacity=capacity,
         load=partial(load_event, client),
         regroup=partial(
             regroup,
