@@ -90,15 +90,22 @@ $$;
 -- taken back any more.
 create function memoria.drop_empty_people(p_people uuid[]) returns void
 language sql set search_path = '' as $$
-  delete from memoria.persons
-  where id = any (p_people)
-    and name is null and not hidden and merged_into is null
-    and not exists (select from memoria.faces where identity_id = persons.id)
-    and not exists (select from memoria.persons as merged where merged.merged_into = persons.id)
-    and not exists (select from memoria.corrections where person_id = persons.id)
-    and not exists (select from memoria.distinct_people where persons.id in (one_id, other_id))
-    and not exists (
-      select from memoria.change_people join memoria.changes on changes.id = change_people.change_id
-      where change_people.person_id = persons.id and changes.before is not null
-    )
+  with gone as (
+    delete from memoria.persons
+    where id = any (p_people)
+      and name is null and not hidden and merged_into is null
+      and not exists (select from memoria.faces where identity_id = persons.id)
+      and not exists (select from memoria.persons as merged where merged.merged_into = persons.id)
+      and not exists (select from memoria.corrections where person_id = persons.id)
+      and not exists (select from memoria.distinct_people where persons.id in (one_id, other_id))
+      and not exists (
+        select from memoria.change_people join memoria.changes on changes.id = change_people.change_id
+        where change_people.person_id = persons.id and changes.before is not null
+      )
+    returning id, event_id
+  )
+  -- an id that a later run makes again may be somebody else: no search answers with it
+  update memoria.searches
+  set people = array(select person from unnest(people) as person where person not in (select id from gone))
+  where event_id = (select event_id from gone limit 1) and people && array(select id from gone);
 $$;

@@ -369,3 +369,20 @@ def test_a_face_that_was_missed_once_is_forgotten_with_its_person(
     assert party.people([again]) == {None}  # until the next run
     assert project.call("forget_person", person_id=person)["faces_forgotten"] == 4
     assert again not in project.person_of(party.event)
+
+
+def test_a_search_never_answers_with_an_id_that_is_free_again(
+    project: Project, party: Party
+) -> None:
+    ann = party.shows("Ann", 3)
+    party.cluster()
+    project.rows(
+        "insert into memoria.searches (event_id, guest, consent, people)"
+        " values (%s, 'a guest', '1', array[%s::uuid]) returning 1",
+        party.event, party.person(ann),
+    )  # fmt: skip
+    for face in ann:
+        party.delete(face)
+    party.cluster()
+    found = project.rows("select people from memoria.searches where event_id = %s", party.event)
+    assert [row["people"] for row in found] == [[]]
