@@ -89,7 +89,7 @@ def test_it_runs_as_nobody_and_can_write_to_memory_only(process: Container) -> N
 
 
 def test_everything_is_compiled_and_only_the_sources_are_there(process: Container) -> None:
-    assert process.execute("find", "/app", "-name", "services.*.pyc").strip()
+    assert process.execute("find", "/app", "-name", "config.*.pyc").strip()
     assert process.execute("find", "/opt/venv", "-path", "*numpy/__pycache__/__init__*").strip()
     found = process.execute("find", "/app", "-maxdepth", "1").split()
     assert {Path(name).name for name in found} == {
