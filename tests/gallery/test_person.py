@@ -79,6 +79,7 @@ def test_the_cover_is_the_one_that_was_chosen(ann: Page, party: Party):
     choose(ann, 19)  # by chance it may be the cover already; then the next one is not
     ann.get_by_role("button", name="Use as cover").click()
     expect(ann.locator("#toasts")).to_contain_text("This is the cover now")
+    expect(ann.get_by_role("button", name="Use as cover")).to_have_count(0)
     before = ann.locator(".person-heading .face.ready").get_attribute("style")
     choose(ann, 20)
     ann.get_by_role("button", name="Use as cover").click()
