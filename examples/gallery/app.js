@@ -10,12 +10,14 @@ const PAGES = ['events', 'people', 'together', 'person', 'photo', 'review', 'his
 const NAVIGATION = ['people', 'review', 'upload', 'settings']
 const main = document.querySelector('#main')
 const client = createMemoria({ url: config.supabaseUrl, key: config.publishableKey, accessToken: session.token })
-let events = []
+let events = [], whose
 
 /** What my_events tells of an event: title, role …; null of one that is not the user's. */
 async function ownEvent(event) {
   const find = () => events.find(({ event_id }) => event_id === event)
-  if (!find()) events = await session.request('/rest/v1/rpc/my_events', { body: {} })
+  const asking = session.user().id
+  if (whose !== asking || !find()) events = await session.request('/rest/v1/rpc/my_events', { body: {} })
+  whose = asking
   return find() ?? null
 }
 
@@ -37,56 +39,58 @@ async function act(said, call, { undone = refresh, more = () => [] } = {}) {
 }
 
 async function takeBack(changes, undone) {
-  try {
-    for (const change_id of changes.toReversed()) await client.undo({ change_id })
-    toast(texts.undone)
-    await undone()
-  } catch (error) {
-    tell(error)
-  }
+  let done = 0, failed
+  const undo = (change_id) => client.undo({ change_id }).then(() => { done += 1 }, (error) => { failed = error })
+  for (const change_id of changes.toReversed()) await undo(change_id)
+  if (failed) tell(failed)
+  else toast(texts.undone)
+  if (done) await undone()
 }
 
 function tell(error) {
   if (!(error instanceof MemoriaError)) throw error
-  if (error.code === 'unauthorized' && !session.user()) refresh()
+  if (!session.user()) refresh() // it ended meanwhile: to the sign-in
   toast(error.words)
 }
 
 async function show(route, kept, signal, again) {
   document.body.setAttribute('aria-busy', 'true')
   const root = element('div', { class: `page ${route.page}` })
-  let own
+  let own, manages
   try {
     if (!session.user()) await showSignIn(root)
     else if (!PAGES.includes(route.page)) showNothing(root)
     else {
       own = route.event && await ownEvent(route.event)
       if (own === null) throw new MemoriaError({ code: 'not_found', message: 'no member' })
-      const role = own?.role, manages = role === 'host' || role === 'cohost'
+      const role = own?.role
+      manages = role === 'host' || role === 'cohost'
       const page = await import(`./pages/${route.page}.js`)
       await page.show(root, { client, session, own, role, manages, act, tell, refresh, kept, ...route }, signal)
     }
   } catch (error) {
-    showError(root, error)
+    if (session.user()) showError(root, error)
+    else await showSignIn(root)
   }
   if (signal.aborted) return
   document.body.removeAttribute('aria-busy')
-  showTop(session.user() && own !== null ? route : {}, own?.title)
+  showTop(session.user() && own !== null ? route : {}, own?.title, manages)
+  const had = main.contains(document.activeElement)
   main.replaceChildren(root)
   const heading = root.querySelector('h1')
   document.title = `${heading.textContent} · ${texts.app}`
   heading.tabIndex = -1
-  if (!again && !root.contains(document.activeElement)) heading.focus({ preventScroll: true })
+  if ((!again || had) && !root.contains(document.activeElement)) heading.focus({ preventScroll: true })
 }
 
-function showTop({ page, event }, title) {
+function showTop({ page, event }, title, manages) {
   const current = { person: 'people', together: 'people', photo: 'people', history: 'review' }[page] ?? page
   const link = (name) => element('a', { href: to(name, event), 'aria-current': name === current && 'page' },
     icon(name), element('span', {}, texts.nav[name]))
   document.querySelector('#top').replaceChildren(
     element('a', { href: to('events'), class: 'brand', 'aria-label': `${texts.app}: ${texts.nav.events}` }, texts.app),
     event ? element('span', { class: 'event-name' }, title ?? event) : '',
-    event ? element('nav', { 'aria-label': texts.nav.label }, NAVIGATION.map(link)) : '')
+    event ? element('nav', { 'aria-label': texts.nav.label }, NAVIGATION.filter((name) => manages || name !== 'review').map(link)) : '')
 }
 
 function showNothing(root) {
@@ -111,7 +115,7 @@ async function showSignIn(root) {
       await how(email, password)
       await refresh()
     } catch (error) {
-      said.textContent = error.status === 400 ? sign.refused : error.words
+      said.textContent = sign.problems[error.code] ?? (error.status === 400 ? sign.refused : error.words)
     }
   }
   const field = (label, attributes) => element('label', {}, label, element('input', { required: true, ...attributes }))
@@ -122,8 +126,8 @@ async function showSignIn(root) {
     element('button', { class: 'primary' }, sign.in),
     button(sign.up, (event) => form.reportValidity() && enter(session.signUp)(event)),
     button(sign.anonymous, enter(session.signInAnonymously), { class: 'quiet' }))
-  root.classList.add('sign-in')
-  root.append(element('h1', {}, sign.title), element('p', {}, sign.text), form)
+  root.className = 'page sign-in'
+  root.replaceChildren(element('h1', {}, sign.title), element('p', {}, sign.text), form)
 }
 
 function connected() {

@@ -67,12 +67,14 @@ export function dialog(title, build) {
   return new Promise((resolve) => {
     let answer = null
     const close = (value) => { answer = value; box.close() }
+    const leave = () => close(null) // back on a phone: the page below is another one
     const heading = element('h2', { id: 'dialog-title' }, title)
     const box = element('dialog', { 'aria-labelledby': 'dialog-title', class: 'sheet',
-      onclose: () => { box.remove(); resolve(answer) },
+      onclose: () => { removeEventListener('hashchange', leave); box.remove(); resolve(answer) },
       onclick: (event) => { if (event.target === box) close(null) } })
     box.append(element('div', { class: 'sheet-inside' }, heading, build(close)))
     document.body.append(box)
+    addEventListener('hashchange', leave)
     box.showModal()
   })
 }

@@ -14,12 +14,12 @@ export function placeBox(shown, { x, y, w, h }) {
 
 /** Lets one draw over the frame; done(bbox) when a box is drawn. Returns { bbox(), end() }. */
 export function drawBox(frame, done) {
-  let box = { x: 0.4, y: 0.35, w: 0.2, h: 0.3 }, start
+  let box = { x: 0.4, y: 0.35, w: 0.2, h: 0.3 }, start, before
   const shown = element('div', { class: 'box drawing', tabindex: 0, role: 'group', 'aria-label': texts.photo.drawBox,
     onkeydown: (event) => {
       if (event.key === 'Enter') {
         event.preventDefault() // or it would be pressed in the dialog, too
-        done(box)
+        if (!event.repeat) done(box)
       }
       const [dx, dy] = STEPS[event.key] ?? []
       if (dx === undefined) return
@@ -34,7 +34,7 @@ export function drawBox(frame, done) {
     return { x: within((clientX - left) / width, 0, 1), y: within((clientY - top) / height, 0, 1) }
   }
   const layer = element('div', { class: 'draw-layer',
-    onpointerdown: (event) => { start = at(event); layer.setPointerCapture(event.pointerId); event.preventDefault() },
+    onpointerdown: (event) => { start = at(event); before = box; layer.setPointerCapture(event.pointerId); event.preventDefault() },
     onpointermove: (event) => {
       if (!start) return
       const { x, y } = at(event)
@@ -42,9 +42,11 @@ export function drawBox(frame, done) {
     },
     onpointerup: () => {
       start = undefined
+      if (box === before) return // a mere tap
       if (box.w >= LEAST && box.h >= LEAST) done(box)
+      else set(before)
     },
-    onpointercancel: () => { start = undefined } }, shown)
+    onpointercancel: () => { start = undefined; set(before) } }, shown)
   set(box)
   frame.append(layer)
   shown.focus()

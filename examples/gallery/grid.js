@@ -3,6 +3,7 @@ import { announce, element } from './dom.js'
 import { texts } from './texts.js'
 
 const NEAR = '800px'
+const AGAIN_MS = 5_000
 const AT_ONCE = 16
 
 /**
@@ -55,8 +56,10 @@ export async function grid(root, { className, label, read, build, kept, signal, 
       if (!signal.aborted) add(page)
     } catch (error) {
       announce(error.words ?? texts.wrong)
+      await new Promise((again) => { setTimeout(again, AGAIN_MS); addEventListener('online', again, { once: true, signal }) })
     }
     reading = false
+    if (signal.aborted) return
     further.unobserve(end)
     further.observe(end) // asks again where it is still in view
   }

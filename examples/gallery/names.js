@@ -10,14 +10,15 @@ const PAUSE_MS = 200
 export function nameField(person, { act, client, refresh }, named = () => {}) {
   const { naming } = texts
   const field = element('input', {
-    class: 'name', value: person.name ?? '', placeholder: naming.add, maxlength: 200, autocomplete: 'off', enterkeyhint: 'done',
+    class: 'name', value: person.name ?? '', placeholder: naming.add, maxlength: 200, autocomplete: 'off', enterkeyhint: 'done', dir: 'auto',
     'aria-label': naming.field(person.name),
     onkeydown: ({ key }) => {
       if (key === 'Enter') field.blur()
       if (key === 'Escape') field.value = person.name ?? ''
     },
     onchange: async () => {
-      const name = field.value.trim() || null
+      const typed = field.value
+      const name = typed.trim() || null
       const { person_id } = person
       const merge = (from) => act(texts.person.merged, () => client.mergePeople({ into: person_id, from })).then((done) => done && refresh())
       const answer = await act(
@@ -25,7 +26,7 @@ export function nameField(person, { act, client, refresh }, named = () => {}) {
         () => client.renamePerson({ person_id, name }),
         { more: ({ same_name }) => same_name.length ? [{ label: naming.merge, onclick: () => merge(same_name) }] : [] })
       if (answer) person.name = answer.name
-      field.value = person.name ?? ''
+      if (field.value === typed) field.value = person.name ?? '' // else the next name is being typed already
       field.setAttribute('aria-label', naming.field(person.name))
       named(person)
     },
@@ -40,27 +41,41 @@ export function nameField(person, { act, client, refresh }, named = () => {}) {
 export function choosePerson(title, { client, event, without, face, fresh = false, actions = [] }) {
   const { picker } = texts
   return dialog(title, (close) => {
-    let asked = 0, timer
+    let asked = 0, timer, choice // what Enter means: only what nobody can take for something else
     const list = element('ul', { class: 'picker', 'aria-label': picker.list })
-    const field = element('input', { type: 'search', 'aria-label': picker.search, placeholder: picker.search, autofocus: true, autocomplete: 'off',
-      oninput: () => { clearTimeout(timer); timer = setTimeout(show, PAUSE_MS) } })
+    const field = element('input', { type: 'search', 'aria-label': picker.search, placeholder: picker.search, autofocus: true, autocomplete: 'off', dir: 'auto',
+      oninput: () => { clearTimeout(timer); timer = setTimeout(look, PAUSE_MS) } })
 
+    /** Whether the list is the one of what is typed now. */
     async function show() {
+      clearTimeout(timer)
       const turn = ++asked
       const name = field.value.trim()
       const { people } = await client.people({ event_id: event, name: name || null, limit: SHOWN })
-      if (turn !== asked) return
-      const rows = people.filter(({ person_id }) => person_id !== without).map((person) => element('li', {},
+      if (turn !== asked) return false
+      const offered = people.filter(({ person_id }) => person_id !== without)
+      const rows = offered.map((person) => element('li', {},
         element('button', { type: 'button', class: 'row', onclick: () => close({ person }) },
           faceOf(person.cover, { class: 'round' }), element('span', {}, person.name ?? texts.unnamed),
           element('small', {}, texts.photos(person.face_count)))))
-      const taken = people.some((person) => person.name?.toLowerCase() === name.toLowerCase())
-      if (name && fresh && !taken) rows.push(element('li', {}, button(picker.fresh(name), () => close({ name }), { class: 'row' })))
+      const called = (person) => person.name?.toLowerCase() === name.toLowerCase()
+      const known = people.some(called), isNew = name && fresh && !known
+      const meant = known ? offered.filter(called) : offered
+      choice = isNew ? { name } : name && meant.length === 1 ? { person: meant[0] } : null
+      if (isNew) rows.push(element('li', {}, button(picker.fresh(name), () => close({ name }), { class: 'row' })))
       list.replaceChildren(...(rows.length ? rows : [element('li', { class: 'soft' }, picker.none)]))
+      return true
     }
 
-    show().catch((error) => list.replaceChildren(element('li', { class: 'problem' }, error.words ?? texts.wrong)))
-    return element('form', { onsubmit: (event) => { event.preventDefault(); show().then(() => list.querySelector('button')?.click()) } },
+    const look = () => show().catch((error) => list.replaceChildren(element('li', { class: 'problem' }, error.words ?? texts.wrong)))
+    const enter = async (event) => {
+      event.preventDefault()
+      if (!await look()) return
+      if (choice) close(choice)
+      else list.querySelector('button')?.focus()
+    }
+    look()
+    return element('form', { onsubmit: enter, onkeydown: (event) => { if (event.key === 'Enter' && event.repeat) event.preventDefault() } },
       face && element('div', { class: 'picker-face' }, faceOf(face)),
       field, list,
       element('div', { class: 'sheet-actions' }, actions.map(({ label, value, attributes }) => button(label, () => close(value), attributes)),

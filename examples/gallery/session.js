@@ -4,7 +4,8 @@ import { config } from '/config.js'
 
 const KEPT = 'memoria-session'
 const DEADLINE_MS = 30_000
-let session = JSON.parse(localStorage.getItem(KEPT) ?? 'null')
+const read = () => JSON.parse(localStorage.getItem(KEPT) ?? 'null')
+let session = read()
 let refreshing
 
 export const user = () => session?.user ?? null
@@ -49,14 +50,23 @@ export const signOut = async () => {
 
 /** The access token, renewed in time; once for all who ask meanwhile. */
 export async function token() {
-  if (session && session.expires_at * 1000 < Date.now() + 60_000) {
-    refreshing ??= auth('token?grant_type=refresh_token', { refresh_token: session.refresh_token })
-      .then(keep, (error) => {
-        if (error.status >= 400 && error.status < 500) keep(null) // offline is no reason to sign out
-        throw error
-      })
-      .finally(() => { refreshing = undefined })
+  if (ending()) {
+    refreshing ??= navigator.locks.request(KEPT, renew).finally(() => { refreshing = undefined })
     await refreshing
   }
   return session?.access_token ?? config.publishableKey
+}
+
+const ending = () => session && session.expires_at * 1000 < Date.now() + 60_000
+
+/** One tab at a time: a refresh token is good once. */
+async function renew() {
+  session = read() // another tab may just have done it
+  if (!ending()) return
+  try {
+    keep(await auth('token?grant_type=refresh_token', { refresh_token: session.refresh_token }))
+  } catch (error) {
+    if (error.status >= 400 && error.status < 500 && error.status !== 429) keep(null) // offline is no reason to sign out
+    throw error
+  }
 }

@@ -47,7 +47,7 @@ export const texts = {
     consent: [
       'To find photos of you, we compare your selfie with the faces in this event’s photos. The selfie and what is computed from it are deleted at once.',
       'The organiser sees that a search was made and which group of photos it found, for 30 days.',
-      'You need not do this: all photos can be looked through without it. After the search you can ask to be removed from the event with one tap.',
+      'You need not do this. After the search you can ask to be removed from the event with one tap.',
     ],
     camera: 'I agree: take a selfie',
     files: 'I agree: choose pictures of me',
@@ -188,7 +188,12 @@ export const texts = {
     up: 'Create an account',
     anonymous: 'Look around without an account',
     out: 'Sign out',
+    outWhy: ['This account has no email: nobody can sign in to it again, and its events are lost.'],
     refused: 'Email and password do not fit together.',
+    problems: {
+      user_already_exists: 'There is an account with this email. Sign in instead.',
+      weak_password: 'The password is too short or too simple.',
+    },
   },
 
   naming: {

@@ -232,3 +232,16 @@ def test_back_comes_to_where_one_was(host: Visit, crowd: str):
     page.go_back()
     expect(page.locator(".people-grid")).to_be_visible()
     page.wait_for_function("y => Math.abs(scrollY - y) < 5", arg=before)
+
+
+def test_without_a_connection_the_rest_of_a_list_is_asked_for_at_leisure(host: Visit, crowd: str):
+    page = at(host, crowd)
+    failed: list[str] = []
+    page.on("requestfailed", lambda request: failed.append(request.url))
+    host.expect("ERR_INTERNET_DISCONNECTED")
+    host.context.set_offline(True)
+    page.mouse.wheel(0, 20_000)
+    page.wait_for_timeout(1_500)
+    assert sum(url.endswith("/rpc/people") for url in failed) == 1
+    host.context.set_offline(False)
+    expect(cards(page)).not_to_have_count(100)

@@ -85,6 +85,18 @@ def test_a_name_for_who_has_none_is_the_persons(photo: Page, look: Look):
     expect(photo.locator(".panel .row")).to_have_count(5)
 
 
+def test_enter_takes_nobody_who_was_not_typed(photo: Page):
+    photo.locator(".panel .row", has_text="Who is this?").first.click()
+    field = photo.get_by_label("Type a name")
+    field.press("Enter")  # of nothing
+    first = photo.get_by_role("dialog").get_by_role("listitem").first
+    expect(first.get_by_role("button")).to_be_focused()
+    field.fill("An")
+    field.press("Enter")  # before the list knows of it; Ann begins like that, and is not meant
+    panel = photo.locator(".panel")
+    expect(panel.get_by_role("button", name="An: change", exact=True)).to_be_visible()
+
+
 def test_a_face_goes_to_somebody_else_and_so_may_all_of_theirs(photo: Page, party: Party):
     photo.locator(".panel .row", has_text="Who is this?").nth(1).click()
     photo.get_by_label("Type a name").fill("cleo")

@@ -45,11 +45,20 @@ def test_keys_answer_and_z_takes_back(review: Page, look: Look):
     at(review, 2, 5)
     review.keyboard.press("z")
     at(review, 1, 5)
-    for _ in range(3):
+    for number in range(3):
         review.keyboard.press("n")
-        review.wait_for_timeout(300)
+        at(review, number + 2, 5)
     expect(review.get_by_role("heading", name=WHO)).to_be_visible()
     look(review, "review-who")
+
+
+def test_a_double_click_answers_once(review: Page):
+    sent: list[str] = []
+    review.on("request", lambda request: sent.append(request.url))
+    review.get_by_role("button", name="Not sure").dblclick()
+    at(review, 2, 5)
+    review.wait_for_timeout(300)
+    assert sum(url.endswith("/answer_suggestion") for url in sent) == 1
 
 
 def test_same_merges_and_undo_asks_again(review: Page, party: Party):

@@ -1,14 +1,14 @@
 // The events of who is signed in, and a new one.
-import { element, button } from '../dom.js'
+import { button, confirm, element } from '../dom.js'
 import { go, to } from '../router.js'
 import { texts } from '../texts.js'
 
-export async function show(root, { client, session, tell, refresh }) {
-  const { events: said } = texts
+export async function show(root, { client, session, tell }) {
+  const { events: said, sign } = texts
+  const event_id = crypto.randomUUID() // the same when one presses twice
   const events = await session.request('/rest/v1/rpc/my_events', { body: {} })
   const create = async (submitted) => {
     submitted.preventDefault()
-    const event_id = crypto.randomUUID()
     try {
       await client.createEvent({ event_id })
       await session.request('/rest/v1/rpc/name_event', { body: { p_event_id: event_id, p_title: name.value.trim() } })
@@ -17,12 +17,17 @@ export async function show(root, { client, session, tell, refresh }) {
       tell(error)
     }
   }
-  const name = element('input', { required: true, maxlength: 200, pattern: '.*\\S.*' })
+  const signOut = async () => {
+    if (session.user()?.is_anonymous && !await confirm(sign.out, sign.outWhy, sign.out)) return
+    await session.signOut()
+    location.reload() // nothing of this user stays in the tab
+  }
+  const name = element('input', { dir: 'auto', required: true, maxlength: 200, pattern: '.*\\S.*' })
   root.append(element('h1', {}, said.title),
     events.length ? element('ul', { class: 'cards' }, events.map(card)) : element('p', {}, said.none),
     element('form', { class: 'line', onsubmit: create },
       element('label', {}, said.name, name), element('button', { class: 'primary' }, said.create)),
-    element('p', {}, button(texts.sign.out, async () => { await session.signOut(); refresh() }, { class: 'quiet' })))
+    element('p', {}, button(sign.out, signOut, { class: 'quiet' })))
 }
 
 function card({ event_id, title, status, role, archive_at }) {

@@ -16,7 +16,7 @@ export async function show(root, app, signal) {
   let name = query.get('name') ?? '', hidden = query.has('hidden'), timer, drawn
 
   const status = element('p', { class: 'soft', role: 'status' })
-  const search = element('input', { type: 'search', value: name, placeholder: peoplePage.search, 'aria-label': peoplePage.search,
+  const search = element('input', { type: 'search', value: name, placeholder: peoplePage.search, 'aria-label': peoplePage.search, dir: 'auto',
     oninput: () => { clearTimeout(timer); timer = setTimeout(again, PAUSE_MS) } })
   const withHidden = element('input', { type: 'checkbox', role: 'switch', checked: hidden, onchange: again })
   const place = element('section')
@@ -62,6 +62,7 @@ export async function show(root, app, signal) {
   }
 
   function again() {
+    if (signal.aborted) return // the page was left while the timer ran
     name = search.value.trim()
     hidden = withHidden.checked
     replace(to('people', event, undefined, { ...(name && { name }), ...(hidden && { hidden: 1 }) }))
@@ -70,7 +71,7 @@ export async function show(root, app, signal) {
   }
 
   await draw()
-  follow(app, status, signal)
+  if (!signal.aborted) follow(app, status, signal)
 }
 
 const ids = (people) => people.map(({ person_id }) => person_id)
@@ -105,6 +106,11 @@ const whoseName = (people) => dialog(peoplePage.whichName, (close) => element('d
 element('div', { class: 'sheet-actions' }, button(texts.cancel, () => close(null)))))
 
 async function hide(people, { act, client, refresh }) {
-  const all = () => Promise.all(ids(people).map((person_id) => client.hidePerson({ person_id, hidden: true })))
-  if (await act(peoplePage.hid(people.length), all)) refresh()
+  const all = async () => {
+    const answers = await Promise.allSettled(ids(people).map((person_id) => client.hidePerson({ person_id, hidden: true })))
+    const done = answers.filter(({ status }) => status === 'fulfilled').map(({ value }) => value)
+    if (!done.length) throw answers[0].reason
+    return done
+  }
+  if (await act((done) => peoplePage.hid(done.length), all)) refresh()
 }

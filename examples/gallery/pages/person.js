@@ -16,7 +16,7 @@ export async function show(root, app, signal) {
   const { client, event, id, kept, manages } = app
   const first = await client.personPhotos({ person_id: id, limit: PAGE })
   const person = first
-  if (person.is_now) replace(to('person', event, person.person_id)) // it was merged away
+  if (person.is_now && !signal.aborted) replace(to('person', event, person.person_id)) // it was merged away
   const { person_id } = person
   root.append(heading(person, app, signal))
 
