@@ -242,6 +242,6 @@ def test_without_a_connection_the_rest_of_a_list_is_asked_for_at_leisure(host: V
     host.context.set_offline(True)
     page.mouse.wheel(0, 20_000)
     page.wait_for_timeout(1_500)
-    assert sum(url.endswith("/rpc/people") for url in failed) == 1
+    assert sum(url.endswith("/rpc/memoria_people") for url in failed) == 1
     host.context.set_offline(False)
     expect(cards(page)).not_to_have_count(100)

@@ -58,7 +58,7 @@ def test_a_double_click_answers_once(review: Page):
     review.get_by_role("button", name="Not sure").dblclick()
     at(review, 2, 5)
     review.wait_for_timeout(300)
-    assert sum(url.endswith("/answer_suggestion") for url in sent) == 1
+    assert sum(url.endswith("/rpc/memoria_answer_suggestion") for url in sent) == 1
 
 
 def test_same_merges_and_undo_asks_again(review: Page, party: Party):
