@@ -34,7 +34,9 @@ export async function request(path, { method = 'POST', body, headers = {}, as = 
   }
   const told = await answer.json().catch(() => null)
   if (answer.ok) return told
-  throw new MemoriaError({ code: told?.error_code ?? told?.code, message: told?.msg ?? told?.message ?? path, status: answer.status })
+  const means = Number(told?.statusCode ?? answer.status) // Storage says 400 and means this
+  const code = means === 413 ? 'media_too_large' : told?.error_code ?? told?.code
+  throw new MemoriaError({ code, message: told?.msg ?? told?.message ?? path, status: answer.status })
 }
 
 const publishable = async () => config.publishableKey

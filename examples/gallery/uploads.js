@@ -1,9 +1,11 @@
 // The photos that are on their way into an event: made smaller, stored twice, handed over, looked at.
 import { MemoriaError } from '/clients/memoria.js'
+import { allBegun, note } from './begun.js'
 
-const BUCKET = 'photos'
+export const BUCKET = 'photos'
 const PREVIEW_PX = 1024 // of the longer side: what grids and covers show
 const AT_ONCE = 3
+const PATIENCE_MS = 10_000 // after a connection that failed
 const UPLOAD_MS = 300_000
 const PICTURE = /\.(jpe?g|png|webp|heic|heif|avif|tiff?|bmp|gif|dng|cr2|nef|arw)$/i
 const queues = new Map()
@@ -31,6 +33,7 @@ class Uploads extends EventTarget {
   constructor(event, client, session) {
     super()
     Object.assign(this, { event, client, session })
+    this.#resume()
   }
 
   get busy() {
@@ -47,18 +50,48 @@ class Uploads extends EventTarget {
     return files.length - added.length
   }
 
-  again(item) {
-    this.#set(item, { state: 'waiting', code: undefined })
+  again(...items) {
+    for (const item of items) Object.assign(item, { state: 'waiting', code: undefined })
+    this.#tell(items)
     this.#next()
   }
 
+  /** Raises MemoriaError where it could not be taken away: then it stays in the list. */
   async takeAway(item) {
+    if (item.path) await this.#remove(item)
     this.items = this.items.filter((other) => other !== item)
     this.#tell([])
-    if (item.state !== 'failed') return
-    await this.client.deleteMedia({ media_id: item.id }).catch(() => {})
-    const prefixes = [item.path, item.preview_path].filter(Boolean)
-    await this.session.request(`/storage/v1/object/${BUCKET}`, { method: 'DELETE', body: { prefixes } }).catch(() => {})
+  }
+
+  /** From the event and from Storage, as far as it arrived there. */
+  async #remove({ id, path, preview_path }) {
+    await this.client.deleteMedia({ media_id: id }).catch((error) => { if (error.code !== 'not_found') throw error })
+    const prefixes = [path, preview_path].filter(Boolean)
+    await this.session.request(`/storage/v1/object/${BUCKET}`, { method: 'DELETE', body: { prefixes } })
+    note(id, null)
+  }
+
+  /** What this browser had begun when its tab ended: handed over now; what did not arrive goes. */
+  async #resume() {
+    const user = this.session.user().id
+    for (const begun of Object.values(allBegun())) {
+      const { name, since, ...item } = begun
+      if (begun.event !== this.event || begun.user !== user) continue
+      try {
+        await this.#handOver(item)
+        this.items.push({ id: item.id, name, path: item.path, preview_path: item.preview_path, state: 'looked_at' })
+        this.#tell(this.items.slice(-1))
+      } catch (error) {
+        const lost = error.code === 'forbidden' && Date.now() - since > 2 * UPLOAD_MS // not on its way in another tab
+        if (lost) await this.#remove(item).catch(() => {})
+      }
+    }
+  }
+
+  async #handOver({ id, path, preview_path }) {
+    await this.client.enqueue({ media_id: id, event_id: this.event, bucket: BUCKET, path, preview_path })
+    note(id, null)
+    this.#stop ??= this.client.watch(this.event, (news) => this.#hear(news))
   }
 
   #tell(detail) {
@@ -82,20 +115,21 @@ class Uploads extends EventTarget {
 
   async #send(item) {
     try {
+      await item.file.slice(0, 1).arrayBuffer() // one that was moved is no connection that failed
       const ending = /\.\w+$/.exec(item.file.name)?.[0].toLowerCase() ?? ''
       item.path = `${this.event}/${item.id}${ending}`
       const preview = await smaller(item.file)
       item.preview_path = preview && `${this.event}/preview/${item.id}.jpg`
+      const { id, name, path, preview_path } = item, user = this.session.user().id
+      note(id, { id, name, path, preview_path, event: this.event, user, since: Date.now() })
       if (preview) await this.#store(item.preview_path, preview)
       await this.#store(item.path, item.file)
-      const { path, preview_path } = item
-      const handed = { media_id: item.id, event_id: this.event, bucket: BUCKET, path, preview_path }
-      await this.client.enqueue(handed)
+      await this.#handOver(item)
       this.#set(item, { state: 'looked_at' })
-      this.#stop ??= this.client.watch(this.event, (news) => this.#hear(news))
     } catch (error) {
       const { code, words } = error instanceof MemoriaError ? error : { code: 'unreadable_file' }
       this.#set(item, { state: 'refused', code, words })
+      if (code === 'unreachable') await connection()
     }
   }
 
@@ -138,6 +172,12 @@ class Uploads extends EventTarget {
     }
   }
 }
+
+/** Until there may be one again: one that failed would refuse all that wait. */
+const connection = () => new Promise((resolve) => {
+  addEventListener('online', resolve, { once: true })
+  if (navigator.onLine) setTimeout(resolve, PATIENCE_MS)
+})
 
 /** A JPEG for screens; null of what this browser cannot read: it is looked at all the same. */
 async function smaller(file) {

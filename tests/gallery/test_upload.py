@@ -152,6 +152,24 @@ def test_without_a_connection_it_says_so_and_tries_again(host: Visit, event: str
     page.get_by_text("1 photo is in").wait_for(timeout=60_000)
 
 
+def test_what_was_stored_when_the_tab_ended_is_handed_over_by_the_next(
+    host: Visit, event: str, database: psycopg.Connection[Any]
+) -> None:
+    host.expect("ERR_FAILED")
+    page = upload_page(host, event)
+    page.route("**/rpc/memoria_enqueue", lambda request: request.abort())
+    choose(page, one_jpg=photo_of_six())
+    page.get_by_text("There was no connection.").wait_for()
+    page.unroute("**/rpc/memoria_enqueue")
+    page.reload()
+    page.get_by_text("1 photo is in").wait_for(timeout=60_000)
+    media = "select preview_path is not null from memoria.media where event_id = %s"
+    assert database.execute(media, (event,)).fetchall() == [(True,)]
+    page.reload()
+    page.get_by_text("Drop photos or folders here").wait_for()
+    assert page.evaluate("localStorage.getItem('memoria-begun')") == "{}"
+
+
 def test_who_may_not_add_is_told(
     visit: Callable[..., Visit],
     stranger: Page,

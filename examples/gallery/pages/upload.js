@@ -7,7 +7,7 @@ import { queueOf } from '../uploads.js'
 const SHOWN_DONE = 30 // rows of photos that are done: the page stays small with thousands
 const ENDED = ['done', 'failed', 'refused']
 
-export async function show(root, { client, session, event, role }, signal) {
+export async function show(root, { client, session, event, role, tell }, signal) {
   const { upload: said } = texts
   root.append(element('h1', {}, texts.nav.upload))
   if (!['host', 'cohost', 'contributor'].includes(role)) return root.append(element('p', {}, said.mayNot))
@@ -18,6 +18,8 @@ export async function show(root, { client, session, event, role }, signal) {
   const bar = element('progress', { max: 1, value: 0, 'aria-label': said.progress })
   const summary = element('p', { role: 'status' })
   const list = element('ul', { class: 'uploads', 'aria-label': said.list })
+  const refused = () => queue.items.filter(({ state }) => state === 'refused')
+  const againAll = button(said.againAll, () => queue.again(...refused()))
   const rows = new Map()
 
   function draw(item) {
@@ -32,7 +34,7 @@ export async function show(root, { client, session, event, role }, signal) {
       reason && element('small', {}, said.remedy(item.code)),
       reason && element('span', { class: 'actions' },
         item.state === 'refused' && button(texts.tryAgain, () => queue.again(item), { 'aria-label': said.againWith(item.name) }),
-        iconButton('close', said.takeAway(item.name), () => queue.takeAway(item))),
+        iconButton('close', said.takeAway(item.name), () => queue.takeAway(item).catch(tell))),
     ].filter(Boolean))
   }
 
@@ -44,8 +46,10 @@ export async function show(root, { client, session, event, role }, signal) {
     const all = queue.items.length
     summary.textContent = `${said.summary(all, ended.length, ended.filter(({ state }) => state !== 'done').length)} `
     if (all && ended.length === all) summary.append(element('a', { href: to('people', event) }, said.seePeople))
-    for (const item of changed) if (item.state !== 'waiting') draw(item)
-    for (const [item, row] of rows) if (!queue.items.includes(item)) forget(item, row)
+    againAll.hidden = refused().length < 2
+    for (const item of changed) if (item.state !== 'waiting' || rows.has(item)) draw(item)
+    const there = new Set(queue.items)
+    for (const [item, row] of rows) if (!there.has(item)) forget(item, row)
     const done = [...rows].filter(([{ state }]) => state === 'done')
     for (const [item, row] of done.slice(0, -SHOWN_DONE)) forget(item, row)
   }
@@ -66,17 +70,20 @@ export async function show(root, { client, session, event, role }, signal) {
     ondrop: async (dropped) => {
       dropped.preventDefault()
       zone.classList.remove('over')
-      add(await filesOf(dropped.dataTransfer))
+      const files = await filesOf(dropped.dataTransfer)
+      add(files.filter(Boolean))
+      const unread = files.filter((file) => !file).length
+      if (unread) toast(said.unreadable(unread))
     } },
   element('p', {}, said.drop),
   element('div', { class: 'choices' },
     choose(said.files, { accept: 'image/*' }), choose(said.folder, { webkitdirectory: true })))
-  root.append(zone, bar, summary, list)
+  root.append(zone, bar, summary, againAll, list)
   drawAll(queue.items)
   queue.addEventListener('change', ({ detail }) => drawAll(detail), { signal })
 }
 
-/** Files of a drop; of folders, what lies below them. */
+/** Files of a drop; of folders, what lies below them. null of what cannot be read. */
 async function filesOf(transfer) {
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean)
   if (!entries.length) return [...transfer.files]
@@ -84,11 +91,11 @@ async function filesOf(transfer) {
 }
 
 async function below(entry) {
-  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))]
+  if (entry.isFile) return [await new Promise((resolve) => entry.file(resolve, () => resolve(null)))]
   const reader = entry.createReader(), found = []
   for (;;) {
-    const part = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))
-    if (!part.length) return (await Promise.all(found.map(below))).flat()
+    const part = await new Promise((resolve) => reader.readEntries(resolve, () => resolve(null)))
+    if (!part?.length) return [...(await Promise.all(found.map(below))).flat(), ...(part ? [] : [null])]
     found.push(...part)
   }
 }
