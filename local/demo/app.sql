@@ -1,7 +1,7 @@
 -- What an app's own first migration would hold, for the app that `make serve` and `make demo` serve. It is applied
--- once, when the database is made: change what you like.
+-- once, when the database is made. Change what you like: the next start makes another database of it.
 
--- Who is signed in may make events, and is their host.
+-- Who is signed in may make events, and is their host: here also who looks around without an account.
 create or replace function memoria.can_create_event(p_event_id text) returns boolean
 language sql stable security definer set search_path = '' as $$
   select (select auth.uid()) is not null
@@ -37,13 +37,24 @@ language sql stable security definer set search_path = '' as $$
   order by status desc, created_at desc, id
 $$;
 
--- Members by what people know of each other. Who may manage an event may ask whether somebody has an account.
+-- Members by what people know of each other. Anybody makes an event and manages it, so this tells every user
+-- who has an account, and a member's email by their id. It is kept from who has no account themselves. An app of
+-- your own does better: it stores an invitation by email, sends it there, and answers the same whether or not there
+-- is an account; whoever signs in with that address becomes a member.
+create function app.has_account() returns boolean
+language sql stable security definer set search_path = '' as $$
+  select not coalesce(((select auth.jwt()) ->> 'is_anonymous')::boolean, false)
+$$;
+
 create function public.invite(p_event_id text, p_email text, p_role text) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_user uuid;
 begin
   perform memoria.authorize(p_event_id, 'manage');
+  if not app.has_account() then
+    raise exception 'Who has no account adds nobody.' using errcode = '42501';
+  end if;
   select id into v_user from auth.users where email = lower(btrim(p_email));
   if v_user is null then
     raise exception 'Nobody has an account with this email.' using errcode = 'PT404';
@@ -52,21 +63,24 @@ begin
 end
 $$;
 
-create function public.event_members(p_event_id text) returns table (user_id uuid, email text, role text)
+create function public.event_members(p_event_id text)
+returns table (user_id uuid, email text, role text, is_owner boolean)
 language plpgsql stable security definer set search_path = '' as $$
 begin
   perform memoria.authorize(p_event_id, 'manage');
   return query
-    select users.id, users.email::text, memoria.role_in(p_event_id, users.id)
+    select users.id, case when app.has_account() then users.email::text end,
+      memoria.role_in(p_event_id, users.id),
+      users.id is not distinct from (select events.owner_id from memoria.events where events.id = p_event_id)
     from auth.users
     where users.id in (
       select events.owner_id from memoria.events where id = p_event_id
       union all select members.user_id from memoria.members where event_id = p_event_id
     )
-    order by users.created_at, users.id;
+    order by 4 desc, users.created_at, users.id;
 end
 $$;
-revoke execute on function public.name_event, public.my_events, public.invite, public.event_members from public;
+revoke execute on function public.name_event, public.my_events, public.invite, public.event_members from public, anon;
 grant execute on function public.name_event, public.my_events, public.invite, public.event_members to authenticated;
 
 -- Photos lie in the bucket `photos`, in a folder by event; Memoria's rights on the event are the rights on them.

@@ -18,6 +18,7 @@ from local.supabase.keys import Keys
 from local.supabase.migrations import MIGRATIONS
 
 _STAND_INS = Path(__file__).parents[1] / "supabase"
+_APP = Path(__file__).parents[1] / "demo" / "app.sql"
 _PATIENCE_SECONDS = 15  # for the guard of a run that was killed
 
 
@@ -126,7 +127,7 @@ def _origin() -> str:
     Later migrations are applied to the database that is there, as everywhere.
     """
     first = min(MIGRATIONS.glob("*.sql"))
-    texts = [path.read_bytes() for path in (*sorted(_STAND_INS.glob("*.sql")), first)]
+    texts = [path.read_bytes() for path in (*sorted(_STAND_INS.glob("*.sql")), first, _APP)]
     return sha256(b"".join(texts)).hexdigest()[:8]
 
 

@@ -67,6 +67,23 @@ def test_members_are_added_by_email_and_may_leave(
     assert friend.get_by_text(party.event_id).count() == 0
 
 
+def test_who_made_the_event_stays_and_a_cohost_cannot_delete_it(
+    page: Page, party: Party, database: psycopg.Connection[Any], users: dict[str, str]
+) -> None:
+    mine, theirs = {"e": party.event_id, "u": users["host"]}, (users["friend"], party.event_id)
+    database.execute("update memoria.events set owner_id = %s where id = %s", theirs)
+    database.execute(
+        "insert into memoria.members (event_id, user_id, role) values (%(e)s, %(u)s, 'cohost')",
+        mine,
+    )
+    settings(page, party.event_id)
+    friend = page.get_by_role("listitem").filter(has_text="friend@example.com")
+    friend.get_by_text("made the event").wait_for()
+    assert friend.get_by_role("button").count() == 0
+    page.get_by_role("button", name="Archive now").wait_for()
+    assert page.get_by_role("button", name="Delete this event").count() == 0
+
+
 def test_a_link_for_guests_is_shown_once_with_a_code_and_can_be_ended(
     page: Page, host: Visit, party: Party, look: Callable[[Page, str], None]
 ) -> None:
@@ -138,6 +155,8 @@ def test_an_event_is_archived_by_itself_at_once_and_opened_again(page: Page, par
     settings(page, party.event_id)
     page.get_by_label("Archive it by itself").select_option("30")
     page.get_by_text("It will be archived on").wait_for()
+    page.get_by_label("Archive it by itself").select_option("")
+    page.get_by_text("It will be archived on").wait_for(state="detached")
     page.get_by_role("button", name="Archive now").click()
     page.get_by_role("dialog").get_by_role("button", name="Archive now").click()
     page.get_by_text("This event is archived.").wait_for()

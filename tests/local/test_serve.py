@@ -133,6 +133,10 @@ def test_the_host_sees_the_sample_event_and_a_guest_does_not(serving: Serving) -
     assert serving.call("my_events", guest).json() == []
     assert serving.call("memoria_event_status", guest, p_event_id="sample").status_code == 404
     assert serving.call("memoria_create_event", guest, p_event_id="guests").status_code == 200
+    asked = {"p_event_id": "guests", "p_email": HOST_EMAIL, "p_role": "viewer"}
+    assert serving.call("invite", guest, **asked).status_code == 403  # nor asks for accounts
+    members = serving.call("event_members", guest, p_event_id="guests").json()
+    assert [(one["email"], one["is_owner"]) for one in members] == [(None, True)]
 
 
 def test_members_use_the_bucket_as_the_rights_on_the_event_let_them(serving: Serving) -> None:

@@ -3,6 +3,7 @@ import { button, confirm, dialog, element, toast } from '../dom.js'
 import { qrPicture } from '../qr.js'
 import { go, to } from '../router.js'
 import { texts } from '../texts.js'
+import { BUCKET } from '../uploads.js'
 
 const { settings: said } = texts
 const KEEP_DAYS = [7, 30, 90, 365], LINK_DAYS = [1, 7, 30, 90]
@@ -64,12 +65,17 @@ function memberList({ client, session, event, members, status, done }) {
     })
     toast(said.added(email.value))
   }
-  const row = (one, n) => element('li', {}, element('span', {}, one.email || one.user_id),
-    element('small', {}, n === 0 ? said.owner : said.roles[one.role]),
-    n > 0 && button(texts.remove, done(() => client.removeMember({ event_id: event, user_id: one.user_id }), said.removed(one.email)),
-      { 'aria-label': said.remove(one.email) }))
+  const row = (one) => {
+    const called = one.email || one.user_id
+    const remove = () => client.removeMember({ event_id: event, user_id: one.user_id })
+    return element('li', {}, element('span', {}, called),
+      element('small', {}, one.is_owner ? said.owner : said.roles[one.role]),
+      !one.is_owner && button(texts.remove, done(remove, said.removed(called)), { 'aria-label': said.remove(called) }))
+  }
+  const known = !session.user().is_anonymous
   return [element('h2', {}, said.people), element('ul', { class: 'rows' }, members.map(row)),
-    status && element('form', { class: 'line', onsubmit: done(add) },
+    !known && element('p', {}, said.addWithAccount),
+    known && status && element('form', { class: 'line', onsubmit: done(add) },
       element('label', {}, said.email, email), role, element('button', {}, said.add))]
 }
 
@@ -121,35 +127,58 @@ function audit({ event, searches, links }) {
 }
 
 function keeping(given) {
-  const { client, event, own, status, done } = given
+  const { client, event, own, status, role, done } = given
   const asked = (title, words, what, after) => done(async () => {
     if (!await confirm(title, words, title)) return false
-    await what({ event_id: event })
+    await what()
     if (after) go(after)
     return !after
   })
-  const keep = select(said.keep, [['', said.never], ...KEEP_DAYS.map((n) => [n, said.inDays(n)])],
+  const days = [['', said.never], ...KEEP_DAYS.map((n) => [n, said.inDays(n)])]
+  const keep = select(said.keep, own.archive_at ? [['set', said.keepSet, true], ...days] : days,
     { onchange: done(async () => {
-      own.archive_at = (await client.setRetention({ event_id: event, days: Number(keep.lastChild.value) || null })).archive_at
+      const { value } = keep.lastChild
+      if (value === 'set') return false
+      own.archive_at = (await client.setRetention({ event_id: event, days: Number(value) || null })).archive_at
     }, said.saved) })
+  /** Archiving and opening again take the day away. */
+  const anew = (call) => async () => {
+    await call({ event_id: event })
+    own.archive_at = null
+  }
   const open = [element('p', {}, said.keepingWhy), element('div', { class: 'line' }, keep),
     own.archive_at && element('p', {}, said.archiveAt(texts.day(own.archive_at)))]
   const isOpen = status.status === 'open'
   return [element('h2', {}, said.keeping), ...(isOpen ? open : [element('p', {}, said.reopenWhy)]), element('div', { class: 'choices' },
-    isOpen ? button(said.archive, asked(said.archive, said.archiveWhy, client.archiveEvent))
-      : button(said.reopen, done(() => client.reopenEvent({ event_id: event }))),
-    button(said.erase, asked(said.erase, said.eraseWhy(texts.photos(status.photos.total)), () => erase(given), to('events')), { class: 'danger' }))]
+    isOpen ? button(said.archive, asked(said.archive, said.archiveWhy, anew(client.archiveEvent)))
+      : button(said.reopen, done(anew(client.reopenEvent))),
+    role === 'host' && button(said.erase, asked(said.erase, said.eraseWhy(texts.photos(status.photos.total)), () => erase(given), to('events')), { class: 'danger' }))]
 }
 
-/** The photos first: afterwards nobody has a right to them. */
+/** The photos first, also those that were not handed over: afterwards nobody has a right to them. */
 async function erase({ client, session, event }) {
   const photos = await client.all('media', { event_id: event, limit: 500 })
-  for (const [bucket, those] of Map.groupBy(photos, (photo) => photo.bucket)) {
-    const prefixes = those.flatMap(({ path, preview_path }) => [path, preview_path].filter(Boolean))
+  const left = (await stored(session, event)).map((path) => ({ bucket: BUCKET, path }))
+  for (const [bucket, those] of Map.groupBy([...photos, ...left], (photo) => photo.bucket)) {
+    const prefixes = [...new Set(those.flatMap(({ path, preview_path }) => [path, preview_path].filter(Boolean)))]
     for (let from = 0; from < prefixes.length; from += 1000) {
       const body = { prefixes: prefixes.slice(from, from + 1000) }
       await session.request(`/storage/v1/object/${encodeURIComponent(bucket)}`, { method: 'DELETE', body })
     }
   }
   await client.deleteEvent({ event_id: event })
+}
+
+/** The paths of all that lies in an event's folder. */
+async function stored(session, event) {
+  const paths = []
+  for (const folder of [event, `${event}/preview`]) {
+    for (let offset = 0; ; offset += 1000) {
+      const body = { prefix: folder, limit: 1000, offset }
+      const found = await session.request(`/storage/v1/object/list/${BUCKET}`, { body })
+      paths.push(...found.filter(({ id }) => id).map(({ name }) => `${folder}/${name}`)) // without an id: a folder
+      if (found.length < 1000) break
+    }
+  }
+  return paths
 }
