@@ -104,7 +104,7 @@ def visit() -> Iterator[Page]:
         browser = playwright.chromium.launch(
             executable_path=BROWSER, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
-        visit = browser.new_page()
+        visit = browser.new_context().new_page()
         wrong: list[str] = []
         visit.on("pageerror", lambda error: wrong.append(str(error)))
         yield visit
