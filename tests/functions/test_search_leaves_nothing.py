@@ -1,6 +1,7 @@
 """What a search leaves behind: nothing of the picture, its vector or the token, anywhere."""
 
 import base64
+import compileall
 import io
 import re
 import struct
@@ -18,6 +19,7 @@ from memoria.arrays import F32
 from memoria.faces import find_faces_in_photo, open_engine
 from memoria.faces.types import nearest_to_centre
 from tests.data import PORTRAITS, SMALL_PACK, needs
+from tests.documents import ROOT
 from tests.functions.party import Party, sql
 
 pytestmark = needs(SMALL_PACK, PORTRAITS)
@@ -74,6 +76,7 @@ def test_nothing_is_left_behind(party: Party, selfie: bytes, writes: Path) -> No
     stored = np.array(face[0][1:-1].split(","), dtype=np.float32)
     faces, *_ = find_faces_in_photo(open_engine(SMALL_PACK, threads=1), selfie)
     vector = nearest_to_centre(faces).embedding
+    compileall.compile_dir(ROOT / "shared" / "memoria", quiet=2)  # else Python writes them
     before = writes.read_text()
 
     trace = {"X-Cloud-Trace-Context": "0123456789abcdef0123456789abcdef/1;o=1"}

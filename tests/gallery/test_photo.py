@@ -40,16 +40,21 @@ def test_who_is_who_and_boxes_on_demand(photo: Page, look: Look):
 
 
 def test_the_next_and_the_one_before_by_key_and_button_and_back_is_the_person(photo: Page):
+    def there(url: str | Callable[[str], bool]) -> str:
+        photo.wait_for_url(url)
+        expect(photo.locator("body[aria-busy]")).to_have_count(0)  # the address is there before it
+        return photo.url
+
     first = photo.url
     photo.keyboard.press("ArrowRight")
-    photo.wait_for_url(lambda url: url != first)
-    second = photo.url
+    second = there(lambda url: url != first)
+    expect(photo.get_by_role("button", name="Previous photo")).to_be_visible()
     photo.get_by_role("button", name="Next photo").click()
-    photo.wait_for_url(lambda url: url not in (first, second))
+    there(lambda url: url not in (first, second))
     photo.keyboard.press("ArrowLeft")
-    photo.wait_for_url(second)
+    there(second)
     photo.get_by_role("button", name="Previous photo").click()
-    photo.wait_for_url(first)
+    there(first)
     expect(photo.get_by_role("button", name="Next photo")).to_be_visible()
     expect(photo.get_by_role("button", name="Previous photo")).to_have_count(0)
     photo.get_by_role("button", name="Back").click()
