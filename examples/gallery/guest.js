@@ -3,6 +3,7 @@ import { createMemoria, MemoriaError } from '/clients/memoria.js'
 import { config } from '/config.js'
 import { button, confirm, element, toast } from './dom.js'
 import { frames } from './camera.js'
+import { smaller } from './smaller.js'
 import { texts } from './texts.js'
 
 const CONSENT = '1' // the version of texts.guest.consent: search_consent_version of the project
@@ -59,23 +60,13 @@ function files(label) {
     onchange: async () => {
       if (!input.files.length) return
       waiting()
-      search(await Promise.all([...input.files].slice(0, 3).map(smaller)))
+      search(await Promise.all([...input.files].slice(0, 3).map(readable)))
     } })
   return element('label', { class: 'button' }, label, input)
 }
 
-/** A picture of at most MOST_PIXELS; as it is where the browser cannot read it: the server may. */
-async function smaller(file) {
-  try {
-    const picture = await createImageBitmap(file)
-    const scale = Math.min(1, MOST_PIXELS / Math.max(picture.width, picture.height))
-    const canvas = new OffscreenCanvas(picture.width * scale, picture.height * scale)
-    canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height)
-    return await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.9 })
-  } catch {
-    return file
-  }
-}
+/** Smaller; as it is where the browser cannot read it: the server may. */
+const readable = async (file) => await smaller(file, MOST_PIXELS, 0.9) ?? file
 
 async function camera() {
   const hint = element('p', { role: 'status', class: 'hint' }, said.waitForCamera)

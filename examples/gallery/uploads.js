@@ -1,6 +1,7 @@
 // The photos that are on their way into an event: made smaller, stored twice, handed over, looked at.
 import { MemoriaError } from '/clients/memoria.js'
 import { allBegun, note } from './begun.js'
+import { smaller } from './smaller.js'
 
 export const BUCKET = 'photos'
 const PREVIEW_PX = 1024 // of the longer side: what grids and covers show
@@ -118,7 +119,7 @@ class Uploads extends EventTarget {
       await item.file.slice(0, 1).arrayBuffer() // one that was moved is no connection that failed
       const ending = /\.\w+$/.exec(item.file.name)?.[0].toLowerCase() ?? ''
       item.path = `${this.event}/${item.id}${ending}`
-      const preview = await smaller(item.file)
+      const preview = await smaller(item.file, PREVIEW_PX, 0.82) // none of what this browser cannot read: it is looked at all the same
       item.preview_path = preview && `${this.event}/preview/${item.id}.jpg`
       const { id, name, path, preview_path } = item, user = this.session.user().id
       note(id, { id, name, path, preview_path, event: this.event, user, since: Date.now() })
@@ -178,17 +179,3 @@ const connection = () => new Promise((resolve) => {
   addEventListener('online', resolve, { once: true })
   if (navigator.onLine) setTimeout(resolve, PATIENCE_MS)
 })
-
-/** A JPEG for screens; null of what this browser cannot read: it is looked at all the same. */
-async function smaller(file) {
-  try {
-    const picture = await createImageBitmap(file)
-    const scale = Math.min(1, PREVIEW_PX / Math.max(picture.width, picture.height))
-    const canvas = new OffscreenCanvas(Math.round(picture.width * scale), Math.round(picture.height * scale))
-    canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height)
-    picture.close()
-    return await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.82 })
-  } catch {
-    return null
-  }
-}
