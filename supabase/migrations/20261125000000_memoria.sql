@@ -2409,22 +2409,28 @@ as $$
   )
 $$;
 
--- Pins and rejections onto the faces as they are, and what people see from what the machine says.
-create function memoria.apply_corrections(p_event_id text) returns void
-language plpgsql set search_path = '' as $$
-begin
-  -- a correction keeps the place of its face, to know it again if a model misses it once
+-- A correction keeps the place of its face, to know it again if a model misses it once.
+create function memoria.note_places(p_event_id text) returns void
+language sql set search_path = '' as $$
   update memoria.corrections as said
   set x = faces.x, y = faces.y, w = faces.w, h = faces.h
   from memoria.faces
   where said.event_id = p_event_id and faces.id = said.face_id
-    and (said.x, said.y, said.w, said.h) <> (faces.x, faces.y, faces.w, faces.h);
+    and (said.x, said.y, said.w, said.h) <> (faces.x, faces.y, faces.w, faces.h)
+$$;
+
+create function memoria.apply_rejections(p_event_id text) returns void
+language sql set search_path = '' as $$
   update memoria.faces
   set identity_id = null
   from memoria.corrections as said
   where said.event_id = p_event_id and said.kind = 'reject' and said.withdrawn_by is null
     and faces.id = said.face_id
-    and memoria.root_of(faces.identity_id) = memoria.root_of(said.person_id);
+    and memoria.root_of(faces.identity_id) = memoria.root_of(said.person_id)
+$$;
+
+create function memoria.apply_pins(p_event_id text) returns void
+language sql set search_path = '' as $$
   update memoria.faces
   set identity_id = said.person_id
   from (
@@ -2434,18 +2440,40 @@ begin
     order by face_id, id desc
   ) as said
   where faces.id = said.face_id
-    and memoria.root_of(faces.identity_id) is distinct from memoria.root_of(said.person_id);
+    and memoria.root_of(faces.identity_id) is distinct from memoria.root_of(said.person_id)
+$$;
+
+create function memoria.apply_dismissals(p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+begin
   perform memoria.mark_dismissed(array(
     select face_id from memoria.corrections
     where event_id = p_event_id and kind in ('no_face', 'nobody') and face_id is not null
   ));
   update memoria.faces set identity_id = null
   where event_id = p_event_id and dismissed is not null and identity_id is not null;
+end
+$$;
+
+-- What people see from what the machine says.
+create function memoria.show_people(p_event_id text) returns void
+language sql set search_path = '' as $$
   update memoria.faces
   set person_id = coalesce(persons.merged_into, persons.id)
   from memoria.faces as seen left join memoria.persons on persons.id = seen.identity_id
   where faces.event_id = p_event_id and seen.id = faces.id
-    and faces.person_id is distinct from coalesce(persons.merged_into, persons.id);
+    and faces.person_id is distinct from coalesce(persons.merged_into, persons.id)
+$$;
+
+-- What users said, onto the faces as a run leaves them.
+create function memoria.apply_corrections(p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform memoria.note_places(p_event_id);
+  perform memoria.apply_rejections(p_event_id);
+  perform memoria.apply_pins(p_event_id);
+  perform memoria.apply_dismissals(p_event_id);
+  perform memoria.show_people(p_event_id);
 end
 $$;
 
@@ -2489,6 +2517,29 @@ begin
   ) as largest
   where persons.id = largest.root and persons.event_id = p_event_id;
   drop table pg_temp.saved_groups;
+end
+$$;
+
+-- Faces that are in no group. Those that came since the run loaded are in neither list: the next run
+-- looks at them.
+create function memoria.store_nobody(p_event_id text, p_face_ids jsonb) returns void
+language sql set search_path = '' as $$
+  update memoria.faces set identity_id = null
+  from jsonb_array_elements_text(p_face_ids) as face (id)
+  where faces.id = face.id::uuid and faces.event_id = p_event_id and identity_id is not null
+$$;
+
+-- Figures, labels and means of everybody, from whose the faces are now.
+create function memoria.settle_people(p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform memoria.drop_empty_people(memoria.people_of_event(p_event_id));
+  perform memoria.refresh_people(memoria.people_of_event(p_event_id));
+  perform memoria.relabel_people(p_event_id);
+  -- who has no faces now is known again by the mean of those that went
+  perform memoria.refresh_centroids(array(
+    select distinct identity_id from memoria.faces where event_id = p_event_id and identity_id is not null
+  ));
 end
 $$;
 
@@ -2538,62 +2589,58 @@ language sql set search_path = '' as $$
   select id, other_person_id from noted where other_person_id is not null
 $$;
 
+-- The event has its people: when, after how long, and how many runs in a row looked while photos were to come.
+create function memoria.note_grouped(p_event_id text, p_seconds real) returns void
+language sql set search_path = '' as $$
+  update memoria.events set
+    clustered_at = now(), people_version = people_version + 1,
+    last_run_seconds = coalesce(p_seconds, 0),
+    incomplete_runs = case
+      when exists (select from memoria.media where event_id = p_event_id and status = 'pending')
+        then incomplete_runs + 1
+      else 0
+    end
+  where id = p_event_id
+$$;
+
+create function memoria.announce_people(p_event_id text, p_summary jsonb, p_photos jsonb) returns void
+language sql set search_path = '' as $$
+  select memoria.broadcast(p_event_id, 'people', jsonb_build_object(
+    'people', p_summary -> 'clusters_created', 'faces', p_summary -> 'total_faces',
+    'complete', p_summary -> 'complete', 'photos', p_photos,
+    'clustered_at', clustered_at, 'version', people_version
+  ))
+  from memoria.events where id = p_event_id
+$$;
+
 create function public.memoria_save_people(p_job_id uuid, p_token uuid, p_result jsonb) returns jsonb
 language plpgsql security definer
 set search_path = ''
 set statement_timeout = '120s'
 as $$
 declare
-  v_job memoria.jobs;
+  v_job memoria.jobs := memoria.lock_run(p_job_id, p_token);
   v_everybody uuid[];  -- also who has no faces left
-  v_people uuid[];
-  v_answer jsonb;
+  v_summary jsonb;
   v_photos jsonb;
 begin
-  v_job := memoria.lock_run(p_job_id, p_token);
   if v_job.id is null or v_job.kind <> 'cluster' then
     return memoria.why_lost(p_job_id);
   end if;
-
   perform memoria.store_groups(v_job.event_id, p_result -> 'groups');
   v_everybody := memoria.people_of_event(v_job.event_id);
-  -- faces that came since the run loaded are in neither list: the next run looks at them
-  update memoria.faces set identity_id = null
-  from jsonb_array_elements_text(p_result -> 'nobody') as face (id)
-  where faces.id = face.id::uuid and faces.event_id = v_job.event_id and identity_id is not null;
+  perform memoria.store_nobody(v_job.event_id, p_result -> 'nobody');
   perform memoria.apply_corrections(v_job.event_id);
-  perform memoria.drop_empty_people(memoria.people_of_event(v_job.event_id));
-  v_people := memoria.people_of_event(v_job.event_id);
-  perform memoria.refresh_people(v_people);
-  perform memoria.relabel_people(v_job.event_id);
-  -- who has no faces now is known again by the mean of those that went
-  perform memoria.refresh_centroids(array(
-    select distinct identity_id from memoria.faces where event_id = v_job.event_id and identity_id is not null
-  ));
+  perform memoria.settle_people(v_job.event_id);
   perform memoria.note_run(v_job, v_everybody, p_result -> 'changes');
   perform memoria.store_suggestions(v_job.event_id, coalesce(p_result -> 'suggestions', '[]'));
-  update memoria.events set
-    clustered_at = now(), people_version = people_version + 1,
-    last_run_seconds = coalesce((p_result ->> 'processing_time_seconds')::real, 0),
-    incomplete_runs = case
-      when exists (select from memoria.media where event_id = v_job.event_id and status = 'pending')
-        then incomplete_runs + 1
-      else 0
-    end
-  where id = v_job.event_id;
-  v_answer := memoria.people_summary(v_job.event_id);
+  perform memoria.note_grouped(v_job.event_id, (p_result ->> 'processing_time_seconds')::real);
+  v_summary := memoria.people_summary(v_job.event_id);
   v_photos := memoria.photo_counts(v_job.event_id);
-  perform memoria.broadcast(v_job.event_id, 'people', (
-    select jsonb_build_object(
-      'people', v_answer -> 'clusters_created', 'faces', v_answer -> 'total_faces',
-      'complete', v_answer -> 'complete', 'photos', v_photos,
-      'clustered_at', clustered_at, 'version', people_version
-    )
-    from memoria.events where id = v_job.event_id
-  ));
-  return v_answer || jsonb_build_object(
+  perform memoria.announce_people(v_job.event_id, v_summary, v_photos);
+  return v_summary || jsonb_build_object(
     'outcome', 'stored',
-    'callback_job_id', memoria.finish_job(v_job, v_answer || jsonb_build_object(
+    'callback_job_id', memoria.finish_job(v_job, v_summary || jsonb_build_object(
       'job_id', v_job.id, 'event_id', v_job.event_id, 'photos', v_photos,
       'processing_time_seconds', p_result -> 'processing_time_seconds', 'status', 'completed'
     ))
@@ -4358,8 +4405,9 @@ $$;
 
 -- 41_corrections.sql
 
--- What users say of people. Every function locks the event, so that it never interleaves with a run's
--- saving, and acts on the person that users see: the root of whatever was merged.
+-- What users say of people and faces, and what every such function begins and ends with. Each locks the
+-- event, so that it never interleaves with a run's saving, and acts on the person that users see: the root
+-- of whatever was merged.
 
 -- The person that an id of this event stands for today. Raises 404.
 create function memoria.person_within(p_event_id text, p_person_id uuid) returns memoria.persons
@@ -4427,6 +4475,21 @@ begin
 end
 $$;
 
+-- At most 1,000 faces at once; raises 409 where one is no face of this event.
+create function memoria.check_faces(p_event_id text, p_face_ids uuid[]) returns void
+language plpgsql stable set search_path = '' as $$
+begin
+  if coalesce(cardinality(p_face_ids), 0) not between 1 and 1000 then
+    raise exception 'One call names 1 to 1000 faces.' using errcode = '22023';
+  elsif exists (
+    select from unnest(p_face_ids) as wanted (id)
+    where not exists (select from memoria.faces where faces.id = wanted.id and event_id = p_event_id)
+  ) then
+    perform memoria.refuse_unknown('face');
+  end if;
+end
+$$;
+
 -- What every correction answers with: the change, null where nothing changed; and who somebody is whose
 -- id was merged away.
 create function memoria.told(p_change_id bigint, p_asked uuid, p_person_id uuid) returns jsonb
@@ -4448,6 +4511,24 @@ begin
   );
 end
 $$;
+
+-- Of the covers that were chosen for these people one is kept; none is withdrawn where none is named.
+create function memoria.withdraw_covers(inout c memoria.changes, p_people uuid[], p_kept bigint)
+language plpgsql set search_path = '' as $$
+begin
+  with withdrawn as (
+    update memoria.corrections set withdrawn_by = c.id
+    where kind = 'cover' and withdrawn_by is null and event_id = c.event_id
+      and memoria.root_of(person_id) = any (p_people) and id <> p_kept
+    returning id
+  )
+  select c.withdrew || array(select id from withdrawn) into c.withdrew;
+end
+$$;
+
+-- 41_corrections_faces.sql
+
+-- Whose a face is: this person's, a new one's, not this person's, nobody's.
 
 -- These faces are this person's, and of nobody whose they were.
 create function memoria.give_faces(inout c memoria.changes, p_face_ids uuid[], p_person_id uuid)
@@ -4490,6 +4571,28 @@ begin
 end
 $$;
 
+-- Takes faces out of a person: they become a new one, and never go back.
+create function public.memoria_split_person(p_person_id uuid, p_face_ids uuid[]) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_person memoria.persons := memoria.lock_person(p_person_id);
+  c memoria.changes;
+begin
+  if coalesce(cardinality(p_face_ids), 0) = 0 or exists (
+    select from unnest(p_face_ids) as wanted (id)
+    where not exists (
+      select from memoria.faces where faces.id = wanted.id and person_id = v_person.id
+    )
+  ) then
+    raise exception 'These are not all faces of this person.' using errcode = 'PT409';
+  end if;
+  c := memoria.make_person(memoria.begin_change(v_person.event_id, 'split', null, v_person.id));
+  c := memoria.give_faces(c, p_face_ids, c.person_id);
+  return jsonb_build_object('person_id', c.person_id)
+    || memoria.told(memoria.finish_change(c), p_person_id, v_person.id);
+end
+$$;
+
 create function memoria.reject_faces(inout c memoria.changes, p_face_ids uuid[], p_person_id uuid)
 language plpgsql set search_path = '' as $$
 begin
@@ -4515,21 +4618,6 @@ begin
 end
 $$;
 
--- At most 1,000 faces at once; raises 409 where one is no face of this event.
-create function memoria.check_faces(p_event_id text, p_face_ids uuid[]) returns void
-language plpgsql stable set search_path = '' as $$
-begin
-  if coalesce(cardinality(p_face_ids), 0) not between 1 and 1000 then
-    raise exception 'One call names 1 to 1000 faces.' using errcode = '22023';
-  elsif exists (
-    select from unnest(p_face_ids) as wanted (id)
-    where not exists (select from memoria.faces where faces.id = wanted.id and event_id = p_event_id)
-  ) then
-    perform memoria.refuse_unknown('face');
-  end if;
-end
-$$;
-
 create function public.memoria_reject_faces(p_person_id uuid, p_face_ids uuid[]) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -4544,60 +4632,111 @@ begin
 end
 $$;
 
--- These people become one. The name is the first that somebody has, in the order in which they are
--- named; the chosen cover likewise.
-create function memoria.merge(inout c memoria.changes, p_into uuid, p_from uuid[])
+-- It is no face (no_face), or a face of nobody's (nobody: a statue, a poster): the row stays, and neither
+-- a list nor a run sees it any more.
+create function memoria.dismiss(inout c memoria.changes, p_kind text, p_face memoria.faces)
+language plpgsql set search_path = '' as $$
+begin
+  c := memoria.say(c, p_kind, array[p_face.id]);
+  c := memoria.rests_on_people(c, array[p_face.person_id], true);
+  c.faces := 1;
+end
+$$;
+
+create function public.memoria_dismiss_face(p_face_id uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_face memoria.faces := memoria.lock_face(p_face_id);
+begin
+  return jsonb_build_object('face_id', p_face_id, 'change_id', memoria.finish_change(
+    memoria.dismiss(memoria.begin_change(v_face.event_id, 'no_face', v_face.person_id), 'no_face', v_face)
+  ));
+end
+$$;
+
+-- 41_corrections_merge.sql
+
+-- Who is one person, and who is not.
+
+-- The chosen cover of one is the first that somebody has, in the order in which they are named.
+create function memoria.keep_first_cover(inout c memoria.changes, p_people uuid[])
+language plpgsql set search_path = '' as $$
+begin
+  c := memoria.withdraw_covers(c, p_people, (
+    select id from memoria.corrections
+    where kind = 'cover' and withdrawn_by is null and event_id = c.event_id
+      and memoria.root_of(person_id) = any (p_people)
+    order by array_position(p_people, memoria.root_of(person_id)), id desc limit 1
+  ));
+end
+$$;
+
+-- Likewise the name.
+create function memoria.keep_first_name(inout c memoria.changes, p_into uuid, p_from uuid[])
 language plpgsql set search_path = '' as $$
 declare
   v_all uuid[] := p_into || p_from;
-  v_cover bigint;
 begin
-  -- their faces were told apart before; now they are one. A pin counts for its face also while no
-  -- model finds that face.
+  c := memoria.set_value(c, 'name/' || p_into, (
+    select to_jsonb(name) from memoria.persons where id = any (v_all) and name is not null
+    order by array_position(v_all, id) limit 1
+  ));
+  if c.after ? ('name/' || p_into) then
+    c.relies_on := c.relies_on || array(select 'name/' || person from unnest(p_from) as person);
+  end if;
+end
+$$;
+
+-- Who was told apart is one now: the last word counts.
+create function memoria.no_longer_apart(inout c memoria.changes, p_people uuid[])
+language plpgsql set search_path = '' as $$
+begin
+  c := memoria.set_value_of_all(c, array(
+    select 'apart/' || one_id || '/' || other_id from memoria.distinct_people
+    where event_id = c.event_id
+      and memoria.root_of(one_id) = any (p_people) and memoria.root_of(other_id) = any (p_people)
+  ), 'false');
+end
+$$;
+
+-- "Not this person", said of a face of one of these people to another of them, counts no more. A pin
+-- counts for its face also while no model finds that face.
+create function memoria.withdraw_rejections(inout c memoria.changes, p_people uuid[])
+language plpgsql set search_path = '' as $$
+begin
   with withdrawn as (
     update memoria.corrections as said set withdrawn_by = c.id
     where said.kind = 'reject' and said.withdrawn_by is null and said.event_id = c.event_id
-      and memoria.root_of(said.person_id) = any (v_all) and (
-        said.face_id in (select id from memoria.faces where person_id = any (v_all))
+      and memoria.root_of(said.person_id) = any (p_people) and (
+        said.face_id in (select id from memoria.faces where person_id = any (p_people))
         or exists (
           select from memoria.corrections as pin
           where pin.kind = 'pin' and pin.withdrawn_by is null and pin.face_id = said.face_id
-            and memoria.root_of(pin.person_id) = any (v_all)
+            and memoria.root_of(pin.person_id) = any (p_people)
         )
       )
     returning id
   )
-  select array(select id from withdrawn order by id) into c.withdrew;
-  v_cover := (
-    select id from memoria.corrections
-    where kind = 'cover' and withdrawn_by is null and memoria.root_of(person_id) = any (v_all)
-    order by array_position(v_all, memoria.root_of(person_id)), id desc limit 1
-  );
-  with withdrawn as (
-    update memoria.corrections set withdrawn_by = c.id
-    where kind = 'cover' and withdrawn_by is null and memoria.root_of(person_id) = any (v_all) and id <> v_cover
-    returning id
-  )
-  select c.withdrew || array(select id from withdrawn) into c.withdrew;
+  select c.withdrew || array(select id from withdrawn order by id) into c.withdrew;
+end
+$$;
+
+-- These people become one.
+create function memoria.merge(inout c memoria.changes, p_into uuid, p_from uuid[])
+language plpgsql set search_path = '' as $$
+declare
+  v_all uuid[] := p_into || p_from;
+begin
+  c := memoria.withdraw_rejections(c, v_all);
+  c := memoria.keep_first_cover(c, v_all);
   for i in 1 .. cardinality(p_from) loop
     c := (
       select memoria.set_value_of_all(c, array_agg('merged/' || id order by id), to_jsonb(p_into))
       from memoria.persons where p_from[i] in (id, merged_into)
     );
   end loop;
-  c := memoria.set_value(c, 'name/' || p_into, (
-    select to_jsonb(name) from memoria.persons where id = any (v_all) and name is not null
-    order by array_position(v_all, id) limit 1
-  ));
-  -- who was told apart is one now: the last word counts
-  c := memoria.set_value_of_all(c, array(
-    select 'apart/' || one_id || '/' || other_id from memoria.distinct_people
-    where event_id = c.event_id
-      and memoria.root_of(one_id) = any (v_all) and memoria.root_of(other_id) = any (v_all)
-  ), 'false');
-  if c.after ? ('name/' || p_into) then
-    c.relies_on := c.relies_on || array(select 'name/' || person from unnest(p_from) as person);
-  end if;
+  c := memoria.keep_first_name(c, p_into, p_from);
+  c := memoria.no_longer_apart(c, v_all);
   c.touches := c.touches || array(select 'who/' || person from unnest(v_all) as person);
   c := memoria.rests_on_people(c, v_all);
   c.faces := (select sum(face_count) from memoria.persons where id = any (p_from));
@@ -4630,28 +4769,6 @@ begin
 end
 $$;
 
--- Takes faces out of a person: they become a new one, and never go back.
-create function public.memoria_split_person(p_person_id uuid, p_face_ids uuid[]) returns jsonb
-language plpgsql security definer set search_path = '' as $$
-declare
-  v_person memoria.persons := memoria.lock_person(p_person_id);
-  c memoria.changes;
-begin
-  if coalesce(cardinality(p_face_ids), 0) = 0 or exists (
-    select from unnest(p_face_ids) as wanted (id)
-    where not exists (
-      select from memoria.faces where faces.id = wanted.id and person_id = v_person.id
-    )
-  ) then
-    raise exception 'These are not all faces of this person.' using errcode = 'PT409';
-  end if;
-  c := memoria.make_person(memoria.begin_change(v_person.event_id, 'split', null, v_person.id));
-  c := memoria.give_faces(c, p_face_ids, c.person_id);
-  return jsonb_build_object('person_id', c.person_id)
-    || memoria.told(memoria.finish_change(c), p_person_id, v_person.id);
-end
-$$;
-
 -- These two are not one person, whatever a run makes of them.
 create function memoria.tell_apart(inout c memoria.changes, p_one uuid, p_other uuid)
 language plpgsql set search_path = '' as $$
@@ -4677,6 +4794,10 @@ begin
   );
 end
 $$;
+
+-- 41_corrections_people.sql
+
+-- How a person is shown: name, whether at all, by which face.
 
 create function public.memoria_rename_person(p_person_id uuid, p_name text) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -4735,40 +4856,12 @@ begin
   end if;
   c := memoria.begin_change(v_person.event_id, 'cover', v_person.id);
   c := memoria.say(c, 'cover', array[p_face_id], v_person.id);
-  with withdrawn as (
-    update memoria.corrections set withdrawn_by = c.id
-    where kind = 'cover' and withdrawn_by is null and memoria.root_of(person_id) = v_person.id
-      and event_id = c.event_id and cardinality(c.held) > 0 and id <> all (c.held)
-    returning id
-  )
-  select c.withdrew || array(select id from withdrawn) into c.withdrew;
+  c := memoria.withdraw_covers(c, array[v_person.id], c.held[1]);
   c := memoria.rests_on_people(c, array[v_person.id], true);
   c.touches := c.touches || ('cover/' || v_person.id);
   return jsonb_build_object(
     'person_id', v_person.id, 'face_id', p_face_id, 'change_id', memoria.finish_change(c)
   );
-end
-$$;
-
--- It is no face (no_face), or a face of nobody's (nobody: a statue, a poster): the row stays, and neither
--- a list nor a run sees it any more.
-create function memoria.dismiss(inout c memoria.changes, p_kind text, p_face memoria.faces)
-language plpgsql set search_path = '' as $$
-begin
-  c := memoria.say(c, p_kind, array[p_face.id]);
-  c := memoria.rests_on_people(c, array[p_face.person_id], true);
-  c.faces := 1;
-end
-$$;
-
-create function public.memoria_dismiss_face(p_face_id uuid) returns jsonb
-language plpgsql security definer set search_path = '' as $$
-declare
-  v_face memoria.faces := memoria.lock_face(p_face_id);
-begin
-  return jsonb_build_object('face_id', p_face_id, 'change_id', memoria.finish_change(
-    memoria.dismiss(memoria.begin_change(v_face.event_id, 'no_face', v_face.person_id), 'no_face', v_face)
-  ));
 end
 $$;
 

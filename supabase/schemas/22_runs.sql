@@ -92,22 +92,28 @@ as $$
   )
 $$;
 
--- Pins and rejections onto the faces as they are, and what people see from what the machine says.
-create function memoria.apply_corrections(p_event_id text) returns void
-language plpgsql set search_path = '' as $$
-begin
-  -- a correction keeps the place of its face, to know it again if a model misses it once
+-- A correction keeps the place of its face, to know it again if a model misses it once.
+create function memoria.note_places(p_event_id text) returns void
+language sql set search_path = '' as $$
   update memoria.corrections as said
   set x = faces.x, y = faces.y, w = faces.w, h = faces.h
   from memoria.faces
   where said.event_id = p_event_id and faces.id = said.face_id
-    and (said.x, said.y, said.w, said.h) <> (faces.x, faces.y, faces.w, faces.h);
+    and (said.x, said.y, said.w, said.h) <> (faces.x, faces.y, faces.w, faces.h)
+$$;
+
+create function memoria.apply_rejections(p_event_id text) returns void
+language sql set search_path = '' as $$
   update memoria.faces
   set identity_id = null
   from memoria.corrections as said
   where said.event_id = p_event_id and said.kind = 'reject' and said.withdrawn_by is null
     and faces.id = said.face_id
-    and memoria.root_of(faces.identity_id) = memoria.root_of(said.person_id);
+    and memoria.root_of(faces.identity_id) = memoria.root_of(said.person_id)
+$$;
+
+create function memoria.apply_pins(p_event_id text) returns void
+language sql set search_path = '' as $$
   update memoria.faces
   set identity_id = said.person_id
   from (
@@ -117,18 +123,40 @@ begin
     order by face_id, id desc
   ) as said
   where faces.id = said.face_id
-    and memoria.root_of(faces.identity_id) is distinct from memoria.root_of(said.person_id);
+    and memoria.root_of(faces.identity_id) is distinct from memoria.root_of(said.person_id)
+$$;
+
+create function memoria.apply_dismissals(p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+begin
   perform memoria.mark_dismissed(array(
     select face_id from memoria.corrections
     where event_id = p_event_id and kind in ('no_face', 'nobody') and face_id is not null
   ));
   update memoria.faces set identity_id = null
   where event_id = p_event_id and dismissed is not null and identity_id is not null;
+end
+$$;
+
+-- What people see from what the machine says.
+create function memoria.show_people(p_event_id text) returns void
+language sql set search_path = '' as $$
   update memoria.faces
   set person_id = coalesce(persons.merged_into, persons.id)
   from memoria.faces as seen left join memoria.persons on persons.id = seen.identity_id
   where faces.event_id = p_event_id and seen.id = faces.id
-    and faces.person_id is distinct from coalesce(persons.merged_into, persons.id);
+    and faces.person_id is distinct from coalesce(persons.merged_into, persons.id)
+$$;
+
+-- What users said, onto the faces as a run leaves them.
+create function memoria.apply_corrections(p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform memoria.note_places(p_event_id);
+  perform memoria.apply_rejections(p_event_id);
+  perform memoria.apply_pins(p_event_id);
+  perform memoria.apply_dismissals(p_event_id);
+  perform memoria.show_people(p_event_id);
 end
 $$;
 
@@ -172,6 +200,29 @@ begin
   ) as largest
   where persons.id = largest.root and persons.event_id = p_event_id;
   drop table pg_temp.saved_groups;
+end
+$$;
+
+-- Faces that are in no group. Those that came since the run loaded are in neither list: the next run
+-- looks at them.
+create function memoria.store_nobody(p_event_id text, p_face_ids jsonb) returns void
+language sql set search_path = '' as $$
+  update memoria.faces set identity_id = null
+  from jsonb_array_elements_text(p_face_ids) as face (id)
+  where faces.id = face.id::uuid and faces.event_id = p_event_id and identity_id is not null
+$$;
+
+-- Figures, labels and means of everybody, from whose the faces are now.
+create function memoria.settle_people(p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  perform memoria.drop_empty_people(memoria.people_of_event(p_event_id));
+  perform memoria.refresh_people(memoria.people_of_event(p_event_id));
+  perform memoria.relabel_people(p_event_id);
+  -- who has no faces now is known again by the mean of those that went
+  perform memoria.refresh_centroids(array(
+    select distinct identity_id from memoria.faces where event_id = p_event_id and identity_id is not null
+  ));
 end
 $$;
 
@@ -221,62 +272,58 @@ language sql set search_path = '' as $$
   select id, other_person_id from noted where other_person_id is not null
 $$;
 
+-- The event has its people: when, after how long, and how many runs in a row looked while photos were to come.
+create function memoria.note_grouped(p_event_id text, p_seconds real) returns void
+language sql set search_path = '' as $$
+  update memoria.events set
+    clustered_at = now(), people_version = people_version + 1,
+    last_run_seconds = coalesce(p_seconds, 0),
+    incomplete_runs = case
+      when exists (select from memoria.media where event_id = p_event_id and status = 'pending')
+        then incomplete_runs + 1
+      else 0
+    end
+  where id = p_event_id
+$$;
+
+create function memoria.announce_people(p_event_id text, p_summary jsonb, p_photos jsonb) returns void
+language sql set search_path = '' as $$
+  select memoria.broadcast(p_event_id, 'people', jsonb_build_object(
+    'people', p_summary -> 'clusters_created', 'faces', p_summary -> 'total_faces',
+    'complete', p_summary -> 'complete', 'photos', p_photos,
+    'clustered_at', clustered_at, 'version', people_version
+  ))
+  from memoria.events where id = p_event_id
+$$;
+
 create function public.memoria_save_people(p_job_id uuid, p_token uuid, p_result jsonb) returns jsonb
 language plpgsql security definer
 set search_path = ''
 set statement_timeout = '120s'
 as $$
 declare
-  v_job memoria.jobs;
+  v_job memoria.jobs := memoria.lock_run(p_job_id, p_token);
   v_everybody uuid[];  -- also who has no faces left
-  v_people uuid[];
-  v_answer jsonb;
+  v_summary jsonb;
   v_photos jsonb;
 begin
-  v_job := memoria.lock_run(p_job_id, p_token);
   if v_job.id is null or v_job.kind <> 'cluster' then
     return memoria.why_lost(p_job_id);
   end if;
-
   perform memoria.store_groups(v_job.event_id, p_result -> 'groups');
   v_everybody := memoria.people_of_event(v_job.event_id);
-  -- faces that came since the run loaded are in neither list: the next run looks at them
-  update memoria.faces set identity_id = null
-  from jsonb_array_elements_text(p_result -> 'nobody') as face (id)
-  where faces.id = face.id::uuid and faces.event_id = v_job.event_id and identity_id is not null;
+  perform memoria.store_nobody(v_job.event_id, p_result -> 'nobody');
   perform memoria.apply_corrections(v_job.event_id);
-  perform memoria.drop_empty_people(memoria.people_of_event(v_job.event_id));
-  v_people := memoria.people_of_event(v_job.event_id);
-  perform memoria.refresh_people(v_people);
-  perform memoria.relabel_people(v_job.event_id);
-  -- who has no faces now is known again by the mean of those that went
-  perform memoria.refresh_centroids(array(
-    select distinct identity_id from memoria.faces where event_id = v_job.event_id and identity_id is not null
-  ));
+  perform memoria.settle_people(v_job.event_id);
   perform memoria.note_run(v_job, v_everybody, p_result -> 'changes');
   perform memoria.store_suggestions(v_job.event_id, coalesce(p_result -> 'suggestions', '[]'));
-  update memoria.events set
-    clustered_at = now(), people_version = people_version + 1,
-    last_run_seconds = coalesce((p_result ->> 'processing_time_seconds')::real, 0),
-    incomplete_runs = case
-      when exists (select from memoria.media where event_id = v_job.event_id and status = 'pending')
-        then incomplete_runs + 1
-      else 0
-    end
-  where id = v_job.event_id;
-  v_answer := memoria.people_summary(v_job.event_id);
+  perform memoria.note_grouped(v_job.event_id, (p_result ->> 'processing_time_seconds')::real);
+  v_summary := memoria.people_summary(v_job.event_id);
   v_photos := memoria.photo_counts(v_job.event_id);
-  perform memoria.broadcast(v_job.event_id, 'people', (
-    select jsonb_build_object(
-      'people', v_answer -> 'clusters_created', 'faces', v_answer -> 'total_faces',
-      'complete', v_answer -> 'complete', 'photos', v_photos,
-      'clustered_at', clustered_at, 'version', people_version
-    )
-    from memoria.events where id = v_job.event_id
-  ));
-  return v_answer || jsonb_build_object(
+  perform memoria.announce_people(v_job.event_id, v_summary, v_photos);
+  return v_summary || jsonb_build_object(
     'outcome', 'stored',
-    'callback_job_id', memoria.finish_job(v_job, v_answer || jsonb_build_object(
+    'callback_job_id', memoria.finish_job(v_job, v_summary || jsonb_build_object(
       'job_id', v_job.id, 'event_id', v_job.event_id, 'photos', v_photos,
       'processing_time_seconds', p_result -> 'processing_time_seconds', 'status', 'completed'
     ))
