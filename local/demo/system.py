@@ -13,10 +13,11 @@ from rich.console import Console
 
 from local.demo.weights import PackChoice
 from local.processes.home import Home, HomeInUse
+from local.processes.options import ROOT
 from local.processes.pages import START
 from local.processes.postgres import free_port
 from local.processes.services import PortInUse, Service, ServiceError, bound
-from local.processes.stack import ROOT, Stack, StackOptions
+from local.processes.stack import Stack, StackOptions
 
 # one machine, nobody else waits: no need to be as patient as a deployment is
 SETTINGS = {"quiet_period_seconds": 1}

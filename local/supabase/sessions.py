@@ -7,11 +7,9 @@ from typing import Any
 from psycopg import Connection
 from psycopg.rows import dict_row
 
-from local.supabase.credentials import (
-    AuthError,
-    ReusedToken,
-)
+from local.supabase.credentials import AuthError, ReusedToken
 from local.supabase.keys import Keys
+from local.supabase.rows import as_json
 
 EXPIRES_SECONDS = 3600
 REUSE_SECONDS = 10  # how long a refresh token that was used may be used again: tabs that race
@@ -159,7 +157,7 @@ class Sessions:
             "phone": user["phone"] or "",
             "app_metadata": user["raw_app_meta_data"] or {},
             "user_metadata": user["raw_user_meta_data"] or {},
-            "identities": [_plain(row) for row in self._cursor.fetchall()],
+            "identities": [as_json(row) for row in self._cursor.fetchall()],
             "is_anonymous": user["is_anonymous"],
         } | {name: user[name].isoformat() for name in stamps if user[name]}
 
@@ -170,12 +168,3 @@ class Sessions:
     def _run(self, statement: str, *values: Any) -> None:
         given = values[0] if values and isinstance(values[0], dict) else values
         self._cursor.execute(statement.encode(), given)
-
-
-def _plain(row: Json) -> Json:
-    plain = (str, dict, list, type(None))
-    return {name: v if isinstance(v, plain) else _text(v) for name, v in row.items()}
-
-
-def _text(value: Any) -> str:
-    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)

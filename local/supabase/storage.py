@@ -13,13 +13,14 @@ from flask import Blueprint, Response, jsonify, request
 from local.supabase.buckets import Json, Pool
 from local.supabase.keys import IdentityError, Keys, TokenError, identify
 from local.supabase.objects import Objects
+from local.supabase.rows import as_json
 from local.supabase.session import settings_of
 from local.supabase.storage_errors import StorageError, no_bucket
-from local.supabase.storage_requests import json_body, send, shown, upload_of_request
+from local.supabase.storage_objects import add_objects
+from local.supabase.storage_requests import json_body
 from local.supabase.storage_signed import add_signed_urls
 
 AS_THEY_ARE = ("429", "500", "544")  # every other status comes as 400
-MOST_REMOVED = 1000  # objects in one request
 OUTAGES = {
     "DatabaseSchemaMismatch": (503, "The database schema is not up to date"),
     "DatabaseTimeout": (544, "The connection to the database timed out"),
@@ -48,7 +49,7 @@ def storage_blueprint(pool: Pool, root: Path, keys: Keys) -> Blueprint:
     _add_buckets(storage, caller)
     add_signed_urls(storage, keys, caller, anybody)
     _add_moves(storage, caller)
-    _add_objects(storage, caller, anybody)
+    add_objects(storage, caller, anybody)
     _add_errors(storage)
     return storage
 
@@ -56,12 +57,12 @@ def storage_blueprint(pool: Pool, root: Path, keys: Keys) -> Blueprint:
 def _add_buckets(storage: Blueprint, caller: Callable[[], Objects]) -> None:
     @storage.get("/bucket")
     def buckets() -> Response:
-        return jsonify(shown(caller().buckets()))
+        return jsonify([as_json(found) for found in caller().buckets()])
 
     @storage.get("/bucket/<bucket>")
     def bucket(bucket: str) -> Response:
         for found in caller().buckets(bucket):
-            return jsonify(shown([found])[0])
+            return jsonify(as_json(found))
         raise no_bucket()
 
     @storage.post("/bucket")
@@ -85,77 +86,6 @@ def _add_buckets(storage: Blueprint, caller: Callable[[], Objects]) -> None:
     def empty_bucket(bucket: str) -> Json:
         caller().empty_bucket(bucket)
         return {"message": "Empty bucket has been queued. Completion may take up to an hour."}
-
-
-def _add_objects(
-    storage: Blueprint, caller: Callable[[], Objects], anybody: Callable[[], Objects]
-) -> None:
-    @storage.route("/object/<bucket>/<path:name>", methods=["POST", "PUT"])
-    def upload(bucket: str, name: str) -> Json:
-        replace = request.method == "PUT" or request.headers.get("x-upsert") == "true"
-        object_id = caller().save(bucket, name, upload_of_request(), replace=replace)
-        return {"Key": f"{bucket}/{name}", "Id": object_id}
-
-    @storage.get("/object/<bucket>/<path:name>")
-    @storage.get("/object/authenticated/<bucket>/<path:name>")
-    def download(bucket: str, name: str) -> Response:
-        objects = caller()
-        return send(objects, objects.find(bucket, name, asked=not objects.is_public(bucket)))
-
-    @storage.get("/object/public/<bucket>/<path:name>")
-    def download_public(bucket: str, name: str) -> Response:
-        objects = anybody()
-        if not objects.is_public(bucket):
-            raise no_bucket()
-        return send(objects, objects.find(bucket, name, asked=False))
-
-    @storage.get("/object/info/<bucket>/<path:name>")
-    @storage.get("/object/info/authenticated/<bucket>/<path:name>")
-    def info(bucket: str, name: str) -> Response:
-        row = caller().find(bucket, name)
-        about = row["metadata"]
-        told = {
-            "id": row["id"],
-            "name": row["name"],
-            "version": row["version"],
-            "bucket_id": bucket,
-            "size": about["size"],
-            "content_type": about["mimetype"],
-            "cache_control": about["cacheControl"],
-            "etag": about["eTag"],
-            "metadata": row["user_metadata"],
-            "last_modified": row["updated_at"],
-            "created_at": row["created_at"],
-        }
-        return jsonify(shown([told])[0])
-
-    @storage.post("/object/list/<bucket>")
-    def listing(bucket: str) -> Response:
-        body = json_body()
-        if not isinstance(body.get("prefix"), str):
-            message = "body must have required property 'prefix'"
-            raise StorageError(400, "Error", message, "InvalidRequest")
-        sort = body.get("sortBy") or {}
-        if sort.get("order", "asc") not in ("asc", "desc"):
-            message = "body/sortBy/order must be equal to one of the allowed values"
-            raise StorageError(400, "Error", message, "InvalidRequest")
-        return jsonify(shown(caller().listed(bucket, body["prefix"], body)))
-
-    @storage.delete("/object/<bucket>")
-    def remove(bucket: str) -> Response:
-        names = json_body().get("prefixes")
-        if not isinstance(names, list) or not 1 <= len(names) <= MOST_REMOVED:
-            message = f"body/prefixes must be an array of 1 to {MOST_REMOVED} items"
-            raise StorageError(400, "Error", message, "InvalidRequest")
-        return jsonify(shown(caller().remove(bucket, names)))
-
-    @storage.delete("/object/<bucket>/<path:name>")
-    def remove_one(bucket: str, name: str) -> Json:
-        objects = caller()
-        objects.find(bucket, name, asked=False)
-        if not objects.remove(bucket, [name]):
-            raise StorageError(403, "Unauthorized", "Access denied", "AccessDenied")
-        return {"message": "Successfully deleted"}
 
 
 def _add_moves(storage: Blueprint, caller: Callable[[], Objects]) -> None:

@@ -1,7 +1,6 @@
-"""What Storage reads from a request, and how it shows rows and files."""
+"""What Storage reads from a request, and how it sends files."""
 
 import json
-from typing import Any
 from urllib.parse import quote
 
 from flask import Response, request, send_file
@@ -39,19 +38,6 @@ def upload_of_request() -> Upload:
         f"max-age={seconds}" if seconds else "no-cache",
         json.loads(told) if told else None,
     )
-
-
-def shown(rows: list[Json]) -> list[Json]:
-    """Rows as JSON shows them."""
-    kept = (str, int, list, dict, type(None))
-    return [
-        {name: value if isinstance(value, kept) else _text(value) for name, value in row.items()}
-        for row in rows
-    ]
-
-
-def _text(value: Any) -> str:
-    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 
 def send(objects: Objects, row: Json) -> Response:

@@ -8,7 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.processes.stack import ROOT, Stack
+from local.processes.options import ROOT
+from local.processes.stack import Stack
 from memoria.agreement import OURS
 from tests.deploy.whole import examined, smoke_test, wrong
 
@@ -38,7 +39,7 @@ def newer_functions(stack: Stack, folder: Path, works_with: int) -> Iterator[Non
     """*process* of a made-up next release in the place of today's."""
     main = str(ROOT / "functions" / "process" / "main.py")
     (folder / "main.py").write_text(NEWER.format(works_with=works_with, main=main))
-    today, newer = stack.services["process"], stack._function("process", folder / "main.py")
+    today, newer = stack.services["process"], stack.function("process", folder / "main.py")
     today.stop()
     newer.start()
     try:

@@ -10,7 +10,8 @@ import pytest
 from flask import Response, request
 from flask.testing import FlaskClient
 
-from local.processes.stack import ROOT, Stack, StackOptions
+from local.processes.options import ROOT
+from local.processes.stack import Stack, StackOptions
 from tests.answers import check_service
 from tests.data import SMALL_PACK
 from tests.functions.party import Party
