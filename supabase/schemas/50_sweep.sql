@@ -71,11 +71,16 @@ language plpgsql set search_path = '' as $$
 declare
   v_job memoria.jobs;
 begin
+  -- by its key alone: without statistics a plan would look for it among all that failed
+  select * into v_job from memoria.jobs where id = p_job_id for no key update;
+  if v_job.status <> 'failed' then
+    return false;
+  end if;
   update memoria.jobs set
     status = 'queued', attempts = 0, deaths = 0, waits = 0, waiting_since = null,
     run_after = clock_timestamp(), finished_at = null,
     no_later_than = case when kind = 'cluster' then '-infinity'::timestamptz end
-  where id = p_job_id and status = 'failed' and case kind
+  where id = p_job_id and case kind
     when 'process' then not exists (
       select from memoria.jobs as other
       where other.id <> p_job_id and other.kind = 'process' and other.media_id = jobs.media_id
@@ -167,18 +172,20 @@ begin
 end
 $$;
 
--- Everything that one event needs. Returns what was done, by name.
-create function memoria.repair_event(p_event_id text) returns jsonb
+-- Everything that one event needs. Returns what was done, by name. p_refused, p_revivable: as memoria.repairs lists them.
+create function memoria.repair_event(p_event_id text, p_refused jsonb, p_revivable uuid[]) returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_ended record;
   v_refused record;
   v_job memoria.jobs;
+  v_dead uuid;
+  v_open constant boolean := (select status = 'open' from memoria.events where id = p_event_id);
   v_refusals integer := 0;
   v_found integer;
   v_revived integer := 0;
 begin
-  for v_refused in select * from memoria.refused_nudges() where event_id = p_event_id loop
+  for v_refused in select * from jsonb_to_recordset(p_refused) as (job_id uuid, code text, message text) loop
     select * into v_job from memoria.jobs
     where id = v_refused.job_id and status = 'dispatched' for no key update skip locked;
     continue when not found;
@@ -190,8 +197,7 @@ begin
   insert into memoria.jobs (kind, event_id, media_id, max_attempts)
   select 'process', event_id, id, (select memoria.setting_of('max_attempts', 'process'))
   from memoria.media
-  where event_id = p_event_id and status = 'pending'
-    and (select status from memoria.events where id = p_event_id) = 'open'
+  where event_id = p_event_id and status = 'pending' and v_open
     and not exists (
       select from memoria.jobs
       where jobs.media_id = media.id and kind = 'process' and jobs.status in ('queued', 'dispatched', 'running')
@@ -199,13 +205,12 @@ begin
     )
   on conflict do nothing;
   get diagnostics v_found = row_count;
-  for v_job in
-    select jobs.* from memoria.revivable_jobs() as dead join memoria.jobs on jobs.id = dead.job_id
-    where dead.event_id = p_event_id
-  loop
+  foreach v_dead in array p_revivable loop
+    select * into v_job from memoria.jobs where id = v_dead for no key update;
+    continue when v_job.revived or v_job.status <> 'failed' or not (v_open or v_job.kind = 'callback');
     -- once, whether or not there is something left to do
-    update memoria.jobs set revived = true where id = v_job.id;
-    v_revived := v_revived + memoria.revive_job(v_job.id)::integer;
+    update memoria.jobs set revived = true where id = v_dead;
+    v_revived := v_revived + memoria.revive_job(v_dead)::integer;
   end loop;
   return jsonb_build_object(
     'refused', v_refusals, 'runs_expired', v_ended.runs, 'nudges_expired', v_ended.nudges,
@@ -214,32 +219,39 @@ begin
 end
 $$;
 
--- Events that something is to be repaired in, in the order in which they are locked.
-create function memoria.events_to_repair() returns text[]
+-- Events that something is to be repaired in, in the order in which they are locked. What is asked of all
+-- events at once is asked here, once a sweep, and handed over event by event.
+create function memoria.repairs() returns table (event_id text, refused jsonb, revivable uuid[])
 language sql stable set search_path = '' as $$
-  select array(
-    select event_id from (
-      select event_id from memoria.jobs
-      where status in ('dispatched', 'running') and leased_until < clock_timestamp()
-        and kind in ('process', 'cluster', 'callback')
-      union
-      select event_id from memoria.refused_nudges()
-      union
-      select event_id from memoria.events_without_jobs()
-      union
-      select event_id from memoria.revivable_jobs()
-      union
-      select events.id from memoria.events
-      where events.status = 'archived' and (
-        exists (select from memoria.media where event_id = events.id and status = 'pending')
-        or exists (
-          select from memoria.jobs
-          where event_id = events.id and kind in ('process', 'cluster') and status in ('queued', 'dispatched', 'running')
-        )
+  with refused as (
+    select event_id, jsonb_agg(to_jsonb(nudge) - 'event_id') as nudges
+    from memoria.refused_nudges() as nudge group by event_id
+  ), revivable as (
+    select event_id, array_agg(job_id order by job_id) as jobs from memoria.revivable_jobs() group by event_id
+  ), broken as (
+    select event_id from memoria.jobs
+    where status in ('dispatched', 'running') and leased_until < clock_timestamp()
+      and kind in ('process', 'cluster', 'callback')
+    union
+    select event_id from refused
+    union
+    select event_id from memoria.events_without_jobs()
+    union
+    select event_id from revivable
+    union
+    select events.id from memoria.events
+    where events.status = 'archived' and (
+      exists (select from memoria.media where event_id = events.id and status = 'pending')
+      or exists (
+        select from memoria.jobs
+        where event_id = events.id and kind in ('process', 'cluster') and status in ('queued', 'dispatched', 'running')
       )
-    ) as broken
+    )
     order by event_id limit 1000
   )
+  select event_id, coalesce(refused.nudges, '[]'), coalesce(revivable.jobs, '{}')
+  from broken left join refused using (event_id) left join revivable using (event_id)
+  order by event_id
 $$;
 
 -- What is queued in lanes that the dispatcher does not know of: a crash empties unlogged tables.
@@ -303,17 +315,17 @@ set statement_timeout = '60s'
 set jit = off
 as $$
 declare
-  v_event text;
+  v_event record;
   v_report jsonb := '{"refused": 0, "runs_expired": 0, "nudges_expired": 0, "media_found": 0, "revived": 0, "cancelled": 0}';
   v_done jsonb;
 begin
   update memoria.sweeps set swept_at = clock_timestamp() where only_one in (
     select only_one from memoria.sweeps for no key update skip locked
   );
-  foreach v_event in array memoria.events_to_repair() loop
-    perform from memoria.events where id = v_event for no key update skip locked;
+  for v_event in select * from memoria.repairs() loop
+    perform from memoria.events where id = v_event.event_id for no key update skip locked;
     continue when not found;
-    v_done := memoria.repair_event(v_event);
+    v_done := memoria.repair_event(v_event.event_id, v_event.refused, v_event.revivable);
     v_report := (
       select jsonb_object_agg(key, value::integer + (v_done ->> key)::integer) from jsonb_each_text(v_report)
     );

@@ -142,6 +142,25 @@ def test_a_sweep_revives_a_thousand_jobs_and_reads_few_rows_for_each(db: Databas
     assert [db.service("sweep")["revived"] for _ in range(3)] == [1000, PHOTOS - 1001, 0]
 
 
+def test_what_a_sweep_reads_of_an_event_does_not_grow_with_the_events(db: Database) -> None:
+    """Before, it asked for all that can be revived, of all events, once for each."""
+    reads = []
+    for events in (30, 120):
+        fill(db, 1, events)
+        db.do(
+            "update memoria.jobs set kind = 'cluster', status = 'failed', leased_until = null,"
+            " waiting_since = now() - interval '4 days', finished_at = now() - interval '1 hour'"
+        )
+        db.do("update memoria.media set status = 'failed'")
+        db.do(
+            "insert into memoria.jobs (kind, event_id, status, max_attempts, finished_at)"
+            " values ('cluster', 'e1', 'completed', 5, now())"
+        )
+        reads.append(rows_read(db, "select public.memoria_sweep()") / events)
+        db.do("delete from memoria.events")
+    assert reads[1] < 1.5 * reads[0], reads
+
+
 def test_a_thousand_jobs_are_given_back_in_one_call(db: Database) -> None:
     fill(db, PHOTOS, events=1)
     db.do("update memoria.jobs set status = 'failed', leased_until = null, finished_at = now()")
