@@ -14,21 +14,33 @@ if ! .venv/bin/python -c "$usable; import pip" 2>/dev/null; then
     exit 1
   fi
   rm -rf .venv
+  echo "making .venv"
   "$python" -m venv .venv
 fi
 
 # pip compiles to bytecode on one core, after everything else.
 pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile)
+
 total=$(grep -c '==' "$requirements")
 echo "installing what $goal needs into .venv: $total packages, about 1 GB on the disk"
-end=$'\n'
-[[ ! -t 1 ]] || end=$'\r' # at a terminal one line tells how far it is
-"${pip[@]}" --progress-bar off --require-hashes -r "$requirements" | awk -v total="$total" -v end="$end" '
-  /^(Collecting|Processing|Ignoring) / { n++; what = $2; sub(/^.*\//, "", what); sub(/[=:-].*/, "", what) }
-  /^Requirement already satisfied/ { n++ }
-  /^Installing/ { what = "all downloaded: unpacking" }
-  what { printf "%4d of %d  %-50.50s%s", n, total, what, end; fflush(); what = "" }
-  END { if (end == "\r") print "" }'
+
+# How far pip is: at a terminal in one line. Not by awk, since Debian's reads a pipe some thirty packages at a time.
+progress() {
+  local end=$'\n' count=0 verb what _
+  [[ ! -t 1 ]] || end=$'\r'
+  while read -r verb what _; do
+    case $verb in
+      Collecting | Processing | Ignoring) what=${what##*/} && what=${what%%[=:]*} && what=${what%%-[0-9]*} ;;
+      Requirement) what='' ;; # already satisfied
+      Installing) what='all downloaded: unpacking' ;;
+      *) continue ;;
+    esac
+    [[ $verb == Installing ]] || count=$((count + 1))
+    [[ -z $what ]] || printf '%4d of %d  %-50.50s%s' "$count" "$total" "$what" "$end"
+  done
+  [[ $end == $'\n' ]] || echo
+}
+"${pip[@]}" --progress-bar off --require-hashes -r "$requirements" | progress
 .venv/bin/python -m compileall -qq -j 0 .venv/lib || true # packages hold templates that are no Python
 "${pip[@]}" --quiet --editable .
 .venv/bin/python -m local.demo.weights

@@ -13,7 +13,8 @@ case "$*" in
   "-c "*) exit {unusable} ;;
   --version) echo "Python {version}" ;;
   "-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
-  "-m pip install"*) echo "$*" >> installed; echo "Collecting numpy==1.0 (from -r x)" ;;
+  "-m pip install"*) echo "$*" >> installed; echo "Collecting numpy-quaternion==1.0 (from -r x)"
+    [ -z "$UNTIL" ] || timeout 20 sh -c 'until [ -e "$UNTIL" ]; do sleep 0.02; done' || exit 3 ;;
 esac
 """
 
@@ -63,7 +64,7 @@ def test_a_venv_of_a_wrong_python_is_made_anew(folder: Path) -> None:
     done = fill(folder, python(folder, "3.12.0", usable=True))
     assert done.returncode == 0, done.stderr
     assert "1 packages" in done.stdout
-    assert "1 of 1  numpy" in done.stdout
+    assert "1 of 1  numpy-quaternion " in done.stdout
     assert (folder / ".venv" / "demo").exists()
     assert "--require-hashes -r requirements.txt" in (folder / "installed").read_text()
 
@@ -74,3 +75,16 @@ def test_a_good_venv_is_kept(folder: Path) -> None:
     (folder / ".venv" / "kept").touch()
     assert fill(folder, good).returncode == 0
     assert (folder / ".venv" / "kept").exists()
+
+
+def test_each_package_is_said_when_pip_comes_to_it(folder: Path) -> None:
+    """Debian's awk, which did this once, keeps pip's lines until it has 4 KB of them."""
+    seen = folder / "seen"
+    environ = os.environ | {"PYTHON": str(python(folder, "3.12.0", usable=True)), "UNTIL": str(seen)}
+    command = [str(SCRIPT), "demo", "requirements.txt"]
+    with subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        assert any("1 of 1" in line for line in running.stdout)
+        seen.touch()
+        running.stdout.read()
+    assert running.returncode == 0
