@@ -18,10 +18,11 @@ check_pack() {
 accept_licence() {
   check_pack
   builds_process && must_be_accepted || return 0
-  [[ ${ACCEPT_INSIGHTFACE_LICENSE:-} != yes && $DRY_RUN == no ]] || return 0
+  [[ ${ACCEPT_INSIGHTFACE_LICENSE:-} != yes ]] || return 0
   step 'licence of the weights'
   say "The image will contain InsightFace's $MODEL_PACK. Its authors license these weights for"
   say 'non-commercial research only. A business can take --pack yunet_sface1 (docs/packs.md).'
+  [[ $DRY_RUN == no ]] || { say 'Without --dry-run you are asked to accept that.'; return 0; }
   [[ -t 0 ]] || die 'set ACCEPT_INSIGHTFACE_LICENSE=yes to accept'
   local answer
   read -rp 'Type yes to accept: ' answer

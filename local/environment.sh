@@ -41,6 +41,7 @@ progress() {
   [[ $end == $'\n' ]] || echo
 }
 "${pip[@]}" --progress-bar off --require-hashes -r "$requirements" | progress
+echo "compiling them"
 .venv/bin/python -m compileall -qq -j 0 .venv/lib || true # packages hold templates that are no Python
 "${pip[@]}" --quiet --editable .
 .venv/bin/python -m local.demo.weights

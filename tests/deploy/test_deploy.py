@@ -98,6 +98,20 @@ def test_a_dry_run_prints_everything_and_runs_nothing(cloud: Cloud) -> None:
         assert f"gcloud {step}" in done.stderr
 
 
+@pytest.mark.parametrize("command", ["rollback", "connect", "monitoring", "unlock"])
+def test_every_command_has_a_dry_run(cloud: Cloud, command: str) -> None:
+    done = cloud.deploy(command, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert cloud.calls() == cloud.calls("curl") == []
+
+
+def test_a_dry_run_tells_of_the_licence_and_goes_on(cloud: Cloud) -> None:
+    done = cloud.deploy("--dry-run", ACCEPT_INSIGHTFACE_LICENSE="")
+    assert done.returncode == 0, done.stderr
+    assert "you are asked to accept" in done.stderr
+    assert "gcloud builds submit" in done.stderr
+
+
 @pytest.mark.parametrize("words", [[], ["--dry-run"], ["connect"]])
 def test_no_secret_is_printed_or_stands_on_a_command_line(
     deployed: Cloud, words: list[str]

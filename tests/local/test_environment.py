@@ -80,9 +80,14 @@ def test_a_good_venv_is_kept(folder: Path) -> None:
 def test_each_package_is_said_when_pip_comes_to_it(folder: Path) -> None:
     """Debian's awk, which did this once, keeps pip's lines until it has 4 KB of them."""
     seen = folder / "seen"
-    environ = os.environ | {"PYTHON": str(python(folder, "3.12.0", usable=True)), "UNTIL": str(seen)}
-    command = [str(SCRIPT), "demo", "requirements.txt"]
-    with subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True) as running:
+    interpreter = python(folder, "3.12.0", usable=True)
+    with subprocess.Popen(
+        [str(SCRIPT), "demo", "requirements.txt"],
+        cwd=folder,
+        env=os.environ | {"PYTHON": str(interpreter), "UNTIL": str(seen)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
         assert running.stdout
         assert any("1 of 1" in line for line in running.stdout)
         seen.touch()
