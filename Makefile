@@ -25,9 +25,9 @@ LONG := faces cli packs media/test_memory.py clustering/test_hdbscan.py  # figur
 check: .venv/test lint types ## before a commit: lint, types and the fast tests
 	$(BIN)/python -m pytest -q -m "not slow" tests/unit $(addprefix --ignore=tests/unit/,$(LONG))
 
-# Two processes share the test files, the longest first, while mypy reads; what measures time has the machine
-# to itself.
-WORKERS ?= 2
+# Three processes share the tests, the longest first (tests/order.py), while mypy reads: one of them is mostly
+# waiting. What measures time has the machine to itself.
+WORKERS ?= 3
 test: .venv/test lint       ## everything that a change must pass
 	@$(BIN)/mypy & types=$$!; \
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"; ran=$$?; \
@@ -41,6 +41,7 @@ soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulate
 	$(BIN)/python -m pytest tests/deploy/real_gcloud.py tests/clients/your_app.py
 	OPENAPI_CASES=2000 $(BIN)/python -m pytest tests/clients/test_openapi.py
 	EVERY_PERSON=1 MIGRATED_PORTRAITS=649 $(BIN)/python -m pytest -k portraits tests/demo
+	EVERY_ENDING=1 $(BIN)/python -m pytest tests/demo/test_ending.py
 	CORPUS_PACK=any $(BIN)/python -m pytest -o timeout=1600 tests/corpus/test_corpus.py
 	$(BIN)/python -m tests.bombs
 	$(BIN)/python -m benchmarks.find_faces

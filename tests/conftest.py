@@ -3,12 +3,17 @@
 import os
 import shutil
 import signal
+import ssl
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 
+import httpx
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import Scheduling
 
 from local.demo.weights import offline_pack as _offline_pack
 from local.processes import postgres
@@ -16,6 +21,7 @@ from local.processes.postgres import Postgres
 from local.processes.postgres_files import TEMPORARY
 from local.supabase.migrations import apply_migrations
 from tests.answers import NotAsPublished, watch_httpx
+from tests.order import ByUnit, longest_first
 
 _NUMBERS = count()
 _MEMORY, _ENOUGH_BYTES = Path("/dev/shm"), 6 << 30
@@ -34,7 +40,7 @@ def pytest_configure() -> None:
     """
     if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH_BYTES:
         os.environ.setdefault(TEMPORARY, str(_MEMORY))
-    if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # two processes must not choose one port
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # no two may choose one port
         of = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
         postgres.PORTS = postgres.PORTS[int(worker.removeprefix("gw")) :: of]
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -45,9 +51,13 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The files with long tests come first: of two processes none is left with one at the end."""
-    long = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in long)
+    longest_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    """How several processes share the tests."""
+    return ByUnit(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -78,6 +88,19 @@ def _every_answer_is_as_published(wrong_answers: list[NotAsPublished]) -> Iterat
     before = len(wrong_answers)
     yield
     assert wrong_answers[before:] == []
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clients_are_cheap_and_patient() -> Iterator[None]:
+    """For the clients that tests make by the thousand.
+
+    Each would read all that this machine trusts, which takes 30 ms and more, and each would give
+    up after 5 s, which is short on a machine under load.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", cache(ssl.create_default_context))
+        patch.setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, "read", 60.0)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Tests run in two processes: what both share is made by one of them, while the other waits."""
+"""Tests run in several processes: what they share is made by one of them, while the others wait."""
 
 import fcntl
 from collections.abc import Iterator

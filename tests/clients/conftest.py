@@ -23,7 +23,7 @@ OWNER = str(uuid.UUID(int=1))
 PEOPLE, PHOTOS = 6, 3
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack() -> Iterator[Stack]:
     """The whole system; the owner's photo of six people lies three times in ``photos``."""
     options = StackOptions(
@@ -43,7 +43,7 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app(stack: Stack) -> dict[str, Any]:
     """What a program of an app is told, as the JSON of its environment's APP."""
     return {
