@@ -4,7 +4,7 @@ import {
   createMemoria, drawFace, faceStyle, MemoriaError, type EventNews, type Memoria, type Person,
 } from "./memoria.js";
 
-declare const process: { env: Record<string, string> };
+declare const process: { env: Record<string, string>; exit(): never };
 const app = JSON.parse(process.env.APP) as Record<string, string>;
 const { event, how } = app;
 
@@ -169,3 +169,4 @@ expect((await refused(host.deleteEvent({ event_id: event }))).code === "not_foun
 expect((await backend.deleteEvent({ event_id: event })).deleted, "gone");
 
 console.log(JSON.stringify({ drawn: drawn[0], style, bbox: ann.cover.bbox }));
+process.exit(); // supabase-js goes on looking for a Realtime for most of a minute

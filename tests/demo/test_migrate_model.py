@@ -18,15 +18,17 @@ from local.demo.folders import find_photos
 from local.processes.stack import Stack, StackOptions
 from memoria.cli.migrate_model import migrate, models, running_model
 
-# Of the portraits; all of them, which takes minutes on an idle machine: MIGRATED_PORTRAITS=649
-MOST_PHOTOS = int(os.environ.get("MIGRATED_PORTRAITS", "90"))
+# How many portraits move, too. They take minutes, and soak asks for all of them: 649.
+PORTRAITS = int(os.environ.get("MIGRATED_PORTRAITS", "0"))
+EVENTS = ["sitcom", "portraits"] if PORTRAITS else ["sitcom"]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
 def stack(pack: Path) -> Iterator[Stack]:
-    settings = {"quiet_period_seconds": 0}
+    # a nudge to the process that a test stopped is lost: it is not waited for as long as by default
+    settings = {"quiet_period_seconds": 0, "dispatch_lease_seconds": 10}
     options = StackOptions(environ={"MODEL_DIR": str(pack)}, settings=settings, sweep_seconds=1)
     with Stack(options) as running:
         yield running
@@ -80,14 +82,14 @@ def named_faces(stack: Stack, event: str) -> dict[str, str]:
 
 
 def some_portraits(folder: Path) -> dict[str, Path]:
-    """Those of the people with the most photos: as many people as make MOST_PHOTOS."""
+    """Those of the people with the most photos: as many people as make PORTRAITS."""
     labels: dict[str, str] = json.loads((folder / "labels.json").read_text())["photos"]
     count = Counter(labels.values())
     names = sorted(labels, key=lambda name: (-count[labels[name]], labels[name], name))
-    return {name: folder / name for name in names[:MOST_PHOTOS]}
+    return {name: folder / name for name in names[:PORTRAITS]}
 
 
-@pytest.mark.parametrize("event_name", ["sitcom", "portraits"])
+@pytest.mark.parametrize("event_name", EVENTS)
 def test_names_and_corrections_survive_there_and_back(
     stack: Stack, pack: Path, offline_pack: Path, request: pytest.FixtureRequest, event_name: str
 ) -> None:
