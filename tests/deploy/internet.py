@@ -92,7 +92,7 @@ class Internet:
     agreement: str = '{"made_for": 1, "works_with": 1}'  # of the functions
     database: str = '{"made_for": 1, "works_with": 1}'  # of the database
     supabase_status: int = 204
-    on_ready: Callable[[], None] | None = None
+    on_ready: Callable[[], object] | None = None
     requests: list[Request] = field(default_factory=list)
 
     def __enter__(self) -> Self:

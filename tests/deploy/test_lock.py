@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 from typing import Any
 
@@ -159,7 +160,8 @@ def test_a_lock_that_gcloud_asked_for_twice_is_ours(deployed: Cloud) -> None:
 def test_a_deployment_that_is_stopped_gives_its_lock_back(
     deployed: Cloud, number: signal.Signals
 ) -> None:
-    deployed.net.on_ready = lambda: time.sleep(2)
+    stopped = threading.Event()
+    deployed.net.on_ready = lambda: stopped.wait(60)
     running = subprocess.Popen(
         ["env", "--default-signal=INT", *deployed.command("--tag", "t2", "--only", "cluster")],
         env=deployed.environ(), cwd=deployed.folder, start_new_session=True,
@@ -171,6 +173,7 @@ def test_a_deployment_that_is_stopped_gives_its_lock_back(
     assert LOCK in deployed.state["secrets"]
     os.killpg(running.pid, number)
     assert running.wait(timeout=60) != 0
+    stopped.set()
     assert LOCK not in deployed.state["secrets"]
 
 

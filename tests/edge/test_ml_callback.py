@@ -49,7 +49,7 @@ def signed(
 
 
 def post(function: EdgeFunction, body: bytes, headers: dict[str, str]) -> httpx.Response:
-    return httpx.post(f"{function.url}/ml-callback", content=body, headers=headers, timeout=10)
+    return httpx.post(f"{function.url}/ml-callback", content=body, headers=headers, timeout=60)
 
 
 def test_an_outcome_is_handed_to_the_handler(edge_function: EdgeFunction, app: App) -> None:

@@ -83,7 +83,7 @@ class Event:
         return str(rows[0][0])
 
     def callbacks(self, source_job: str) -> list[Json]:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             bodies = [json.loads(delivery["body"]) for delivery in self.stack.deliveries()]
             if found := [body for body in bodies if body["job_id"] == source_job]:

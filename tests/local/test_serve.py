@@ -225,7 +225,7 @@ def test_a_half_sent_request_holds_no_thread_as_in_the_image(serving: Serving) -
         for _ in range(9):  # one more than there are threads
             half = exits.enter_context(socket.create_connection(function))
             half.sendall(b"GET /health HTTP/1.1\r\nHost: ")
-        assert httpx.get(f"{serving.known['CLUSTER_URL']}/health", timeout=5).status_code == 200
+        assert httpx.get(f"{serving.known['CLUSTER_URL']}/health", timeout=8).status_code == 200
 
 
 def _command(process: Path) -> str:

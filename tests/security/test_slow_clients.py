@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import httpx
@@ -54,7 +54,7 @@ def healthy(port: int) -> bool:
         return False
 
 
-def wait_healthy(port: int, seconds: float = 20) -> float:
+def wait_healthy(port: int, seconds: float = 60) -> float:
     """Seconds until /health answered."""
     start = time.monotonic()
     while not healthy(port):
@@ -73,7 +73,19 @@ def connect(port: int) -> socket.socket:
 
 
 BEARER = f"Authorization: Bearer {SECRET}"
-SIGNATURE = f"webhook-id: 1\r\nwebhook-timestamp: {int(time.time())}\r\nwebhook-signature: v1,AAAA"
+
+
+def signature() -> str:
+    """Headers of a signature of this moment, which only the body tells from a true one."""
+    return f"webhook-id: 1\r\nwebhook-timestamp: {int(time.time())}\r\nwebhook-signature: v1,AAAA"
+
+
+def status(client: socket.socket) -> int:
+    """Of the next answer, however many pieces it comes in; the socket is good for nothing else."""
+    with client.makefile("rb") as answer:
+        version, code, *_ = answer.readline().split()
+    assert version == b"HTTP/1.1"
+    return int(code)
 
 
 @pytest.mark.parametrize("headers", ["", "Authorization: Bearer guess", "apikey: x"])
@@ -81,14 +93,14 @@ def test_a_stranger_is_answered_before_the_body(port: int, headers: str) -> None
     with connect(port) as client:
         client.sendall(request(headers))
         start = time.monotonic()
-        assert client.recv(100).startswith(b"HTTP/1.1 401")
+        assert status(client) == 401
         assert time.monotonic() - start < 5
 
 
 def test_a_declared_body_over_the_limit_is_refused_before_it_comes(port: int) -> None:
     with connect(port) as client:
         client.sendall(request(BEARER, length=10**12))
-        assert client.recv(100).startswith(b"HTTP/1.1 413")
+        assert status(client) == 413
 
 
 @pytest.mark.slow
@@ -97,7 +109,7 @@ def test_a_body_of_one_byte_at_a_time_is_given_up(port: int) -> None:
     start = time.monotonic()
     with connect(port) as known, connect(port) as pretending:
         known.sendall(request(BEARER))
-        pretending.sendall(request(SIGNATURE))
+        pretending.sendall(request(signature()))
         waiting = [known, pretending]
         while waiting and time.monotonic() - start < 40:
             waiting = [client for client in waiting if not answered(client)]
@@ -136,8 +148,8 @@ def test_half_sent_headers_block_nobody(port: int) -> None:
     clients = [connect(port) for _ in range(5 * THREADS)]
     for number, client in enumerate(clients):
         client.sendall(HALF if number % 2 else HALF[:7])
-    time.sleep(0.3)
-    assert wait_healthy(port) < 1
+    time.sleep(0.3)  # a kinder server has taken them all by now
+    assert wait_healthy(port) < HEADER_SECONDS / 2
     for client in clients:
         client.close()
 
@@ -147,7 +159,7 @@ def test_headers_that_come_in_pieces_are_whole(port: int) -> None:
         for byte in request(BEARER, length=2):
             client.sendall(bytes([byte]))
         client.sendall(b"{}")
-        assert client.recv(100).startswith(b"HTTP/1.1 400")
+        assert status(client) == 400
 
 
 @pytest.mark.slow
@@ -172,8 +184,8 @@ def test_half_a_request_behind_a_whole_one_holds_no_thread(port: int) -> None:
     for client in clients:
         client.sendall(health + HALF)
     for client in clients:
-        assert client.recv(1000).startswith(b"HTTP/1.1 200")
-    assert wait_healthy(port) < 1
+        assert whole_answer(client).startswith(b"HTTP/1.1 200")
+    assert wait_healthy(port) < HEADER_SECONDS / 2
     clients[0].sendall(b"ization: none\r\nContent-Length: 0\r\n\r\n")
     answers = b""
     while b"HTTP/1.1 401" not in answers:
@@ -194,10 +206,12 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 
 @pytest.mark.parametrize("body", [b"zz\r\n", b"5\r\n{}", b"2\r\n{}XX", b"-1\r\n", b"5;\0=\r\n"])
-@pytest.mark.parametrize("headers", [SIGNATURE, BEARER], ids=["signature", "bearer"])
-def test_a_malformed_chunk_is_the_senders_mistake(port: int, headers: str, body: bytes) -> None:
-    lines = ["POST /cluster HTTP/1.1", "Host: x", CHUNKED, headers]
+@pytest.mark.parametrize("headers", [signature, lambda: BEARER], ids=["signature", "bearer"])
+def test_a_malformed_chunk_is_the_senders_mistake(
+    port: int, headers: Callable[[], str], body: bytes
+) -> None:
+    lines = ["POST /cluster HTTP/1.1", "Host: x", CHUNKED, headers()]
     with connect(port) as client:
         client.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         client.shutdown(socket.SHUT_WR)
-        assert client.recv(100)[9:12] in {b"400", b"401"}
+        assert status(client) in {400, 401}

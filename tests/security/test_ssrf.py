@@ -57,7 +57,7 @@ INNER_ADDRESSES = [
 @pytest.mark.parametrize("address", INNER_ADDRESSES)
 def test_a_listed_name_that_resolves_inwards_is_refused(address: str) -> None:
     allowed = AllowedHosts(SUPABASE, [LISTED], resolver=lambda *_: [address])
-    source = MediaSource(allowed=allowed, max_bytes=10, timeout_seconds=2)
+    source = MediaSource(allowed=allowed, max_bytes=10, timeout_seconds=20)
     with pytest.raises(MediaForbidden, match="not public"):
         source.fetch(f"https://{LISTED}/a.jpg")
 
@@ -93,7 +93,7 @@ HOSTS = [
 @pytest.mark.parametrize("host", LITERALS + HOSTS)
 def test_a_host_that_is_not_listed_is_not_even_looked_up(host: str) -> None:
     source = MediaSource(
-        allowed=AllowedHosts(SUPABASE, [LISTED], resolver=never), max_bytes=10, timeout_seconds=2
+        allowed=AllowedHosts(SUPABASE, [LISTED], resolver=never), max_bytes=10, timeout_seconds=20
     )
     for url in (f"https://{host}/a.jpg", f"http://{host}/a.jpg", f"https://{host}:443/latest/"):
         with pytest.raises(MediaForbidden):
@@ -152,7 +152,7 @@ URLS = [
 @pytest.mark.parametrize("url", URLS, ids=range(len(URLS)))
 def test_a_url_that_is_not_plainly_an_allowed_one_is_not_looked_up(url: str) -> None:
     source = MediaSource(
-        allowed=AllowedHosts(SUPABASE, [LISTED], resolver=never), max_bytes=10, timeout_seconds=2
+        allowed=AllowedHosts(SUPABASE, [LISTED], resolver=never), max_bytes=10, timeout_seconds=20
     )
     with pytest.raises(MediaForbidden):
         source.fetch(url)
@@ -189,7 +189,7 @@ def test_a_redirect_inwards_is_not_followed(inner: MediaHost, location: str, hop
         for hop in range(hops):
             home.answers[f"/{hop}"] = redirect(f"/{hop + 1}")
         home.answers[f"/{hops}"] = redirect(place)
-        source = MediaSource(allowed=AllowedHosts(home.origin), max_bytes=100, timeout_seconds=2)
+        source = MediaSource(allowed=AllowedHosts(home.origin), max_bytes=100, timeout_seconds=20)
         with pytest.raises((MediaForbidden, MediaGone, MediaUnavailable)):
             source.fetch(f"{home.origin}/0")
     assert inner.asked == []
@@ -207,7 +207,7 @@ def test_no_kind_of_redirect_leads_from_https_to_an_inner_address(
                 f"https://media.test:{host.port}", resolver=lambda *_: ["127.0.0.1"]
             ),
             max_bytes=100,
-            timeout_seconds=2,
+            timeout_seconds=20,
             ssl_context=client,
         )
         with pytest.raises(MediaForbidden):
@@ -240,7 +240,9 @@ def test_a_name_is_never_looked_up_a_second_time_for_one_connection(
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     source = MediaSource(
-        allowed=AllowedHosts(SUPABASE, [LISTED], resolver=resolver), max_bytes=10, timeout_seconds=2
+        allowed=AllowedHosts(SUPABASE, [LISTED], resolver=resolver),
+        max_bytes=10,
+        timeout_seconds=20,
     )
     with pytest.raises(MediaUnavailable):
         source.fetch(f"https://{LISTED}/a.jpg")
@@ -260,7 +262,9 @@ def test_a_name_that_turns_inwards_between_two_fetches_is_refused(
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     source = MediaSource(
-        allowed=AllowedHosts(SUPABASE, [LISTED], resolver=resolver), max_bytes=10, timeout_seconds=2
+        allowed=AllowedHosts(SUPABASE, [LISTED], resolver=resolver),
+        max_bytes=10,
+        timeout_seconds=20,
     )
     with pytest.raises(MediaUnavailable):
         source.fetch(f"https://{LISTED}/a.jpg")
@@ -274,7 +278,7 @@ def test_a_name_with_one_inner_address_among_its_answers_is_refused(answers: lis
     source = MediaSource(
         allowed=AllowedHosts(SUPABASE, [LISTED], resolver=lambda *_: answers),
         max_bytes=10,
-        timeout_seconds=2,
+        timeout_seconds=20,
     )
     with pytest.raises(MediaForbidden):
         source.fetch(f"https://{LISTED}/a.jpg")
@@ -287,7 +291,7 @@ def test_a_proxy_from_the_environment_is_not_used(
         monkeypatch.setenv(name, inner.origin)
     with serving() as home:
         home.answers["/a"] = body(b"photo")
-        source = MediaSource(allowed=AllowedHosts(home.origin), max_bytes=100, timeout_seconds=2)
+        source = MediaSource(allowed=AllowedHosts(home.origin), max_bytes=100, timeout_seconds=20)
         assert source.fetch(f"{home.origin}/a") == b"photo"
     assert inner.asked == []
 
@@ -299,7 +303,7 @@ def test_a_proxy_from_the_environment_is_not_used(
 def test_a_path_cannot_smuggle_a_second_request(path: str) -> None:
     with serving() as home:
         home.answers["/a"] = body(b"photo")
-        source = MediaSource(allowed=AllowedHosts(home.origin), max_bytes=100, timeout_seconds=2)
+        source = MediaSource(allowed=AllowedHosts(home.origin), max_bytes=100, timeout_seconds=20)
         for url in (f"{home.origin}{path}", f"{home.origin}{quote(path)}"):
             with pytest.raises(Exception, match=r".") as caught:
                 source.fetch(url)
@@ -312,7 +316,7 @@ def test_a_host_cannot_set_headers_or_cookies_for_the_next_hop() -> None:
     with serving() as home:
         home.answers["/a"] = redirect("/b")
         home.answers["/b"] = body(b"photo", Set_Cookie="a=b")
-        source = MediaSource(allowed=AllowedHosts(home.origin), max_bytes=100, timeout_seconds=2)
+        source = MediaSource(allowed=AllowedHosts(home.origin), max_bytes=100, timeout_seconds=20)
         assert source.fetch(f"{home.origin}/a") == b"photo"
 
 

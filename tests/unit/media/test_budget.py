@@ -29,7 +29,7 @@ def test_large_ones_wait_for_each_other_and_small_ones_do_not() -> None:
             order.append("fits beside")
         time.sleep(0.05)
         order.append("first large ends")
-    waiting.join(timeout=5)
+    waiting.join(timeout=60)
     assert order == ["small", "fits beside", "first large ends", "second large"]
 
 

@@ -62,7 +62,7 @@ def _use(origin: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     gc.collect()  # here, where what it finds is no surprise
 
 
-def fetch(path: str, *, max_bytes: int = 1_000_000, timeout_seconds: float = 5) -> bytes:
+def fetch(path: str, *, max_bytes: int = 1_000_000, timeout_seconds: float = 20) -> bytes:
     return fetch_object("photos", path, max_bytes=max_bytes, timeout_seconds=timeout_seconds)
 
 
@@ -104,12 +104,12 @@ def test_an_answer_that_may_change_is_tried_again_later(host: MediaHost, code: i
 
 def test_a_sender_of_one_byte_at_a_time_meets_the_deadline(host: MediaHost) -> None:
     host.answers["/download/storage/v1/b/photos/o/a.jpg"] = raw(
-        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", *[b"x"] * 500, pause=0.02
+        b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n", *[b"x"] * 500, pause=0.05
     )
     start = time.monotonic()
     with pytest.raises(MediaUnavailable, match=r"0\.4 s"):
         fetch("a.jpg", timeout_seconds=0.4)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10  # all of it takes 25
 
 
 def test_a_storage_that_is_not_there_is_tried_again_later(

@@ -1,4 +1,5 @@
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,9 @@ def host() -> Iterator[MediaHost]:
         yield running
 
 
-def source(host: MediaHost, *, max_bytes: int = 100_000, timeout_seconds: float = 5) -> MediaSource:
+def source(
+    host: MediaHost, *, max_bytes: int = 100_000, timeout_seconds: float = 20
+) -> MediaSource:
     return MediaSource(
         allowed=AllowedHosts(host.origin), max_bytes=max_bytes, timeout_seconds=timeout_seconds
     )
@@ -113,11 +116,11 @@ def test_an_answer_that_may_change_is_tried_again_later(host: MediaHost, code: i
 
 
 def test_a_declared_length_over_the_limit_is_refused_before_the_body(host: MediaHost) -> None:
-    host.answers["/huge"] = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", pause=2)
+    host.answers["/huge"] = raw(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n", pause=60)
     start = time.monotonic()
     with pytest.raises(MediaTooLarge, match="100000 bytes"):
         source(host).fetch(f"{host.origin}/huge")
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10
 
 
 def test_a_body_over_the_limit_is_cut_off_whatever_was_declared(host: MediaHost) -> None:
@@ -163,7 +166,7 @@ def test_a_sender_of_one_byte_at_a_time_meets_the_deadline(
     start = time.monotonic()
     with pytest.raises(MediaUnavailable, match=r"no complete answer within 0\.4 s"):
         source(host, timeout_seconds=0.4).fetch(f"{host.origin}/drip")
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10  # all of it takes 25
 
 
 def test_redirects_share_one_deadline(host: MediaHost) -> None:
@@ -194,8 +197,10 @@ def test_a_tls_handshake_that_never_ends_meets_the_deadline() -> None:
 
 
 def test_a_name_server_that_never_answers_meets_the_deadline() -> None:
+    ended = threading.Event()
+
     def silent(name: str, port: int) -> list[str]:
-        time.sleep(1.5)
+        ended.wait(60)
         return ["127.0.0.1"]
 
     allowed = AllowedHosts("http://media.test:1", resolver=silent)
@@ -203,7 +208,8 @@ def test_a_name_server_that_never_answers_meets_the_deadline() -> None:
     start = time.monotonic()
     with pytest.raises(MediaUnavailable, match="no complete answer"):
         fetcher.fetch("http://media.test:1/photo")
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 10
+    ended.set()
 
 
 def test_a_closed_port_is_tried_again_later() -> None:
