@@ -8,7 +8,7 @@ from memoria.config import BadConfiguration, Settings
 
 bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"
 workers = 1
-worker_class = "memoria.worker.HeaderDeadlineWorker"
+worker_class = "memoria.gunicorn_worker.HeaderDeadlineWorker"
 threads = int(os.environ.get("THREADS", "8"))  # Cloud Run's --concurrency, and a few for /health
 timeout = 0  # with threads this would watch the worker's heartbeat, not a request
 graceful_timeout = 8  # Cloud Run kills ten seconds after SIGTERM

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from memoria.errors import Terminal
 from memoria.faces import find_faces_in_photo, open_engine
-from memoria.memory import give_back_memory
+from memoria.malloc import give_back_memory
 from tests.corpus.damage import corpus
 
 

@@ -13,8 +13,8 @@ import httpx
 import pytest
 
 from local.processes.postgres import free_port
+from memoria.gunicorn_worker import HEADER_SECONDS
 from memoria.request_body import BODY_SECONDS
-from memoria.worker import HEADER_SECONDS
 from tests.deploy.project import ROOT
 
 SECRET = "a-secret-between-friends"

@@ -28,7 +28,7 @@ _MOST_UPRIGHT, _MOST_OTHERWISE = 100, 33  # looks that fill one contact sheet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sorted:
+class ByOrientation:
     """Faces of one look at a photo, apart by how they lie in it."""
 
     upright: Detections
@@ -36,9 +36,9 @@ class Sorted:
     turns: frozenset[int]  # quarter turns clockwise that would set the others upright
 
 
-def together(parts: Sequence[Sorted]) -> Sorted:
+def together(parts: Sequence[ByOrientation]) -> ByOrientation:
     """The faces of several looks, each face once."""
-    return Sorted(
+    return ByOrientation(
         suppressed(joined([part.upright for part in parts])),
         suppressed(joined([part.others for part in parts])),
         frozenset[int]().union(*(part.turns for part in parts)),

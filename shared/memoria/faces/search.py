@@ -14,7 +14,7 @@ from memoria.faces.detector import Detector
 from memoria.faces.geometry import NOTHING, Detections, joined, suppressed, turned_back
 from memoria.faces.looks import Looks
 from memoria.faces.orientation import (
-    Sorted,
+    ByOrientation,
     glance_may_be_turned,
     may_be_turned,
     photo_turns,
@@ -59,7 +59,7 @@ class Search:
                 known = turned_back(faces, 4 - way, there.shape[1], there.shape[0])
                 found = self.looks.main(there)
                 found = found.take(~found.centred_in(known))
-            seen = self._sorted(there, found)
+            seen = self._by_orientation(there, found)
             faces = joined([faces, turned_back(seen.upright, way, width, height)])
             faces = suppressed(faces)
             glimpsed = joined([glimpsed, turned_back(seen.others, way, width, height)])
@@ -67,7 +67,7 @@ class Search:
             ways += [other for other in others if other not in ways]
         return joined([faces, suppressed(glimpsed.take(~glimpsed.centred_in(faces)))])
 
-    def _sorted(self, image: Image, found: Detections) -> Sorted:
+    def _by_orientation(self, image: Image, found: Detections) -> ByOrientation:
         """Faces among the candidates of a main pass, and what nearer looks add."""
         scale = self.looks.scale(image.shape[1], image.shape[0])
         tiny = small(self.detector, found, scale) & (scale * UNSEEN < 1)
@@ -77,24 +77,24 @@ class Search:
         first = together([large, far])
         return together([first, *self._nearer(image, first.upright, far.upright, scale)])
 
-    def _large(self, image: Image, found: Detections, scale: float) -> Sorted:
+    def _large(self, image: Image, found: Detections, scale: float) -> ByOrientation:
         """Faces among candidates that a main pass saw large enough."""
         asked = may_be_turned(self.detector, found, scale, self.threshold)
         turns, others = turned_faces(self.detector, image, found, asked, self.threshold)
         faces = reconsidered(self.detector, image, found.take(turns == 0), self.threshold)
-        return Sorted(faces, others, frozenset(turns[turns > 0].tolist()))
+        return ByOrientation(faces, others, frozenset(turns[turns > 0].tolist()))
 
-    def _small(self, image: Image, hints: Detections) -> Sorted:
+    def _small(self, image: Image, hints: Detections) -> ByOrientation:
         """Faces among hints."""
         glances = glanced_at(self.detector, image, hints)
         asked = glance_may_be_turned(self.detector, glances, self.threshold)
         turns, others = turned_faces(self.detector, image, glances, asked, self.threshold)
         faces = confirmed(self.detector, image, glances.take(turns == 0), self.threshold)
-        return Sorted(faces, others, frozenset(turns[turns > 0].tolist()))
+        return ByOrientation(faces, others, frozenset(turns[turns > 0].tolist()))
 
     def _nearer(
         self, image: Image, known: Detections, far: Detections, scale: float
-    ) -> Iterator[Sorted]:
+    ) -> Iterator[ByOrientation]:
         """Faces that gave no hint in a look at this scale: around those that are far away."""
         size = image.shape[1], image.shape[0]
         nearer = (
@@ -108,5 +108,5 @@ class Search:
         for found in self.looks.by_tiles(image, nearer.region, scale):
             new = found.take(~found.centred_in(known) & (found.scores >= nearer.hint))
             certain = new.scores >= self.detector.scale.settled
-            yield Sorted(new.take(certain), NOTHING, frozenset())
+            yield ByOrientation(new.take(certain), NOTHING, frozenset())
             yield self._small(image, new.take(small(self.detector, new, scale)))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from memoria.errors import MediaTooLarge, Transient
-from memoria.memory import give_back_memory
+from memoria.malloc import give_back_memory
 
 MIB = 1 << 20
 LIMIT_BYTES = 800 * MIB  # of 2 GiB; models and libraries take up to 600 MiB, children 50

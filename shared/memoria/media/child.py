@@ -29,10 +29,10 @@ import numpy as np
 
 from memoria.arrays import Image
 from memoria.errors import MediaTooLarge, MemoriaError
+from memoria.malloc import give_back_memory
 from memoria.media.budget import FREE_BYTES, MIB
 from memoria.media.channel import Closed, receive, send, shared_bytes, taken_bytes
 from memoria.media.decode import DecodedHere, LoadedHere, open_photo
-from memoria.memory import give_back_memory
 
 BATCH_BYTES = 32 * MIB  # of regions that are handed over at once
 SPARE_BYTES = 160 * MIB  # of address space beyond what the arithmetic says: stacks, tables, maps

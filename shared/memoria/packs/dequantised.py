@@ -52,23 +52,7 @@ def _fold_weights(graph: Any) -> None:
     """Each ``DequantizeLinear`` of weights, and a ``Reshape`` behind it, becomes a tensor."""
     from onnx import numpy_helper
 
-    known = {tensor.name: tensor for tensor in graph.initializer}
-
-    def array(name: str) -> Any:
-        return numpy_helper.to_array(known[name])
-
-    folded: dict[str, F32] = {}
-    nodes = []
-    for node in graph.node:
-        if node.op_type == "DequantizeLinear" and node.input[0] in known:
-            at = {attribute.name: attribute.i for attribute in node.attribute}
-            values, scales, zeros = (array(name) for name in node.input)
-            axis, block = at.get("axis", 1), at.get("block_size", 0)
-            folded[node.output[0]] = dequantised(values, scales, zeros, axis, block)
-        elif node.op_type == "Reshape" and node.input[0] in folded:
-            folded[node.output[0]] = folded[node.input[0]].reshape(array(node.input[1]))
-        else:
-            nodes.append(node)
+    nodes, folded = _folded(graph)
     used = {name for node in nodes for name in node.input}
     tensors = [tensor for tensor in graph.initializer if tensor.name in used]
     tensors += [numpy_helper.from_array(v, name) for name, v in folded.items() if name in used]
@@ -79,6 +63,27 @@ def _fold_weights(graph: Any) -> None:
         graph.ClearField(field)
         getattr(graph, field).extend(content)
     graph.ClearField("value_info")
+
+
+def _folded(graph: Any) -> tuple[list[Any], dict[str, F32]]:
+    """The nodes that stay, and by name the arrays that the others would have computed."""
+    from onnx import numpy_helper
+
+    known = {tensor.name: tensor for tensor in graph.initializer}
+    nodes: list[Any] = []
+    folded: dict[str, F32] = {}
+    for node in graph.node:
+        if node.op_type == "DequantizeLinear" and node.input[0] in known:
+            at = {attribute.name: attribute.i for attribute in node.attribute}
+            values, scales, zeros = (numpy_helper.to_array(known[name]) for name in node.input)
+            axis, block = at.get("axis", 1), at.get("block_size", 0)
+            folded[node.output[0]] = dequantised(values, scales, zeros, axis, block)
+        elif node.op_type == "Reshape" and node.input[0] in folded:
+            shape = numpy_helper.to_array(known[node.input[1]])
+            folded[node.output[0]] = folded[node.input[0]].reshape(shape)
+        else:
+            nodes.append(node)
+    return nodes, folded
 
 
 def _free_sizes(graph: Any) -> None:

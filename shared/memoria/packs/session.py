@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from memoria.container import cpu_threads
-from memoria.memory import give_back_memory
+from memoria.malloc import give_back_memory
 from memoria.packs.pack import WeightsUnavailable
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,7 @@
 """What a run did to people, told from who each face was and who it is now."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from uuid import UUID
 
 import numpy as np
@@ -9,6 +10,20 @@ from memoria.arrays import Index
 from memoria.people.owners import shared_faces
 from memoria.people.roster import Roster
 from memoria.people.types import Change, ChangeKind
+
+Told = tuple[ChangeKind, int, int | None, int]  # kind, person, the other, faces; indices into ids
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Flows:
+    """How many faces went from whom to whom, as indices into k ids."""
+
+    had: Index  # (k,)
+    has: Index  # (k,)
+    kept: dict[int, int]  # faces that are still a person's
+    moves: list[tuple[int, int, int]]  # from, to another, faces
+    arrived: dict[int, tuple[int, int]]  # of each person, the other from whom most came, and those
+    left: dict[int, tuple[int, int]]  # of each person, the other to whom most went, and those
 
 
 def list_changes(
@@ -22,39 +37,52 @@ def list_changes(
     user, stays) and ``gone``: no faces left, most are nobody's. ``moved``: some faces went from
     one person, who stays, to another who was there before.
     """
-    had = _counts(before, len(ids))
-    has = _counts(after, len(ids))
-    flows = [
-        (int(source), int(target), int(faces))
-        for source, target, faces in zip(*shared_faces(before, after), strict=True)
+    flows, known = _flows(before, after, len(ids)), len(roster.ids)
+    told = [
+        _of_known(flows, who, bool(roster.touched[who])) if who < known else _of_new(flows, who)
+        for who in np.flatnonzero(flows.has | flows.had).tolist()
     ]
-    kept = {source: faces for source, target, faces in flows if source == target}
-    arrived = _largest((target, source, n) for source, target, n in flows if source != target)
-    left = _largest(flow for flow in flows if flow[0] != flow[1])
-    known = len(roster.ids)
-    changes: list[Change] = []
+    told += [
+        ("moved", target, source, faces)
+        for source, target, faces in flows.moves
+        if flows.has[source] and target < known and flows.had[target]
+    ]
+    return tuple(
+        Change(kind, ids[who], None if other is None else ids[other], faces)
+        for kind, who, other, faces in told
+    )
 
-    def add(kind: ChangeKind, who: int, other: int | None, faces: int) -> None:
-        changes.append(Change(kind, ids[who], None if other is None else ids[other], faces))
 
-    for who in np.flatnonzero(has | had).tolist():
-        source, came = arrived.get(who, (None, 0))
-        target, went = left.get(who, (None, 0))
-        if who >= known:
-            splits = 2 * came > has[who]
-            add("split" if splits else "new", who, source if splits else None, int(has[who]))
-        elif who in kept:
-            add("kept", who, None, kept[who])
-        elif has[who]:
-            add("returned", who, None, int(has[who]))
-        elif target is not None and 2 * went >= had[who]:
-            add("merged", target, who, went)
-        else:
-            add("emptied" if roster.touched[who] else "gone", who, None, int(had[who]))
-    for source, target, faces in flows:
-        if source != target and has[source] and target < known and had[target]:
-            add("moved", target, source, faces)
-    return tuple(changes)
+def _of_new(flows: _Flows, who: int) -> Told:
+    source, came = flows.arrived.get(who, (None, 0))
+    has = int(flows.has[who])
+    return ("split", who, source, has) if 2 * came > has else ("new", who, None, has)
+
+
+def _of_known(flows: _Flows, who: int, is_touched: bool) -> Told:
+    if who in flows.kept:
+        return "kept", who, None, flows.kept[who]
+    if flows.has[who]:
+        return "returned", who, None, int(flows.has[who])
+    had = int(flows.had[who])
+    target, went = flows.left.get(who, (None, 0))
+    if target is not None and 2 * went >= had:
+        return "merged", target, who, went
+    return "emptied" if is_touched else "gone", who, None, had
+
+
+def _flows(before: Index, after: Index, size: int) -> _Flows:
+    pairs = zip(*(column.tolist() for column in shared_faces(before, after)), strict=True)
+    flows: list[tuple[int, int, int]] = list(pairs)
+    moves = [flow for flow in flows if flow[0] != flow[1]]
+    return _Flows(
+        had=_counts(before, size),
+        has=_counts(after, size),
+        kept={source: faces for source, target, faces in flows if source == target},
+        moves=moves,
+        arrived=_largest((target, source, faces) for source, target, faces in moves),
+        left=_largest(moves),
+    )
 
 
 def _counts(people: Index, size: int) -> Index:

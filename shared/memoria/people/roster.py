@@ -44,19 +44,11 @@ def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
     position = {person_id: index for index, person_id in enumerate(ids)}
     root = _roots(known, position)
     loaded = _loaded_identities(faces, ids)
-    pins = _pairs(faces, known.pins, position)
-    rejections = _pairs(faces, known.rejections, position)
     before = _root_of(root, loaded)
-
-    pinned_identity = np.full(len(faces), -1, dtype=np.intp)
-    pinned_identity[pins[:, 0]] = pins[:, 1]
-    pinned = _root_of(root, pinned_identity)
-    contradicted = pinned[rejections[:, 0]] == root[rejections[:, 1]]
-    rejections = rejections[~contradicted]
-    rejected = np.unique(rejections[:, 0] * len(ids) + root[rejections[:, 1]])
-
-    moves = (pinned >= 0) & (pinned != before)
-    identity = np.where(moves, pinned_identity, loaded)
+    pins = _pinned_identities(faces, known, position)
+    pinned = _root_of(root, pins)
+    rejected = _rejected(faces, known, position, root, pinned)
+    identity = np.where((pinned >= 0) & (pinned != before), pins, loaded)
     denied = np.isin(np.arange(len(faces)) * len(ids) + _root_of(root, identity), rejected)
     identity[denied] = -1
     apart = _apart(known, root, position)
@@ -75,6 +67,24 @@ def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
         rejected=rejected,
         apart=apart,
     )
+
+
+def _pinned_identities(faces: EventFaces, known: KnownPeople, position: dict[UUID, int]) -> Index:
+    """(n,) the identity that a user assigned to each face, the last word; -1 none."""
+    pins = _pairs(faces, known.pins, position)
+    pinned = np.full(len(faces), -1, dtype=np.intp)
+    pinned[pins[:, 0]] = pins[:, 1]
+    return pinned
+
+
+def _rejected(
+    faces: EventFaces, known: KnownPeople, position: dict[UUID, int], root: Index, pinned: Index
+) -> NDArray[np.int64]:
+    """Row * k + root of each face and whom it is not; what a pin contradicts is left out."""
+    rejections = _pairs(faces, known.rejections, position)
+    rows, roots = rejections[:, 0], root[rejections[:, 1]]
+    holds = pinned[rows] != roots
+    return np.unique(rows[holds] * len(position) + roots[holds])
 
 
 def _apart(known: KnownPeople, root: Index, position: dict[UUID, int]) -> NDArray[np.int64]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from memoria.media.children import Decoders
     from memoria.media.source import MediaSource
     from memoria.process import ProcessPipeline
+    from memoria.search.routes import SearchRoutes
     from memoria.search.run import SearchPipeline
 
 OpenEngine = Callable[[Settings], "FaceEngine"]
@@ -30,12 +31,6 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
     engine = Lazy(lambda: build(settings))
     decoders = Lazy(lambda: _start_decoders(settings))
     pipeline = Lazy(lambda: _process_pipeline(settings, engine, decoders))
-    guests = None
-    if settings.search != "off":
-        from memoria.search.routes import SearchRoutes
-
-        searching = Lazy(lambda: _search_pipeline(settings, engine, decoders))
-        guests = SearchRoutes(settings.webhook_secrets, settings.search_origins, searching)
 
     def health() -> Json:
         name = engine().model if engine.built else settings.model_dir.name
@@ -60,9 +55,20 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
         run=lambda request: pipeline().run(request),
         ready=ready,
         health=health,
-        search=guests,
+        search=_search_routes(settings, engine, decoders),
         only_search=settings.search == "only",
     )
+
+
+def _search_routes(
+    settings: Settings, engine: "Lazy[FaceEngine]", decoders: "Lazy[Decoders]"
+) -> "SearchRoutes | None":
+    if settings.search == "off":
+        return None
+    from memoria.search.routes import SearchRoutes
+
+    pipeline = Lazy(lambda: _search_pipeline(settings, engine, decoders))
+    return SearchRoutes(settings.webhook_secrets, settings.search_origins, pipeline)
 
 
 def _open_pack(settings: Settings) -> "FaceEngine":

@@ -5,11 +5,12 @@ from uuid import UUID
 
 from memoria import log
 from memoria.errors import StoreUnavailable
-from memoria.people.suggestions import SamePerson, Suggestion
+from memoria.people.suggestions import Suggestion
 from memoria.people.types import EventFaces, KnownPeople, KnownPerson, PeopleResult
 from memoria.store.client import rpc
 from memoria.store.jobs import Claim, Skipped, Stored, saved
 from memoria.store.pages import DIMENSIONS, PageBuffer, unpack
+from memoria.store.run_result import result_as_json
 
 if TYPE_CHECKING:
     from supabase import Client
@@ -104,64 +105,6 @@ def save_people(
 
     What it answers holds the clusters. Raises StoreUnavailable.
     """
-    result = _result(people, seconds) | {"suggestions": [_suggestion(one) for one in asked]}
+    result = result_as_json(people, asked, seconds)
     params = {"p_job_id": claim.job_id, "p_token": claim.token, "p_result": result}
     return saved(rpc(client, "memoria_save_people", params))
-
-
-def _result(people: PeopleResult, seconds: float) -> dict[str, Any]:
-    ids = [str(UUID(bytes=row.tobytes())) for row in people.faces.ids]
-    return {
-        "processing_time_seconds": seconds,
-        "groups": [
-            {
-                "person_id": str(group.person_id),
-                "is_new": group.is_new,
-                "face_ids": [ids[row] for row in group.rows],
-                "representative_face_id": ids[group.representative],
-            }
-            for group in people.groups
-        ],
-        "nobody": [ids[row] for row in people.nobody],
-        "changes": [
-            {
-                "kind": change.kind,
-                "person_id": str(change.person_id),
-                "other_person_id": str(change.other_person_id) if change.other_person_id else None,
-                "faces": change.faces,
-            }
-            for change in people.changes
-            if change.kind != "kept"
-        ],
-    }
-
-
-def _suggestion(asked: Suggestion) -> dict[str, Any]:
-    if isinstance(asked, SamePerson):
-        return {
-            "kind": "same_person",
-            "one_id": str(asked.one),
-            "other_id": str(asked.other),
-            "likelihood": round(asked.likelihood, 4),
-            "weight": round(asked.weight, 4),
-            "photos_together": asked.photos_together,
-            "evidence": [
-                {
-                    "face_id": str(pair.face),
-                    "other_face_id": str(pair.other_face),
-                    "similarity": round(pair.similarity, 3),
-                }
-                for pair in asked.evidence
-            ],
-        }
-    candidates = [
-        {"person_id": str(who), "likelihood": round(likelihood, 4)}
-        for who, likelihood in asked.candidates
-    ]
-    return {
-        "kind": "who_is_this",
-        "face_id": str(asked.face),
-        "likelihood": candidates[0]["likelihood"],
-        "weight": round(asked.weight, 4),
-        "candidates": candidates,
-    }
