@@ -1,7 +1,6 @@
 """``make serve``: the whole system on this machine, on fixed ports, until Ctrl-C."""
 
 import os
-import signal
 import sys
 import tempfile
 from contextlib import suppress
@@ -14,13 +13,14 @@ from storage3.types import FileOptions
 
 from local.demo.event import has_event, upload_event
 from local.demo.folders import find_photos
-from local.demo.run import SAMPLE, end
+from local.demo.run import SAMPLE
 from local.demo.sample_event import SHOTS, group_photo, write_sample_event
 from local.demo.system import (
     FIRST_PORT,
     PORTS,
     System,
     describe,
+    end_on_signals,
     name_event,
     ports,
     running,
@@ -81,11 +81,7 @@ def _first_port(text: str) -> int:
 def main() -> int:
     """The command line."""
     console = Console(highlight=False)
-    for ending in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # also where a script started us in the background
-        signal.signal(ending, end)
+    end_on_signals()
     try:
         serve(console, _first_port(os.environ.get("FIRST_PORT", "")))
     except KeyboardInterrupt:

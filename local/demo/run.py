@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import signal
 import sys
 import tempfile
 import time
@@ -11,7 +10,6 @@ import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -24,6 +22,7 @@ from local.demo.search import search_for
 from local.demo.system import (
     System,
     describe,
+    end_on_signals,
     free_ports,
     name_event,
     ports,
@@ -176,11 +175,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", default="", help="where the answer goes (out)")
     args = parser.parse_args(argv)
     console = Console(highlight=False)
-    for ending in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # also where a script started us in the background
-        signal.signal(ending, end)
+    end_on_signals()
     try:
         with tempfile.TemporaryDirectory(prefix="memoria-sample-") as sample:
             photos = _photos(args.photos, Path(sample), console)
@@ -219,8 +214,3 @@ def _photos(folder: str, sample: Path, console: Console) -> Mapping[str, Path]:
     if not found.photos:
         raise FolderError(f"There are no photos in {plain(folder)}.")
     return found.photos
-
-
-def end(*_: object) -> NoReturn:
-    """Have a signal end us as Ctrl-C does."""
-    raise KeyboardInterrupt

@@ -2,11 +2,13 @@
 
 import math
 import os
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import psycopg
 from rich.console import Console
@@ -29,6 +31,16 @@ PORTS = ("process", "cluster", "gateway", "pages", "postgres")  # one after the 
 WATCH_SECONDS = 0.5
 LIVED_SECONDS = 10  # what ends sooner than this after it was started again is given up
 _APP = Path(__file__).with_name("app.sql")
+
+
+def end_on_signals() -> None:
+    """SIGINT and SIGTERM end us as Ctrl-C does, also in a script's background."""
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, _end)
+
+
+def _end(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def state_folder() -> Path:

@@ -25,9 +25,7 @@ def regroup(
     """
     labels: Index = np.full(len(faces), -1, dtype=np.intp)
     for index, model in enumerate(faces.models):
-        rows = np.flatnonzero(faces.model_index == index)
-        # one model is the rule: its vectors are not copied
-        vectors = faces.vectors if len(rows) == len(faces) else faces.vectors[rows]
+        rows, vectors = faces.of_model(index)
         groups = group_faces(
             vectors,
             min_cluster_size=min_cluster_size,

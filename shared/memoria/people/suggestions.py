@@ -69,9 +69,7 @@ def suggestions(
     faces, sides = result.faces, sides_of(result, known)
     asked: dict[tuple[UUID, ...], Suggestion] = {}
     for index, model in enumerate(faces.models):
-        rows = np.flatnonzero(faces.model_index == index)
-        # one model is the rule: its vectors are not copied
-        vectors = faces.vectors if len(rows) == len(faces) else faces.vectors[rows]
+        rows, vectors = faces.of_model(index)
         likely = likely_pairs(
             vectors, faces.quality[rows], sides.person[rows], thresholds_for(model, similarities)
         )

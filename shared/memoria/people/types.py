@@ -40,6 +40,11 @@ class EventFaces:
         found = [row.get(face_id.bytes.rstrip(b"\0"), -1) for face_id in wanted]
         return np.array(found, dtype=np.intp)
 
+    def of_model(self, index: int) -> tuple[Index, F32]:
+        """Rows (m,) and vectors (m, 512) of one model; where it is the only one, no copy."""
+        rows = np.flatnonzero(self.model_index == index)
+        return rows, self.vectors if len(rows) == len(self) else self.vectors[rows]
+
     def id_of(self, row: int) -> UUID:
         """The face's id."""
         return UUID(bytes=self.ids[row].tobytes())
