@@ -18,6 +18,7 @@ from memoria.errors import Terminal
 from memoria.media import decode_image
 
 Json = dict[str, Any]
+Paths = tuple[str, str | None]  # of a photo and its preview, in the bucket
 BUCKET = "photos"
 PREVIEW_PX = 1024
 LARGE_BYTES = 400_000  # a smaller file is shown as it is
@@ -36,42 +37,55 @@ def upload_event(
     An event that is there is looked at again, whole, and keeps its names and corrections: photos
     that the folder has no more are deleted, those that were added by other means stay.
     """
-    with suppress(StorageApiError):
-        client.storage.create_bucket(BUCKET)
-    made = {"p_event_id": event_id, "p_owner_id": owner_id}
-    if _call(client, "memoria_create_event", made)["status"] == "archived":
-        _call(client, "memoria_reopen_event", {"p_event_id": event_id})
+    _open_event(client, event_id, owner_id)
     names = {str(uuid.uuid5(_PHOTOS, f"{event_id}/{name}")): name for name in photos}
     known = {
         item["media_id"]: (item["path"], item["preview_path"])
         for item in _all(client, "memoria_media", event_id, "media")
     }
-    bucket = client.storage.from_(BUCKET)
     for media_id in known.keys() - names.keys():
-        if known[media_id][0].startswith(_folder(event_id)):
-            _call(client, "memoria_delete_media", {"p_media_id": media_id})
-            bucket.remove([path for path in known[media_id] if path])
+        _delete(client, event_id, media_id, known[media_id])
     if known.keys() & names.keys():
         _call(client, "memoria_reprocess", {"p_event_id": event_id})
 
     def upload(media_id: str) -> None:
-        photo = photos[names[media_id]]
-        data = photo.read_bytes()
-        digest = hashlib.sha256(data).hexdigest()[:16]
-        path = f"{_folder(event_id)}{media_id}-{digest}{photo.suffix.lower()}"
-        large = len(data) > LARGE_BYTES
-        preview_path = f"{_folder(event_id)}preview/{media_id}-{digest}.jpg" if large else None
-        if known.get(media_id) != (path, preview_path):
-            bucket.upload(path, data, {"upsert": "true"})
-            if preview_path and (preview := preview_of(data)):
-                bucket.upload(preview_path, preview, {"upsert": "true"})
-        ids = {"p_media_id": media_id, "p_event_id": event_id, "p_bucket": BUCKET}
-        _call(client, "memoria_enqueue", ids | {"p_path": path, "p_preview_path": preview_path})
+        _upload(client, event_id, media_id, photos[names[media_id]], known.get(media_id))
         uploaded()
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(upload, names))
     return names
+
+
+def _open_event(client: Client, event_id: str, owner_id: str | None) -> None:
+    with suppress(StorageApiError):
+        client.storage.create_bucket(BUCKET)
+    made = {"p_event_id": event_id, "p_owner_id": owner_id}
+    if _call(client, "memoria_create_event", made)["status"] == "archived":
+        _call(client, "memoria_reopen_event", {"p_event_id": event_id})
+
+
+def _delete(client: Client, event_id: str, media_id: str, paths: Paths) -> None:
+    """A photo that the folder has no more, where it came from the folder."""
+    if paths[0].startswith(_folder(event_id)):
+        _call(client, "memoria_delete_media", {"p_media_id": media_id})
+        client.storage.from_(BUCKET).remove([path for path in paths if path])
+
+
+def _upload(client: Client, event_id: str, media_id: str, photo: Path, known: Paths | None) -> None:
+    """A photo and its preview, unless they are there, ``known`` by these paths; and its job."""
+    data = photo.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    path = f"{_folder(event_id)}{media_id}-{digest}{photo.suffix.lower()}"
+    is_large = len(data) > LARGE_BYTES
+    preview_path = f"{_folder(event_id)}preview/{media_id}-{digest}.jpg" if is_large else None
+    if known != (path, preview_path):
+        bucket = client.storage.from_(BUCKET)
+        bucket.upload(path, data, {"upsert": "true"})
+        if preview_path and (preview := preview_of(data)):
+            bucket.upload(preview_path, preview, {"upsert": "true"})
+    ids = {"p_media_id": media_id, "p_event_id": event_id, "p_bucket": BUCKET}
+    _call(client, "memoria_enqueue", ids | {"p_path": path, "p_preview_path": preview_path})
 
 
 def preview_of(data: bytes) -> bytes:
