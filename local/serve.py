@@ -14,7 +14,7 @@ from storage3.types import FileOptions
 from local.demo.event import has_event, upload_event
 from local.demo.folders import find_photos
 from local.demo.run import SAMPLE
-from local.demo.sample_event import SHOTS, group_photo, write_sample_event
+from local.demo.sample_event import group_photo, write_sample_event
 from local.demo.system import (
     FIRST_PORT,
     PORTS,
@@ -32,7 +32,7 @@ from local.processes.home import Home, HomeInUse
 from local.processes.services import PortInUse, ServiceError
 from memoria.packs.pack import WeightsUnavailable
 
-SELFIE = SHOTS[9].box  # of one of the six
+SELFIE = 18, 190, 240, 560  # one of the six in the group, and nobody beside her
 
 
 def serve(console: Console, first_port: int) -> None:

@@ -13,12 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import numpy as np
 import psycopg
 import pytest
+from PIL import Image
 
+from local.demo.sample_event import group_photo
 from local.demo.system import HOST_EMAIL, HOST_PASSWORD, PORTS
 from local.processes.postgres import free_port
 from local.processes.services import bound
+from local.serve import SELFIE
+from memoria.faces import open_engine
 from tests.data import any_pack
 from tests.documents import ROOT, page
 from tests.states import state_folder
@@ -197,6 +202,12 @@ def test_the_functions_answer_pages_of_any_origin(serving: Serving) -> None:
     asked = {"Origin": "http://localhost:5173", "Access-Control-Request-Method": "POST"}
     answer = httpx.options(f"{serving.known['SEARCH_URL']}/search", headers=asked)
     assert answer.headers["access-control-allow-origin"] == "http://localhost:5173"
+
+
+def test_the_selfie_that_readme_searches_with_shows_one_face(offline_pack: Path) -> None:
+    with Image.open(group_photo()) as group:
+        selfie = np.asarray(group.crop(SELFIE).convert("RGB"))
+    assert len(open_engine(offline_pack).find_faces(selfie)) == 1
 
 
 def test_the_commands_of_readme_work_as_printed(serving: Serving) -> None:
