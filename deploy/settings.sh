@@ -121,4 +121,6 @@ read_settings() {
   problems+=$(wrong_webhook_secret "${WEBHOOK_SECRET:-${CALLBACK_SECRET:-}}")
   [[ -z $problems ]] || die "the settings need mending:$problems"
   say "$PROJECT, $REGION: ${SERVICES[*]}, images tagged $TAG"
+  [[ " ${SERVICES[*]} " != *' search '* || -n ${SEARCH_ORIGINS:-} ]] \
+    || say 'SEARCH_ORIGINS is empty: guests cannot search from a page of yours (docs/search.md)'
 }

@@ -254,7 +254,9 @@ def test_an_unknown_pack_is_refused_before_anything_is_done(cloud: Cloud) -> Non
 
 
 def test_search_is_a_third_service_of_the_same_image(cloud: Cloud) -> None:
+    assert "SEARCH_ORIGINS is empty" in cloud.deploy("--with-search", "--dry-run").stderr
     done = cloud.deploy("--with-search", SEARCH_ORIGINS="https://app.example")
+    assert "is empty" not in done.stderr
     assert done.returncode == 0, done.stderr
     (revision,) = cloud.service("search")["revisions"].values()
     assert revision["env"]["SEARCH"] == "only"
