@@ -24,7 +24,7 @@ from local.processes.postgres import free_port
 from local.processes.services import bound
 from local.serve import SELFIE
 from memoria.faces import open_engine
-from tests.data import any_pack
+from tests.data import any_pack, photo_of_six
 from tests.documents import ROOT, page
 from tests.states import state_folder
 
@@ -228,6 +228,19 @@ def test_the_commands_of_readme_work_as_printed(serving: Serving) -> None:
     done = subprocess.run(["sh", "-euc", asked], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert '"status":"completed"' in done.stdout.replace(" ", ""), done.stdout
+
+
+def test_a_search_that_is_refused_says_what_to_do(serving: Serving, tmp_path: Path) -> None:
+    picture = tmp_path / "six.jpg"
+    picture.write_bytes(photo_of_six())
+    refused = serving.memoria("search", "sample", str(picture))
+    assert refused.returncode == 2
+    assert refused.stdout == ""
+    point = re.search(r"several_faces: .*: --point (\S+) or ", refused.stderr)
+    assert point, refused.stderr
+    said = serving.memoria("search", "sample", str(picture), "--point", point[1])
+    assert said.returncode in (0, 1), said.stderr  # the painted six are not in the sample event
+    assert "Is there an event nosuch?" in serving.memoria("search", "nosuch", str(picture)).stderr
 
 
 def test_a_half_sent_request_holds_no_thread_as_in_the_image(serving: Serving) -> None:

@@ -40,14 +40,34 @@ def run(args: argparse.Namespace) -> int:
     except (OSError, ValueError, httpx.HTTPError) as problem:
         sys.stderr.write(f"memoria: {problem}\n")
         return 2
-    if args.json or not answer.is_success:
+    if args.json:
         print(json.dumps(body, indent=2))
-        return 0 if answer.is_success else 2
-    for match in body["matches"]:
+    if not answer.is_success:
+        sys.stderr.write(f"memoria: {_refusal(body['error'], args)}\n")
+        return 2
+    if args.json:
+        return 0
+    _print_photos(body["matches"])
+    return 0 if body["matches"] else 1
+
+
+def _print_photos(matches: list[dict[str, Any]]) -> None:
+    for match in matches:
         for photo in match["photos"]:
             band = "maybe" if "maybe" in (match["band"], photo["band"]) else "sure"
             print(band, match["confidence"], photo["media_id"], sep="\t")
-    return 0 if body["matches"] else 1
+
+
+def _refusal(error: dict[str, Any], args: argparse.Namespace) -> str:
+    """What the service said, and what to do where that is known."""
+    said = f"{error['code']}: {error['message']}"
+    if error["code"] == "not_found":
+        return f"{said}. Is there an event {args.event}?"
+    if error["code"] == "several_faces" and len(args.pictures) == 1:
+        boxes = error["faces"]
+        middles = (f"{b['x'] + b['w'] / 2:.2f},{b['y'] + b['h'] / 2:.2f}" for b in boxes)
+        return f"{said}: --point {' or '.join(middles)}"
+    return said
 
 
 def ask(url: str, secret: str, fields: dict[str, str], pictures: list[bytes]) -> httpx.Response:
