@@ -48,8 +48,7 @@ def serve(console: Console, first_port: int) -> None:
     with running(pack, console, home=home, ports=chosen, pages=True) as system:
         _samples(system)
         describe(system, home, console)
-        with suppress(KeyboardInterrupt):
-            watch(system.stack, console)
+        watch(system.stack, console)
     console.print("stopped")
 
 

@@ -8,7 +8,6 @@ import tempfile
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -72,8 +71,7 @@ def run(
             show(answer, out, console)
             show_search(searched, console)
             describe(system, home, console)
-            with suppress(KeyboardInterrupt):
-                watch(system.stack, console)
+            watch(system.stack, console)
             return answer
     _write_page(answer, photos, out / "index.html", seconds, console)
     show(answer, out, console)

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -174,6 +174,12 @@ def describe(system: System, home: Home | None, console: Console) -> None:
 
 def watch(stack: Stack, console: Console) -> None:
     """Wait for Ctrl-C; say which service ended, and start it again. Raises ServiceError."""
+    with suppress(KeyboardInterrupt):
+        _start_what_falls(stack, console)
+    console.print("stopping")
+
+
+def _start_what_falls(stack: Stack, console: Console) -> None:
     restarted: dict[str, float] = {}
     while True:
         time.sleep(WATCH_SECONDS)
