@@ -9,7 +9,7 @@ from dataclasses import dataclass
 # ONNX Runtime's threads go on spinning after a run, for the next one: by default, not in ours. Who
 # is measured right after must not pay for that: a sixth of the time of one photo.
 SETTLING_SECONDS = 0.1
-STEADY = 1.1  # how many times as long one half of the rounds may take as the other
+STEADY = 1.1  # how far the halves of the rounds may disagree about a ratio
 
 
 class Unsteady(Exception):
@@ -63,8 +63,8 @@ def alternated(
 ) -> list[float]:
     """What each call takes by the clock, in turns so that a busy minute meets all of them.
 
-    Raises Unsteady where one half of a call's rounds took over ``steady`` times as long as the
-    other: rounds in turns belong to either.
+    Raises Unsteady where one half of the rounds says over ``steady`` times as much as the other of
+    how long a call takes beside the first one; of a single call, of how long it takes.
     """
 
     def settled(call: Callable[[], object]) -> float:
@@ -75,11 +75,22 @@ def alternated(
         call()
     times = [[settled(call) for call in calls] for _ in range(rounds)]
     columns = list(zip(*times, strict=True))
-    for column in columns if steady else ():
-        halves = sorted((quickest(column[: rounds // 2]), quickest(column[rounds // 2 :])))
-        if halves[1] > (steady or 0) * halves[0]:
-            raise Unsteady(f"repeats took {halves[0]:.3f} s and {halves[1]:.3f} s")
+    if steady:
+        _compare_halves(columns, steady)
     return [quickest(column) for column in columns]
+
+
+def _compare_halves(columns: list[tuple[float, ...]], steady: float) -> None:
+    """Rounds in turns: a slower half that slows all calls alike tells the same of all ratios."""
+    middle = len(columns[0]) // 2
+    halves = [[quickest(column[part]) for column in columns]
+              for part in (slice(middle), slice(middle, None))]  # fmt: skip
+    for call, (one, other) in enumerate(zip(*halves, strict=True)):
+        alone = len(columns) == 1
+        told = (one, other) if alone else (one / halves[0][0], other / halves[1][0])
+        if max(told) > steady * min(told):
+            unit = " s" if alone else f" of the first for call {call + 1}"
+            raise Unsteady(f"repeats took {min(told):.3f} and {max(told):.3f}{unit}")
 
 
 def quickest(times: Iterable[float]) -> float:

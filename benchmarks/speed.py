@@ -105,7 +105,7 @@ def throughput(pack: Path) -> list[Row]:
         image = photos.photo(photos.MEGAPIXELS_12, count)
         bgr, data = np.ascontiguousarray(image[..., ::-1]), photos.jpeg(image)
         ours, theirs = len(engine.find_faces(image)), len(reference.get(bgr))
-        rounds = 12 if count <= 3 else 4
+        rounds = 12 if count <= 3 else 8
         times = alternated(
             [
                 lambda image=image: engine.find_faces(image),  # type: ignore[misc]

@@ -1,4 +1,5 @@
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,10 +59,22 @@ def test_calls_are_timed_in_turns() -> None:
 def test_repeats_that_disagree_are_refused(busy: bool) -> None:
     rounds = iter([1.0] * 6 + [1.3 if busy else 1.05] * 6)
     if busy:
-        with pytest.raises(Unsteady, match=r"1.000 s and 1.300 s"):
+        with pytest.raises(Unsteady, match=r"1.000 and 1.300 s"):
             alternated([lambda: None], 12, lambda _: next(rounds), steady=STEADY)
     else:
         assert alternated([lambda: None], 12, lambda _: next(rounds), steady=STEADY) == [1.0]
+
+
+@pytest.mark.parametrize("second_call_too", [True, False])
+def test_of_two_calls_the_ratio_counts(second_call_too: bool) -> None:
+    later = [1.3, 2.6 if second_call_too else 2.0]
+    rounds = iter([1.0, 2.0] * 6 + later * 6)
+    calls: list[Callable[[], object]] = [lambda: None, lambda: None]
+    if second_call_too:  # everything was slower for a while: nothing wrong with the ratio
+        assert alternated(calls, 12, lambda _: next(rounds), steady=STEADY) == [1.0, 2.0]
+    else:
+        with pytest.raises(Unsteady, match=r"1.538 and 2.000 of the first for call 2"):
+            alternated(calls, 12, lambda _: next(rounds), steady=STEADY)
 
 
 def test_the_slow_rounds_tell_about_the_neighbours_and_are_left_out() -> None:
