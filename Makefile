@@ -100,6 +100,8 @@ lock:                       ## pin what the requirements.in ask for (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	  --python-version 3.11 --overrides functions/process/overrides-gpu.txt \
 	  functions/process/requirements-gpu.in -o functions/process/requirements-gpu.txt
+	uv pip compile --quiet --universal --no-deps --generate-hashes --no-annotate --no-header \
+	  --python-version 3.11 functions/process/requirements-openvino.in -o functions/process/requirements-openvino.txt
 
 clean:                      ## remove .venv, caches and the demo's answer
 	rm -rf .venv .cache out

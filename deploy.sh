@@ -62,6 +62,7 @@ options
   --cluster-memory SIZE, --cluster-cpu N
                        for events that outgrow an instance: 32Gi and 8
   --gpu                process on an NVIDIA L4
+  --inference NAME     openvino: process in bfloat16, where the CPU has it (docs/deployment.md)
   --no-invoker-iam     where the organisation forbids allUsers: switch the IAM check off instead
   --media-bucket NAME  let process read this Google Cloud Storage bucket (repeat for more)
   --notify CHANNEL     notification channel of the alerts (projects/…/notificationChannels/…)

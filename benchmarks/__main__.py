@@ -30,6 +30,7 @@ SECTIONS = {
     "cold_start": "waking",
     "cluster_start": "waking",
     "endurance": "waking",
+    "second_gear": "second_gear",
     "gpu": "gpu",
 }
 

@@ -20,4 +20,10 @@ build_images() {
     --default-buckets-behavior=regional-user-owned-bucket
 }
 
-target() { if [[ $GPU == yes ]]; then printf gpu; else printf cpu; fi; }
+target() {
+  case $GPU-$INFERENCE in
+    yes-*) printf gpu ;;
+    no-openvino) printf openvino ;;
+    *) printf cpu ;;
+  esac
+}

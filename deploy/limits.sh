@@ -52,6 +52,7 @@ mebibytes() { if [[ $1 == *Gi ]]; then printf '%s' $((10#${1%Gi} * 1024)); else 
 wrong_limits() {
   local needed service memory=$MEMORY
   [[ $GPU == no ]] || memory=$GPU_MEMORY
+  [[ $GPU == no || $INFERENCE == onnxruntime ]] || printf '\n  INFERENCE: %s runs on the CPU, without --gpu' "$INFERENCE"
   ((MAX_IN_FLIGHT > 0)) || printf '\n  MAX_IN_FLIGHT: at least 1'
   ((CONCURRENCY > 0 && CONCURRENCY <= 1000)) || printf '\n  CONCURRENCY: 1 to 1000'
   needed=$((MODELS_MIB + CHILDREN_MIB + DECODING_MIB + CONCURRENCY * REQUEST_MIB))

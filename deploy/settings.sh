@@ -31,6 +31,7 @@ parse_options() {
       --env-file) GIVEN_ENV_FILE=$(value_of "$@"); shift ;;
       --tag) TAG=$(value_of "$@"); shift ;;
       --pack) MODEL_PACK=$(value_of "$@"); shift ;;
+      --inference) INFERENCE=$(value_of "$@"); shift ;;
       --cluster-memory) CLUSTER_MEMORY=$(value_of "$@"); shift ;;
       --cluster-cpu) CLUSTER_CPU=$(value_of "$@"); shift ;;
       --with-search) SEARCH=on ;;
@@ -76,6 +77,7 @@ set_defaults() {
   SEARCH=${SEARCH:-off}
   WEIGHTS=${WEIGHTS:-release}
   MODEL_PACK=${MODEL_PACK:-buffalo_l}
+  INFERENCE=${INFERENCE:-onnxruntime}
   TAG=${TAG:-$(git -C "$ROOT" rev-parse --short=12 HEAD 2>/dev/null || date -u +%Y%m%d-%H%M%S)}
   local problems name
   problems=$(wrong_values)

@@ -51,6 +51,7 @@ class Settings(BaseModel):
     # model -> sure, link: what `memoria calibrate` measured, instead of clustering/thresholds.py
     similarity_thresholds: Similarities = Field(default_factory=dict)
     use_gpu: bool = False
+    inference: Literal["onnxruntime", "openvino"] = "onnxruntime"
     model_pack: str = Field("buffalo_l", pattern=r"^[A-Za-z0-9._-]+$")
     model_dir: Path
 
@@ -92,6 +93,8 @@ class Settings(BaseModel):
     def _check_together(self) -> Self:
         if self.det_size not in (320, 640):
             raise ValueError("DET_SIZE: must be 640 or 320")
+        if self.use_gpu and self.inference == "openvino":
+            raise ValueError("INFERENCE: openvino runs on the CPU, without USE_GPU")
         if self.webhook_secret.get_secret_value() == OFF and not self._on_loopback:
             raise ValueError(
                 "WEBHOOK_SECRET: off is allowed only where SUPABASE_URL is on loopback"

@@ -185,6 +185,30 @@ def test_a_gpu_and_a_closed_organisation_have_their_flags(cloud: Cloud) -> None:
     assert "_TARGET=gpu" in options_of(build)["substitutions"]
 
 
+def test_openvino_has_an_image_of_its_own(cloud: Cloud) -> None:
+    cloud.deploy("--only", "process", INFERENCE="openvino")
+    (build,) = [words for words in cloud.calls() if words[:2] == ["builds", "submit"]]
+    assert "_TARGET=openvino" in options_of(build)["substitutions"]
+    (deploy,) = [words for words in cloud.calls() if words[:2] == ["run", "deploy"]]
+    assert "INFERENCE=openvino" in options_of(deploy)["set-env-vars"]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--inference", "tensorrt"], "INFERENCE: cannot be tensorrt"),
+        (["--inference", "openvino", "--gpu"], "openvino runs on the CPU, without --gpu"),
+    ],
+)
+def test_an_inference_that_cannot_be_is_refused_at_once(
+    cloud: Cloud, words: list[str], complaint: str
+) -> None:
+    done = cloud.deploy(*words)
+    assert done.returncode == 1
+    assert complaint in done.stderr
+    assert not cloud.calls()
+
+
 def test_only_one_service_is_touched_when_asked(cloud: Cloud) -> None:
     cloud.deploy("--only", "cluster", ACCEPT_INSIGHTFACE_LICENSE="")
     assert not [words for words in cloud.changes() if "process" in words]

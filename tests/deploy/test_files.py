@@ -169,6 +169,7 @@ cat "$2"
     [
         ({}, []),
         ({"_TARGET": "gpu"}, ["--gpu"]),
+        ({"_TARGET": "openvino"}, ["--inference", "openvino"]),
         ({"_ONLY": "cluster"}, ["--only", "cluster"]),
     ],
 )

@@ -14,7 +14,7 @@ FOR_THE_BUILD = {".dockerignore", "cloudbuild.yaml", "functions/gunicorn.conf.py
     f"functions/{service}/{name}"
     for service in ("process", "cluster")
     for name in ("Dockerfile", "main.py", "requirements.txt")
-} | {"functions/process/requirements-gpu.txt"}  # fmt: skip
+} | {f"functions/process/requirements-{target}.txt" for target in ("gpu", "openvino")}  # fmt: skip
 
 ODD_FILES = [
     ".env", ".env.production", "prod.env", "key.json", "service-account.json", ".npmrc", "id_rsa",

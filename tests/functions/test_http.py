@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from memoria.auth import sign
+from memoria.packs.inference import hindrance
 from tests.functions.conftest import SECRET
 
 Serve = Callable[..., FlaskClient]
@@ -40,6 +41,12 @@ def test_health_is_open_and_builds_nothing(serve: Serve, name: str) -> None:
     assert body["status"] == "healthy"
     assert body["gpu_available"] is False
     assert body["model_loaded"] is (name == "cluster")
+    assert body.get("inference") == ("onnxruntime" if name == "process" else None)
+
+
+def test_health_tells_which_library_serves_and_not_which_was_asked_for(serve: Serve) -> None:
+    body = serve("process", INFERENCE="openvino").get("/health").get_json()
+    assert body["inference"] == ("onnxruntime" if hindrance() else "openvino")
 
 
 @both

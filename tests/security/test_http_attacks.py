@@ -215,7 +215,7 @@ def test_no_path_gives_a_stranger_more_than_health(
     assert response.status_code in {200, 301, 308, 400, 401, 404, 405, 500, 503}
     if response.status_code == 200 and response.data:
         assert set(response.get_json()) <= {
-            "status", "version", "agreement", "model", "model_loaded", "gpu_available",
+            "status", "version", "agreement", "model", "model_loaded", "gpu_available", "inference",
         }  # fmt: skip
     text = response.get_data(as_text=True)
     for secret in (SECRET, PREVIOUS, "service-role-key-value", "Traceback", "/work", "memoria_"):

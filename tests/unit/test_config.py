@@ -40,6 +40,11 @@ def test_every_problem_is_named_at_once() -> None:
     assert "CALLBACK_SECRET: is missing" in text
 
 
+def test_an_inference_that_nobody_knows_is_named() -> None:
+    assert "INFERENCE: Input should be 'onnxruntime' or 'openvino'" in problems(INFERENCE="tpu")
+    assert "INFERENCE: openvino runs on the CPU" in problems(INFERENCE="openvino", USE_GPU="true")
+
+
 def test_an_empty_environment_names_what_is_required() -> None:
     with pytest.raises(BadConfiguration) as caught:
         Settings.from_env({})

@@ -20,9 +20,10 @@ from memoria.faces.search import Search, SmallFaces
 from memoria.faces.types import Face, FaceEngine
 from memoria.media import DEFAULT_MAX_PIXELS, LoadedPhoto, OpenPhoto, Photo, opened_here
 from memoria.packs.folder import PackFiles, locate
+from memoria.packs.inference import Inference, network_opener
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.pack import WeightsUnavailable
-from memoria.packs.session import GPU, open_session
+from memoria.packs.session import GPU
 
 # The scale of a reduced frame, in main passes: looks that are nearer need no more pixels.
 FRAME_PER_PASS = {"auto": 2, "thorough": 4}
@@ -156,20 +157,24 @@ def open_engine(
     small_faces: SmallFaces = "auto",
     threads: int | None = None,
     use_gpu: bool = False,
+    inference: Inference = "onnxruntime",
 ) -> Engine:
     """An engine from a known pack, or any pack in InsightFace's format: a folder with two networks.
 
     ``det_size`` is the long side of the main detection pass, pixels, a multiple of 32;
     ``threshold`` the detector score, 0..1, that makes a face (default: the pack's);
-    ``small_faces="thorough"`` looks everywhere at 2.25 times the main pass's scale. The engine's
-    ``model`` is the folder's name. Raises WeightsUnavailable when the folder holds no such pair.
+    ``small_faces="thorough"`` looks everywhere at 2.25 times the main pass's scale; ``inference``
+    is the library that runs the networks, where this CPU is one for it. The engine's ``model`` is
+    the folder's name. Raises WeightsUnavailable when the folder holds no such pair.
     """
     folder = Path(model_dir)
     name = folder.resolve().name
     files = locate(folder, name)
-    detector = Detector(open_session(files.detector, threads=threads, use_gpu=use_gpu), files.pack)
-    session = open_session(files.recogniser, threads=threads, use_gpu=use_gpu)
-    recogniser = Recogniser(session, *_mean_and_std(files), on_gpu=GPU in session.get_providers())
+    opened = network_opener(inference, threads=threads, use_gpu=use_gpu)
+    detector = Detector(opened(files.detector), files.pack)
+    session = opened(files.recogniser)
+    on_gpu = use_gpu and GPU in session.get_providers()
+    recogniser = Recogniser(session, *_mean_and_std(files), on_gpu=on_gpu)
     _check(files, detector, recogniser)
     least = detector.scale.face if threshold is None else threshold
     return Engine(name, Search(detector, det_size, least, small_faces), recogniser, max_faces)

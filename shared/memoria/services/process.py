@@ -38,6 +38,7 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
             "model": name,
             "model_loaded": engine.built,
             "gpu_available": _gpu_available(settings),
+            "inference": _serving(settings),
         }
 
     def ready() -> Json:
@@ -83,6 +84,7 @@ def _open_pack(settings: Settings) -> "FaceEngine":
             threshold=settings.detection_threshold,
             max_faces=settings.max_faces_per_photo,
             use_gpu=settings.use_gpu,
+            inference=settings.inference,
         )
     except WeightsUnavailable as error:
         # before any claim: a missing pack costs no job an attempt, and fails the start-up probe
@@ -186,3 +188,9 @@ def _gpu_available(settings: Settings) -> bool:
     from memoria.packs.session import gpu_available
 
     return gpu_available()
+
+
+def _serving(settings: Settings) -> str:
+    from memoria.packs.inference import serving
+
+    return serving(settings.inference)

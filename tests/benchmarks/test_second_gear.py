@@ -1,0 +1,39 @@
+"""The second gear's benchmark needs a CPU with bfloat16; what it is made of runs on any."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from benchmarks import second_gear
+from memoria.faces import open_engine
+from memoria.packs.inference import hindrance
+from memoria.packs.intermediate import intermediate_of
+from tests.data import any_pack
+
+
+@pytest.fixture
+def pack(tmp_path: Path) -> Path:
+    folder = tmp_path / "a_pack"
+    shutil.copytree(any_pack(), folder, ignore=shutil.ignore_patterns("*.json", "*.md"))
+    return folder
+
+
+def test_the_pack_is_what_the_image_holds(pack: Path) -> None:
+    image = second_gear.with_intermediates(pack)
+    for path in image.glob("*.onnx"):
+        assert intermediate_of(path).is_file()
+
+
+def test_two_engines_are_compared_on_the_same_photo() -> None:
+    engine = open_engine(any_pack(), threads=2)
+    (row,) = second_gear.measured(engine, engine, cases=(1,), rounds=1)
+    assert row.value is not None
+    assert 0.05 < row.value < 20
+
+
+@pytest.mark.skipif(not hindrance(), reason="there is a second gear here")
+def test_without_bfloat16_nothing_is_measured_and_the_table_says_why(pack: Path) -> None:
+    (row,) = second_gear.second_gear(pack)
+    assert row.value is None
+    assert "neither avx512_bf16 nor amx_bf16" in row.what
