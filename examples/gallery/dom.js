@@ -1,87 +1,120 @@
 // Elements, icons, announcements, dialogs. Text is always set as text, never as HTML.
 import { texts } from './texts.js'
 
-/** element('a', { href, class, onclick, disabled }, 'text', child, null). */
-export function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag)
+const DRAWN = ['svg', 'path', 'rect']
+
+/**
+ * h('a.tile', { href, onclick, disabled, style, label }, 'text', child, null): attributes may be
+ * left out; label is what a screen reader says.
+ */
+export function h(what, ...rest) {
+  const [tag, ...classes] = what.split('.')
+  const { style, ...attributes } = rest[0]?.constructor === Object ? rest.shift() : {}
+  const made = DRAWN.includes(tag) ? document.createElementNS('http://www.w3.org/2000/svg', tag)
+    : document.createElement(tag)
+  if (classes.length) made.setAttribute('class', classes.join(' '))
   for (const [name, value] of Object.entries(attributes)) {
+    const said = name === 'label' ? 'aria-label' : name
     if (name.startsWith('on')) made.addEventListener(name.slice(2), value)
-    else if (value === true) made.setAttribute(name, '')
-    else if (value !== false && value != null) made.setAttribute(name, value)
+    else if (value !== false && value != null) made.setAttribute(said, value === true ? '' : value)
   }
-  made.append(...children.flat().filter((child) => child != null && child !== false))
+  setStyle(made, style)
+  made.append(...rest.flat(Infinity).filter((child) => child != null && child !== false))
   return made
 }
 
+export function setStyle(shown, style = {}) {
+  for (const [name, value] of Object.entries(style)) shown.style.setProperty(name, value)
+}
+
+const percent = (part) => `${100 * part}%`
+
+/** A box with fractions of what it lies in, as style. */
+export const boxStyle = ({ x, y, w, h: high }) =>
+  ({ left: percent(x), top: percent(y), width: percent(w), height: percent(high) })
+
 const ICONS = {
-  people: 'M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM2.5 20a6.5 6.5 0 0 1 13 0M16 4.3a3.5 3.5 0 0 1 0 6.4M18 14a6.5 6.5 0 0 1 3.5 6',
-  review: 'M12 3l1.9 5.1L19 10l-5.1 1.9L12 17l-1.9-5.1L5 10l5.1-1.9L12 3ZM19 16v5M16.500 18.500h5',
-  upload: 'M12 16V4M7 9l5-5 5 5M4 16v3a1.500 1.500 0 0 0 1.500 1.500h13a1.500 1.500 0 0 0 1.500-1.500v-3',
-  settings: 'M4 7h9M17 7h3M4 17h3M11 17h9M15 9.500a2.500 2.500 0 1 0 0-5 2.500 2.500 0 0 0 0 5ZM9 19.500a2.500 2.500 0 1 0 0-5 2.500 2.500 0 0 0 0 5Z',
-  back: 'M15 5l-7 7 7 7', next: 'M9 5l7 7-7 7', close: 'M6 6l12 12M18 6L6 18', check: 'M5 12.500l4.500 4.500L19 7.500',
-  search: 'M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14ZM16 16l4.500 4.500', more: 'M5 12h.01M12 12h.01M19 12h.01',
-  undo: 'M8 5L4 9l4 4M4 9h10a6 6 0 0 1 0 12h-3', face: 'M12 13a4 4 0 1 0 0-8 4 4 0 0 0 0 8ZM5 21a7 7 0 0 1 14 0',
+  people: 'M9 4a4 4 0 1 0 .01 0M3 20a6 6 0 0 1 12 0M17 4q5 3.5 0 7M18 14q3 2 3 6',
+  review: 'M12 3l1.9 5.1L19 10l-5.1 1.9L12 17l-1.9-5.1L5 10l5.1-1.9L12 3ZM19 16v5M16.5 18.5h5',
+  upload: 'M12 16V4M7 9l5-5 5 5M4 16v3a1.5 1.5 0 0 0 1.5 1.5h13a1.5 1.5 0 0 0 1.5-1.5v-3',
+  settings: 'M4 7h9m4 0h3M4 17h3m4 0h9M15 5a2 2 0 1 0 .01 0M9 15a2 2 0 1 0 .01 0',
+  back: 'M15 5l-7 7 7 7', next: 'M9 5l7 7-7 7', close: 'M6 6l12 12M18 6L6 18',
 }
 
-export function icon(name) {
-  const svg = document.createElementNS('http://www.w3.org/2000/svg', 'svg')
-  for (const [key, value] of Object.entries({ viewBox: '0 0 24 24', 'aria-hidden': 'true', class: 'icon' })) {
-    svg.setAttribute(key, value)
-  }
-  const path = document.createElementNS('http://www.w3.org/2000/svg', 'path')
-  path.setAttribute('d', ICONS[name])
-  svg.append(path)
-  return svg
-}
+export const icon = (name) => h('svg.icon', { viewBox: '0 0 24 24', 'aria-hidden': 'true' },
+  h('path', { d: ICONS[name] }))
 
-export const button = (label, onclick, attributes = {}) =>
-  element('button', { type: 'button', onclick, ...attributes }, label)
+/** more: its class, or attributes. */
+export const button = (label, onclick, more = {}) => h('button',
+  { type: 'button', onclick, ...(typeof more === 'string' ? { class: more } : more) }, label)
 
 /** A round button that shows an icon and says its name. */
-export const iconButton = (name, label, onclick, attributes = {}) =>
-  element('button', { type: 'button', class: 'icon-button', 'aria-label': label, title: label, onclick, ...attributes }, icon(name))
+export const iconButton = (name, label, onclick, where = '') =>
+  button(icon(name), onclick, { class: `icon-button ${where}`, label, title: label })
 
-/** Says something at the bottom, with what can be done about it: `{ label, onclick }`. One at a time. */
+/** A form; submit(values) gets what its named fields hold. */
+export function form(submit, ...content) {
+  const onsubmit = (event) => {
+    event.preventDefault()
+    submit(Object.fromEntries(new FormData(event.target)))
+  }
+  return h('form.line', { onsubmit }, content)
+}
+
+export const field = (label, attributes) => h('label', label, h('input', attributes))
+
+/** What a page begins with: back to where one came from, and its title. */
+export const heading = (back, title) =>
+  h('div.heading', iconButton('back', texts.back, back), h('h1', title))
+
+/** Says something at the bottom, with what can be done about it: [label, does]. One at a time. */
 export function toast(said, ...actions) {
-  let timer
-  const stay = () => clearTimeout(timer)
-  const end = () => { stay(); shown.remove() }
-  const wait = () => { stay(); timer = setTimeout(end, actions.length ? 10_000 : 5_000) }
-  const shown = element('div', { class: 'toast', onpointerenter: stay, onpointerleave: wait, onfocusin: stay, onfocusout: wait },
-    element('span', {}, said),
-    actions.map(({ label, onclick }) => button(label, () => { end(); onclick() }, { class: 'toast-action' })),
+  const end = () => {
+    if (shown.contains(document.activeElement)) document.querySelector('h1')?.focus()
+    shown.remove()
+  }
+  const choose = (does) => () => {
+    end()
+    does()
+  }
+  const shown = h('div', { class: actions.length ? 'toast long' : 'toast', onanimationend: end },
+    h('span', said), actions.map(([label, does]) => button(label, choose(does))),
     iconButton('close', texts.close, end))
   document.querySelector('#toasts').replaceChildren(shown)
-  wait()
 }
 
-export const announce = (said) => {
-  const hidden = element('span', { class: 'unseen', role: 'status' })
-  document.body.append(hidden)
-  setTimeout(() => { hidden.textContent = said }, 50) // live regions tell changes
-  setTimeout(() => hidden.remove(), 5000)
-}
-
-/** A modal dialog; `build(close)` makes what is in it. Resolves with what close was given, null for Escape. */
-export function dialog(title, build) {
-  return new Promise((resolve) => {
-    let answer = null
-    const close = (value) => { answer = value; box.close() }
-    const leave = () => close(null) // back on a phone: the page below is another one
-    const heading = element('h2', { id: 'dialog-title' }, title)
-    const box = element('dialog', { 'aria-labelledby': 'dialog-title', class: 'sheet',
-      onclose: () => { removeEventListener('hashchange', leave); box.remove(); resolve(answer) },
-      onclick: (event) => { if (event.target === box) close(null) } })
-    box.append(element('div', { class: 'sheet-inside' }, heading, build(close)))
-    document.body.append(box)
-    addEventListener('hashchange', leave)
-    box.showModal()
-  })
-}
+/**
+ * A modal dialog. build(close) makes what is in it; below are buttons for answers, [label, value,
+ * kind], and the last one. Resolves with the value, or what close got; null: none of them.
+ */
+export const dialog = (title, build, answers = [], last = texts.cancel) => new Promise((end) => {
+  let answer = null
+  const close = (value) => {
+    answer = value
+    box.close()
+  }
+  const leave = () => close(null) // back on a phone: the page below is another one
+  const onclose = () => {
+    removeEventListener('hashchange', leave)
+    box.remove()
+    end(answer)
+  }
+  const onclick = ({ target }) => target === box && leave()
+  const buttons = answers.map(([label, value, kind]) => button(label, () => close(value), kind))
+  const box = h('dialog', { 'aria-labelledby': 'dialog-title', onclose, onclick },
+    h('div.sheet', h('h2', { id: 'dialog-title' }, title), build(close),
+      h('div.actions', buttons, button(last, leave, { autofocus: true }))))
+  document.body.append(box)
+  addEventListener('hashchange', leave)
+  box.showModal()
+})
 
 /** Asked once, in plain words. */
-export const confirm = (title, words, yes) => dialog(title, (close) => element('div', {},
-  ...words.map((line) => element('p', {}, line)),
-  element('div', { class: 'sheet-actions' },
-    button(texts.cancel, () => close(false), { autofocus: true }),
-    button(yes, () => close(true), { class: 'danger' }))))
+export const confirm = (title, words, yes = title) =>
+  dialog(title, () => words.map((line) => h('p', line)), [[yes, true, 'danger']])
+
+/** Calls pressed(event) for keys that are meant for the page: no field, no dialog, no browser. */
+export const onKey = (pressed, signal) => addEventListener('keydown', (event) => {
+  const elsewhere = event.target.closest?.('input, dialog')
+  if (!elsewhere && !event.altKey && !event.ctrlKey && !event.metaKey) pressed(event)
+}, { signal })

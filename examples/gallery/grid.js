@@ -1,83 +1,78 @@
-// A grid of very many items: pages are read as one scrolls, and only what is near the window is built.
-import { announce, element } from './dom.js'
+// A grid of very many items: pages are read as one scrolls, and only what is near is built.
+import { h, toast } from './dom.js'
 import { texts } from './texts.js'
 
-const NEAR = '800px'
+const NEAR = { rootMargin: '800px' }
 const AGAIN_MS = 5_000
 const AT_ONCE = 16
+const KINDS = { people: ['people-grid', 'person_id'], photos: ['photo-grid', 'media_id'] }
 
 /**
- * read(after) answers { items, next }; build(item) answers what an <li> holds; kept remembers how far one came.
- * A key that came already is passed over: the list may change while it is read. Resolves with the first page.
+ * items: people, photos. read(after) answers a page of them, build(item) what an <li> holds. One
+ * that came already is passed over: a list may change while it is read. kept remembers how far one
+ * came. Resolves with how many are there at first.
  */
-export async function grid(root, { className, label, read, build, kept, signal, key }) {
-  const list = element('ul', { class: `grid ${className}`, 'aria-label': label })
-  const end = element('div', { class: 'grid-end', 'aria-hidden': 'true' })
-  const items = new Map() // <li> -> item
-  const places = new Map() // key -> <li>
+export async function grid(root, items, { label, read, build, kept, signal }) {
+  const [name, key] = KINDS[items]
+  const list = h(`ul.grid.${name}`, { label }), end = h('div.grid-end')
+  const held = new Map() // <li> -> item
+  const seen = new Set() // keys
   let next, reading
 
-  const waiting = new Set() // what is near and not built: some in every frame, so that scrolling stays smooth
+  const waiting = new Set() // near and not built: some in every frame, so that scrolling is smooth
   function fillSome() {
     for (const place of [...waiting].slice(0, AT_ONCE)) {
       waiting.delete(place)
-      if (!place.firstChild && items.has(place)) place.append(...[build(items.get(place))].flat())
+      if (!place.firstChild) place.append(...build(held.get(place)).filter(Boolean))
     }
     if (waiting.size) requestAnimationFrame(fillSome)
   }
-  const near = new IntersectionObserver((seen) => {
-    for (const { target, isIntersecting } of seen) {
+  const near = new IntersectionObserver((moved) => {
+    for (const { target, isIntersecting } of moved) {
+      const used = waiting.delete(target) || target.contains(document.activeElement)
       if (isIntersecting) waiting.add(target)
-      else if (!waiting.delete(target) && !target.contains(document.activeElement)) target.replaceChildren()
+      else if (!used) target.replaceChildren()
     }
     fillSome()
-  }, { rootMargin: NEAR })
-  const further = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && more(), { rootMargin: NEAR })
-  signal.addEventListener('abort', () => { near.disconnect(); further.disconnect() })
+  }, NEAR)
+  const further = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && more(), NEAR)
+  signal.addEventListener('abort', () => [near, further].forEach((one) => one.disconnect()))
 
-  function add(page) {
-    const added = page.items.filter((item) => !places.has(key(item))).map((item) => {
-      const place = element('li')
-      items.set(place, item)
-      places.set(key(item), place)
+  async function add() {
+    const page = await read(next ?? null)
+    if (signal.aborted) return
+    for (const item of page[items].filter((one) => !seen.has(one[key]))) {
+      const place = h('li')
+      list.append(place)
+      seen.add(item[key])
+      held.set(place, item)
       near.observe(place)
-      return place
-    })
-    list.append(...added)
-    kept.count = items.size
+    }
     next = page.next
+    kept.count = held.size
   }
 
   async function more() {
     if (next === null || reading) return
     reading = true
     try {
-      const page = await read(next)
-      if (!signal.aborted) add(page)
+      await add()
     } catch (error) {
-      announce(error.words ?? texts.wrong)
-      await new Promise((again) => { setTimeout(again, AGAIN_MS); addEventListener('online', again, { once: true, signal }) })
+      toast(error.words ?? texts.wrong)
+      await new Promise((resolve) => {
+        setTimeout(resolve, AGAIN_MS)
+        addEventListener('online', resolve, { once: true, signal })
+      })
     }
     reading = false
-    if (signal.aborted) return
     further.unobserve(end)
-    further.observe(end) // asks again where it is still in view
+    if (!signal.aborted) further.observe(end) // asks again where it is still in view
   }
 
   const wanted = kept.count ?? 0
-  add(await read(null))
-  while (items.size < wanted && next !== null) add(await read(next))
+  do await add()
+  while (held.size < wanted && next !== null && !signal.aborted)
   root.append(list, end)
   further.observe(end)
-  return {
-    list,
-    items: () => [...items.values()],
-    remove(gone) {
-      const place = places.get(gone)
-      near.unobserve(place)
-      items.delete(place)
-      places.delete(gone)
-      place.remove()
-    },
-  }
+  return held.size
 }

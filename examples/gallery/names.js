@@ -1,84 +1,109 @@
-// Naming somebody, and choosing somebody by name.
-import { button, dialog, element } from './dom.js'
+// Naming somebody, choosing somebody by name, and making one person of several.
+import { act, inTurn } from './act.js'
+import { button, dialog, h } from './dom.js'
 import { faceOf } from './photos.js'
+import { client } from './session.js'
 import { texts } from './texts.js'
 
 const SHOWN = 24
 const PAUSE_MS = 200
+const MOST_MERGED = 100 // in one call
+const { naming, picker } = texts
+
+/** A button with a face, a name, and how many photos there are. */
+export function personRow({ cover, name, face_count }, onclick, attributes) {
+  const count = h('small', texts.photos(face_count))
+  const shown = [faceOf(cover, 'round'), h('span', name ?? texts.unnamed), count]
+  return button(shown, onclick, { class: 'row', ...attributes })
+}
+
+/** A field that calls look() a moment after one typed; at once on Enter. */
+export function searchField(label, look, attributes) {
+  let timer
+  const onkeydown = ({ key, repeat }) => {
+    if (key !== 'Enter' || repeat) return
+    clearTimeout(timer)
+    look()
+  }
+  const oninput = () => {
+    clearTimeout(timer)
+    timer = setTimeout(look, PAUSE_MS)
+  }
+  const about = { type: 'search', dir: 'auto', autocomplete: 'off', label, placeholder: label }
+  return h('input', { ...about, oninput, onkeydown, ...attributes })
+}
+
+/** In steps; each is a change that can be taken back. from: ids. */
+export function mergeInto(into, from) {
+  const steps = Array.from({ length: Math.ceil(from.length / MOST_MERGED) }, (_, n) =>
+    from.slice(n * MOST_MERGED, (n + 1) * MOST_MERGED))
+  return inTurn(steps.map((step) => () => client.mergePeople({ into, from: step })))
+}
 
 /** A field that names a person when one leaves it; named(person) when that is done. */
-export function nameField(person, { act, client, refresh }, named = () => {}) {
-  const { naming } = texts
-  const field = element('input', {
-    class: 'name', value: person.name ?? '', placeholder: naming.add, maxlength: 200, autocomplete: 'off', enterkeyhint: 'done', dir: 'auto',
-    'aria-label': naming.field(person.name),
+export function nameField(person, named) {
+  const { person_id } = person
+  const merge = (from) => act(texts.person.merged, () => mergeInto(person_id, from))
+  const rename = async () => {
+    const typed = input.value, name = typed.trim() || null
+    await act(({ same_name }) => (same_name.length ? naming.same(name) : naming.named(name)),
+      () => client.renamePerson({ person_id, name }), {
+        more: ({ same_name }) => (same_name.length ? [[naming.merge, () => merge(same_name)]] : []),
+        after: (answer) => { person.name = answer.name },
+      })
+    if (input.value === typed) input.value = person.name ?? '' // else another is being typed
+    input.setAttribute('aria-label', naming.field(person.name))
+    named(person)
+  }
+  const input = h('input.name', {
+    value: person.name, placeholder: naming.add, label: naming.field(person.name),
+    maxlength: 200, autocomplete: 'off', enterkeyhint: 'done', dir: 'auto', onchange: rename,
     onkeydown: ({ key }) => {
-      if (key === 'Enter') field.blur()
-      if (key === 'Escape') field.value = person.name ?? ''
-    },
-    onchange: async () => {
-      const typed = field.value
-      const name = typed.trim() || null
-      const { person_id } = person
-      const merge = (from) => act(texts.person.merged, () => client.mergePeople({ into: person_id, from })).then((done) => done && refresh())
-      const answer = await act(
-        ({ same_name }) => same_name.length ? naming.same(name) : naming.named(name),
-        () => client.renamePerson({ person_id, name }),
-        { more: ({ same_name }) => same_name.length ? [{ label: naming.merge, onclick: () => merge(same_name) }] : [] })
-      if (answer) person.name = answer.name
-      if (field.value === typed) field.value = person.name ?? '' // else the next name is being typed already
-      field.setAttribute('aria-label', naming.field(person.name))
-      named(person)
+      if (key === 'Enter') input.blur()
+      if (key === 'Escape') input.value = person.name ?? ''
     },
   })
-  return field
+  return input
 }
 
 /**
- * Asks who it is. Resolves with { person }, { name } of somebody new where `fresh` allows that, what an action
- * gave to close, or null. actions: { label, value, attributes }.
+ * Asks who it is. Resolves with { person }, { name } of somebody new where `fresh` allows that, the
+ * value of one of `actions`, or null.
  */
-export function choosePerson(title, { client, event, without, face, fresh = false, actions = [] }) {
-  const { picker } = texts
-  return dialog(title, (close) => {
-    let asked = 0, timer, choice // what Enter means: only what nobody can take for something else
-    const list = element('ul', { class: 'picker', 'aria-label': picker.list })
-    const field = element('input', { type: 'search', 'aria-label': picker.search, placeholder: picker.search, autofocus: true, autocomplete: 'off', dir: 'auto',
-      oninput: () => { clearTimeout(timer); timer = setTimeout(look, PAUSE_MS) } })
+export const choosePerson = (title, event, { without, face, fresh = false, actions } = {}) =>
+  dialog(title, (close) => {
+    let asked = 0, choice // what Enter means: only what nobody can take for something else
 
     /** Whether the list is the one of what is typed now. */
     async function show() {
-      clearTimeout(timer)
-      const turn = ++asked
-      const name = field.value.trim()
+      const turn = ++asked, name = input.value.trim()
       const { people } = await client.people({ event_id: event, name: name || null, limit: SHOWN })
       if (turn !== asked) return false
-      const offered = people.filter(({ person_id }) => person_id !== without)
-      const rows = offered.map((person) => element('li', {},
-        element('button', { type: 'button', class: 'row', onclick: () => close({ person }) },
-          faceOf(person.cover, { class: 'round' }), element('span', {}, person.name ?? texts.unnamed),
-          element('small', {}, texts.photos(person.face_count)))))
       const called = (person) => person.name?.toLowerCase() === name.toLowerCase()
+      const offered = people.filter(({ person_id }) => person_id !== without)
       const known = people.some(called), isNew = name && fresh && !known
       const meant = known ? offered.filter(called) : offered
-      choice = isNew ? { name } : name && meant.length === 1 ? { person: meant[0] } : null
-      if (isNew) rows.push(element('li', {}, button(picker.fresh(name), () => close({ name }), { class: 'row' })))
-      list.replaceChildren(...(rows.length ? rows : [element('li', { class: 'soft' }, picker.none)]))
+      choice = name && meant.length === 1 ? { person: meant[0] } : null
+      if (isNew) choice = { name }
+      const rows = offered.map((person) => h('li', personRow(person, () => close({ person }))))
+      const somebody = () => close({ name })
+      if (isNew) rows.push(h('li', button(picker.fresh(name), somebody, 'row')))
+      list.replaceChildren(...(rows.length ? rows : [h('li.soft', picker.none)]))
       return true
     }
 
-    const look = () => show().catch((error) => list.replaceChildren(element('li', { class: 'problem' }, error.words ?? texts.wrong)))
-    const enter = async (event) => {
+    const look = () => show().catch((error) => list.replaceChildren(h('li.problem', error.words)))
+    const onsubmit = async (event) => {
       event.preventDefault()
       if (!await look()) return
       if (choice) close(choice)
       else list.querySelector('button')?.focus()
     }
+    const onkeydown = (pressed) => {
+      if (pressed.key === 'Enter' && pressed.repeat) pressed.preventDefault()
+    }
+    const list = h('ul.picker', { label: picker.list })
+    const input = searchField(picker.search, look, { autofocus: true })
     look()
-    return element('form', { onsubmit: enter, onkeydown: (event) => { if (event.key === 'Enter' && event.repeat) event.preventDefault() } },
-      face && element('div', { class: 'picker-face' }, faceOf(face)),
-      field, list,
-      element('div', { class: 'sheet-actions' }, actions.map(({ label, value, attributes }) => button(label, () => close(value), attributes)),
-        button(texts.cancel, () => close(null))))
-  })
-}
+    return h('form', { onsubmit, onkeydown }, face && faceOf(face), input, list)
+  }, actions)

@@ -1,27 +1,30 @@
-// Which photo comes before and after another: of a person, of several people together, or of the event.
+// Which photo comes before and after another: of a person, of several together, or of the event.
+import { client } from './session.js'
 
 const PAGE = 500
 const MOST_PAGES = 20
-const read = new Map() // what it is an order of -> { ids, next }
+const orders = new Map() // by what they are an order of: { ids, next, pages }
 
-function pages({ client, event, query }) {
+function page({ event, query }, after) {
   const person_id = query.get('of'), people = query.get('with')?.split(',')
-  if (person_id) return (after) => client.personPhotos({ person_id, after, limit: PAGE })
-  if (people) return (after) => client.photosWith({ event_id: event, people, after, limit: PAGE })
-  return (after) => client.media({ event_id: event, after, limit: PAGE })
+  const asked = { after, limit: PAGE }
+  if (person_id) return client.personPhotos({ person_id, ...asked })
+  if (people) return client.photosWith({ event_id: event, people, ...asked })
+  return client.media({ event_id: event, ...asked })
 }
 
 /** { before, after }: ids, or undefined at the ends. Reads as far as it must, once. */
-export async function neighbours(app, media_id) {
-  const name = `${app.event} ${app.query}`
-  const page = pages(app)
-  let order = read.get(name)
-  const at = () => order.ids.indexOf(media_id)
-  if (!order || at() < 0) order = { ids: [], next: null, pages: 0 }
-  read.set(name, order)
-  while (!order.pages || (order.next !== null && order.pages < MOST_PAGES && (at() < 0 || at() === order.ids.length - 1))) {
-    const { photos, media, next } = await page(order.next)
-    order.ids.push(...(photos ?? media).map((photo) => photo.media_id))
+export async function neighbours(route) {
+  const name = `${route.event} ${route.query}`
+  const known = orders.get(name)
+  const order = known?.ids.includes(route.id) ? known : { ids: [], next: null, pages: 0 }
+  orders.set(name, order)
+  const at = () => order.ids.indexOf(route.id)
+  const found = () => at() >= 0 && at() < order.ids.length - 1
+  const ended = () => order.pages && (order.next === null || order.pages === MOST_PAGES)
+  while (!found() && !ended()) {
+    const { photos, media, next } = await page(route, order.next)
+    order.ids.push(...(photos ?? media).map(({ media_id }) => media_id))
     order.next = next
     order.pages += 1
   }

@@ -1,7 +1,7 @@
 // Pictures by signed addresses: one request for all that are wanted at the same moment.
 import { faceStyle } from '/clients/memoria.js'
 import { config } from '/config.js'
-import { element } from './dom.js'
+import { h } from './dom.js'
 import { request } from './session.js'
 
 const GOOD_SECONDS = 3600
@@ -11,57 +11,58 @@ let wanted = []
 
 /** Where a photo, or the photo of a face, can be had: its preview, where there is one. */
 export function addressOf({ bucket, path, preview_path }, original = false) {
-  const name = original ? path : preview_path ?? path
-  const found = known.get(`${bucket}/${name}`)
+  const name = original ? path : preview_path ?? path, place = `${bucket}/${name}`
+  const found = known.get(place)
   if (found && found.until > Date.now()) return found.address
   const address = new Promise((resolve, reject) => {
     if (!wanted.length) setTimeout(sign, 20)
     wanted.push({ bucket, name, resolve, reject })
   })
-  known.set(`${bucket}/${name}`, { address, until: Date.now() + (GOOD_SECONDS - 300) * 1000 })
-  address.catch(() => known.delete(`${bucket}/${name}`))
+  known.set(place, { address, until: Date.now() + (GOOD_SECONDS - 300) * 1000 })
+  address.catch(() => known.delete(place))
   return address
 }
 
-async function sign() {
-  const all = wanted
-  wanted = []
-  for (const [bucket, asked] of Map.groupBy(all, ({ bucket }) => bucket)) {
-    for (let from = 0; from < asked.length; from += MOST) signSome(bucket, asked.slice(from, from + MOST))
+function sign() {
+  for (const [bucket, asked] of Map.groupBy(wanted, (one) => one.bucket)) {
+    while (asked.length) signSome(bucket, asked.splice(0, MOST))
   }
+  wanted = []
 }
 
 async function signSome(bucket, asked) {
   try {
-    const paths = asked.map(({ name }) => name)
-    const signed = await request(`/storage/v1/object/sign/${encodeURIComponent(bucket)}`, { body: { expiresIn: GOOD_SECONDS, paths } })
-    asked.forEach(({ resolve, reject }, n) => {
-      if (signed[n].signedURL) resolve(`${config.supabaseUrl}/storage/v1${encodeURI(signed[n].signedURL)}`)
-      else reject(new Error(signed[n].error))
-    })
+    const body = { expiresIn: GOOD_SECONDS, paths: asked.map(({ name }) => name) }
+    const signed = await request(`/storage/v1/object/sign/${encodeURIComponent(bucket)}`, body)
+    for (const [n, { resolve, reject }] of asked.entries()) {
+      const { signedURL, error } = signed[n]
+      if (signedURL) resolve(`${config.supabaseUrl}/storage/v1${encodeURI(signedURL)}`)
+      else reject(new Error(error))
+    }
   } catch (error) {
     for (const { reject } of asked) reject(error)
   }
 }
 
-async function load(photo) {
+/** Answers whether the picture is there now: the preview, or else the original. */
+async function load(image, photo) {
   for (const original of photo.preview_path ? [false, true] : [true]) {
     try {
-      const image = new Image()
       image.src = await addressOf(photo, original)
       await image.decode()
-      return image
+      return true
     } catch { /* the preview is gone: the original then */ }
   }
-  return null
+  return false
 }
 
-/** A picture of the face, in a square or round element of any size. */
-export function faceOf(cover, attributes = {}) {
-  const shown = element('span', { ...attributes, class: `face ${attributes.class ?? ''}`, 'aria-hidden': 'true' })
+/** A picture of the face, in a square element of any size; kind: round. */
+export function faceOf(cover, kind = '') {
+  const shown = h('span', { class: `face ${kind}`, 'aria-hidden': 'true' })
+  const image = new Image()
   if (cover) {
-    load(cover).then((image) => {
-      if (!image) return
+    load(image, cover).then((there) => {
+      if (!there) return
       const size = { width: image.naturalWidth, height: image.naturalHeight }
       Object.assign(shown.style, faceStyle({ ...cover, ...size }, image.src))
       shown.classList.add('ready')
@@ -71,31 +72,21 @@ export function faceOf(cover, attributes = {}) {
 }
 
 /** A photo, in an element that has its shape before it is there. */
-export function photoOf(photo, alt, attributes = {}) {
+function photoOf(photo, alt, style = {}) {
   const { width, height } = photo
-  const image = element('img', { alt, width, height, decoding: 'async', ...attributes })
-  const show = async (original) => {
-    try {
-      image.src = await addressOf(photo, original)
-    } catch {
-      image.dispatchEvent(new Event('error'))
-    }
-  }
-  let tried = !photo.preview_path
-  image.addEventListener('load', () => image.classList.add('ready'))
-  image.addEventListener('error', () => {
-    if (tried) return image.classList.add('missing')
-    tried = true
-    show(true)
-  })
-  show(false)
+  const image = h('img', { alt, width, height, decoding: 'async', style })
+  load(image, photo).then((there) => image.classList.add(there ? 'ready' : 'missing'))
   return image
 }
 
+/** A whole photo, and what lies over it. */
+export const framed = (photo, alt, ...over) =>
+  h('div.frame', { style: { '--ratio': (photo.width || 3) / (photo.height || 2) } },
+    photoOf(photo, alt), over)
+
 /** A square of the photo, around the face that it is shown for, as a link. */
 export function photoTile(photo, href, alt) {
-  const image = photoOf(photo, alt)
-  const [face] = photo.faces
-  if (face) image.style.objectPosition = `${100 * (face.bbox.x + face.bbox.w / 2)}% ${100 * (face.bbox.y + face.bbox.h / 2)}%`
-  return element('a', { class: 'tile', href }, image)
+  const { x, y, w, h: high } = photo.faces[0]?.bbox ?? { x: 0, y: 0, w: 1, h: 1 }
+  const middle = `${100 * (x + w / 2)}% ${100 * (y + high / 2)}%`
+  return h('a.tile', { href }, photoOf(photo, alt, { 'object-position': middle }))
 }

@@ -1,17 +1,18 @@
 // Who is signed in, and requests in that user's name: supabase-js does the same and more.
-import { MemoriaError } from '/clients/memoria.js'
+import { createMemoria, MemoriaError } from '/clients/memoria.js'
 import { config } from '/config.js'
 
+const { supabaseUrl: url, publishableKey: key } = config
 const KEPT = 'memoria-session'
 const DEADLINE_MS = 30_000
 const read = () => JSON.parse(localStorage.getItem(KEPT) ?? 'null')
-let session = read()
-let refreshing
+let session = read(), refreshing
 
+export const client = createMemoria({ url, key, accessToken: token })
 export const user = () => session?.user ?? null
 
-addEventListener('storage', ({ key, newValue }) => { // another tab signed in or out, or renewed the token
-  if (key === KEPT) session = JSON.parse(newValue)
+addEventListener('storage', (changed) => { // another tab signed in or out, or renewed the token
+  if (changed.key === KEPT) session = JSON.parse(changed.newValue)
 })
 
 function keep(answer) {
@@ -20,33 +21,38 @@ function keep(answer) {
   else localStorage.removeItem(KEPT)
 }
 
-/** One request to the project. Throws MemoriaError. body: an object is sent as JSON, a Blob as it is. */
-export async function request(path, { method = 'POST', body, headers = {}, as = token, deadline = DEADLINE_MS } = {}) {
-  const asked = { apikey: config.publishableKey, Authorization: `Bearer ${await as()}`, ...headers }
-  if (body && !(body instanceof Blob)) asked['Content-Type'] = 'application/json'
-  const sent = body && !(body instanceof Blob) ? JSON.stringify(body) : body
-  let answer
-  try {
-    const signal = AbortSignal.timeout(deadline)
-    answer = await fetch(config.supabaseUrl + path, { method, headers: asked, body: sent, signal })
-  } catch (cause) {
-    throw new MemoriaError({ code: cause.name === 'TimeoutError' ? 'timed_out' : 'unreachable', message: path, cause })
-  }
+/** One request to the project. Raises MemoriaError. A Blob is sent as it is, all else as JSON. */
+export async function request(path, body, { method = 'POST', as = token, ...more } = {}) {
+  const { headers, deadline = DEADLINE_MS } = more
+  const isFile = body instanceof Blob
+  const asked = { apikey: key, Authorization: `Bearer ${await as()}`, ...headers }
+  if (!isFile) asked['Content-Type'] = 'application/json'
+  const sent = { method, headers: asked, body: isFile ? body : JSON.stringify(body) }
+  const answer = await fetch(url + path, { ...sent, signal: AbortSignal.timeout(deadline) })
+    .catch((cause) => {
+      const code = cause.name === 'TimeoutError' ? 'timed_out' : 'unreachable'
+      throw new MemoriaError({ code, message: path, cause })
+    })
   const told = await answer.json().catch(() => null)
   if (answer.ok) return told
   const means = Number(told?.statusCode ?? answer.status) // Storage says 400 and means this
   const code = means === 413 ? 'media_too_large' : told?.error_code ?? told?.code
-  throw new MemoriaError({ code, message: told?.msg ?? told?.message ?? path, status: answer.status })
+  throw new MemoriaError({ code, message: told?.msg ?? told?.message, status: answer.status })
 }
 
-const publishable = async () => config.publishableKey
-const auth = (path, body) => request(`/auth/v1/${path}`, { body, as: publishable })
+/** A function of this app's own in the database. */
+export const call = (name, args = {}) => request(`/rest/v1/rpc/${name}`, args)
 
-export const signIn = async (email, password) => keep(await auth('token?grant_type=password', { email, password }))
-export const signUp = async (email, password) => keep(await auth('signup', { email, password }))
-export const signInAnonymously = async () => keep(await auth('signup', {}))
+/** Deletes files of Storage. */
+export const erase = (bucket, prefixes) =>
+  request(`/storage/v1/object/${encodeURIComponent(bucket)}`, { prefixes }, { method: 'DELETE' })
+
+const auth = (path, body) => request(`/auth/v1/${path}`, body, { as: async () => key })
+
+export const signIn = async (given) => keep(await auth('token?grant_type=password', given))
+export const signUp = async (given) => keep(await auth('signup', given))
 export const signOut = async () => {
-  await request('/auth/v1/logout?scope=local').catch(() => {}) // gone from here all the same
+  await request('/auth/v1/logout?scope=local', {}).catch(() => {}) // gone from here all the same
   keep(null)
 }
 
@@ -56,7 +62,7 @@ export async function token() {
     refreshing ??= navigator.locks.request(KEPT, renew).finally(() => { refreshing = undefined })
     await refreshing
   }
-  return session?.access_token ?? config.publishableKey
+  return session?.access_token ?? key
 }
 
 const ending = () => session && session.expires_at * 1000 < Date.now() + 60_000
@@ -66,9 +72,11 @@ async function renew() {
   session = read() // another tab may just have done it
   if (!ending()) return
   try {
-    keep(await auth('token?grant_type=refresh_token', { refresh_token: session.refresh_token }))
+    const { refresh_token } = session
+    keep(await auth('token?grant_type=refresh_token', { refresh_token }))
   } catch (error) {
-    if (error.status >= 400 && error.status < 500 && error.status !== 429) keep(null) // offline is no reason to sign out
+    const over = error.status >= 400 && error.status < 500 && error.status !== 429
+    if (over) keep(null) // offline is no reason to sign out
     throw error
   }
 }

@@ -3,8 +3,9 @@ export async function smaller(file, most, quality) {
   try {
     const picture = await createImageBitmap(file)
     const scale = Math.min(1, most / Math.max(picture.width, picture.height))
-    const canvas = new OffscreenCanvas(Math.round(picture.width * scale), Math.round(picture.height * scale))
-    canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height)
+    const sides = [picture.width, picture.height].map((side) => Math.round(side * scale))
+    const canvas = new OffscreenCanvas(...sides)
+    canvas.getContext('2d').drawImage(picture, 0, 0, ...sides)
     picture.close()
     return await canvas.convertToBlob({ type: 'image/jpeg', quality })
   } catch {

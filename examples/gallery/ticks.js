@@ -1,19 +1,21 @@
 // What is ticked, and the bar that says what can be done with it.
-import { element, iconButton } from './dom.js'
+import { h, iconButton } from './dom.js'
 import { texts } from './texts.js'
 
-/** actions(items) answers buttons. Returns { box(key, item, label), clear() }. */
+/** actions(items) answers buttons. Answers tick(key, item, label), which makes a box to tick. */
 export function ticks(root, actions) {
   const ticked = new Map() // key -> item
-  const bar = element('div', { class: 'bar', role: 'toolbar', 'aria-label': texts.chosen(0), hidden: true })
+  const count = h('strong', { role: 'status' }), answers = h('span')
+  const bar = h('div.bar', { role: 'toolbar', hidden: true },
+    iconButton('close', texts.clear, () => clear()), count, answers)
 
   function show() {
     const said = texts.chosen(ticked.size)
     bar.hidden = !ticked.size
     bar.setAttribute('aria-label', said)
     root.classList.toggle('ticking', ticked.size > 0)
-    bar.replaceChildren(iconButton('close', texts.clear, clear), element('span', { class: 'bar-count', role: 'status' }, said),
-      ...actions([...ticked.values()]))
+    count.textContent = said
+    answers.replaceChildren(...actions([...ticked.values()]).filter(Boolean))
   }
 
   function clear() {
@@ -24,7 +26,12 @@ export function ticks(root, actions) {
 
   root.append(bar)
   root.addEventListener('keydown', ({ key }) => key === 'Escape' && ticked.size && clear())
-  const box = (key, item, label) => element('input', { type: 'checkbox', class: 'tick', 'aria-label': label, checked: ticked.has(key),
-    onchange: ({ target }) => { target.checked ? ticked.set(key, item) : ticked.delete(key); show() } })
-  return { box, clear }
+  return (key, item, label) => h('input.tick', {
+    type: 'checkbox', label, checked: ticked.has(key),
+    onchange: ({ target }) => {
+      if (target.checked) ticked.set(key, item)
+      else ticked.delete(key)
+      show()
+    },
+  })
 }

@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Page
 
+from tests.documents import ROOT
 from tests.gallery.conftest import Visit
 from tests.gallery.party import PARTY, PHOTOS, Party
 
@@ -61,3 +62,10 @@ def test_barriers_are_seen(host: Visit, look: Callable[[Page, str], None]) -> No
     page.evaluate("document.querySelector('label').replaceWith(document.querySelector('input'))")
     with pytest.raises(AssertionError, match="label"):
         look(page, "sign-in")
+
+
+def test_the_app_stays_short() -> None:
+    files = [path for path in (ROOT / "examples" / "gallery").rglob("*") if path.is_file()]
+    lines = [line for path in files for line in path.read_text().splitlines()]
+    assert max(map(len, lines)) <= 100
+    assert len(lines) <= 3000

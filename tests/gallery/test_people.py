@@ -83,6 +83,31 @@ def test_several_are_merged_into_the_named_one_and_undo_brings_them_back(people:
     expect(cards(people)).to_have_count(6)
 
 
+def test_more_than_one_call_takes_are_merged_and_come_back_together(
+    host: Visit, party: Party, database: psycopg.Connection[Any]
+):
+    database.execute(
+        "insert into memoria.persons (id, event_id, name)"
+        " select gen_random_uuid(), %s, 'Guest' from generate_series(1, 230)",
+        (party.event_id,),
+    )
+    page = at(host, party.event_id, more="?name=guest")
+    chosen = page.get_by_role("toolbar").get_by_text("230 chosen")
+    for _ in range(60):  # only what is near the window is there
+        page.evaluate("document.querySelectorAll('.tick:not(:checked)').forEach(t => t.click())")
+        if chosen.is_visible():
+            break
+        page.mouse.wheel(0, 800)
+        page.wait_for_timeout(100)
+    page.get_by_role("button", name="Merge").click()
+    expect(page.locator("#toasts")).to_contain_text("230 people are one now")
+    expect(cards(page)).to_have_count(1)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#toasts")).to_contain_text("Taken back")
+    there = "select count(*) from memoria.persons where name = 'Guest' and merged_into is null"
+    assert database.execute(there).fetchone() == (230,)
+
+
 def test_of_two_names_one_chooses_which_stays(people: Page, look: Look):
     for name in ("Ann", "Bob"):
         people.get_by_label(f"Choose {name}").check()

@@ -1,38 +1,35 @@
 // The events of who is signed in, and a new one.
-import { button, confirm, element } from '../dom.js'
-import { go, to } from '../router.js'
-import { texts } from '../texts.js'
+import {
+  act, button, call, client, confirm, field, form, go, h, signOut, texts, to, user,
+} from '../kit.js'
 
-export async function show(root, { client, session, tell }) {
-  const { events: said, sign } = texts
+const { events: words, sign } = texts
+
+export async function show(root) {
   const event_id = crypto.randomUUID() // the same when one presses twice
-  const events = await session.request('/rest/v1/rpc/my_events', { body: {} })
-  const create = async (submitted) => {
-    submitted.preventDefault()
-    try {
-      await client.createEvent({ event_id })
-      await session.request('/rest/v1/rpc/name_event', { body: { p_event_id: event_id, p_title: name.value.trim() } })
-      go(to('upload', event_id))
-    } catch (error) {
-      tell(error)
-    }
+  const events = await call('my_events')
+  const create = async ({ title }) => {
+    await client.createEvent({ event_id })
+    await call('name_event', { p_event_id: event_id, p_title: title.trim() })
   }
-  const signOut = async () => {
-    if (session.user()?.is_anonymous && !await confirm(sign.out, sign.outWhy, sign.out)) return
-    await session.signOut()
-    location.reload() // nothing of this user stays in the tab
-  }
-  const name = element('input', { dir: 'auto', required: true, maxlength: 200, pattern: '.*\\S.*' })
-  root.append(element('h1', {}, said.title),
-    events.length ? element('ul', { class: 'cards' }, events.map(card)) : element('p', {}, said.none),
-    element('form', { class: 'line', onsubmit: create },
-      element('label', {}, said.name, name), element('button', { class: 'primary' }, said.create)),
-    element('p', {}, button(sign.out, signOut, { class: 'quiet' })))
+  const created = { after: () => go(to('upload', event_id)) }
+  const name = { name: 'title', dir: 'auto', required: true, maxlength: 200, pattern: '.*\\S.*' }
+  root.append(h('h1', words.title),
+    events.length ? h('ul.cards', events.map(card)) : h('p', words.none),
+    form((given) => act(null, () => create(given), created),
+      field(words.name, name), h('button.primary', words.create)),
+    h('p', button(sign.out, leave, 'quiet')))
+}
+
+async function leave() {
+  if (user()?.is_anonymous && !await confirm(sign.out, sign.outWhy)) return
+  await signOut()
+  location.reload() // nothing of this user stays in the tab
 }
 
 function card({ event_id, title, status, role, archive_at }) {
-  const { events: said } = texts
-  const about = [said.roles[role], status === 'archived' ? said.archived : archive_at && said.until(texts.day(archive_at))]
-  return element('li', {}, element('a', { href: to('people', event_id) },
-    element('strong', {}, title), element('small', {}, about.filter(Boolean).join(' · '))))
+  const ends = archive_at && words.until(texts.day(archive_at))
+  const about = [words.roles[role], status === 'archived' ? words.archived : ends]
+  return h('li', h('a', { href: to('people', event_id) },
+    h('strong', title), h('small', about.filter(Boolean).join(' · '))))
 }

@@ -1,116 +1,106 @@
 // Everybody in the event: covers, names, several ticked and merged.
-import { button, dialog, element, toast } from '../dom.js'
+import {
+  act, button, client, dialog, faceOf, go, h, inTurn, mergeInto, nameField, personRow, refresh,
+  replace, searchField, tell, texts, to, toast,
+} from '../kit.js'
 import { grid } from '../grid.js'
-import { nameField } from '../names.js'
-import { faceOf } from '../photos.js'
-import { go, replace, to } from '../router.js'
-import { texts } from '../texts.js'
 import { ticks } from '../ticks.js'
 
-const PAGE = 100
-const PAUSE_MS = 250
-const { peoplePage } = texts
+const { peoplePage: words } = texts
+const ids = (people) => people.map(({ person_id }) => person_id)
 
-export async function show(root, app, signal) {
-  const { client, event, query, kept, manages } = app
-  let name = query.get('name') ?? '', hidden = query.has('hidden'), timer, drawn
+export async function show(root, { event, query, kept, manages }, signal) {
+  let name = query.get('name') ?? '', hidden = query.has('hidden'), drawn
 
-  const status = element('p', { class: 'soft', role: 'status' })
-  const search = element('input', { type: 'search', value: name, placeholder: peoplePage.search, 'aria-label': peoplePage.search, dir: 'auto',
-    oninput: () => { clearTimeout(timer); timer = setTimeout(again, PAUSE_MS) } })
-  const withHidden = element('input', { type: 'checkbox', role: 'switch', checked: hidden, onchange: again })
-  const place = element('section')
-  root.append(
-    element('div', { class: 'heading' }, element('div', {}, element('h1', {}, texts.nav.people), status),
-      element('div', { class: 'tools' }, search, element('label', { class: 'switch' }, withHidden, peoplePage.hidden))),
-    place)
-  const ticked = ticks(root, (people) => [
-    people.length > 1 && button(peoplePage.merge, () => merge(people, app), { class: 'primary' }),
-    people.length > 1 && button(peoplePage.together, () => go(to('together', event, undefined, { with: ids(people).join() }))),
-    button(peoplePage.hide, () => hide(people, app)),
-  ].filter((action) => action && (manages || action.textContent === peoplePage.together)))
+  const search = searchField(words.search, again, { value: name })
+  const everybody = h('input',
+    { type: 'checkbox', role: 'switch', checked: hidden, onchange: again })
+  const status = h('p.soft', { role: 'status' }), place = h('section')
+  root.append(h('div.heading', h('div', h('h1', texts.nav.people), status),
+    h('div.tools', search, h('label.switch', everybody, words.hidden))))
 
-  const card = (person) => {
-    const link = element('a', { class: 'cover', href: to('person', event, person.person_id) }, faceOf(person.cover, { class: 'round' }),
-      person.hidden && element('span', { class: 'mark' }, peoplePage.hiddenMark))
-    const tick = ticked.box(person.person_id, person)
+  const together = (people) => go(to('together', event, undefined, { with: ids(people).join() }))
+  const tick = ticks(root, (people) => {
+    const several = people.length > 1
+    return [
+      manages && several && button(words.merge, () => merge(people), 'primary'),
+      several && button(words.together, () => together(people)),
+      manages && button(words.hide, () => hide(people)),
+    ]
+  })
+  root.append(place)
+
+  function build(person) {
+    const { person_id, face_count } = person
+    const link = h('a.cover', { href: to('person', event, person_id) },
+      faceOf(person.cover, 'round'), person.hidden && h('span.mark', words.hiddenMark))
+    const box = tick(person_id, person)
     const label = () => {
-      link.setAttribute('aria-label', peoplePage.open(person.name, person.face_count, person.hidden))
-      tick.setAttribute('aria-label', texts.choose(person.name))
+      link.setAttribute('aria-label', words.open(person.name, face_count, person.hidden))
+      box.setAttribute('aria-label', texts.choose(person.name))
     }
     label()
-    return [link, tick,
-      manages ? nameField(person, app, label) : element('span', { class: 'name' }, person.name ?? texts.unnamed),
-      element('small', {}, texts.photos(person.face_count))]
+    const called = manages ? nameField(person, label) : h('span.name', person.name ?? texts.unnamed)
+    return [link, box, called, h('small', texts.photos(face_count))]
   }
 
   async function draw() {
     drawn?.abort()
     drawn = new AbortController()
-    const { signal: over } = drawn
-    const read = async (after) => {
-      const { people, next } = await client.people({ event_id: event, after, name: name || null, with_hidden: hidden, limit: PAGE })
-      return { items: people, next }
-    }
-    const fresh = element('section')
-    const { items } = await grid(fresh, { className: 'people-grid', label: texts.nav.people, read, build: card, kept,
-      signal: AbortSignal.any([signal, over]), key: ({ person_id }) => person_id })
+    const over = AbortSignal.any([signal, drawn.signal])
+    const fresh = h('section')
+    const asked = { event_id: event, name: name || null, with_hidden: hidden, limit: 100 }
+    const count = await grid(fresh, 'people', {
+      label: texts.nav.people, build, kept, signal: over,
+      read: (after) => client.people({ ...asked, after }),
+    })
     if (over.aborted) return
-    if (!items().length && name) fresh.append(element('p', { class: 'empty' }, peoplePage.nobodyCalled(name)))
-    else if (!items().length) fresh.append(nobody(event))
+    if (!count && name) fresh.append(h('p.empty', words.nobodyCalled(name)))
+    else if (!count) fresh.append(nobody(event))
     place.replaceChildren(fresh)
   }
 
   function again() {
     if (signal.aborted) return // the page was left while the timer ran
     name = search.value.trim()
-    hidden = withHidden.checked
+    hidden = everybody.checked
     replace(to('people', event, undefined, { ...(name && { name }), ...(hidden && { hidden: 1 }) }))
     kept.count = 0
-    draw().catch(app.tell)
+    draw().catch(tell)
   }
 
   await draw()
-  if (!signal.aborted) follow(app, status, signal)
+  if (!signal.aborted) follow(event, status, signal)
 }
 
-const ids = (people) => people.map(({ person_id }) => person_id)
+const nobody = (event) => h('div.empty', h('h2', words.empty), h('p', words.emptyText),
+  h('a.button.primary', { href: to('upload', event) }, texts.nav.upload))
 
-const nobody = (event) => element('div', { class: 'empty' }, element('h2', {}, peoplePage.empty), element('p', {}, peoplePage.emptyText),
-  element('a', { class: 'button primary', href: to('upload', event) }, peoplePage.add))
-
-/** How the event stands; and where people were found anew, whoever looks decides when to see that. */
-function follow({ client, event, refresh }, status, signal) {
+/** How the event stands; where people were found anew, whoever looks decides when to see that. */
+function follow(event, status, signal) {
   let since
-  signal.addEventListener('abort', client.watch(event, (news) => {
-    if (news.photos?.pending) status.textContent = peoplePage.looking(news.photos.pending)
-    else if (news.people !== undefined) status.textContent = `${texts.people(news.people)} · ${texts.photos(news.photos.total)}`
-    if (news.event !== 'people') return
-    if (since && since !== news.clustered_at) toast(peoplePage.changed, { label: texts.show, onclick: refresh })
-    since = news.clustered_at
-  }, { everyMs: 5_000 }))
+  const end = client.watch(event, ({ event: news, photos, people, clustered_at }) => {
+    if (photos?.pending) status.textContent = words.looking(photos.pending)
+    else if (people !== undefined) status.textContent = words.all(people, photos.total)
+    if (news !== 'people') return
+    if (since && since !== clustered_at) toast(words.changed, [texts.show, refresh])
+    since = clustered_at
+  }, { everyMs: 5_000 })
+  signal.addEventListener('abort', end)
 }
 
-async function merge(people, { act, client, refresh }) {
-  const first = people.toSorted((a, b) => (b.name !== null) - (a.name !== null) || b.face_count - a.face_count)
-  const named = first.filter(({ name }) => name)
-  const into = new Set(named.map(({ name }) => name)).size > 1 ? await whoseName(named) : first[0]
+async function merge(people) {
+  const first = people.toSorted((a, b) => (b.name !== null) - (a.name !== null)
+    || b.face_count - a.face_count)
+  const names = new Set(people.map(({ name }) => name).filter(Boolean))
+  const into = names.size > 1 ? await whoseName(first.filter(({ name }) => name)) : first[0]
   if (!into) return
   const from = ids(people).filter((id) => id !== into.person_id)
-  if (await act(peoplePage.merged(people.length), () => client.mergePeople({ into: into.person_id, from }))) refresh()
+  await act(words.merged(people.length), () => mergeInto(into.person_id, from))
 }
 
-const whoseName = (people) => dialog(peoplePage.whichName, (close) => element('div', {}, element('ul', { class: 'picker' },
-  people.map((person) => element('li', {}, element('button', { type: 'button', class: 'row', onclick: () => close(person) },
-    faceOf(person.cover, { class: 'round' }), element('span', {}, person.name), element('small', {}, texts.photos(person.face_count)))))),
-element('div', { class: 'sheet-actions' }, button(texts.cancel, () => close(null)))))
+const whoseName = (people) => dialog(words.whichName, (close) =>
+  h('ul.picker', people.map((person) => h('li', personRow(person, () => close(person))))))
 
-async function hide(people, { act, client, refresh }) {
-  const all = async () => {
-    const answers = await Promise.allSettled(ids(people).map((person_id) => client.hidePerson({ person_id, hidden: true })))
-    const done = answers.filter(({ status }) => status === 'fulfilled').map(({ value }) => value)
-    if (!done.length) throw answers[0].reason
-    return done
-  }
-  if (await act((done) => peoplePage.hid(done.length), all)) refresh()
-}
+const hide = (people) => act((done) => words.hid(done.length), () => inTurn(
+  ids(people).map((person_id) => () => client.hidePerson({ person_id, hidden: true }))))

@@ -1,153 +1,156 @@
 // One photo: who is who, naming, drawing, no face; next and previous by key, swipe and button.
-import { button, element, iconButton } from '../dom.js'
-import { drawBox, placeBox } from '../draw.js'
-import { choosePerson } from '../names.js'
+import {
+  act, addressOf, back, boxStyle, button, choosePerson, client, faceOf, framed, go, h, heading,
+  iconButton, mergeInto, onKey, step, texts, to,
+} from '../kit.js'
+import { drawBox } from '../draw.js'
 import { neighbours } from '../order.js'
-import { addressOf, faceOf, photoOf } from '../photos.js'
-import { back, go, step, to } from '../router.js'
-import { texts } from '../texts.js'
 
 const SWIPE_PX = 50
+const { naming, photo: words } = texts
 let boxes = false // shown; stays so from photo to photo
-const { photo: words } = texts
 
-export async function show(root, app, signal) {
-  const { client, event, id, query, manages } = app
-  const turning = turns(app, signal)
+export async function show(root, route, signal) {
+  const { event, id, query, manages } = route
+  const turning = turns(route, signal)
   const photo = await client.photo({ media_id: id })
   const names = new Map(photo.people.map((person) => [person.person_id, person]))
-  const whose = ({ person_id }) => names.get(person_id)?.name ?? null
-  const named = photo.people.map(({ name }) => name).filter(Boolean)
+  const title = words.alt(photo.people.map(({ name }) => name).filter(Boolean))
+  const frame = framed(photo, title)
+  frame.classList.toggle('boxes', boxes)
 
-  const frame = element('div', { class: boxes ? 'frame boxes' : 'frame' }, photoOf(photo, words.alt(named)))
-  frame.style.setProperty('--ratio', (photo.width || 3) / (photo.height || 2))
   const rows = photo.faces.map((face) => {
-    const known = names.get(face.person_id)
-    const ask = () => askWho(face, known, photo, app)
-    const open = manages ? ask : () => known && go(to('person', event, known.person_id))
-    const box = element('button', { type: 'button', class: 'box', 'aria-label': words.isFace(whose(face)), onclick: open },
-      element('span', { class: 'box-name' }, whose(face) ?? words.who))
-    placeBox(box, face.bbox)
+    const known = names.get(face.person_id), name = known?.name ?? words.who
+    const page = () => known && go(to('person', event, known.person_id))
+    const onclick = manages ? () => askWho(face, known, photo, event) : page
+    const box = button(h('span.box-name', name), onclick, // for who points; rows are for keys
+      { class: 'box', style: boxStyle(face.bbox), tabindex: -1, 'aria-hidden': 'true' })
     frame.append(box)
-    const light = (on) => () => box.classList.toggle('lit', on)
-    return element('li', {}, element('button', { type: 'button', class: 'row', onclick: open, onpointerenter: light(true), onpointerleave: light(false),
-      onfocus: light(true), onblur: light(false), 'aria-label': words.isFace(whose(face)) },
-    faceOf({ ...photo, ...face }, { class: 'round' }), element('span', {}, whose(face) ?? words.who)))
+    const light = () => box.classList.add('lit'), dark = () => box.classList.remove('lit')
+    const lights = { onpointerenter: light, onpointerleave: dark, onfocus: light, onblur: dark }
+    return h('li', button([faceOf({ ...photo, ...face }, 'round'), h('span', name)], onclick,
+      { class: 'row', ...lights, label: words.isFace(known?.name) }))
   })
-  const otherwise = to(...(query.get('of') ? ['person', event, query.get('of')] : ['people', event]))
-  const toggle = button(words.faces, () => {
-    boxes = frame.classList.toggle('boxes')
-    toggle.setAttribute('aria-pressed', boxes)
-  }, { 'aria-pressed': String(boxes) })
-  root.append(
-    element('div', { class: 'heading' }, iconButton('back', texts.back, () => back(otherwise)), element('h1', {}, words.alt(named))),
-    element('div', { class: 'stage' }, frame),
-    element('section', { class: 'panel', 'aria-label': words.people }, element('h2', {}, words.people),
-      rows.length ? element('ul', { class: 'picker' }, rows) : element('p', { class: 'soft' }, reason(photo)),
-      element('div', { class: 'actions' }, rows.length > 0 && toggle, manages && drawing(frame, photo, app), original(photo))))
-  arrows(root.querySelector('.stage'), turning)
+  const person = query.get('of')
+  const above = person ? to('person', event, person) : to('people', event)
+  const stage = h('div.stage', frame)
+  root.append(heading(() => back(above), title), stage,
+    h('section.panel', { label: words.people }, h('h2', words.people),
+      rows.length ? h('ul.picker', rows) : h('p.soft', words[photo.status] ?? words.nobody),
+      h('div.actions', rows.length > 0 && toggle(frame), manages && drawing(frame, photo, event),
+        original(photo))))
+  arrows(stage, turning)
 }
 
-const reason = ({ status }) => ({ failed: words.failed, pending: words.pending })[status] ?? words.nobody
+function toggle(frame) {
+  const shown = button(words.faces, () => {
+    boxes = frame.classList.toggle('boxes')
+    shown.setAttribute('aria-pressed', boxes)
+  }, { 'aria-pressed': String(boxes) })
+  return shown
+}
 
 function original(photo) {
-  const link = element('a', { class: 'button', download: photo.path.split('/').at(-1), target: '_blank', rel: 'noopener' }, words.download)
+  const link = h('a.button',
+    { download: photo.path.split('/').at(-1), target: '_blank', rel: 'noopener' }, words.download)
   addressOf(photo, true).then((address) => { link.href = address }, () => link.remove())
   return link
 }
 
-/** Arrow keys, also while the photo is still coming. Returns { around, turn }. */
-function turns(app, signal) {
-  const { event, id, query } = app
-  const around = neighbours(app, id).catch(() => ({}))
+/** Arrow keys, also while the photo is still coming. Answers { around, turn }. */
+function turns(route, signal) {
+  const around = neighbours(route).catch(() => ({}))
   const turn = async (side) => {
     const media_id = (await around)[side]
-    if (media_id && !signal.aborted) step(to('photo', event, media_id, query))
+    if (media_id && !signal.aborted) step(to('photo', route.event, media_id, route.query))
   }
-  addEventListener('keydown', (pressed) => {
-    if (pressed.target.closest?.('input, dialog') || pressed.altKey || pressed.ctrlKey || pressed.metaKey) return
-    if (pressed.key === 'ArrowLeft') turn('before')
-    if (pressed.key === 'ArrowRight') turn('after')
-  }, { signal })
+  onKey(({ key }) => {
+    if (key === 'ArrowLeft') turn('before')
+    if (key === 'ArrowRight') turn('after')
+  }, signal)
   return { around, turn }
 }
 
 /** Swipes, and visible buttons. */
 async function arrows(stage, { around, turn }) {
   let from
-  stage.addEventListener('touchstart', ({ touches }) => { from = touches.length === 1 ? touches[0] : undefined }, { passive: true })
+  stage.addEventListener('touchstart', ({ touches }) => {
+    from = touches.length === 1 ? touches[0] : undefined
+  }, { passive: true })
   stage.addEventListener('touchend', ({ changedTouches: [{ clientX, clientY }], target }) => {
     if (!from || target.closest('.draw-layer')) return
-    const across = clientX - from.clientX
-    if (Math.abs(across) > SWIPE_PX && Math.abs(across) > 2 * Math.abs(clientY - from.clientY)) turn(across > 0 ? 'before' : 'after')
+    const across = clientX - from.clientX, down = Math.abs(clientY - from.clientY)
+    if (Math.abs(across) > Math.max(SWIPE_PX, 2 * down)) turn(across > 0 ? 'before' : 'after')
   })
   const { before, after } = await around
-  stage.append(...[
-    before && iconButton('back', words.previous, () => turn('before'), { class: 'icon-button turn previous' }),
-    after && iconButton('next', words.next, () => turn('after'), { class: 'icon-button turn next' }),
-  ].filter(Boolean))
+  const arrow = (name, side, label, where) =>
+    iconButton(name, label, () => turn(side), `turn ${where}`)
+  if (before) stage.append(arrow('back', 'before', words.previous, 'previous'))
+  if (after) stage.append(arrow('next', 'after', words.next, 'next'))
 }
 
 /** Whose face this is, and what else can be said of it. */
-async function askWho(face, known, photo, app) {
-  const { act, client, event, refresh } = app
+async function askWho(face, known, photo, event) {
   const { face_id, person_id } = face
-  const actions = [
-    ...(known ? [{ label: words.allOf(known.name), value: 'open' }, { label: words.not(known.name), value: 'not' }] : []),
-    { label: words.noFace, value: 'no face' }]
-  const answer = await choosePerson(known?.name ?? words.who, { client, event, without: person_id, face: { ...photo, ...face }, fresh: true, actions })
-  if (!answer) return
-  if (answer === 'open') return go(to('person', event, person_id))
-  const done = await (answer === 'not' ? act(words.notSaid(known.name), () => client.rejectFace({ face_id, person_id }))
-    : answer === 'no face' ? act(words.noFaceSaid, () => client.dismissFace({ face_id }))
-      : answer.person ? isNow(face, known, answer.person, app)
-        : isNew(face, known, answer.name, app))
-  if (done) refresh()
+  const ofKnown = known ? [[words.allOf(known.name), 'open'], [words.not(known.name), 'not']] : []
+  const answer = await choosePerson(known?.name ?? words.who, event, {
+    without: person_id, face: { ...photo, ...face }, fresh: true,
+    actions: [...ofKnown, [words.noFace, 'no face']],
+  })
+  if (answer === 'open') go(to('person', event, person_id))
+  else if (answer === 'not') notThem(face_id, known)
+  else if (answer === 'no face') act(words.noFaceSaid, () => client.dismissFace({ face_id }))
+  else if (answer?.person) isNow(face_id, known, answer.person)
+  else if (answer) isNew(face_id, known, answer.name)
 }
 
+const notThem = (face_id, { person_id, name }) =>
+  act(words.notSaid(name), () => client.rejectFace({ face_id, person_id }))
+
 /** This face alone; where its person has no name yet, all of that person may be meant. */
-function isNow({ face_id }, known, person, { act, client, refresh }) {
-  const all = async () => {
-    const merged = await act(texts.person.merged, () => client.mergePeople({ into: person.person_id, from: [known.person_id] }))
-    if (merged) refresh()
-  }
-  const more = known && !known.name && known.face_count > 1 ? [{ label: words.all(known.face_count), onclick: all }] : []
-  return act(words.isNow(person.name), () => client.assignFace({ face_id, person_id: person.person_id }), { more: () => more })
+function isNow(face_id, known, { person_id, name }) {
+  const all = () => act(texts.person.merged, () => mergeInto(person_id, [known.person_id]))
+  const several = known && !known.name && known.face_count > 1
+  const more = () => (several ? [[words.all(known.face_count), all]] : [])
+  return act(words.isNow(name), () => client.assignFace({ face_id, person_id }), { more })
 }
 
 /** A name for whoever has none; else this face is somebody new. */
-function isNew({ face_id }, known, name, { act, client }) {
-  if (known && !known.name) return act(texts.naming.named(name), () => client.renamePerson({ person_id: known.person_id, name }))
-  return act(texts.naming.named(name), async () => {
-    const made = await client.assignFace({ face_id })
-    return [made, await client.renamePerson({ person_id: made.person_id, name })]
-  })
+function isNew(face_id, known, name) {
+  const rename = () => client.renamePerson({ person_id: known.person_id, name })
+  return act(naming.named(name), known && !known.name ? rename : () => somebody(face_id, name))
+}
+
+/** Somebody new, with a name: two changes. */
+async function somebody(face_id, name) {
+  const made = await client.assignFace({ face_id })
+  return [made, await client.renamePerson({ person_id: made.person_id, name })]
 }
 
 /** The button that lets one draw a box, and what is said meanwhile. */
-function drawing(frame, photo, app) {
-  const { act, client, event, refresh } = app
-  const said = element('p', { class: 'soft', hidden: true }, words.drawText)
+function drawing(frame, photo, event) {
   let drawn
-  const end = () => { drawn?.end(); drawn = undefined; said.hidden = goOn.hidden = cancel.hidden = true; start.hidden = false }
-  const done = async (bbox) => {
-    const answer = await choosePerson(words.who, { client, event, face: { ...photo, bbox }, fresh: true })
-    if (!answer) return
-    end()
-    const add = async () => {
-      const face = await client.addFace({ media_id: photo.media_id, bbox, person: answer.person?.person_id ?? null })
-      if (answer.person) return face
-      const made = await client.assignFace({ face_id: face.face_id })
-      return [face, made, await client.renamePerson({ person_id: made.person_id, name: answer.name })]
-    }
-    if (await act(words.drawn, add)) refresh()
+  const set = (on) => {
+    if (on) drawn = drawBox(frame, done)
+    else drawn.end()
+    for (const one of [said, goOn, cancel]) one.hidden = !on
+    start.hidden = on
   }
-  const start = button(words.draw, () => {
-    said.hidden = goOn.hidden = cancel.hidden = false
-    start.hidden = true
-    drawn = drawBox(frame, done)
-  })
+  const done = async (bbox) => {
+    const face = { ...photo, bbox }
+    const answer = await choosePerson(words.who, event, { face, fresh: true })
+    if (!answer) return
+    set(false)
+    act(words.drawn, () => addFace(photo.media_id, bbox, answer))
+  }
+  const said = h('p.soft', { hidden: true }, words.drawText)
+  const start = button(words.draw, () => set(true))
   const goOn = button(words.goOn, () => done(drawn.bbox()), { class: 'primary', hidden: true })
-  const cancel = button(texts.cancel, end, { hidden: true })
+  const cancel = button(texts.cancel, () => set(false), { hidden: true })
   return [said, start, goOn, cancel]
+}
+
+async function addFace(media_id, bbox, { person, name }) {
+  const face = await client.addFace({ media_id, bbox, person: person?.person_id ?? null })
+  return person ? face : [face, ...await somebody(face.face_id, name)]
 }

@@ -1,34 +1,35 @@
 // Questions that the app asks, as cards: one person or two, and whose face this is.
-import { announce, button, dialog, element, toast } from '../dom.js'
-import { placeBox } from '../draw.js'
-import { choosePerson } from '../names.js'
-import { faceOf, photoOf } from '../photos.js'
-import { to } from '../router.js'
-import { texts } from '../texts.js'
+import {
+  boxStyle, button, choosePerson, client, dialog, faceOf, framed, h, onKey, personRow,
+  tell, texts, to, toast,
+} from '../kit.js'
 
 const BATCH = 20
 const FACES = 3
 const { review: words } = texts
 
-export async function show(root, app, signal) {
-  const { client, event, query } = app
+export async function show(root, { event, query }, signal) {
   const photos = new Map() // media_id -> promise of a photo
-  const ask = (media_id) => client.photo({ media_id }).catch((error) => {
-    photos.delete(media_id) // asked for again the next time
-    throw error
-  })
-  const photo = (media_id) => photos.get(media_id) ?? photos.set(media_id, ask(media_id)).get(media_id)
   const answered = [] // { id, change_id }, for z
   const settled = new Set()
-  let queue = [], all = 0, choose = () => {}, busy
+  let queue = [], all = 0, choices = {}, busy
 
-  const place = element('div', { class: 'card-place' })
-  const progress = element('p', { class: 'soft progress' })
-  const link = element('a', { class: 'button quiet', href: to('history', event) }, words.history)
-  root.append(element('div', { class: 'heading' }, element('div', {}, element('h1', {}, words.title), progress), link), place)
+  const place = h('div'), progress = h('p.soft')
+  root.append(h('div.heading', h('div', h('h1', words.title), progress),
+    h('a.button.quiet', { href: to('history', event) }, words.history)), place)
+
+  function photo(media_id) {
+    const forget = (error) => {
+      photos.delete(media_id) // asked for again the next time
+      throw error
+    }
+    if (!photos.has(media_id)) photos.set(media_id, client.photo({ media_id }).catch(forget))
+    return photos.get(media_id)
+  }
 
   async function load() {
-    const { total, suggestions } = await client.suggestions({ event_id: event, person_id: query.get('person'), limit: BATCH })
+    const asked = { event_id: event, person_id: query.get('person'), limit: BATCH }
+    const { total, suggestions } = await client.suggestions(asked)
     queue = suggestions.filter(({ id }) => !settled.has(id))
     all = settled.size + total
   }
@@ -36,139 +37,138 @@ export async function show(root, app, signal) {
   async function next() {
     if (!queue.length) await load()
     const [question, following] = queue
-    choose = () => {}
-    const card = question ? await build(question)
-      : element('div', { class: 'empty' }, element('h2', {}, words.none), element('p', {}, words.noneText))
+    choices = {}
+    const card = await (!question ? h('div.empty', h('h2', words.none), h('p', words.noneText))
+      : question.kind === 'same_person' ? same(question) : who(question))
     progress.textContent = question ? words.progress(settled.size + 1, all) : ''
     place.replaceChildren(card)
-    const heading = card.querySelector('h2')
-    heading.tabIndex = -1
-    if (answered.length) heading.focus({ preventScroll: true })
-    const soon = (following?.evidence ?? []).flatMap(({ media_id, other_media_id }) => [media_id, other_media_id])
-    soon.forEach((media_id) => photo(media_id).catch(() => {}))
+    const title = card.querySelector('h2')
+    title.tabIndex = -1
+    if (answered.length) title.focus({ preventScroll: true })
+    const soon = following?.evidence?.flatMap((one) => [one.media_id, one.other_media_id]) ?? []
+    for (const media_id of soon) photo(media_id).catch(() => {})
   }
 
-  /** One thing at a time, and no answer to a card that nobody has seen. work() answers whether the next card may come. */
-  const alone = (work) => busy ??= work().then((on) => on && next()).catch(stuck).finally(() => { busy = undefined })
+  /** One thing at a time: no answer to a card that nobody has seen. work(): may the next come? */
+  const alone = (work) => busy ??= work().then((on) => on && next()).catch(stuck)
+    .finally(() => { busy = undefined })
 
   function stuck(error) {
-    choose = () => {}
-    place.replaceChildren(button(texts.tryAgain, () => alone(async () => true), { class: 'primary' }))
-    app.tell(error)
+    choices = {}
+    place.replaceChildren(
+      button(texts.tryAgain, () => alone(async () => true), 'primary'))
+    tell(error)
   }
 
-  /** What a button or a key does; the second click of a double one was not meant for the next card. */
-  const give = (question, given, person_id) => (clicked) => {
-    if (!(clicked?.detail > 1)) alone(() => answer(question, given, person_id))
-  }
-
-  async function answer(question, given, person_id) {
-    const { id, kind, face, candidates } = question
-    const offered = !person_id || candidates.some((candidate) => candidate.person_id === person_id)
-    const said = (kind === 'same_person' ? words.said : words.saidWho)[given]
+  async function answer({ id, kind, face, candidates }, given, person_id) {
+    const offered = !person_id || candidates.some((one) => one.person_id === person_id)
     try {
-      const { change_id } = await (offered ? client.answerSuggestion({ id, answer: given, person_id })
+      const { change_id } = await (offered
+        ? client.answerSuggestion({ id, answer: given, person_id })
         : client.assignFace({ face_id: face.face_id, person_id }))
       answered.push({ id, change_id })
-      toast(said, { label: texts.undo, onclick: undo })
+      toast(said(kind)[given], [texts.undo, undo])
     } catch (error) {
-      if (error.code !== 'suggestion_gone' && error.code !== 'not_found') return app.tell(error)
-      announce(words.gone)
+      if (error.code !== 'suggestion_gone' && error.code !== 'not_found') return tell(error)
+      toast(words.gone)
     }
     settled.add(id)
-    queue = given === 'same' ? [] : queue.filter((one) => one !== question) // with the same person others may have changed
+    // with the same person others may have changed
+    queue = given === 'same' ? [] : queue.filter((one) => one.id !== id)
     return true
   }
 
-  const undo = async () => {
+  async function undo() {
     await busy
     await alone(takeBack)
   }
 
   async function takeBack() {
-    const last = answered.pop()
+    const last = answered.at(-1)
     if (!last) return toast(words.nothingToUndo)
-    try {
-      if (last.change_id) await client.undo({ change_id: last.change_id })
-    } catch (error) {
-      answered.push(last)
-      return app.tell(error)
-    }
-    settled.delete(last.id)
+    const { id, change_id } = last
+    if (change_id && !await client.undo({ change_id }).catch(tell)) return false
+    answered.pop()
+    settled.delete(id)
     toast(texts.undone)
     await load()
-    queue.sort((a, b) => (b.id === last.id) - (a.id === last.id)) // the one that was taken back comes first
+    queue.sort((a, b) => (b.id === id) - (a.id === id)) // that one comes first
     return true
   }
 
-  const build = (question) => question.kind === 'same_person' ? same(question) : who(question)
+  /** say(given) answers what a button or a key does; a second click was not for the next card. */
+  const saying = (question) => (given, person_id) => (clicked) => {
+    if (!(clicked?.detail > 1)) alone(() => answer(question, given, person_id))
+  }
+
+  /** A button that a key presses, too. */
+  function choice(key, label, onclick, kind) {
+    choices[key] = onclick
+    return button(label, onclick, { class: kind, 'aria-keyshortcuts': key })
+  }
+
+  const card = (title, keys, content, ...answers) => h('article.card', h('h2', title), content,
+    h('div.answers', answers), h('p.soft.keys', keys))
 
   async function same(question) {
-    const { into, from, evidence } = question
-    const ours = evidence.map(({ media_id, bbox }) => ({ media_id, bbox }))
-    const theirs = evidence.map(({ other_media_id, other_bbox }) => ({ media_id: other_media_id, bbox: other_bbox }))
-    const say = (given) => give(question, given)
-    choose = (key) => ({ s: say('same'), d: say('different'), n: say('not_sure') })[key]?.()
-    return element('article', { class: 'card' }, element('h2', {}, words.same),
-      await facesOf(into, ours), await facesOf(from, theirs),
-      element('div', { class: 'answers' },
-        button(words.yes, say('same'), { class: 'primary', 'aria-keyshortcuts': 's' }),
-        button(words.no, say('different'), { 'aria-keyshortcuts': 'd' }),
-        button(words.notSure, say('not_sure'), { class: 'quiet', 'aria-keyshortcuts': 'n' }),
-        button(words.nobodyPerson, say('nobody'), { class: 'quiet' })),
-      element('p', { class: 'soft keys' }, words.keys))
+    const { into, from, evidence } = question, say = saying(question)
+    const theirs = evidence.map((one) => ({ media_id: one.other_media_id, bbox: one.other_bbox }))
+    const rows = await Promise.all([facesOf(into, evidence), facesOf(from, theirs)])
+    return card(words.same, words.keys, rows,
+      choice('s', words.yes, say('same'), 'primary'),
+      choice('d', words.no, say('different')),
+      choice('n', words.notSure, say('not_sure'), 'quiet'),
+      button(words.nobodyPerson, say('nobody'), 'quiet'))
   }
 
   /** A row of three faces of a person; each opens its photo. */
-  async function facesOf(person, shown) {
-    const seen = new Set(shown.map(({ media_id }) => media_id))
-    const cover = person.cover && !seen.has(person.cover.media_id) ? [person.cover] : []
-    const unique = shown.filter(({ media_id }, n) => shown.findIndex((other) => other.media_id === media_id) === n)
-    const faces = await Promise.all([...unique, ...cover].slice(0, FACES).map(async (face) => ({ ...await photo(face.media_id), ...face })))
-    return element('div', { class: 'trio' },
-      element('p', {}, element('a', { href: to('person', event, person.person_id) }, person.name ?? texts.unnamed), ' ',
-        element('small', {}, texts.photos(person.face_count))),
-      element('div', {}, faces.map(tappable)))
+  async function facesOf({ person_id, name, cover, face_count }, shown) {
+    const faces = new Map([...shown, ...(cover ? [cover] : [])].map((one) => [one.media_id, one]))
+    const first = [...faces.values()].slice(0, FACES)
+      .map(async ({ media_id, bbox }) => ({ ...await photo(media_id), bbox }))
+    const link = h('a', { href: to('person', event, person_id) }, name ?? texts.unnamed)
+    return h('div.trio', h('p', link, ' ', h('small', texts.photos(face_count))),
+      h('div', (await Promise.all(first)).map(tappable)))
   }
 
-  const tappable = (face) => element('button', { type: 'button', class: 'bare', 'aria-label': words.look, onclick: () => whole(face) }, faceOf(face))
-
   async function who(question) {
-    const { face, candidates } = question
-    const covers = await Promise.all(candidates.map(({ person_id }) => client.personPhotos({ person_id, limit: 1 })))
-    const say = (given, person_id) => give(question, given, person_id)
+    const { face, candidates } = question, say = saying(question)
+    const covers = await Promise.all(
+      candidates.map(({ person_id }) => client.personPhotos({ person_id, limit: 1 })))
     const other = async () => {
-      const chosen = await choosePerson(words.who, { client, event, face })
+      const chosen = await choosePerson(words.who, event, { face })
       if (chosen) say('same', chosen.person.person_id)()
     }
-    choose = (key) => candidates[key - 1] ? say('same', candidates[key - 1].person_id)()
-      : ({ d: say('different'), n: say('not_sure') })[key]?.()
-    return element('article', { class: 'card' }, element('h2', {}, words.who), element('div', { class: 'one' }, tappable(face)),
-      element('ul', { class: 'picker' }, covers.map((person, n) => element('li', {}, element('button', { type: 'button', class: 'row',
-        onclick: say('same', candidates[n].person_id), 'aria-keyshortcuts': n + 1 }, faceOf(person.cover, { class: 'round' }),
-      element('span', {}, person.name ?? texts.unnamed), element('small', {}, texts.photos(person.face_count)))))),
-      element('div', { class: 'answers' },
-        button(words.none_of, say('different'), { 'aria-keyshortcuts': 'd' }),
-        button(words.someone, other),
-        button(words.notSure, say('not_sure'), { class: 'quiet', 'aria-keyshortcuts': 'n' }),
-        button(words.nobodyFace, say('nobody'), { class: 'quiet' })),
-      element('p', { class: 'soft keys' }, words.keysWho))
+    const rows = covers.map((person, n) => {
+      const mine = say('same', candidates[n].person_id)
+      choices[n + 1] = mine
+      return h('li', personRow(person, mine, { 'aria-keyshortcuts': n + 1 }))
+    })
+    return card(words.who, words.keysWho, [h('div.one', tappable(face)), h('ul.picker', rows)],
+      choice('d', words.noneOf, say('different')),
+      button(words.someone, other),
+      choice('n', words.notSure, say('not_sure'), 'quiet'),
+      button(words.nobodyFace, say('nobody'), 'quiet'))
   }
 
   await load()
   await next()
-  addEventListener('keydown', (pressed) => {
-    if (pressed.repeat || pressed.target.closest?.('input, dialog') || pressed.altKey || pressed.ctrlKey || pressed.metaKey) return
-    const key = pressed.key.toLowerCase()
-    if (key === 'z') undo()
-    else choose(key)
-  }, { signal })
+  onKey(({ key, repeat }) => {
+    const does = { ...choices, z: undo }[key.toLowerCase()]
+    if (does && !repeat) does()
+  }, signal)
 }
 
-const whole = (face) => dialog(words.whole, (close) => {
-  const box = element('div', { class: 'box lit' })
-  placeBox(box, face.bbox)
-  const frame = element('div', { class: 'frame boxes' }, photoOf(face, words.whole), box)
-  frame.style.setProperty('--ratio', (face.width || 3) / (face.height || 2))
-  return element('div', {}, frame, element('div', { class: 'sheet-actions' }, button(texts.close, () => close(null))))
+const said = (kind) => ({
+  not_sure: words.later, nobody: words.never,
+  ...(kind === 'same_person' ? { same: words.yes, different: words.no }
+    : { same: words.named, different: words.noneOf }),
 })
+
+const tappable = (face) =>
+  button(faceOf(face), () => whole(face), { class: 'bare', label: words.look })
+
+function whole(face) {
+  const box = h('div.box.lit', { style: boxStyle(face.bbox) })
+  dialog(words.whole, () => framed(face, words.whole, box), [], texts.close)
+}

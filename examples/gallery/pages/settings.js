@@ -1,183 +1,166 @@
 // An event: its name, who may see it, links for guests, what they searched, how long it is kept.
-import { button, confirm, dialog, element, toast } from '../dom.js'
+import {
+  act, button, call, client, confirm, dialog, erase, field, form, go, h, request, texts, to,
+  toast, user,
+} from '../kit.js'
 import { qrPicture } from '../qr.js'
-import { go, to } from '../router.js'
-import { texts } from '../texts.js'
 import { BUCKET } from '../uploads.js'
 
-const { settings: said } = texts
+const { settings: words } = texts
 const KEEP_DAYS = [7, 30, 90, 365], LINK_DAYS = [1, 7, 30, 90]
 
-export async function show(root, given) {
-  const { client, session, event, manages, tell, refresh } = given
-  root.append(element('h1', {}, said.title))
-  if (!manages) return showLeave(root, given)
-  const [members, links, { searches }, status] = await Promise.all([
-    session.request('/rest/v1/rpc/event_members', { body: { p_event_id: event } }), client.searchLinks({ event_id: event }),
-    client.searches({ event_id: event }), client.eventStatus({ event_id: event }),
-  ])
-  /** Does something, says so, and shows the page as it is then. */
-  const done = (what, words) => async (happened) => {
-    happened?.preventDefault()
-    try {
-      if (await what() === false) return
-      await refresh()
-      if (words) toast(words)
-    } catch (error) {
-      tell(error)
-    }
-  }
-  const sections = { name, members: memberList, links: linkList, searches: audit, keeping }
-  const all = { ...given, members, links: links.links, searches, status, done }
-  root.append(...Object.values(sections).map((section) => element('section', {}, section(all))))
+export async function show(root, { event, own, manages }) {
+  root.append(h('h1', words.title))
+  const event_id = event
+  if (!manages) return root.append(h('p', words.onlyHosts), leaving(event_id))
+  const [members, { links }, { searches }, status] = await Promise.all([
+    call('event_members', { p_event_id: event }), client.searchLinks({ event_id }),
+    client.searches({ event_id }), client.eventStatus({ event_id })])
+  const open = status.status === 'open'
+  root.append(...[
+    naming(event, own), membersOf(event_id, members), linksOf(event_id, links, open),
+    audit(event, searches, links), keeping(event_id, own, open, status.photos.total),
+  ].map((section) => h('section', section)))
 }
 
-function showLeave(root, { client, session, event, tell }) {
-  const leave = async () => {
-    if (!await confirm(said.leave, said.leaveWhy, said.leave)) return
-    client.removeMember({ event_id: event, user_id: session.user().id }).then(() => go(to('events')), tell)
-  }
-  root.append(element('p', {}, said.onlyHosts), button(said.leave, leave))
+/** What a button or a field does: asked first, where `why` is given. */
+const does = (said, change, { why, ...more } = {}) => async () => {
+  if (!why || await confirm(said, why)) await act(more.told, change, more)
 }
 
-function name({ session, event, own, done }) {
-  const input = element('input', { value: own.title, required: true, maxlength: 200 })
-  const save = async () => {
-    const title = input.value.trim()
-    await session.request('/rest/v1/rpc/name_event', { body: { p_event_id: event, p_title: title } })
+function leaving(event_id) {
+  const leave = () => client.removeMember({ event_id, user_id: user().id })
+  const after = () => go(to('events'))
+  return button(words.leave, does(words.leave, leave, { why: words.leaveWhy, after }))
+}
+
+function naming(event, own) {
+  const save = async (title) => {
+    await call('name_event', { p_event_id: event, p_title: title })
     own.title = title
   }
-  return [element('h2', {}, said.name), element('form', { class: 'line', onsubmit: done(save, said.saved) },
-    element('label', {}, said.name, input), element('button', {}, said.save))]
+  const name = { name: 'title', value: own.title, dir: 'auto', required: true, maxlength: 200 }
+  return [h('h2', words.name), form(({ title }) => act(words.saved, () => save(title.trim())),
+    field(words.name, name), h('button', words.save))]
 }
 
-const select = (label, options, attributes = {}) => element('label', {}, label, element('select', attributes,
-  options.map(([value, words, selected]) => element('option', { value, selected }, words))))
+const select = (label, options, attributes) => h('label', label, h('select', attributes,
+  options.map(([value, text, selected]) => h('option', { value, selected }, text))))
 
-function memberList({ client, session, event, members, status, done }) {
-  const email = element('input', { type: 'email', required: true, autocomplete: 'off' })
-  const role = select(said.role, Object.entries(said.roles))
-  const add = async () => {
-    const about = { p_event_id: event, p_email: email.value, p_role: role.lastChild.value }
-    await session.request('/rest/v1/rpc/invite', { body: about }).catch((error) => {
-      if (error.code === 'not_found') error.words = said.unknown
+function membersOf(event_id, members) {
+  const add = async ({ email, role }) => {
+    await call('invite', { p_event_id: event_id, p_email: email, p_role: role }).catch((error) => {
+      if (error.code === 'not_found') error.words = words.unknown
       throw error
     })
-    toast(said.added(email.value))
   }
-  const row = (one) => {
-    const called = one.email || one.user_id
-    const remove = () => client.removeMember({ event_id: event, user_id: one.user_id })
-    return element('li', {}, element('span', {}, called),
-      element('small', {}, one.is_owner ? said.owner : said.roles[one.role]),
-      !one.is_owner && button(texts.remove, done(remove, said.removed(called)), { 'aria-label': said.remove(called) }))
+  const row = ({ user_id, email, role, is_owner }) => {
+    const name = email || user_id
+    const remove = () => client.removeMember({ event_id, user_id })
+    return h('li', h('span', name), h('small', is_owner ? words.owner : words.roles[role]),
+      !is_owner && button(texts.remove, () => act(words.removed(name), remove),
+        { label: words.remove(name) }))
   }
-  const known = !session.user().is_anonymous
-  return [element('h2', {}, said.people), element('ul', { class: 'rows' }, members.map(row)),
-    !known && element('p', {}, said.addWithAccount),
-    known && status && element('form', { class: 'line', onsubmit: done(add) },
-      element('label', {}, said.email, email), role, element('button', {}, said.add))]
+  const asked = form((given) => act(words.added(given.email), () => add(given)),
+    field(words.email, { name: 'email', type: 'email', required: true, autocomplete: 'off' }),
+    select(words.role, Object.entries(words.roles), { name: 'role' }), h('button', words.add))
+  return [h('h2', words.people), h('ul.rows', members.map(row)),
+    user().is_anonymous ? h('p', words.addWithAccount) : asked]
 }
 
-function linkList({ client, event, links, status, done }) {
-  const label = element('input', { maxlength: 200, required: true })
-  const days = select(said.days, LINK_DAYS.map((n) => [n, said.forDays(n), n === 7]))
-  const make = async () => {
-    const options = { label: label.value.trim(), expires_in_hours: 24 * days.lastChild.value }
-    const { token } = await client.createSearchLink({ event_id: event, options })
+function linksOf(event_id, links, open) {
+  const make = async ({ label, days }) => {
+    const options = { label: label.trim(), expires_in_hours: 24 * days }
+    const { token } = await client.createSearchLink({ event_id, options })
     await showLink(options.label, token)
   }
-  const end = (one) => async () => {
-    if (!await confirm(said.revoke, said.revokeWhy, said.revoke)) return false
-    return client.revokeSearchLink({ link_id: one.link_id })
+  const row = ({ link_id, label, searches, max_searches, revoked_at, expires_at }) => {
+    const name = label ?? words.noLabel
+    const over = revoked_at || new Date(expires_at) < new Date()
+    const ends = over ? words.revoked : words.goodUntil(texts.day(expires_at))
+    const revoke = () => client.revokeSearchLink({ link_id })
+    const end = does(words.revoke, revoke, { why: words.revokeWhy })
+    return h('li', h('span', name), h('small', `${words.used(searches, max_searches)} · ${ends}`),
+      !over && button(words.revoke, end, { label: words.revokeThis(name) }))
   }
-  const row = (one) => {
-    const called = one.label ?? said.noLabel, over = one.revoked_at || new Date(one.expires_at) < new Date()
-    return element('li', {}, element('span', {}, called),
-      element('small', {}, said.used(one.searches, one.max_searches), ' · ', over ? said.revoked : said.goodUntil(texts.day(one.expires_at))),
-      !over && button(said.revoke, done(end(one)), { 'aria-label': said.revokeThis(called) }))
-  }
-  return [element('h2', {}, said.links), element('p', {}, said.linksWhy), element('ul', { class: 'rows' }, links.map(row)),
-    status.status === 'open' && element('form', { class: 'line', onsubmit: done(make) },
-      element('label', {}, said.label, label), days, element('button', {}, said.makeLink))]
+  const days = LINK_DAYS.map((n) => [n, words.forDays(n), n === 7])
+  return [h('h2', words.links), h('p', words.linksWhy), h('ul.rows', links.map(row)),
+    open && form((given) => act(null, () => make(given)),
+      field(words.label, { name: 'label', dir: 'auto', maxlength: 200, required: true }),
+      select(words.days, days, { name: 'days' }), h('button', words.makeLink))]
 }
 
 /** The token is told once: here. The fragment of an address reaches no server. */
 function showLink(label, token) {
   const address = new URL(`guest.html#${token}`, location.href).href
-  return dialog(label, (close) => element('div', {}, element('p', {}, said.linkShown),
-    qrPicture(address, said.code(label)),
-    element('label', {}, said.links, element('input', { readonly: true, value: address, onfocus: (given) => given.target.select() })),
-    element('div', { class: 'sheet-actions' },
-      button(said.copy, () => navigator.clipboard.writeText(address).then(() => toast(said.copied), () => {})),
-      button(texts.close, () => close(null), { class: 'primary' }))))
+  const copy = () => navigator.clipboard.writeText(address).then(() => toast(words.copied))
+  const onfocus = ({ target }) => target.select()
+  return dialog(label, () => [h('p', words.linkShown), qrPicture(address, words.code(label)),
+    field(words.links, { readonly: true, value: address, onfocus }),
+    h('p', button(words.copy, copy, 'primary'))], [], texts.close)
 }
 
-function audit({ event, searches, links }) {
+function audit(event, searches, links) {
   const labels = new Map(links.map(({ link_id, label }) => [link_id, label]))
-  const found = ({ outcome, people, removal_requested_at }) => [said.outcomes[outcome] ?? said.refused, ' ',
-    people.map((id, n) => element('a', { href: to('person', event, id) }, said.person(n + 1), ' ')),
-    removal_requested_at && element('strong', {}, said.wantsOut)]
-  const row = (one) => element('tr', {}, [texts.moment(one.created_at), found(one), labels.get(one.link_id) ?? '–', one.guest ?? '–']
-    .map((cell) => element('td', {}, ...[cell].flat())))
-  return [element('h2', {}, said.searches), element('p', {}, said.searchesWhy),
-    searches.length ? element('div', { class: 'scrolls', tabindex: 0, role: 'region', 'aria-label': said.searches },
-      element('table', {}, element('thead', {}, element('tr', {}, said.columns.map((column) => element('th', { scope: 'col' }, column)))),
-        element('tbody', {}, searches.map(row)))) : element('p', {}, said.noSearches)]
+  const found = ({ outcome, people, removal_requested_at }) => [
+    words.outcomes[outcome] ?? words.refused, ' ',
+    people.map((id, n) => [h('a', { href: to('person', event, id) }, words.person(n + 1)), ' ']),
+    removal_requested_at && h('strong', words.wantsOut)]
+  const cells = (one) => [texts.moment(one.created_at), found(one), labels.get(one.link_id) ?? '–',
+    one.guest ?? '–']
+  const table = () => h('table',
+    h('thead', h('tr', words.columns.map((column) => h('th', { scope: 'col' }, column)))),
+    h('tbody', searches.map((one) => h('tr', cells(one).map((cell) => h('td', cell))))))
+  const region = { tabindex: 0, role: 'region', label: words.searches }
+  return [h('h2', words.searches), h('p', words.searchesWhy),
+    searches.length ? h('div.scrolls', region, table()) : h('p', words.noSearches)]
 }
 
-function keeping(given) {
-  const { client, event, own, status, role, done } = given
-  const asked = (title, words, what, after) => done(async () => {
-    if (!await confirm(title, words, title)) return false
-    await what()
-    if (after) go(after)
-    return !after
-  })
-  const days = [['', said.never], ...KEEP_DAYS.map((n) => [n, said.inDays(n)])]
-  const keep = select(said.keep, own.archive_at ? [['set', said.keepSet, true], ...days] : days,
-    { onchange: done(async () => {
-      const { value } = keep.lastChild
-      if (value === 'set') return false
-      own.archive_at = (await client.setRetention({ event_id: event, days: Number(value) || null })).archive_at
-    }, said.saved) })
+function keeping(event_id, own, open, photos) {
   /** Archiving and opening again take the day away. */
-  const anew = (call) => async () => {
-    await call({ event_id: event })
+  const anew = (change) => async () => {
+    await change({ event_id })
     own.archive_at = null
   }
-  const open = [element('p', {}, said.keepingWhy), element('div', { class: 'line' }, keep),
-    own.archive_at && element('p', {}, said.archiveAt(texts.day(own.archive_at)))]
-  const isOpen = status.status === 'open'
-  return [element('h2', {}, said.keeping), ...(isOpen ? open : [element('p', {}, said.reopenWhy)]), element('div', { class: 'choices' },
-    isOpen ? button(said.archive, asked(said.archive, said.archiveWhy, anew(client.archiveEvent)))
-      : button(said.reopen, done(anew(client.reopenEvent))),
-    role === 'host' && button(said.erase, asked(said.erase, said.eraseWhy(texts.photos(status.photos.total)), () => erase(given), to('events')), { class: 'danger' }))]
+  const keep = async ({ target: { value } }) => {
+    if (value === 'set') return false
+    const days = Number(value) || null
+    own.archive_at = (await client.setRetention({ event_id, days })).archive_at
+  }
+  const set = own.archive_at ? [['set', words.keepSet, true]] : []
+  const days = [...set, ['', words.never], ...KEEP_DAYS.map((n) => [n, words.inDays(n)])]
+  const onchange = (changed) => act(words.saved, () => keep(changed))
+  const whenOpen = [h('p', words.keepingWhy), h('div.line', select(words.keep, days, { onchange })),
+    own.archive_at && h('p', words.archiveAt(texts.day(own.archive_at)))]
+  const archive = does(words.archive, anew(client.archiveEvent), { why: words.archiveWhy })
+  const reopen = does(words.reopen, anew(client.reopenEvent))
+  const eraseAll = does(words.erase, () => eraseEvent(event_id),
+    { why: words.eraseWhy(photos), after: () => go(to('events')) })
+  return [h('h2', words.keeping), open ? whenOpen : h('p', words.reopenWhy), h('div.choices',
+    open ? button(words.archive, archive) : button(words.reopen, reopen),
+    own.role === 'host' && button(words.erase, eraseAll, 'danger'))]
 }
 
-/** The photos first, also those that were not handed over: afterwards nobody has a right to them. */
-async function erase({ client, session, event }) {
-  const photos = await client.all('media', { event_id: event, limit: 500 })
-  const left = (await stored(session, event)).map((path) => ({ bucket: BUCKET, path }))
+/** The photos first, also those not handed over: afterwards nobody has a right to them. */
+async function eraseEvent(event_id) {
+  const photos = await client.all('media', { event_id, limit: 500 })
+  const left = (await stored(event_id)).map((path) => ({ bucket: BUCKET, path }))
   for (const [bucket, those] of Map.groupBy([...photos, ...left], (photo) => photo.bucket)) {
-    const prefixes = [...new Set(those.flatMap(({ path, preview_path }) => [path, preview_path].filter(Boolean)))]
-    for (let from = 0; from < prefixes.length; from += 1000) {
-      const body = { prefixes: prefixes.slice(from, from + 1000) }
-      await session.request(`/storage/v1/object/${encodeURIComponent(bucket)}`, { method: 'DELETE', body })
-    }
+    const paths = those.flatMap(({ path, preview_path }) => [path, preview_path]).filter(Boolean)
+    const once = [...new Set(paths)]
+    while (once.length) await erase(bucket, once.splice(0, 1000))
   }
-  await client.deleteEvent({ event_id: event })
+  await client.deleteEvent({ event_id })
 }
 
 /** The paths of all that lies in an event's folder. */
-async function stored(session, event) {
+async function stored(event_id) {
   const paths = []
-  for (const folder of [event, `${event}/preview`]) {
-    for (let offset = 0; ; offset += 1000) {
-      const body = { prefix: folder, limit: 1000, offset }
-      const found = await session.request(`/storage/v1/object/list/${BUCKET}`, { body })
-      paths.push(...found.filter(({ id }) => id).map(({ name }) => `${folder}/${name}`)) // without an id: a folder
-      if (found.length < 1000) break
+  for (const prefix of [event_id, `${event_id}/preview`]) {
+    for (let offset = 0, found; !found || found.length === 1000; offset += 1000) {
+      found = await request(`/storage/v1/object/list/${BUCKET}`, { prefix, limit: 1000, offset })
+      const files = found.filter(({ id }) => id) // without an id: a folder
+      paths.push(...files.map(({ name }) => `${prefix}/${name}`))
     }
   }
   return paths

@@ -1,23 +1,22 @@
 // Photos that show several people at once.
-import { element, iconButton } from '../dom.js'
+import { back, client, h, heading, photoTile, texts, to } from '../kit.js'
 import { grid } from '../grid.js'
-import { photoTile } from '../photos.js'
-import { back, to } from '../router.js'
-import { texts } from '../texts.js'
 
-const PAGE = 100
+const { together: words } = texts
 
-export async function show(root, { client, event, query, kept }, signal) {
+export async function show(root, { event, query, kept }, signal) {
   const people = (query.get('with') ?? '').split(',')
-  const who = await Promise.all(people.map((person_id) => client.personPhotos({ person_id, limit: 1 })))
-  const read = async (after) => {
-    const { photos, next } = await client.photosWith({ event_id: event, people, after, limit: PAGE })
-    return { items: photos, next }
-  }
-  const build = (photo) => photoTile(photo, to('photo', event, photo.media_id, { with: people }), texts.photo.title)
-  root.append(element('div', { class: 'heading' }, iconButton('back', texts.back, () => back(to('people', event))),
-    element('h1', {}, texts.together.title(who.map(({ name }) => name ?? texts.somebody)))))
-  const { items } = await grid(root, { className: 'photo-grid', label: texts.together.label, read, build, kept, signal,
-    key: ({ media_id }) => media_id })
-  if (!items().length) root.append(element('p', { class: 'empty' }, texts.together.none))
+  const who = await Promise.all(
+    people.map((person_id) => client.personPhotos({ person_id, limit: 1 })))
+  const title = words.title(who.map(({ name }) => name ?? texts.somebody))
+  root.append(heading(() => back(to('people', event)), title))
+  const count = await grid(root, 'photos', {
+    label: title, kept, signal,
+    read: (after) => client.photosWith({ event_id: event, people, after, limit: 100 }),
+    build: (photo) => {
+      const address = to('photo', event, photo.media_id, { with: people })
+      return [photoTile(photo, address, texts.photo.alt([]))]
+    },
+  })
+  if (!count) root.append(h('p.empty', words.none))
 }

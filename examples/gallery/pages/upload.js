@@ -1,101 +1,105 @@
 // Photos in: from files, folders, a drop. What was begun goes on while one looks at other pages.
-import { button, element, iconButton, toast } from '../dom.js'
-import { to } from '../router.js'
-import { texts } from '../texts.js'
+import { button, client, h, iconButton, tell, texts, to, toast } from '../kit.js'
 import { queueOf } from '../uploads.js'
 
 const SHOWN_DONE = 30 // rows of photos that are done: the page stays small with thousands
-const ENDED = ['done', 'failed', 'refused']
+const { upload: words } = texts
 
-export async function show(root, { client, session, event, role, tell }, signal) {
-  const { upload: said } = texts
-  root.append(element('h1', {}, texts.nav.upload))
-  if (!['host', 'cohost', 'contributor'].includes(role)) return root.append(element('p', {}, said.mayNot))
+export async function show(root, { event, own }, signal) {
+  root.append(h('h1', texts.nav.upload))
+  if (own.role === 'viewer') return root.append(h('p', words.mayNot))
   const { status } = await client.eventStatus({ event_id: event })
-  if (status === 'archived') return root.append(element('p', {}, said.archived))
+  if (status === 'archived') return root.append(h('p', words.archived))
 
-  const queue = queueOf(event, client, session)
-  const bar = element('progress', { max: 1, value: 0, 'aria-label': said.progress })
-  const summary = element('p', { role: 'status' })
-  const list = element('ul', { class: 'uploads', 'aria-label': said.list })
-  const refused = () => queue.items.filter(({ state }) => state === 'refused')
-  const againAll = button(said.againAll, () => queue.again(...refused()))
-  const rows = new Map()
+  const queue = queueOf(event)
+  const bar = h('progress', { label: words.progress }), summary = h('p', { role: 'status' })
+  const list = h('ul.uploads', { label: words.list })
+  const againAll = button(words.againAll, () => queue.again(...inState('refused')))
+  const inState = (...states) => queue.items.filter(({ state }) => states.includes(state))
+  const rows = new Map() // item -> <li>
 
-  function draw(item) {
-    const row = rows.get(item) ?? element('li')
-    if (!rows.has(item)) list.append(row)
-    rows.set(item, row)
-    const reason = item.state === 'failed' || item.state === 'refused'
-    row.className = item.state
-    row.replaceChildren(...[
-      element('span', { class: 'name' }, item.name),
-      element('span', { class: 'state' }, reason ? said.why(item) : said.states[item.state](item)),
-      reason && element('small', {}, said.remedy(item.code)),
-      reason && element('span', { class: 'actions' },
-        item.state === 'refused' && button(texts.tryAgain, () => queue.again(item), { 'aria-label': said.againWith(item.name) }),
-        iconButton('close', said.takeAway(item.name), () => queue.takeAway(item).catch(tell))),
-    ].filter(Boolean))
+  function draw(changed) {
+    const all = queue.items.length, wrong = inState('failed', 'refused').length
+    const ended = wrong + inState('done').length
+    bar.max = all || 1
+    bar.value = ended
+    bar.hidden = !all
+    againAll.hidden = inState('refused').length < 2
+    const people = h('a', { href: to('people', event) }, words.seePeople)
+    summary.replaceChildren(`${words.summary(all, ended, wrong)} `,
+      ...(all && ended === all ? [people] : []))
+    for (const item of changed) if (item.state !== 'waiting' || rows.has(item)) drawRow(item)
+    const old = [...rows.keys()].filter(({ state }) => state === 'done').slice(0, -SHOWN_DONE)
+    for (const [item, row] of rows) {
+      if (queue.items.includes(item) && !old.includes(item)) continue
+      rows.delete(item)
+      row.remove()
+    }
   }
 
-  function drawAll(changed) {
-    const ended = queue.items.filter(({ state }) => ENDED.includes(state))
-    bar.max = Math.max(queue.items.length, 1)
-    bar.value = ended.length
-    bar.hidden = !queue.items.length
-    const all = queue.items.length
-    summary.textContent = `${said.summary(all, ended.length, ended.filter(({ state }) => state !== 'done').length)} `
-    if (all && ended.length === all) summary.append(element('a', { href: to('people', event) }, said.seePeople))
-    againAll.hidden = refused().length < 2
-    for (const item of changed) if (item.state !== 'waiting' || rows.has(item)) draw(item)
-    const there = new Set(queue.items)
-    for (const [item, row] of rows) if (!there.has(item)) forget(item, row)
-    const done = [...rows].filter(([{ state }]) => state === 'done')
-    for (const [item, row] of done.slice(0, -SHOWN_DONE)) forget(item, row)
+  function drawRow(item) {
+    if (!rows.has(item)) rows.set(item, list.appendChild(h('li')))
+    const { name, state, code } = item, wrong = state === 'failed' || state === 'refused'
+    const again = state === 'refused' && button(texts.tryAgain, () => queue.again(item),
+      { label: words.againWith(name) })
+    const takeAway = () => queue.takeAway(item).catch(tell)
+    const away = () => iconButton('close', words.takeAway(name), takeAway)
+    rows.get(item).className = state
+    rows.get(item).replaceChildren(h('span.name', name),
+      h('span.state', wrong ? words.why(item) : words.states[state](item)),
+      ...(wrong ? [h('small', words.remedy(code)), h('span.actions', again, away())] : []))
   }
-  const forget = (item, row) => { rows.delete(item); row.remove() }
 
   const add = (files) => {
     const others = queue.add(files)
-    if (others) toast(said.others(others))
+    if (others) toast(words.others(others))
   }
+  root.append(dropZone(add), bar, summary, againAll, list)
+  draw(queue.items)
+  queue.addEventListener('change', ({ detail }) => draw(detail), { signal })
+}
+
+function dropZone(add) {
+  const over = (on) => zone.classList.toggle('over', on)
   const choose = (label, attributes) => {
-    const input = element('input', { type: 'file', multiple: true, class: 'unseen', ...attributes,
-      onchange: () => { add([...input.files]); input.value = '' } })
-    return element('label', { class: 'button' }, label, input)
+    const input = h('input.unseen', { type: 'file', multiple: true, ...attributes,
+      onchange: () => {
+        add([...input.files])
+        input.value = ''
+      } })
+    return h('label.button', label, input)
   }
-  const zone = element('div', { class: 'drop',
-    ondragover: (dragged) => { dragged.preventDefault(); zone.classList.add('over') },
-    ondragleave: () => zone.classList.remove('over'),
-    ondrop: async (dropped) => {
-      dropped.preventDefault()
-      zone.classList.remove('over')
-      const files = await filesOf(dropped.dataTransfer)
-      add(files.filter(Boolean))
-      const unread = files.filter((file) => !file).length
-      if (unread) toast(said.unreadable(unread))
-    } },
-  element('p', {}, said.drop),
-  element('div', { class: 'choices' },
-    choose(said.files, { accept: 'image/*' }), choose(said.folder, { webkitdirectory: true })))
-  root.append(zone, bar, summary, againAll, list)
-  drawAll(queue.items)
-  queue.addEventListener('change', ({ detail }) => drawAll(detail), { signal })
+  const ondragover = (dragged) => {
+    dragged.preventDefault()
+    over(true)
+  }
+  const ondrop = async (dropped) => {
+    dropped.preventDefault()
+    over(false)
+    const files = await filesOf(dropped.dataTransfer)
+    add(files.filter(Boolean))
+    const unread = files.filter((file) => !file).length
+    if (unread) toast(words.unreadable(unread))
+  }
+  const zone = h('div.drop', { ondragover, ondragleave: () => over(false), ondrop },
+    h('p', words.drop), h('div.choices', choose(words.files, { accept: 'image/*' }),
+      choose(words.folder, { webkitdirectory: true })))
+  return zone
 }
 
 /** Files of a drop; of folders, what lies below them. null of what cannot be read. */
 async function filesOf(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean)
-  if (!entries.length) return [...transfer.files]
-  return (await Promise.all(entries.map(below))).flat()
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean)
+  return entries.length ? (await Promise.all(entries.map(below))).flat() : [...transfer.files]
 }
 
 async function below(entry) {
-  if (entry.isFile) return [await new Promise((resolve) => entry.file(resolve, () => resolve(null)))]
+  const read = (from, how) => new Promise((done) => from[how](done, () => done(null)))
+  if (entry.isFile) return [await read(entry, 'file')]
   const reader = entry.createReader(), found = []
-  for (;;) {
-    const part = await new Promise((resolve) => reader.readEntries(resolve, () => resolve(null)))
-    if (!part?.length) return [...(await Promise.all(found.map(below))).flat(), ...(part ? [] : [null])]
-    found.push(...part)
-  }
+  const next = () => read(reader, 'readEntries')
+  let part = await next()
+  for (; part?.length; part = await next()) found.push(...part)
+  const files = (await Promise.all(found.map(below))).flat()
+  return part ? files : [...files, null]
 }

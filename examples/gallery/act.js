@@ -1,0 +1,56 @@
+// Changes: made, said, taken back.
+import { MemoriaError } from '/clients/memoria.js'
+import { toast } from './dom.js'
+import { refresh } from './router.js'
+import { client, user } from './session.js'
+import { texts } from './texts.js'
+
+/**
+ * Makes a change, says so, offers to take it back, and shows the page as it is then. call() answers
+ * what the client answered, or a list of that; false: nothing was done. said may be a function of
+ * that, more answers further actions. Answers null where it did not work.
+ */
+export async function act(said, call, { after = refresh, more = () => [] } = {}) {
+  try {
+    const answer = await call()
+    if (answer === false) return null
+    const changes = [answer].flat().map((one) => one?.change_id).filter(Boolean)
+    const undo = changes.length ? [[texts.undo, () => takeBack(changes)]] : []
+    const told = typeof said === 'function' ? said(answer) : said
+    if (told) toast(told, ...undo, ...more(answer))
+    await after(answer)
+    return answer
+  } catch (error) {
+    tell(error)
+    return null
+  }
+}
+
+async function takeBack(changes) {
+  const failed = []
+  const undo = (change_id) => client.undo({ change_id }).catch((error) => failed.push(error))
+  for (const change_id of changes.toReversed()) await undo(change_id)
+  if (failed.length) tell(failed[0])
+  else toast(texts.undone)
+  if (failed.length < changes.length) await refresh()
+}
+
+/** One after the other. Answers what was done before one failed: that can be taken back. */
+export async function inTurn(calls) {
+  const done = []
+  for (const call of calls) {
+    try {
+      done.push(await call())
+    } catch (error) {
+      if (!done.length) throw error
+      break
+    }
+  }
+  return done
+}
+
+export function tell(error) {
+  if (!(error instanceof MemoriaError)) throw error
+  if (!user()) refresh() // it ended meanwhile: to the sign-in
+  toast(error.words)
+}
