@@ -48,8 +48,8 @@ export function drawBox(frame, done) {
     if (type === 'pointerup' && box.w >= LEAST && box.h >= LEAST) done(box)
     else set(before)
   }
-  const about = { label: texts.photo.drawBox, role: 'group', tabindex: 0 }
-  const shown = h('div.box.drawing', { ...about, onkeydown })
+  const about = { label: texts.photo.drawBox, 'aria-describedby': 'how-to-draw', role: 'group' }
+  const shown = h('div.box.drawing', { ...about, tabindex: 0, onkeydown })
   const layer = h('div.draw-layer',
     { onpointerdown, onpointermove, onpointerup, onpointercancel: onpointerup }, shown)
   set({})

@@ -234,7 +234,7 @@ export const texts = {
     failed: 'This photo could not be looked at.', pending: 'This photo is still being looked at.',
     previous: 'Previous photo', next: 'Next photo', faces: 'Show faces', download: 'Download',
     who: 'Who is this?',
-    isFace: (name) => (name ? `${name}: change` : 'Who is this? Give a name'),
+    isFace: (name, n) => (name ? `${name}: change` : `Who is this? Face ${n}: give a name`),
     allOf: (name) => `All photos of ${they(name)}`,
     not: (name) => `Not ${they(name)}`, notSaid: (name) => `This is not ${name ?? 'that person'}`,
     noFace: 'This is not a face', noFaceSaid: 'Not a face',
@@ -256,7 +256,7 @@ export const texts = {
     keysWho: 'Keys: 1 to 9 choose, D none of them, N not sure, Z undo',
     named: 'Named', later: 'Asked again later', never: 'Not asked again',
     gone: 'That question is settled already.', nothingToUndo: 'There is nothing to take back.',
-    look: 'See the whole photo', whole: 'The whole photo',
+    look: (n, name) => `See the whole photo, ${n} of ${they(name)}`, whole: 'The whole photo',
   },
 
   history: {

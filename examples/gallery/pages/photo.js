@@ -19,7 +19,7 @@ export async function show(root, route, signal) {
   const frame = framed(photo, title)
   frame.classList.toggle('boxes', boxes)
 
-  const rows = photo.faces.map((face) => {
+  const rows = photo.faces.map((face, n) => {
     const known = names.get(face.person_id), name = known?.name ?? words.who
     const page = () => known && go(to('person', event, known.person_id))
     const onclick = manages ? () => askWho(face, known, photo, event) : page
@@ -29,7 +29,7 @@ export async function show(root, route, signal) {
     const light = () => box.classList.add('lit'), dark = () => box.classList.remove('lit')
     const lights = { onpointerenter: light, onpointerleave: dark, onfocus: light, onblur: dark }
     return h('li', button([faceOf({ ...photo, ...face }, 'round'), h('span', name)], onclick,
-      { class: 'row', ...lights, label: words.isFace(known?.name) }))
+      { class: 'row', ...lights, label: words.isFace(known?.name, n + 1) }))
   })
   const person = query.get('of')
   const above = person ? to('person', event, person) : to('people', event)
@@ -143,7 +143,7 @@ function drawing(frame, photo, event) {
     set(false)
     act(words.drawn, () => addFace(photo.media_id, bbox, answer))
   }
-  const said = h('p.soft', { hidden: true }, words.drawText)
+  const said = h('p.soft', { hidden: true, id: 'how-to-draw' }, words.drawText)
   const start = button(words.draw, () => set(true))
   const goOn = button(words.goOn, () => done(drawn.bbox()), { class: 'primary', hidden: true })
   const cancel = button(texts.cancel, () => set(false), { hidden: true })

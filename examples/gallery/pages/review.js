@@ -124,11 +124,11 @@ export async function show(root, { event, query }, signal) {
   /** A row of three faces of a person; each opens its photo. */
   async function facesOf({ person_id, name, cover, face_count }, shown) {
     const faces = new Map([...shown, ...(cover ? [cover] : [])].map((one) => [one.media_id, one]))
-    const first = [...faces.values()].slice(0, FACES)
-      .map(async ({ media_id, bbox }) => ({ ...await photo(media_id), bbox }))
+    const first = await Promise.all([...faces.values()].slice(0, FACES)
+      .map(async ({ media_id, bbox }) => ({ ...await photo(media_id), bbox })))
     const link = h('a', { href: to('person', event, person_id) }, name ?? texts.unnamed)
     return h('div.trio', h('p', link, ' ', h('small', texts.photos(face_count))),
-      h('div', (await Promise.all(first)).map(tappable)))
+      h('div', first.map((face, n) => tappable(face, words.look(n + 1, name)))))
   }
 
   async function who(question) {
@@ -144,7 +144,8 @@ export async function show(root, { event, query }, signal) {
       choices[n + 1] = mine
       return h('li', personRow(person, mine, { 'aria-keyshortcuts': n + 1 }))
     })
-    return card(words.who, words.keysWho, [h('div.one', tappable(face)), h('ul.picker', rows)],
+    const shown = [h('div.one', tappable(face, words.whole)), h('ul.picker', rows)]
+    return card(words.who, words.keysWho, shown,
       choice('d', words.noneOf, say('different')),
       button(words.someone, other),
       choice('n', words.notSure, say('not_sure'), 'quiet'),
@@ -165,8 +166,8 @@ const said = (kind) => ({
     : { same: words.named, different: words.noneOf }),
 })
 
-const tappable = (face) =>
-  button(faceOf(face), () => whole(face), { class: 'bare', label: words.look })
+const tappable = (face, label) =>
+  button(faceOf(face), () => whole(face), { class: 'bare', label })
 
 function whole(face) {
   const box = h('div.box.lit', { style: boxStyle(face.bbox) })
