@@ -3,7 +3,7 @@
     python -m experiments.second_gear_0606 EVENT      # a folder with labels.json: sitcom, portraits
 
 Runs on any CPU: bfloat16 is imitated, by rounding weights and the output of every operator to it. A
-CPU that has it rounds less often, since it fuses operators. docs/decisions/0606-second-gear.md.
+CPU that has it rounds less often, since it fuses operators; there the real one is measured as well.
 """
 
 import io
@@ -24,6 +24,7 @@ from memoria.arrays import F32
 from memoria.clustering import group_faces
 from memoria.faces import Engine, Face, open_engine
 from memoria.media import decode_image
+from memoria.packs.inference import hindrance
 
 PERCENTILES = (0, 0.1, 1, 5, 50)
 SAME_PLACE = 0.5  # intersection over union of one face's two boxes
@@ -137,6 +138,10 @@ def main(event: Path) -> None:
          lambda data: half.find_faces(decode_image(data)), known)  # fmt: skip
     told("both in bfloat16", photos, engine,
          lambda data: low.find_faces(decode_image(data)), known)  # fmt: skip
+    if not hindrance():
+        real = open_engine(source, inference="openvino")
+        told("both in OpenVINO", photos, engine,
+             lambda data: real.find_faces(decode_image(data)), known)  # fmt: skip
 
 
 if __name__ == "__main__":
