@@ -15,6 +15,7 @@ import simplejpeg
 from benchmarks import photos
 from benchmarks.measures import STEADY, Row, alternated, quickest, seconds
 from benchmarks.server import ROOT, Server, SlowStorage, as_in_the_image, peak_of, serve
+from benchmarks.uniface_peer import open_uniface
 from local.processes.stack import Stack, StackOptions
 from memoria.faces import Engine, find_faces_in_photo, open_engine
 
@@ -100,11 +101,14 @@ def _asker(stack: Stack, data: bytes) -> Any:
 def throughput(pack: Path) -> list[Row]:
     """find_faces against FaceAnalysis.get on the same decoded photos, then both from bytes."""
     reference, engine = _face_analysis(pack), open_engine(as_in_the_image(pack))
+    uniface = open_uniface(pack)
     rows = []
     for count, limit in ((1, 1.2), (3, 1.12), (20, None)):
         image = photos.photo(photos.MEGAPIXELS_12, count)
         bgr, data = np.ascontiguousarray(image[..., ::-1]), photos.jpeg(image)
         ours, theirs = len(engine.find_faces(image)), len(reference.get(bgr))
+        if len(uniface(bgr)) != theirs:
+            raise RuntimeError("uniface does not find what FaceAnalysis finds")
         rounds = 12 if count <= 3 else 8
         times = alternated(
             [
@@ -113,6 +117,7 @@ def throughput(pack: Path) -> list[Row]:
                 lambda data=data: find_faces_in_photo(engine, data),  # type: ignore[misc]
                 lambda data=data: reference.get(cv2.imdecode(_bytes(data), cv2.IMREAD_COLOR)),  # type: ignore[misc]
                 lambda data=data: _as_immich(reference, data),  # type: ignore[misc]
+                lambda data=data: uniface(cv2.imdecode(_bytes(data), cv2.IMREAD_COLOR)),  # type: ignore[misc]
             ],
             rounds,
             steady=STEADY,
@@ -127,6 +132,8 @@ def throughput(pack: Path) -> list[Row]:
                 detail=bytes_detail),
             Row(f"the same / Immich's path rebuilt, {count} faces", times[4] / times[2],
                 detail=f"{1 / times[2]:.2f} a second against {1 / times[4]:.2f}"),
+            Row(f"the same / uniface, {count} faces", times[5] / times[2],
+                detail=f"{1 / times[2]:.2f} a second against {1 / times[5]:.2f}"),
         ]  # fmt: skip
         if ours < theirs:
             raise RuntimeError(found)
