@@ -445,7 +445,10 @@ export interface EventStatusAnswer {
   version: Version;
   photos: Counts;
   faces: Count;
+  /** As many as memoria_people lists. */
   people: Count;
+  /** As many more as it lists with p_with_hidden. */
+  hidden_people: Count;
   clustering: "idle" | "waiting" | "running" | "needs_memory" | "failed";
   clustering_error: Reason | null;
   /** Nothing is left to do, and the people are those of all photos. */

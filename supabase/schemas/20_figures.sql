@@ -11,6 +11,14 @@ language sql stable set search_path = '' as $$
   select array(select id from memoria.persons where event_id = p_event_id)
 $$;
 
+-- How many people lists show: named ones also while they have no faces; and how many more with the hidden.
+create function memoria.people_counts(p_event_id text, out shown bigint, out hidden bigint)
+language sql stable set search_path = '' as $$
+  select count(*) filter (where not persons.hidden), count(*) filter (where persons.hidden)
+  from memoria.persons
+  where event_id = p_event_id and merged_into is null and (face_count > 0 or name is not null)
+$$;
+
 -- The face that a user chose for a person to be shown by, while it is theirs. Of a merged person's covers
 -- one holds.
 create function memoria.chosen_cover(p_person_id uuid) returns uuid

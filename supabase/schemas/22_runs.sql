@@ -289,7 +289,7 @@ $$;
 create function memoria.announce_people(p_event_id text, p_summary jsonb, p_photos jsonb) returns void
 language sql set search_path = '' as $$
   select memoria.broadcast(p_event_id, 'people', jsonb_build_object(
-    'people', p_summary -> 'clusters_created', 'faces', p_summary -> 'total_faces',
+    'people', (memoria.people_counts(p_event_id)).shown, 'faces', p_summary -> 'total_faces',
     'complete', p_summary -> 'complete', 'photos', p_photos,
     'clustered_at', clustered_at, 'version', people_version
   ))

@@ -149,17 +149,17 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
   v_event memoria.events;
   v_photos jsonb := memoria.photo_counts(p_event_id);
+  v_people record;
   v_clustering text := memoria.clustering_state(p_event_id);
 begin
   perform memoria.authorize(p_event_id, 'view');
   select * into v_event from memoria.events where id = p_event_id;
+  v_people := memoria.people_counts(p_event_id);
   return jsonb_build_object(
     'event_id', p_event_id, 'status', coalesce(v_event.status, 'open'), 'clustered_at', v_event.clustered_at,
     'photos', v_photos,
     'faces', (select count(*) from memoria.faces where event_id = p_event_id),
-    'people', (
-      select count(*) from memoria.persons where event_id = p_event_id and merged_into is null and face_count > 0
-    ),
+    'people', v_people.shown, 'hidden_people', v_people.hidden,
     'clustering', v_clustering,
     'clustering_error', case when v_clustering in ('failed', 'needs_memory') then (
       select jsonb_build_object('code', error_code, 'message', error_message) from memoria.jobs

@@ -197,6 +197,8 @@ def test_hidden_people_are_listed_for_who_asks(party: Database) -> None:
     everybody = call(party, "people", event_id="large", with_hidden=True)["people"]
     assert everybody[0]["person_id"] == first
     assert len(everybody) == len(shown) + 1
+    status = call(party, "event_status", event_id="large")
+    assert (status["people"], status["hidden_people"]) == (len(shown), 1)
 
 
 @pytest.mark.parametrize("asked", ["zoe", "ZOË", "  zoé  ", "muller", "Zoe Mül"])
