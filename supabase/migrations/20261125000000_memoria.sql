@@ -1960,6 +1960,14 @@ language sql stable set search_path = '' as $$
   select array(select id from memoria.persons where event_id = p_event_id)
 $$;
 
+-- How many people lists show: named ones also while they have no faces; and how many more with the hidden.
+create function memoria.people_counts(p_event_id text, out shown bigint, out hidden bigint)
+language sql stable set search_path = '' as $$
+  select count(*) filter (where not persons.hidden), count(*) filter (where persons.hidden)
+  from memoria.persons
+  where event_id = p_event_id and merged_into is null and (face_count > 0 or name is not null)
+$$;
+
 -- The face that a user chose for a person to be shown by, while it is theirs. Of a merged person's covers
 -- one holds.
 create function memoria.chosen_cover(p_person_id uuid) returns uuid
@@ -2606,7 +2614,7 @@ $$;
 create function memoria.announce_people(p_event_id text, p_summary jsonb, p_photos jsonb) returns void
 language sql set search_path = '' as $$
   select memoria.broadcast(p_event_id, 'people', jsonb_build_object(
-    'people', p_summary -> 'clusters_created', 'faces', p_summary -> 'total_faces',
+    'people', (memoria.people_counts(p_event_id)).shown, 'faces', p_summary -> 'total_faces',
     'complete', p_summary -> 'complete', 'photos', p_photos,
     'clustered_at', clustered_at, 'version', people_version
   ))
@@ -3123,17 +3131,17 @@ language plpgsql stable security definer set search_path = '' as $$
 declare
   v_event memoria.events;
   v_photos jsonb := memoria.photo_counts(p_event_id);
+  v_people record;
   v_clustering text := memoria.clustering_state(p_event_id);
 begin
   perform memoria.authorize(p_event_id, 'view');
   select * into v_event from memoria.events where id = p_event_id;
+  v_people := memoria.people_counts(p_event_id);
   return jsonb_build_object(
     'event_id', p_event_id, 'status', coalesce(v_event.status, 'open'), 'clustered_at', v_event.clustered_at,
     'photos', v_photos,
     'faces', (select count(*) from memoria.faces where event_id = p_event_id),
-    'people', (
-      select count(*) from memoria.persons where event_id = p_event_id and merged_into is null and face_count > 0
-    ),
+    'people', v_people.shown, 'hidden_people', v_people.hidden,
     'clustering', v_clustering,
     'clustering_error', case when v_clustering in ('failed', 'needs_memory') then (
       select jsonb_build_object('code', error_code, 'message', error_message) from memoria.jobs
@@ -4899,12 +4907,14 @@ $$;
 
 -- What was made of faces and people that are gone. Whatever keeps more of them (audits, outcomes) is
 -- purged here, too. The event is locked.
-create function memoria.purge_derived(p_event_id text, p_people uuid[], p_media_ids text[]) returns void
+create function memoria.purge_derived(p_event_id text, p_people uuid[], p_face_ids uuid[], p_media_ids text[])
+returns void
 language plpgsql set search_path = '' as $$
 begin
-  update memoria.searches
-  set people = array(select person from unnest(people) as person where person <> all (p_people))
-  where event_id = p_event_id and people && p_people;
+  update memoria.searches set
+    people = array(select person from unnest(people) as person where person <> all (p_people)),
+    loose_faces = array(select face from unnest(loose_faces) as face where face <> all (p_face_ids))
+  where event_id = p_event_id and (people && p_people or loose_faces && p_face_ids);
   -- outcomes that the app was not told yet
   update memoria.jobs set payload = payload || jsonb_build_object(
     'faces_detected', (select count(*) from memoria.faces where media_id = jobs.media_id),
@@ -4984,7 +4994,7 @@ begin
   delete from memoria.faces where id = any (v_faces);
   delete from memoria.persons where id = any (v_people);
   perform memoria.refresh_people(memoria.people_of_event(v_event.id));
-  perform memoria.purge_derived(v_event.id, v_people, v_media);
+  perform memoria.purge_derived(v_event.id, v_people, v_faces, v_media);
   insert into memoria.changes (event_id, kind, made_by)
   values (v_event.id, 'forgotten', (select auth.uid()));
   perform memoria.touch_people(v_event.id);
@@ -5614,16 +5624,17 @@ begin
 end
 $$;
 
--- What is too old to be taken back keeps no more than history tells; the sweeper calls this.
+-- What is too old to be taken back keeps no more than history tells; the sweeper calls this. As everyone who
+-- changes corrections it locks their events; those that are locked are the next sweep's.
 create function memoria.prune_changes() returns void
 language sql set search_path = '' as $$
   with old as (
     update memoria.changes
     set before = null, after = null, held = null, withdrew = null, touches = null, relies_on = null
     where id in (
-      select id from memoria.changes
-      where before is not null and created_at < now() - make_interval(days => memoria.undo_days())
-      order by created_at limit 1000
+      select changes.id from memoria.changes join memoria.events on events.id = changes.event_id
+      where before is not null and changes.created_at < now() - make_interval(days => memoria.undo_days())
+      order by changes.created_at limit 1000 for no key update of events skip locked
     )
     returning id
   ), gone as (
@@ -5960,7 +5971,9 @@ begin
   if p_token_hash is not null then
     v_link := memoria.open_link(p_token_hash);
   end if;
-  select * into v_event from memoria.events where id = coalesce(v_link.event_id, case when p_token_hash is null then p_event_id end);
+  -- first of all locks, so that deleting the event never meets a search half way
+  select * into v_event from memoria.events
+  where id = coalesce(v_link.event_id, case when p_token_hash is null then p_event_id end) for key share;
   if v_event.id is null or (p_event_id is not null and p_event_id <> v_event.id) then
     return jsonb_build_object('outcome', 'not_found');
   end if;
@@ -6210,7 +6223,7 @@ declare
   v_matches jsonb;
 begin
   select * into v_search from memoria.searches where id = p_search_id and outcome = 'begun';
-  select * into v_event from memoria.events where id = v_search.event_id;
+  select * into v_event from memoria.events where id = v_search.event_id for key share;
   select * into v_link from memoria.search_links where id = v_search.link_id;
   if v_event.id is null or (v_search.link_id is not null and (v_link.revoked_at is not null)) then
     return jsonb_build_object('outcome', 'not_found');
@@ -6263,9 +6276,12 @@ begin
     update memoria.searches set outcome = 'person_limit', model = p_model where id = p_search_id;
     return jsonb_build_object('outcome', 'person_limit');
   end if;
+  -- whom a user forgets meanwhile is not noted, or is there to be purged: forgetting waits for these locks
+  v_people := array(select id from memoria.persons where id = any (v_people) for key share skip locked);
+  v_faces := array(select id from memoria.faces where id = any (v_faces) for key share skip locked);
   update memoria.searches
   set outcome = case when v_matches is null then 'nobody' else 'found' end, model = p_model,
-    people = coalesce(v_people, '{}'), loose_faces = coalesce(v_faces, '{}'), belongs = v_belongs
+    people = v_people, loose_faces = v_faces, belongs = v_belongs
   where id = p_search_id;
   return jsonb_build_object(
     'outcome', case when v_matches is null then 'nobody' else 'found' end,
@@ -6388,10 +6404,14 @@ $$;
 
 -- What the sweeper ends: audit rows and links whose time is over, and events that are to be archived.
 
+-- Nobody is waited for, and one sweep ends: what is left is the next one's.
 create function memoria.prune_searches() returns void
 language sql set search_path = '' as $$
-  delete from memoria.searches
-  where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer);
+  delete from memoria.searches where id in (
+    select id from memoria.searches
+    where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
+    order by created_at limit 10000 for update skip locked
+  );
   delete from memoria.search_links
   where expires_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
     and not exists (select from memoria.searches where link_id = search_links.id);

@@ -30,12 +30,14 @@ $$;
 
 -- What was made of faces and people that are gone. Whatever keeps more of them (audits, outcomes) is
 -- purged here, too. The event is locked.
-create function memoria.purge_derived(p_event_id text, p_people uuid[], p_media_ids text[]) returns void
+create function memoria.purge_derived(p_event_id text, p_people uuid[], p_face_ids uuid[], p_media_ids text[])
+returns void
 language plpgsql set search_path = '' as $$
 begin
-  update memoria.searches
-  set people = array(select person from unnest(people) as person where person <> all (p_people))
-  where event_id = p_event_id and people && p_people;
+  update memoria.searches set
+    people = array(select person from unnest(people) as person where person <> all (p_people)),
+    loose_faces = array(select face from unnest(loose_faces) as face where face <> all (p_face_ids))
+  where event_id = p_event_id and (people && p_people or loose_faces && p_face_ids);
   -- outcomes that the app was not told yet
   update memoria.jobs set payload = payload || jsonb_build_object(
     'faces_detected', (select count(*) from memoria.faces where media_id = jobs.media_id),
@@ -115,7 +117,7 @@ begin
   delete from memoria.faces where id = any (v_faces);
   delete from memoria.persons where id = any (v_people);
   perform memoria.refresh_people(memoria.people_of_event(v_event.id));
-  perform memoria.purge_derived(v_event.id, v_people, v_media);
+  perform memoria.purge_derived(v_event.id, v_people, v_faces, v_media);
   insert into memoria.changes (event_id, kind, made_by)
   values (v_event.id, 'forgotten', (select auth.uid()));
   perform memoria.touch_people(v_event.id);

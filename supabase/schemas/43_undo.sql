@@ -103,16 +103,17 @@ begin
 end
 $$;
 
--- What is too old to be taken back keeps no more than history tells; the sweeper calls this.
+-- What is too old to be taken back keeps no more than history tells; the sweeper calls this. As everyone who
+-- changes corrections it locks their events; those that are locked are the next sweep's.
 create function memoria.prune_changes() returns void
 language sql set search_path = '' as $$
   with old as (
     update memoria.changes
     set before = null, after = null, held = null, withdrew = null, touches = null, relies_on = null
     where id in (
-      select id from memoria.changes
-      where before is not null and created_at < now() - make_interval(days => memoria.undo_days())
-      order by created_at limit 1000
+      select changes.id from memoria.changes join memoria.events on events.id = changes.event_id
+      where before is not null and changes.created_at < now() - make_interval(days => memoria.undo_days())
+      order by changes.created_at limit 1000 for no key update of events skip locked
     )
     returning id
   ), gone as (

@@ -70,7 +70,9 @@ begin
   if p_token_hash is not null then
     v_link := memoria.open_link(p_token_hash);
   end if;
-  select * into v_event from memoria.events where id = coalesce(v_link.event_id, case when p_token_hash is null then p_event_id end);
+  -- first of all locks, so that deleting the event never meets a search half way
+  select * into v_event from memoria.events
+  where id = coalesce(v_link.event_id, case when p_token_hash is null then p_event_id end) for key share;
   if v_event.id is null or (p_event_id is not null and p_event_id <> v_event.id) then
     return jsonb_build_object('outcome', 'not_found');
   end if;
@@ -320,7 +322,7 @@ declare
   v_matches jsonb;
 begin
   select * into v_search from memoria.searches where id = p_search_id and outcome = 'begun';
-  select * into v_event from memoria.events where id = v_search.event_id;
+  select * into v_event from memoria.events where id = v_search.event_id for key share;
   select * into v_link from memoria.search_links where id = v_search.link_id;
   if v_event.id is null or (v_search.link_id is not null and (v_link.revoked_at is not null)) then
     return jsonb_build_object('outcome', 'not_found');
@@ -373,9 +375,12 @@ begin
     update memoria.searches set outcome = 'person_limit', model = p_model where id = p_search_id;
     return jsonb_build_object('outcome', 'person_limit');
   end if;
+  -- whom a user forgets meanwhile is not noted, or is there to be purged: forgetting waits for these locks
+  v_people := array(select id from memoria.persons where id = any (v_people) for key share skip locked);
+  v_faces := array(select id from memoria.faces where id = any (v_faces) for key share skip locked);
   update memoria.searches
   set outcome = case when v_matches is null then 'nobody' else 'found' end, model = p_model,
-    people = coalesce(v_people, '{}'), loose_faces = coalesce(v_faces, '{}'), belongs = v_belongs
+    people = v_people, loose_faces = v_faces, belongs = v_belongs
   where id = p_search_id;
   return jsonb_build_object(
     'outcome', case when v_matches is null then 'nobody' else 'found' end,

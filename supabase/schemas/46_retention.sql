@@ -1,9 +1,13 @@
 -- What the sweeper ends: audit rows and links whose time is over, and events that are to be archived.
 
+-- Nobody is waited for, and one sweep ends: what is left is the next one's.
 create function memoria.prune_searches() returns void
 language sql set search_path = '' as $$
-  delete from memoria.searches
-  where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer);
+  delete from memoria.searches where id in (
+    select id from memoria.searches
+    where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
+    order by created_at limit 10000 for update skip locked
+  );
   delete from memoria.search_links
   where expires_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
     and not exists (select from memoria.searches where link_id = search_links.id);

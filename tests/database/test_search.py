@@ -501,6 +501,15 @@ def test_forgetting_a_person_takes_them_out_of_the_audit(project: Project) -> No
     assert [search["people"] for search in audit] == [[]]
 
 
+def test_a_loose_face_that_is_forgotten_leaves_the_audit(project: Project) -> None:
+    party = Party(project)
+    party.search(party.link(), party.selfie(3))
+    person = call(party.host, "assign_face", face_id=str(party.loose))["person_id"]
+    call(party.host, "forget_person", person_id=person)
+    audit = call(party.host, "searches", event_id=party.event)["searches"]
+    assert [(search["outcome"], search["loose_faces"]) for search in audit] == [("found", 0)]
+
+
 def test_a_guest_can_ask_to_be_taken_out(party: Party) -> None:
     token = party.link()
     done = party.search(token, party.selfie(0), "shy")
