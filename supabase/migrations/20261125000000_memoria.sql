@@ -134,6 +134,8 @@ create index media_event on memoria.media (event_id, number);
 create index media_by_status on memoria.media (event_id, status, number);
 -- what "the last photo of the event is done" is asked of, so it must not grow with the event
 create index media_pending on memoria.media (event_id) where status = 'pending';
+-- copies of one picture
+create index media_digest on memoria.media (event_id, digest) where digest is not null;
 create index media_source on memoria.media (source) where source is not null;
 
 create table memoria.persons (
@@ -4939,6 +4941,25 @@ begin
 end
 $$;
 
+-- The same faces on copies of their photos, byte for byte, whosever they are there. Each is looked up by its key:
+-- without statistics a join compares all photos with all.
+create function memoria.faces_on_copies(p_event_id text, p_face_ids uuid[]) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(
+    select distinct copied.id
+    from memoria.faces as face
+    join memoria.media as shown on shown.id = face.media_id
+    cross join lateral (
+      select id from memoria.media
+      where event_id = p_event_id and digest = shown.digest and id <> shown.id offset 0
+    ) as copy
+    cross join lateral (select * from memoria.faces where media_id = copy.id offset 0) as copied
+    where face.id = any (p_face_ids) and copied.id <> all (p_face_ids) and memoria.iou(
+      face.x, face.y, face.w, face.h, copied.x, copied.y, copied.w, copied.h
+    ) >= 0.5
+  )
+$$;
+
 create function public.memoria_forget_person(p_person_id uuid) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -4971,6 +4992,7 @@ begin
       )
     )
   );
+  v_faces := v_faces || memoria.faces_on_copies(v_event.id, v_faces);
   v_media := array(select distinct media_id from memoria.faces where id = any (v_faces));
 
   insert into memoria.forgotten_faces (event_id, picture, x, y, w, h)

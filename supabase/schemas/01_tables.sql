@@ -77,6 +77,8 @@ create index media_event on memoria.media (event_id, number);
 create index media_by_status on memoria.media (event_id, status, number);
 -- what "the last photo of the event is done" is asked of, so it must not grow with the event
 create index media_pending on memoria.media (event_id) where status = 'pending';
+-- copies of one picture
+create index media_digest on memoria.media (event_id, digest) where digest is not null;
 create index media_source on memoria.media (source) where source is not null;
 
 create table memoria.persons (

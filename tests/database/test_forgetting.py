@@ -176,6 +176,21 @@ def test_deleting_and_adding_the_photo_again_brings_nobody_back(
     assert None not in other
 
 
+def test_a_copy_of_the_photo_keeps_nothing_of_the_forgotten(
+    party: tuple[Database, UUID, UUID],
+) -> None:
+    """Before, the same vector stayed on a copy that no run had grouped, or that was another's."""
+    db, ann, bob = party
+    for copy in ("copy", "another's"):
+        found = look(db, copy, [face(ANN, "ann1"), face(BOB, "bob1")], digest_of(1))
+    db.service("assign_face", face_id=found[0], person_id=str(bob))
+    assert db.service("forget_person", person_id=ann)["faces_forgotten"] == PHOTOS + 2
+    assert db.value("select count(*) from memoria.faces") == PHOTOS + 2
+    left = db.rows("select x from memoria.faces where media_id in ('copy', 'another''s')")
+    assert left == pytest.approx([BOB[0]] * 2)
+    assert np.allclose(centroid(db, bob), mean(db, bob), atol=1e-6)
+
+
 def test_a_run_follows(party: tuple[Database, UUID, UUID]) -> None:
     db, ann, _ = party
     db.do("delete from memoria.jobs where kind = 'cluster'")
