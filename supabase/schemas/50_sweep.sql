@@ -316,12 +316,15 @@ set jit = off
 as $$
 declare
   v_event record;
+  v_handed_over integer;
   v_report jsonb := '{"refused": 0, "runs_expired": 0, "nudges_expired": 0, "media_found": 0, "revived": 0, "cancelled": 0}';
   v_done jsonb;
 begin
   update memoria.sweeps set swept_at = clock_timestamp() where only_one in (
     select only_one from memoria.sweeps for no key update skip locked
   );
+  -- this waits for events: while none is held
+  v_handed_over := memoria.retry_hand_overs();
   for v_event in select * from memoria.repairs() loop
     perform from memoria.events where id = v_event.event_id for no key update skip locked;
     continue when not found;
@@ -331,7 +334,7 @@ begin
     );
   end loop;
   v_report := v_report || jsonb_build_object(
-    'handed_over', memoria.retry_hand_overs(), 'dispatches_pruned', memoria.prune_dispatches()
+    'handed_over', v_handed_over, 'dispatches_pruned', memoria.prune_dispatches()
   );
   perform memoria.archive_one_due();
   perform memoria.prune_searches();

@@ -1,5 +1,7 @@
 """The app's own table of photos, followed: its statements never fail by it, and it wins."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import psycopg
@@ -136,6 +138,29 @@ def test_trouble_of_ours_is_survived_and_tried_again(app: Database) -> None:
     assert app.service("sweep")["handed_over"] == 1
     assert app.rows("select id from memoria.media") == ["2"]
     assert app.value("select count(*) from memoria.hand_overs") == 0
+
+
+def test_a_sweep_holds_no_event_while_it_waits_for_another(app: Database) -> None:
+    """Before, it held those that it had repaired, and others waited for it in a circle."""
+    follow(app)
+    add(app, 1)
+    app.service.claim(app.service.enqueue("broken", "zoo"))
+    app.expire("running")
+    app.do("alter table memoria.media rename to hidden")
+    app.do("""delete from public."My Photos" where id = 1""")
+    app.do("alter table memoria.hidden rename to media")
+    lock = "select from memoria.events where id = %s for no key update"
+    with psycopg.connect(app.url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute(lock, ["party"])
+        swept = pool.submit(app.service, "sweep")
+        for _ in range(200):
+            if swept.done() or app.rows("select 1 from pg_locks where not granted"):
+                break
+            time.sleep(0.05)
+        other.execute(lock, ["zoo"])
+        other.commit()
+        assert swept.result()["runs_expired"] == 1
+    assert app.rows("select id from memoria.media") == ["broken"]
 
 
 @pytest.mark.parametrize("place", ["photos/theirs.jpg", "p/1.jpg"])
