@@ -85,7 +85,7 @@ class Server:
     @property
     def cpu_seconds(self) -> float:
         """CPU time that the process and its children have spent."""
-        return sum(_ticks(pid) for pid in family(self.pid)) / os.sysconf("SC_CLK_TCK")
+        return sum(ticks(pid) for pid in family(self.pid)) / os.sysconf("SC_CLK_TCK")
 
     @property
     def megabytes(self) -> float:
@@ -175,7 +175,7 @@ def family(pid: int) -> list[int]:
     return [pid, *(each for child in children for each in family(int(child)))]
 
 
-def _ticks(pid: int) -> int:
+def ticks(pid: int) -> int:
     """User and system time, in clock ticks (proc_pid_stat(5), fields 14 and 15)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
