@@ -148,13 +148,16 @@ create function public.memoria_event_status(p_event_id text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
   v_event memoria.events;
-  v_photos jsonb := memoria.photo_counts(p_event_id);
+  v_photos jsonb;
   v_people record;
-  v_clustering text := memoria.clustering_state(p_event_id);
+  v_clustering text;
 begin
+  -- before anything is counted: how long that takes would tell whether the event is there
   perform memoria.authorize(p_event_id, 'view');
   select * into v_event from memoria.events where id = p_event_id;
+  v_photos := memoria.photo_counts(p_event_id);
   v_people := memoria.people_counts(p_event_id);
+  v_clustering := memoria.clustering_state(p_event_id);
   return jsonb_build_object(
     'event_id', p_event_id, 'status', coalesce(v_event.status, 'open'), 'clustered_at', v_event.clustered_at,
     'photos', v_photos,

@@ -188,6 +188,20 @@ def test_a_stranger_cannot_tell_an_event_that_exists_from_one_that_does_not(
     assert told == {("PT404", "There is no such event.")}
 
 
+@pytest.mark.parametrize("deed", NOWHERE)
+def test_nothing_of_an_event_is_read_for_a_stranger(party: Party, deed: str) -> None:
+    """How long that takes would tell whether the event is there, and anybody could ask for it."""
+    connection = party["stranger"].connection
+    with connection.transaction(force_rollback=True):
+        with pytest.raises(psycopg.Error):
+            NOWHERE[deed](party["stranger"], "party", "")
+        read = connection.execute(
+            "select relname from pg_stat_xact_user_tables where schemaname = 'memoria'"
+            " and coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) > 0"
+        ).fetchall()
+    assert {table for (table,) in read} <= {"events", "members"}
+
+
 @pytest.mark.parametrize(
     ("function", "argument", "what"),
     [
