@@ -14,6 +14,7 @@ LONGEST = (
     "tests/demo/test_demo.py",
     "tests/chaos/test_chaos.py",
     "tests/demo/test_migrate_model.py",
+    "tests/local/test_serve.py",
     "tests/clients",
     "tests/deploy/test_deploy.py",
     "tests/deploy/test_failures.py",
