@@ -23,7 +23,7 @@ serve: .venv/demo           ## the whole system on this machine, until Ctrl-C; F
 
 LONG := faces cli packs media/test_memory.py clustering/test_hdbscan.py  # figures of real faces, whole systems, processes of their own
 check: .venv/test lint types ## before a commit: lint, types and the fast tests
-	$(BIN)/python -m pytest -q -m "not slow" tests/unit $(addprefix --ignore=tests/unit/,$(LONG))
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests/unit $(addprefix --ignore=tests/unit/,$(LONG))
 
 # Three processes share the tests, the longest first (tests/order.py), while mypy reads: one of them is mostly
 # waiting. What measures time has the machine to itself.
