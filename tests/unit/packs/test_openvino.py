@@ -30,9 +30,10 @@ from tests.data import any_pack, photo_of_six
 
 LIBRARY = Path(__file__).parents[3] / "shared"
 WORST = 0.995  # the least cosine to float32 of a face that is none of the doubtful ones
-in_float32: Callable[[Path], OpenvinoSession] = lambda path: open_openvino(  # noqa: E731
-    path, threads=2, precision="f32"
-)
+
+
+def in_float32(path: Path) -> OpenvinoSession:
+    return open_openvino(path, threads=2, precision="f32")
 
 
 @pytest.fixture
