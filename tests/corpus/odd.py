@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from tests.corpus.bombs import box, chunk, page, saved, tiff
@@ -170,6 +171,7 @@ def _pages(image: Image.Image) -> Iterator[tuple[str, bytes]]:
     floats = (np.asarray(image) / 255).astype("<f4").tobytes()
     tags = page(*SIZE, t258=32, t262=2, t277=3, t279=len(floats), t339=3)
     yield "TIFF of floats", tiff(tags, floats)
+    yield from _layouts(np.asarray(image), grey)
     for bits, kind, name in ((16, 2, "signed"), (32, 4, "strange")):
         zeros = bytes(3 * SIZE[0] * SIZE[1] * bits // 8)
         tags = page(*SIZE, t258=bits, t262=2, t277=3, t279=len(zeros), t339=kind)
@@ -185,9 +187,55 @@ def _pages(image: Image.Image) -> Iterator[tuple[str, bytes]]:
     for share, name in ((10, " (unreadable)"), (80, "")):
         at = end * share // 100
         yield f"TIFF of zeros after {share} %{name}", packed[:at] + bytes(end - at) + packed[end:]
+    empty = image.convert("RGBA")
+    empty.putalpha(0)
+    yield "BMP whose opacity is empty", _masked_bmp(np.asarray(empty))
     bmp = saved(image, "BMP")
     yield "BMP cut at 60 %", bmp[: len(bmp) * 6 // 10]
     yield "BMP cut at 40 % (unreadable)", bmp[: len(bmp) * 4 // 10]
+
+
+def _layouts(colours: NDArray[np.uint8], grey: NDArray[np.uint8]) -> Iterator[tuple[str, bytes]]:
+    planes = np.moveaxis(colours, 2, 0)
+    yield "TIFF of 16 bits by planes", _by_planes((planes.astype("<u2") * 257).tobytes(), t258=16)
+    floats = (planes / 255).astype("<f4").tobytes()
+    yield "TIFF of floats by planes (unsupported)", _by_planes(floats, t258=32, t339=3)
+    for name, tags, pixels in (
+        ("undefined numbers", {"t262": 2, "t277": 3, "t339": 4}, colours),
+        ("ICC Lab (unsupported)", {"t262": 9, "t277": 3}, colours),
+        ("grey times its opacity", {"t277": 2, "t338": 1}, np.dstack([grey, 255 | grey])),
+    ):
+        body = pixels.tobytes()
+        yield f"TIFF of {name}", tiff(page(*SIZE, t279=len(body), **tags), body)
+    yield (
+        "BigTIFF of 4 bits, the high byte first",
+        _big_tiff(grey[:, ::2]),
+    )
+
+
+def _masked_bmp(pixels: NDArray[np.uint8]) -> bytes:
+    """Red, green, blue and opacity by masks, from the top down. (h, w, 4) uint8 RGBA."""
+    body = pixels.tobytes()
+    sizes = struct.pack("<IiiHHII", 108, SIZE[0], -SIZE[1], 1, 32, 3, len(body))
+    head = sizes + bytes(16) + struct.pack("<4I", *(0xFF << shift for shift in (0, 8, 16, 24)))
+    return b"BM" + struct.pack("<IHHI", 122 + len(body), 0, 0, 122) + head.ljust(108, b"\0") + body
+
+
+def _by_planes(body: bytes, **tags: int) -> bytes:
+    tag, size = page(*SIZE, t262=2, t277=3, t284=2, **tags), len(body) // 3
+    tag[273] = 4, 3, struct.pack("<I", 8 + len(body))
+    tag[279] = 4, 3, struct.pack("<I", 8 + len(body) + 12)
+    return tiff(tag, body + struct.pack("<6I", 8, 8 + size, 8 + 2 * size, size, size, size))
+
+
+def _big_tiff(pairs: NDArray[np.uint8]) -> bytes:
+    """A byte for two pixels."""
+    body = pairs.tobytes()
+    tags = {256: SIZE[0], 257: SIZE[1], 258: 4, 259: 1, 262: 1, 273: 16, 277: 1, 278: SIZE[1]}
+    tags[279] = len(body)
+    entries = b"".join(struct.pack(">HHQQ", tag, 16, 1, value) for tag, value in tags.items())
+    head = b"MM\0+" + struct.pack(">HHQ", 8, 0, 16 + len(body))
+    return head + body + struct.pack(">Q", len(tags)) + entries + bytes(8)
 
 
 def _two_pages(image: Image.Image, **mark: int) -> bytes:
@@ -213,10 +261,12 @@ def _webps(image: Image.Image) -> Iterator[tuple[str, bytes]]:
 
 
 def _sequences(image: Image.Image) -> Iterator[tuple[str, bytes]]:
-    """A burst: a still picture, and tracks that a decoder would play instead."""
+    """A burst: a still picture, and tracks that a decoder would play instead; and other brands."""
     for kind, major, brand in (("HEIF", b"msf1", b"hevc"), ("AVIF", b"avis", b"msf1")):
         data = saved(image, kind)
         end = int.from_bytes(data[:4], "big")
+        for other in (b"mif2", b"miaf", b"1pic", b"MiHE"):
+            yield f"{kind} of the brand {other.decode()}", data[:8] + other + data[12:]
         brands = (brand + b"msf1" + data[8:12] + b"mif1")[: end - 16].ljust(end - 16, b"\0")
         yield (
             f"{kind} of a burst",

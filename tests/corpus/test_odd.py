@@ -37,6 +37,22 @@ def test_photometric_interpretation_is_not_a_negative() -> None:
     assert all(abs(first.astype(int) - other).max() <= 1 for other in others)
 
 
+def test_planes_of_16_bits_are_those_of_the_photo() -> None:
+    """Pillow and OpenCV make noise of them, without a word."""
+    files = dict(odd())
+    planes, floats = (
+        decode_image(files[f"TIFF of {name}"]).astype(int)
+        for name in ("16 bits by planes", "floats")
+    )
+    assert abs(planes - floats).max() <= 1
+
+
+def test_an_empty_opacity_of_a_bmp_hides_nothing() -> None:
+    files = dict(odd())
+    shown, floats = files["BMP whose opacity is empty"], files["TIFF of floats"]
+    assert abs(decode_image(shown).astype(int) - decode_image(floats)).max() <= 1
+
+
 def test_whole_numbers_of_32_bits_keep_their_brightness() -> None:
     pixels = np.full(64, 200 << 24, "<u4").tobytes()
     image = decode_image(tiff(page(8, 8, t258=32, t279=len(pixels)), pixels))

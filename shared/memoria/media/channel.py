@@ -37,15 +37,18 @@ def send(channel: socket.socket, message: dict[str, Any], descriptor: int | None
 
 def receive(channel: socket.socket) -> tuple[dict[str, Any], int | None]:
     """One message, and the descriptor that came with it, now ours. Raises Closed, TimeoutError."""
+    descriptors: list[int] = []
     try:
         head, descriptors, _, _ = socket.recv_fds(channel, _LENGTH, 1)
         head += _exactly(channel, _LENGTH - len(head))
-        body = _exactly(channel, int.from_bytes(head, "big"))
-    except TimeoutError:
+        message = json.loads(_exactly(channel, int.from_bytes(head, "big")))
+    except BaseException as exc:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        if isinstance(exc, OSError) and not isinstance(exc, TimeoutError):
+            raise Closed from exc
         raise
-    except OSError as exc:
-        raise Closed from exc
-    return json.loads(body), descriptors[0] if descriptors else None
+    return message, descriptors[0] if descriptors else None
 
 
 def _exactly(channel: socket.socket, length: int) -> bytes:

@@ -16,6 +16,7 @@ Errors are answered with ``error`` (a code) and ``message``.
 import math
 import os
 import resource
+import signal
 import socket
 import sys
 import time
@@ -137,6 +138,12 @@ def limit_memory(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
 
 
+def limit_dumps() -> None:
+    """No core dump, whose pixels would go to a disk: one byte also stops those that are piped."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (1 if most else 0, most))
+
+
 def serve(channel: socket.socket) -> None:
     """Answer requests until the other side closes the socket."""
     reader = Reader()
@@ -160,6 +167,8 @@ def _failure(error: MemoriaError) -> Answer:
 def main(descriptor: int) -> None:
     """Serve, quietly: libraries' warnings of damage are no events."""
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # meant for the server, which ends its photos
+    limit_dumps()
     channel = socket.socket(fileno=descriptor)
     send(channel, {"ready": True})
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # libjpeg and libpng print

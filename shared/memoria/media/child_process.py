@@ -29,19 +29,17 @@ class ChildProcess:
     def __init__(self, cpu_seconds: float) -> None:
         """Start it; it imports what it needs while we do something else."""
         self._cpu_seconds = cpu_seconds
-        ours, theirs = socket.socketpair()
-        environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        environment |= {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
-        with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
-                [sys.executable, "-m", "memoria.media.child", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                stdin=subprocess.DEVNULL,
-                process_group=0,  # a Ctrl-C in a terminal is meant for the server
-            )
-        self._channel = ours
         self._is_ready = False
+        try:
+            self._channel, theirs = socket.socketpair()
+        except OSError as exc:
+            raise _not_started(exc) from exc
+        try:
+            with theirs:
+                self._process = _started(theirs.fileno())
+        except OSError as exc:
+            self._channel.close()
+            raise _not_started(exc) from exc
 
     def open(self, descriptor: int, max_pixels: int) -> Answer:
         """Begin with a photo, and count its seconds from now on."""
@@ -100,6 +98,24 @@ class ChildProcess:
             self._process.wait(0.2)
         self._process.kill()
         self._process.wait()
+
+
+def _not_started(error: OSError) -> EngineUnavailable:
+    """Where there are no more processes, files or memory."""
+    return EngineUnavailable(f"no decoder could be started: {error.strerror}")
+
+
+def _started(descriptor: int) -> subprocess.Popen[bytes]:
+    """A child that serves a socket."""
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    environment |= {"OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+    return subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", "memoria.media.child", str(descriptor)],
+        pass_fds=[descriptor],
+        env=environment | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.DEVNULL,
+        process_group=0,  # a Ctrl-C in a terminal is meant for the server
+    )
 
 
 class ChildEnded(UnreadableMedia):

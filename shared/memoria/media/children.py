@@ -7,16 +7,15 @@ one meanwhile. One that runs away or crashes is replaced.
 
 import os
 import queue
-import threading
 import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from memoria.errors import MemoriaError, Transient
+from memoria.errors import EngineUnavailable, MemoriaError, Transient
 from memoria.media.budget import BUDGET, MemoryBudget
 from memoria.media.channel import shared_bytes
-from memoria.media.child_process import WALL_SECONDS, ChildEnded, ChildProcess
+from memoria.media.child_process import WALL_SECONDS, ChildProcess
 from memoria.media.photo import DEFAULT_MAX_PIXELS, Photo
 from memoria.media.remote_photo import RemotePhoto
 
@@ -40,11 +39,11 @@ class Decoders:
         ``wait_seconds``: how long a photo waits for a child, and for memory.
         """
         self._cpu_seconds, self._wait_seconds, self._budget = cpu_seconds, wait_seconds, budget
-        self._free: queue.LifoQueue[ChildProcess] = queue.LifoQueue()
+        self._free: queue.LifoQueue[ChildProcess | None] = queue.LifoQueue()  # None: not started
         self._all: set[ChildProcess] = set()
         self.close = weakref.finalize(self, _end_all, self._all)
-        self._to_start = threading.Semaphore(count - 1)
-        self._free.put(self._started())
+        for child in (*[None] * (count - 1), self._started()):
+            self._free.put(child)
 
     @contextmanager
     def opened(self, data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Photo]:
@@ -54,32 +53,34 @@ class Decoders:
         """
         deadline = time.monotonic() + self._wait_seconds
         child = self._taken()
-        if not child.is_alive:  # killed while it had nothing to do
-            child.end()
-            child = self._started()
         try:
+            child = self._alive(child)
             yield self._open(child, data, max_pixels, deadline)
-            child.ask({"do": "close"})
-        except MemoriaError as error:
-            child = self._after(error, child)
+        except MemoriaError:
             raise
         except BaseException:
-            child.end()
-            child = self._started()
+            if child is not None:
+                child.end()  # in the middle of something, perhaps
             raise
         finally:
-            self._free.put(child)
+            self._free.put(self._after(child))
 
-    def _taken(self) -> ChildProcess:
-        """A child that is free, or one more, or the first to become free."""
-        with suppress(queue.Empty):
-            return self._free.get_nowait()
-        if self._to_start.acquire(blocking=False):
-            return self._started()
+    def _taken(self) -> ChildProcess | None:
+        """A child that is free, or the first to become free; None where one is to be started."""
         try:
             return self._free.get(timeout=self._wait_seconds)
         except queue.Empty as exc:
             raise Transient("all decoders are busy with other photos") from exc
+
+    def _alive(self, child: ChildProcess | None) -> ChildProcess:
+        """The child itself, unless it was killed while it had nothing to do."""
+        return child if child is not None and child.is_alive else self._next(child)
+
+    def _next(self, child: ChildProcess | None) -> ChildProcess:
+        """A new one in its place."""
+        if child is not None:
+            child.end()
+        return self._started()
 
     def _open(
         self, child: ChildProcess, data: bytes, max_pixels: int, deadline: float
@@ -98,18 +99,20 @@ class Decoders:
         self._all.add(child)
         return child
 
-    def _after(self, error: MemoriaError, child: ChildProcess) -> ChildProcess:
-        """The child for the next photo: the same one, unless it came to its end."""
-        if not isinstance(error, ChildEnded | Transient):
-            try:
+    def _after(self, child: ChildProcess | None) -> ChildProcess | None:
+        """The child for the next photo: the same one, unless it came to its end.
+
+        Whatever happens here is no fault of the photo that was read.
+        """
+        with suppress(MemoriaError):
+            if child is not None and child.is_alive:
                 child.ask({"do": "close"})
                 return child
-            except MemoriaError:
-                pass
-        child.end()
-        return self._started()
+        with suppress(EngineUnavailable):
+            return self._next(child)
+        return None
 
 
 def _end_all(children: set[ChildProcess]) -> None:
-    for child in children:
+    for child in list(children):
         child.end()

@@ -51,6 +51,10 @@ OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\0\0\0\x01\x67", "an H.264 video"),
     (b"\0\0\0\x01\x40\x01", "an HEVC video"),
     (b"\x1f\x07\0", "a DV video"),
+    (b"DKIF", "a video"),
+    (b"YUV4MPEG2", "a video"),
+    (b"nut/multimedia container", "a video"),
+    *((mark, "a Flash film") for mark in (b"FWS", b"CWS", b"ZWS")),
     (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "a Windows Media video or sound file"),
     (b".RMF", "a video"),
     (b"\x06\x0e\x2b\x34", "a video"),
@@ -58,6 +62,12 @@ OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xfb", "a sound file"),
     (b"\xff\xf3", "a sound file"),
     (b"\xff\xf1", "a sound file"),
+    (b"\xff\xf9", "a sound file"),
+    (b"\xff\xfa", "a sound file"),
+    (b"\xff\xf2", "a sound file"),
+    (b"MThd", "a sound file"),
+    (b".snd", "a sound file"),
+    (b"caff", "a sound file"),
     (b"fLaC", "a sound file"),
     (b"#!AMR", "a sound file"),
     (b"\0\0\x01\0", "an icon"),
@@ -83,6 +93,7 @@ OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\x76\x2f\x31\x01", "an OpenEXR image"),
     (b"#?RADIANCE", "a Radiance image"),
     (b"#?RGBE", "a Radiance image"),
+    (b"\x80\x2a\x5f\xd7", "a Cineon image"),
     (b"SDPX", "a DPX image"),
     (b"XPDS", "a DPX image"),
     (b"SIMPLE  =", "a FITS image"),
@@ -125,7 +136,11 @@ _MARKS = (  # of kinds that are told by what is further behind
 
 _HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1"}
 _AVIF = {b"avif", b"avis"}
-_RIFF = {b"AVI ": "a video", b"WAVE": "a sound file"}
+_ANY_CODEC = {b"mif1", b"mif2", b"msf1"}
+_RIFF = {b"AVI ": "a video", b"WAVE": "a sound file", b"RMID": "a sound file", b"ACON": "a cursor"}
+_CODED = {b"avci", b"avcs", b"j2ki", b"j2is", b"vvic", b"vvis"}  # HEIF, not by HEVC or AV1
+_SOUND = {b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "}
+_UNIT = re.compile(rb"\0{2,3}\x01([\x09\x27\x47\x67]|[\x40\x46]\x01)")  # H.264 and HEVC begin so
 
 
 def photo_format(data: bytes) -> str:
@@ -152,8 +167,14 @@ def photo_format(data: bytes) -> str:
 
 def _by_shape(data: bytes) -> str | None:
     """Kinds that are told by more than their first bytes."""
-    if data[4:8] in _ATOMS or any(_is_transport_stream(data, *packet) for packet in _PACKETS):
+    if (
+        data[4:8] in _ATOMS
+        or _UNIT.match(data)
+        or any(_is_transport_stream(data, *packet) for packet in _PACKETS)
+    ):
         return "a video"
+    if b"%PDF-" in data[:_HEAD_BYTES]:  # readers look as far
+        return "a PDF document"
     if _NETPBM.match(data):
         return "a PNM image"
     for where, mark, name in _MARKS:
@@ -178,13 +199,15 @@ def _iso_media(data: bytes) -> str:
     compatible = {data[at : at + 4] for at in range(16, length, 4)}
     if major in _AVIF or (major not in _HEIF and compatible & _AVIF):
         return "AVIF"
-    if major in {b"mif1", b"msf1"} and compatible & _AVIF and not compatible & (_HEIF - {b"mif1"}):
+    is_open = major in _ANY_CODEC and not compatible & (_HEIF - {b"mif1", b"mif2"})
+    if is_open and compatible & _AVIF:
         return "AVIF"
-    if major in _HEIF or compatible & (_HEIF - {b"mif1", b"msf1"}):
+    if major in _HEIF | _CODED or compatible & (_HEIF - {b"mif1", b"msf1"}):
         return "HEIF"
     if major == b"crx ":
         return "RAW"
-    raise UnsupportedMedia("the file is a video, not a photo")
+    what = "a sound file" if major in _SOUND else "a video"
+    raise UnsupportedMedia(f"the file is {what}, not a photo")
 
 
 def _riff(form: bytes) -> str:

@@ -16,7 +16,7 @@ from memoria.media.headers.jpeg import JpegHeader, scan_end
 
 _SCALES = (8, 4, 2)  # the reductions for which libjpeg-turbo has fast inverse transforms
 _READABLE_SHARE = 0.5  # of the rows, below which a cut-off photo is not worth its faces
-_READABLE_SCANS = 2  # of a progressive file: the averages, and the first details
+_COARSE = "the JPEG is cut off: only its coarsest scans are there"
 _END = b"\xff\xd9"
 _MISSING = "premature end"  # libjpeg's words for a scan that ends too early
 _NO_NAME = "subsampling"  # TurboJPEG's, for a sampling that it knows no name for
@@ -34,8 +34,8 @@ def decode_jpeg(header: JpegHeader, scale: int = 1) -> Image:
     At 1 / scale of its size: 1, 2, 4 or 8. Raises UnreadableMedia when less than half of the
     photo is there, MediaTooLarge when memory ran out.
     """
-    if header.progressive and header.scans < _READABLE_SCANS:
-        raise UnreadableMedia("the JPEG is cut off: only its coarsest scan is there")
+    if header.progressive and not header.detailed:
+        raise UnreadableMedia(_COARSE)
     try:
         return _rgb(_decoded(header, header.data, scale))
     except ValueError as warning:
@@ -91,8 +91,8 @@ def _salvaged(header: JpegHeader, scale: int) -> Image:
 def _refuse_rest(header: JpegHeader, scale: int, pixels: Image) -> None:
     """Raise UnreadableMedia where what is missing is more than half of the photo."""
     if header.progressive:
-        if header.scans <= _READABLE_SCANS:  # the last one begun is the one cut off
-            raise UnreadableMedia("the JPEG is cut off: only its coarsest scan is there")
+        if header.detailed <= 1:  # the last one begun is the one cut off
+            raise UnreadableMedia(_COARSE)
         return
     height = len(pixels)
     if height - _plain_tail(pixels) >= _READABLE_SHARE * height:

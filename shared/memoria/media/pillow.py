@@ -8,11 +8,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from memoria.errors import MediaTooLarge, MemoriaError, UnreadableMedia
 
 Image.MAX_IMAGE_PIXELS = None  # the limit is ours (decode.open_photo), checked from the header
+
+
+class UnknownLayout(UnreadableMedia):
+    """Pillow makes nothing of a file's head: of a directory of our own, it knows no such pixels."""
 
 
 @contextmanager
@@ -24,6 +28,8 @@ def reading(kind: str) -> Iterator[None]:
         raise
     except MemoryError as exc:
         raise MediaTooLarge("the photo needs more memory than there is") from exc
+    except UnidentifiedImageError as exc:
+        raise UnknownLayout(f"the {kind} is damaged") from exc
     except Exception as exc:  # Pillow's plugins raise a dozen kinds, struct.error among them
         raise UnreadableMedia(f"the {kind} is damaged") from exc
 
@@ -58,6 +64,8 @@ def rgb(image: Image.Image, brightest: float = 255, bits: int = 16) -> NDArray[n
     if image.mode == "F":
         values = np.nan_to_num(np.asarray(image))
         return _grey(values * 255 if brightest <= 1 else values)
+    if image.mode == "La":  # grey that is multiplied by its opacity
+        image = image.convert("LA")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,10 +12,6 @@ from memoria.errors import MediaTooLarge, UnreadableMedia, UnsupportedMedia
 from memoria.media.headers import Header, TiffHeader, TiledHeader, WebpHeader
 from memoria.media.pixels import ArrayPixels, BgrPixels, NegativePixels, PillowPixels, Pixels
 from memoria.media.png import READABLE_SHARE, completed
-
-if TYPE_CHECKING:
-    pass
-
 
 # Bytes of memory for a pixel while a format's decoder runs, at most over its layouts; measured,
 # and held to by tests/unit/media/test_memory.py. JPEG's are told by its header.
@@ -53,35 +49,52 @@ def stored_pixels(header: Header) -> Pixels:
         return TiledPixels(header)
     if isinstance(header, TiffHeader) and header.is_strange:
         raise UnsupportedMedia(header.is_not_read)
+    if isinstance(header, TiffHeader) and header.by_planes and header.bits > 8:
+        return _deep_planes(header)
     pixels = _by_some_decoder(header)
     if isinstance(header, TiffHeader) and header.negative:
         return NegativePixels(pixels, header.size)
     return pixels
 
 
+def _deep_planes(header: TiffHeader) -> Pixels:
+    """By libtiff itself: Pillow, and OpenCV where it keeps depths, make noise of them."""
+    try:
+        pixels = _by_opencv(header, cv2.IMREAD_COLOR)
+    except UnreadableMedia:
+        raise UnsupportedMedia(header.is_not_read) from None
+    return _enough(pixels, header)
+
+
 def _by_some_decoder(header: Header) -> Pixels:
     """What one decoder calls damaged another one may read.
 
-    Raises UnsupportedMedia for a TIFF coded or numbered in a way that neither knows.
+    Raises UnsupportedMedia for a TIFF coded, numbered or laid out in a way that neither knows.
     """
+    from memoria.media.pillow import UnknownLayout
+
     try:
         return _by_pillow(header)
-    except UnreadableMedia:
+    except UnreadableMedia as error:
+        is_unknown = isinstance(error, UnknownLayout)
         if header.kind not in _SECOND_DECODER:
             raise
         if isinstance(header, TiffHeader) and not header.is_coded_plainly:
             raise UnsupportedMedia(header.is_not_read) from None  # OpenCV would make it black
     try:
-        pixels = _by_opencv(header)
-        if pixels.share_of_rows >= READABLE_SHARE:
-            return pixels
-        raise UnreadableMedia(f"the {header.kind} is damaged: less than half of it is there")
+        return _enough(_by_opencv(header), header)
     except UnreadableMedia:
-        if isinstance(header, TiffHeader) and not header.is_plain:
+        if isinstance(header, TiffHeader) and (is_unknown or not header.is_plain):
             raise UnsupportedMedia(header.is_not_read) from None
         if header.kind != "PNG":
             raise
     return _by_pillow(replace(header, data=completed(header)))
+
+
+def _enough(pixels: BgrPixels, header: Header) -> Pixels:
+    if pixels.share_of_rows < READABLE_SHARE:
+        raise UnreadableMedia(f"the {header.kind} is damaged: less than half of it is there")
+    return pixels
 
 
 _SECOND_DECODER = frozenset({"PNG", "BMP", "TIFF"})
@@ -91,15 +104,17 @@ def _by_pillow(header: Header) -> Pixels:
     from memoria.media.pillow import loaded
 
     bits = header.bits if isinstance(header, TiffHeader) and header.bits > 8 else 16
-    return PillowPixels(loaded(header.data, header.kind), header.kind, bits)
+    image = loaded(header.data, header.kind)
+    extremes: Any = image.getextrema() if header.kind == "BMP" and image.mode == "RGBA" else ()
+    if extremes and extremes[3] == (0, 0):
+        image.putalpha(255)  # programs that know no opacity leave it empty; browsers think so too
+    return PillowPixels(image, header.kind, bits)
 
 
-def _by_opencv(header: Header) -> BgrPixels:
+def _by_opencv(header: Header, how: int = cv2.IMREAD_UNCHANGED) -> BgrPixels:
     damaged = f"the {header.kind} is damaged"
     try:
-        array: NDArray[Any] | None = cv2.imdecode(
-            np.frombuffer(header.data, np.uint8), cv2.IMREAD_UNCHANGED
-        )
+        array: NDArray[Any] | None = cv2.imdecode(np.frombuffer(header.data, np.uint8), how)
     except cv2.error as exc:
         if exc.code == cv2.Error.StsNoMem:
             raise MediaTooLarge("the photo needs more memory than there is") from exc

@@ -13,7 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from memoria.errors import MediaTooLarge, Transient, UnreadableMedia, UnsupportedMedia
+from memoria.errors import (
+    EngineUnavailable,
+    MediaTooLarge,
+    Transient,
+    UnreadableMedia,
+    UnsupportedMedia,
+)
 from memoria.media import open_photo
 from memoria.media.budget import MIB, MemoryBudget
 from memoria.media.children import Decoders
@@ -110,6 +116,39 @@ def test_what_the_system_kills_may_be_tried_again(decoders: Decoders) -> None:
         signalled(decoders, signal.SIGKILL)
 
 
+def test_a_photo_is_read_to_its_end_while_the_service_is_stopped(decoders: Decoders) -> None:
+    """Some supervisors send SIGTERM to every process; the server ends its photos first."""
+    assert signalled(decoders, signal.SIGTERM).shape == (480, 640, 3)
+
+
+def test_a_child_that_ends_behind_a_photo_does_not_cost_it(decoders: Decoders) -> None:
+    for number in (signal.SIGSEGV, signal.SIGKILL):
+        with decoders.opened(GOOD) as opened:
+            frame = opened.frame()
+            opened.child._process.send_signal(number)
+            opened.child._process.wait()
+        assert frame.shape == (480, 640, 3)
+
+
+def test_a_crash_leaves_no_pixels_on_a_disk(decoders: Decoders) -> None:
+    with decoders.opened(GOOD) as opened:
+        limits = Path(f"/proc/{opened.child._process.pid}/limits").read_text().splitlines()
+    soft = next(line.split()[4] for line in limits if line.startswith("Max core file size"))
+    assert soft in {"0", "1"}
+
+
+def test_a_place_is_not_lost_where_no_child_can_be_started(
+    impatient: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as none:
+        none.setattr(sys, "executable", "/nowhere/python")
+        for _ in range(2):
+            with pytest.raises((UnreadableMedia, EngineUnavailable)):
+                signalled(impatient, signal.SIGSEGV)
+    with impatient.opened(GOOD) as opened:
+        assert opened.size == (640, 480)
+
+
 def test_a_child_that_died_with_nothing_to_do_costs_nobody_anything(decoders: Decoders) -> None:
     with decoders.opened(GOOD) as opened:
         process = opened.child._process
@@ -179,7 +218,7 @@ def test_a_child_knows_no_secrets_and_ends_with_its_socket(monkeypatch: pytest.M
     with other.opened(GOOD) as opened:
         process = opened.child._process
     assert b"SUPABASE" not in Path(f"/proc/{process.pid}/environ").read_bytes()
-    other._free.get()._channel.close()
+    opened.child._channel.close()
     assert process.wait(60) == 0
 
 

@@ -23,6 +23,10 @@ from memoria.media.headers.tiles import TiledHeader, grid_size, read_tiles
 
 _UNREAD = {b"avc1": "H.264", b"j2k1": "JPEG 2000", b"vvc1": "VVC", b"unci": "plain samples"}
 _OF_TRACKS = frozenset({b"msf1", b"hevc", b"hevx", b"hevm", b"hevs", b"avis"})
+_KNOWN = {
+    "HEIF": {b"heic", b"heix", b"hevc", b"mif1", b"msf1"},
+    "AVIF": {b"avif", b"mif1", b"msf1"},
+}
 _TURNS = {0: 1, 1: 8, 2: 3, 3: 6}  # irot, in quarter turns to the left -> EXIF's orientation
 _MIRRORED = {  # what imir does after irot: (orientation, axis) -> orientation
     (1, 0): 4, (1, 1): 2, (3, 0): 2, (3, 1): 4, (6, 0): 7, (6, 1): 5, (8, 0): 5, (8, 1): 7,
@@ -54,7 +58,7 @@ def read_heif(data: bytes, kind: str) -> HeifHeader:
     is_cut = any(name == b"clap" for name, _, _ in own)
     return HeifHeader(
         kind=kind,
-        data=_without_tracks(boxes),
+        data=_as_still(boxes),
         size=(boxes.number(ispe + 4, 4), boxes.number(ispe + 8, 4)),
         orientation=turn if kind == "AVIF" else 1,  # libheif turns by itself
         largest=max(coded, *_told_sizes(boxes, meta)),
@@ -101,11 +105,14 @@ def _turn(boxes: Boxes, own: list[tuple[bytes, int, int]]) -> int:
     return turned if axis is None else _MIRRORED[turned, axis]
 
 
-def _without_tracks(boxes: Boxes) -> bytes:
-    """The same file as a still picture: a decoder that sees tracks would play them."""
+def _as_still(boxes: Boxes) -> bytes:
+    """The same file as a still picture: a decoder that sees tracks would play them.
+
+    Of a brand that decoders know: many more promise the same, and there is a picture.
+    """
     outer = list(boxes.within(0, len(boxes.data)))
     tracks = [start for name, start, _ in outer if name == b"moov"]
-    if not tracks:
+    if not tracks and boxes.data[8:12] in _KNOWN[boxes.kind]:
         return boxes.data
     changed = bytearray(boxes.data)
     brand = b"avif" if boxes.kind == "AVIF" else b"heic"

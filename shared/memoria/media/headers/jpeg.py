@@ -37,6 +37,7 @@ class JpegHeader(Header):
     kept: float  # bytes that libjpeg keeps of every pixel until the last scan
     progressive: bool
     scans: int  # begun
+    detailed: int  # of these, from the first on that tells more of the luminance than averages
     scan: int  # where the first scan begins in ``data``
     end: int  # where the last of several scans ends in ``data``: an end marker, or the file's end
 
@@ -77,7 +78,7 @@ def read_jpeg(data: bytes) -> JpegHeader:
     head = b"".join((b"\xff\xd8", walk.jfif, walk.adobe, *walk.tables, _segment(marker, body)))
     in_scan = data[scan + 4] if scan + 4 < len(data) else 0
     several = marker in _PROGRESSIVE or in_scan != len(factors)
-    scans, end = _scans(data, scan) if several else (1, len(data))
+    scans, detailed, end = _scans(data, scan, body[6]) if several else (1, 1, len(data))
     _refuse_many(size, scans)
     samples = [across * down for across, down in factors]
     return JpegHeader(
@@ -90,6 +91,7 @@ def read_jpeg(data: bytes) -> JpegHeader:
         kept=2.0 * sum(samples) / max(samples) if several else 0.0,
         progressive=marker in _PROGRESSIVE,
         scans=scans,
+        detailed=detailed,
         scan=len(head),
         end=end - scan + len(head),
     )
@@ -133,24 +135,32 @@ def _frame(marker: int, body: bytes) -> tuple[tuple[int, int], list[tuple[int, i
     return (width, height), factors
 
 
-def _scans(data: bytes, at: int) -> tuple[int, int]:
-    """How many scans begin from the first one on, and where the picture ends.
+def _scans(data: bytes, at: int, luminance: int) -> tuple[int, int, int]:
+    """How many scans begin from the first one on, how many of these since luminance has details.
 
-    Within a scan every 0xFF is followed by a zero or a restart: the next other marker ends it.
+    And where the picture ends. ``luminance``: its component's number. Within a scan every 0xFF is
+    followed by a zero or a restart: the next other marker ends it.
     """
-    scans = 0
+    scans = detailed = 0
     for _ in range(MOST_SEGMENTS):
         found = _AFTER_RESTARTS.search(data, at)
         if found is None:
-            return scans, len(data)
+            return scans, detailed, len(data)
         at, marker = found.end(), data[found.end() - 1]
         if marker == _EOI:
-            return scans, at - 2
-        scans += marker == _SOS
+            return scans, detailed, at - 2
+        if marker == _SOS:
+            scans += 1
+            detailed += detailed > 0 or _tells_details(data[at : at + 12], luminance)
         if scans > MOST_SCANS:
             raise excessive("JPEG", MOST_SCANS, "scans")
         at += max(int.from_bytes(data[at : at + 2], "big"), 2)
     raise excessive("JPEG", MOST_SEGMENTS, "segments")
+
+
+def _tells_details(scan: bytes, luminance: int) -> bool:
+    """Whether a scan's header names this component alone, and more than its blocks' averages."""
+    return scan[2:4] == bytes((1, luminance)) and scan[5:6] > b"\0"
 
 
 def scan_end(data: bytes, scan: int) -> int:

@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from memoria.errors import UnreadableMedia
+from memoria.errors import UnreadableMedia, UnsupportedMedia
 from memoria.media.headers.exif import MOST_BYTES, orientation
 from memoria.media.headers.header import Header, damaged, excessive
 
@@ -18,7 +18,9 @@ _DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 
 
 
 def read_png(data: bytes) -> Header:
-    """Walk a PNG. Raises UnreadableMedia."""
+    """Walk a PNG. Raises UnreadableMedia, UnsupportedMedia."""
+    if data[12:16] == b"CgBI":
+        raise UnsupportedMedia("the file is a PNG of an iOS app's own kind, not a photo")
     if data[12:16] != b"IHDR":
         raise damaged("PNG", "it does not begin with its header")
     header, palette, transparency, exif = data[16:29], b"", b"", b""

@@ -9,12 +9,20 @@ from dataclasses import dataclass
 
 from memoria.errors import UnreadableMedia
 from memoria.media.headers.header import Header, damaged, excessive
-from memoria.media.headers.tiff_directory import MOST_PARTS, PARTS, Entry, Reader, Tag, retold
+from memoria.media.headers.tiff_directory import (
+    MOST_PARTS,
+    PARTS,
+    UNDEFINED,
+    Entry,
+    Reader,
+    Tag,
+    retold,
+)
 
 MOST_PAGES = 100
 _LEAST_TILE = 8  # pixels a side: of one pixel each they take minutes
 
-_NUMBERS_OF = {1: "whole", 2: "signed", 3: "floating"}
+_NUMBERS_OF = {1: "whole", 2: "signed", 3: "floating", UNDEFINED: "whole"}
 _COMPRESSIONS = frozenset({1, 2, 3, 4, 5, 7, 8, 32773, 32946})
 _NAMES = {
     6: "old JPEG",
@@ -36,6 +44,8 @@ class TiffHeader(Header):
     bits: int = 8  # of a sample
     samples: str = "whole"  # or signed, floating: what kind of numbers they are
     compression: int = 1
+    photometric: int = 1
+    by_planes: bool = False  # all of one colour, then all of the next
 
     @property
     def is_plain(self) -> bool:
@@ -50,13 +60,16 @@ class TiffHeader(Header):
     @property
     def is_strange(self) -> bool:
         """Whether decoders make something of its numbers, but not what is meant."""
-        return self.samples not in {"whole", "floating"} and self.bits > 8
+        numbers = {"whole"} if self.by_planes else {"whole", "floating"}
+        return self.samples not in numbers and self.bits > 8
 
     @property
     def is_not_read(self) -> str:
         """Why it is refused, in a sentence."""
         coded = _NAMES.get(self.compression, f"compression {self.compression}")
         what = f"of {self.samples} numbers of {self.bits} bits"
+        if self.is_plain:
+            what = f"of photometric interpretation {self.photometric} in an unusual layout"
         if not self.is_coded_plainly:
             what = f"with {coded}"
         return f"the file is a TIFF {what}, which is not read"
@@ -93,6 +106,8 @@ def read_tiff(data: bytes) -> TiffHeader:
         bits=one(Tag.BITS, 1),
         samples=_NUMBERS_OF.get(one(Tag.FORMAT, 1), "strange"),
         compression=one(Tag.COMPRESSION, 1),
+        photometric=one(Tag.PHOTOMETRIC, 1),
+        by_planes=one(Tag.PLANAR, 1) == 2 and one(Tag.SAMPLES, 1) > 1,
     )
 
 

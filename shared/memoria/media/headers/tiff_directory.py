@@ -22,6 +22,7 @@ class Tag(IntEnum):
     SAMPLES = 277
     ROWS = 278
     STRIP_BYTES = 279
+    PLANAR = 284
     TILE_WIDTH = 322
     TILE_HEIGHT = 323
     TILES = 324
@@ -33,9 +34,10 @@ class Tag(IntEnum):
     DNG = 50706
 
 
+UNDEFINED = 4  # of FORMAT: read as whole numbers, as TIFF 6.0 says
 MOST_ENTRIES = 1000  # of a directory
 MOST_PARTS = 500_000  # strips or tiles
-_OTHERS = {266, 284, 292, 293, 317, 320, 332, 338, *range(512, 522), *range(529, 533)}
+_OTHERS = {266, 292, 293, 317, 320, 332, 338, *range(512, 522), *range(529, 533)}
 _NOT_OF_PIXELS = {Tag.SUBFILE, Tag.OLD_SUBFILE, Tag.ORIENTATION, Tag.SUB_IFDS, Tag.CFA, Tag.DNG}
 _KEPT = frozenset(Tag) - _NOT_OF_PIXELS | _OTHERS  # what a decoder needs to know
 PARTS = frozenset({Tag.STRIPS, Tag.STRIP_BYTES, Tag.TILES, Tag.TILE_BYTES})
@@ -108,26 +110,40 @@ def _allowed(tag: int) -> int:
 
 
 def retold(reader: Reader, tags: dict[int, Entry]) -> bytes:
-    """The same file with one directory behind it, of the tags that are kept."""
-    kept = {tag: tags[tag] for tag in sorted(_KEPT & tags.keys()) if _fits(tags[tag])}
+    """The same file with one directory behind it, of the tags that are kept.
+
+    Always a classic TIFF, also for a BigTIFF: not every decoder reads all of that. Raises
+    struct.error where it lies further away than a classic one can say.
+    """
+    kept = {tag: _classic(reader, tags[tag]) for tag in sorted(_KEPT & tags.keys())}
+    kept = {tag: entry for tag, entry in kept.items() if _fits(entry)}
     if 0 in reader.values(tags, Tag.PHOTOMETRIC, 1)[:1]:
         kept[Tag.PHOTOMETRIC] = Entry(3, 1, memoryview(struct.pack(f"{reader.order}H", 1)))
-    counted, offset = ("Q", "Q") if reader.big else ("H", "I")
-    width = struct.calcsize(offset)
+    if reader.values(tags, Tag.FORMAT)[0] == UNDEFINED:
+        kept.pop(Tag.FORMAT, None)
     start = len(reader.data) + (len(reader.data) & 1)
-    values = start + struct.calcsize(f"={counted}") + len(kept) * (4 + 2 * width) + width
+    values = start + 2 + 12 * len(kept) + 4
     entries, bodies = [], b""
     for tag, entry in kept.items():
-        entries.append(struct.pack(f"{reader.order}HH{offset}", tag, entry.kind, entry.count))
-        if len(entry.body) <= width:
-            entries.append(bytes(entry.body).ljust(width, b"\0"))
+        entries.append(struct.pack(f"{reader.order}HHI", tag, entry.kind, entry.count))
+        if len(entry.body) <= 4:
+            entries.append(bytes(entry.body).ljust(4, b"\0"))
         else:
-            entries.append(struct.pack(reader.order + offset, values + len(bodies)))
+            entries.append(struct.pack(f"{reader.order}I", values + len(bodies)))
             bodies += bytes(entry.body) + b"\0" * (len(entry.body) & 1)
-    directory = struct.pack(reader.order + counted, len(kept)) + b"".join(entries) + bytes(width)
-    head = reader.data[: 8 if reader.big else 4] + struct.pack(reader.order + offset, start)
+    directory = struct.pack(f"{reader.order}H", len(kept)) + b"".join(entries) + bytes(4)
+    head = reader.data[:2] + struct.pack(f"{reader.order}HI", 42, start)
     padding = bytes(start - len(reader.data))
     return b"".join((head, reader.data[len(head) :], padding, directory, bodies))
+
+
+def _classic(reader: Reader, entry: Entry) -> Entry:
+    """With numbers of four bytes for those of eight."""
+    if entry.kind not in {16, 18} or not _fits(entry):
+        return entry
+    numbers = struct.unpack(f"{reader.order}{entry.count}Q", entry.body)
+    body = struct.pack(f"{reader.order}{entry.count}I", *numbers)
+    return Entry(4, entry.count, memoryview(body))
 
 
 def _fits(entry: Entry) -> bool:
