@@ -92,8 +92,11 @@ deploy() {
   for_each_service may_promote
   for_each_service promote
   connect_supabase
-  say "done: ${URL[*]}"
+  say "done:"
+  for_each_service say_url
 }
+
+say_url() { say "  $1 ${URL[$1]}"; }
 
 for_each_service() {
   local service

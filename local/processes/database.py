@@ -17,6 +17,12 @@ KEPT_SETTINGS = ("fsync=on", "synchronous_commit=off")
 EXTENSIONS: tuple[Extension, ...] = ("auth", "storage", "pg_net", "vault", "cron")
 
 
+# a worker of the run before holds none any more
+END_LEASES = """
+    update memoria.jobs set leased_until = clock_timestamp() where leased_until > clock_timestamp()
+"""
+
+
 def server_for(options: StackOptions) -> Postgres:
     """The server, not started."""
     home = options.home
@@ -36,8 +42,9 @@ def start_database(postgres: Postgres, home: Home | None, app_sql: Path | None) 
     if not is_made:
         postgres.install("postgres", *EXTENSIONS)
     apply_migrations(postgres.url)
-    if app_sql and not is_made:
-        with psycopg.connect(postgres.url) as connection:
+    with psycopg.connect(postgres.url) as connection:
+        connection.execute(END_LEASES)
+        if app_sql and not is_made:
             connection.execute(app_sql.read_bytes())
     if home:
         home.mark_made()

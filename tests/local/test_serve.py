@@ -293,12 +293,20 @@ def test_what_was_there_is_there_after_a_kill_and_a_start(serving: Serving, tmp_
     """The last: the one that all others share is gone then."""
     known, host = serving.known, serving.token(email=HOST_EMAIL, password=HOST_PASSWORD)
     serving.call("memoria_create_event", host, p_event_id="mine")
+    with psycopg.connect(known["DATABASE_URL"]) as connection:  # a run that the kill cuts
+        connection.execute(
+            "insert into memoria.jobs (kind, event_id, status, token, leased_until)"
+            " values ('cluster', 'mine', 'running', gen_random_uuid(), now() + interval '1 day')"
+        )
     serving.process.kill()
     serving.process.wait()
     with serve(serving.state, serving.first_port, tmp_path / "said.txt") as again:
         again.wait_for("Ctrl-C ends it")
         assert again.known == known
         assert "mine" in str(again.call("my_events", host).json())  # the token is good still
+        with psycopg.connect(known["DATABASE_URL"]) as connection:
+            held = "select from memoria.jobs where leased_until > now() + interval '1 hour'"
+            assert connection.execute(held).fetchall() == []
         again.process.send_signal(signal.SIGINT)
         assert again.process.wait(60) == 0
     for number in range(len(PORTS)):  # nothing is left
