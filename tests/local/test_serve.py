@@ -295,8 +295,8 @@ def test_what_was_there_is_there_after_a_kill_and_a_start(serving: Serving, tmp_
     serving.call("memoria_create_event", host, p_event_id="mine")
     with psycopg.connect(known["DATABASE_URL"]) as connection:  # a run that the kill cuts
         connection.execute(
-            "insert into memoria.jobs (kind, event_id, status, token, leased_until)"
-            " values ('cluster', 'mine', 'running', gen_random_uuid(), now() + interval '1 day')"
+            "insert into memoria.jobs (kind, event_id, status, max_attempts, token, leased_until)"
+            " values ('cluster', 'mine', 'running', 5, gen_random_uuid(), now() + interval '1 day')"
         )
     serving.process.kill()
     serving.process.wait()
