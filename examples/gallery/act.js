@@ -11,14 +11,15 @@ import { texts } from './texts.js'
  * that, more answers further actions. Answers null where it did not work.
  */
 export async function act(said, call, { after = refresh, more = () => [] } = {}) {
+  const { at } = history.state ?? {}
   try {
     const answer = await call()
     if (answer === false) return null
     const changes = [answer].flat().map((one) => one?.change_id).filter(Boolean)
     const undo = changes.length ? [[texts.undo, () => takeBack(changes)]] : []
-    const told = typeof said === 'function' ? said(answer) : said
+    const told = answer?.failed ?? (typeof said === 'function' ? said(answer) : said)
     if (told) toast(told, ...undo, ...more(answer))
-    await after(answer)
+    if (after !== refresh || history.state?.at === at) await after(answer) // else it was left
     return answer
   } catch (error) {
     tell(error)
@@ -43,6 +44,7 @@ export async function inTurn(calls) {
       done.push(await call())
     } catch (error) {
       if (!done.length) throw error
+      done.failed = error.words ?? texts.wrong
       break
     }
   }

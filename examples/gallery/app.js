@@ -57,7 +57,8 @@ function showError(root, route, error) {
     root.replaceChildren(h('h1', title), h('p', text), h('a', { href: to('events') }, home))
   } else {
     root.replaceChildren(h('h1', texts.wrong), h('p', error.words ?? error.message),
-      button(texts.tryAgain, refresh, 'primary'))
+      // a browser never asks again for a module that once did not come
+      button(texts.tryAgain, error.words ? refresh : () => location.reload(), 'primary'))
   }
 }
 
@@ -113,3 +114,4 @@ addEventListener('online', connected)
 addEventListener('offline', connected)
 connected()
 follow(show)
+for (const page of PAGES) import(`./pages/${page}.js`).catch(() => {}) // there when offline

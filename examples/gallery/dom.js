@@ -44,9 +44,19 @@ const ICONS = {
 export const icon = (name) => h('svg.icon', { viewBox: '0 0 24 24', 'aria-hidden': 'true' },
   h('path', { d: ICONS[name] }))
 
+/** One at a time: a second click is passed over until what the first one began has ended. */
+function once(does) {
+  let going
+  return (given) => {
+    going ??= Promise.resolve(does(given)).finally(() => { going = undefined })
+  }
+}
+
 /** more: its class, or attributes. */
-export const button = (label, onclick, more = {}) => h('button',
-  { type: 'button', onclick, ...(typeof more === 'string' ? { class: more } : more) }, label)
+export function button(label, does, more = {}) {
+  const attributes = typeof more === 'string' ? { class: more } : more
+  return h('button', { type: 'button', onclick: once(does), ...attributes }, label)
+}
 
 /** A round button that shows an icon and says its name. */
 export const iconButton = (name, label, onclick, where = '') =>
@@ -54,9 +64,10 @@ export const iconButton = (name, label, onclick, where = '') =>
 
 /** A form; submit(values) gets what its named fields hold. */
 export function form(submit, ...content) {
+  const send = once(submit)
   const onsubmit = (event) => {
     event.preventDefault()
-    submit(Object.fromEntries(new FormData(event.target)))
+    send(Object.fromEntries(new FormData(event.target)))
   }
   return h('form.line', { onsubmit }, content)
 }

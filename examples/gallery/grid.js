@@ -35,7 +35,8 @@ export async function grid(root, items, { label, read, build, kept, signal }) {
     }
     fillSome()
   }, NEAR)
-  const further = new IntersectionObserver(([{ isIntersecting }]) => isIntersecting && more(), NEAR)
+  // a busy browser tells of several moves at once, and the last is what holds
+  const further = new IntersectionObserver((moves) => moves.at(-1).isIntersecting && more(), NEAR)
   signal.addEventListener('abort', () => [near, further].forEach((one) => one.disconnect()))
 
   async function add() {

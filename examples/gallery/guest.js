@@ -43,7 +43,7 @@ function show(title, content, ...choices) {
 }
 
 function begin() {
-  if (!who().token) return show(words.title, h('p', words.noLink))
+  if (!sessionStorage.getItem(TOKEN)) return show(words.title, h('p', words.noLink))
   show(words.title, words.consent.map((line) => h('p', line)),
     button(words.camera, camera, 'primary'), files(words.files),
     earlier() && button(words.again, again, 'quiet'))
@@ -73,9 +73,11 @@ async function camera() {
   }
 }
 
+const wait = () => show(words.searching, [h('p.soft', words.searchingWhy), h('div.busy')])
+
 /** Waits for pictures, then for the answer. */
 async function search(pictures, point) {
-  show(words.searching, [h('p.soft', words.searchingWhy), h('div.busy')])
+  wait()
   const images = await pictures
   try {
     const found = await client.search({ ...who(), images, point, consent: CONSENT })
@@ -87,8 +89,10 @@ async function search(pictures, point) {
   }
 }
 
-const again = () =>
+function again() {
+  wait()
   client.searchAgain({ ...who(), search_id: earlier() }).then(showFound).catch(showProblem)
+}
 
 function showFound({ photos, complete }) {
   const once = [...new Map(photos.map((photo) => [photo.media_id, photo])).values()]

@@ -2048,7 +2048,11 @@ $$;
 -- Of these people, those go who have no faces left and whom no user touched, or nothing of that can be
 -- taken back any more.
 create function memoria.drop_empty_people(p_people uuid[]) returns void
-language sql set search_path = '' as $$
+language plpgsql set search_path = '' as $$
+declare
+  v_event_id constant text := (select event_id from memoria.persons where id = any (p_people) limit 1);
+  v_gone uuid[];
+begin
   with gone as (
     delete from memoria.persons
     where id = any (p_people)
@@ -2061,12 +2065,15 @@ language sql set search_path = '' as $$
         select from memoria.change_people join memoria.changes on changes.id = change_people.change_id
         where change_people.person_id = persons.id and changes.before is not null
       )
-    returning id, event_id
+    returning id
   )
-  -- an id that a later run makes again may be somebody else: no search answers with it
+  select array(select id from gone) into v_gone;
+  -- an id that a later run makes again may be somebody else: no search answers with it. A statement
+  -- of its own, which sees what a search noted that the deletion waited for.
   update memoria.searches
-  set people = array(select person from unnest(people) as person where person not in (select id from gone))
-  where event_id = (select event_id from gone limit 1) and people && array(select id from gone);
+  set people = array(select person from unnest(people) as person where person <> all (v_gone))
+  where event_id = v_event_id and people && v_gone;
+end
 $$;
 
 -- 21_results.sql
@@ -4898,7 +4905,11 @@ begin
   delete from memoria.changes
   where event_id = p_event_id and (
     id in (select change_id from memoria.change_people where person_id = any (p_people))
-    or (cardinality(held || withdrew) > 0 and held || withdrew <@ v_said)
+    or (
+      cardinality(held || withdrew) > 0 and held || withdrew <@ v_said
+      -- who was merged with whom of the others stays, and can be taken back
+      and not exists (select from jsonb_object_keys(after) as key where key like 'merged/%')
+    )
   );
   delete from memoria.suggestions
   where event_id = p_event_id and (people && p_people or face_id = any (p_face_ids) or exists (
@@ -4922,13 +4933,13 @@ begin
   where event_id = p_event_id and (people && p_people or loose_faces && p_face_ids);
   -- outcomes that the app was not told yet
   update memoria.jobs set payload = payload || jsonb_build_object(
-    'faces_detected', (select count(*) from memoria.faces where media_id = jobs.media_id),
+    'faces_detected', (select count(*) from memoria.faces where media_id = jobs.media_id and detected),
     'faces', (
       select coalesce(jsonb_agg(jsonb_build_object(
         'bbox', memoria.face_box(faces), 'quality_score', quality,
         'landmarks', memoria.named_landmarks(landmarks)
       ) order by created_at, id), '[]')
-      from memoria.faces where media_id = jobs.media_id
+      from memoria.faces where media_id = jobs.media_id and detected
     )
   )
   where event_id = p_event_id and kind = 'callback' and media_id = any (p_media_ids)

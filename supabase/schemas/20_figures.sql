@@ -97,7 +97,11 @@ $$;
 -- Of these people, those go who have no faces left and whom no user touched, or nothing of that can be
 -- taken back any more.
 create function memoria.drop_empty_people(p_people uuid[]) returns void
-language sql set search_path = '' as $$
+language plpgsql set search_path = '' as $$
+declare
+  v_event_id constant text := (select event_id from memoria.persons where id = any (p_people) limit 1);
+  v_gone uuid[];
+begin
   with gone as (
     delete from memoria.persons
     where id = any (p_people)
@@ -110,10 +114,13 @@ language sql set search_path = '' as $$
         select from memoria.change_people join memoria.changes on changes.id = change_people.change_id
         where change_people.person_id = persons.id and changes.before is not null
       )
-    returning id, event_id
+    returning id
   )
-  -- an id that a later run makes again may be somebody else: no search answers with it
+  select array(select id from gone) into v_gone;
+  -- an id that a later run makes again may be somebody else: no search answers with it. A statement
+  -- of its own, which sees what a search noted that the deletion waited for.
   update memoria.searches
-  set people = array(select person from unnest(people) as person where person not in (select id from gone))
-  where event_id = (select event_id from gone limit 1) and people && array(select id from gone);
+  set people = array(select person from unnest(people) as person where person <> all (v_gone))
+  where event_id = v_event_id and people && v_gone;
+end
 $$;

@@ -16,7 +16,11 @@ begin
   delete from memoria.changes
   where event_id = p_event_id and (
     id in (select change_id from memoria.change_people where person_id = any (p_people))
-    or (cardinality(held || withdrew) > 0 and held || withdrew <@ v_said)
+    or (
+      cardinality(held || withdrew) > 0 and held || withdrew <@ v_said
+      -- who was merged with whom of the others stays, and can be taken back
+      and not exists (select from jsonb_object_keys(after) as key where key like 'merged/%')
+    )
   );
   delete from memoria.suggestions
   where event_id = p_event_id and (people && p_people or face_id = any (p_face_ids) or exists (
@@ -40,13 +44,13 @@ begin
   where event_id = p_event_id and (people && p_people or loose_faces && p_face_ids);
   -- outcomes that the app was not told yet
   update memoria.jobs set payload = payload || jsonb_build_object(
-    'faces_detected', (select count(*) from memoria.faces where media_id = jobs.media_id),
+    'faces_detected', (select count(*) from memoria.faces where media_id = jobs.media_id and detected),
     'faces', (
       select coalesce(jsonb_agg(jsonb_build_object(
         'bbox', memoria.face_box(faces), 'quality_score', quality,
         'landmarks', memoria.named_landmarks(landmarks)
       ) order by created_at, id), '[]')
-      from memoria.faces where media_id = jobs.media_id
+      from memoria.faces where media_id = jobs.media_id and detected
     )
   )
   where event_id = p_event_id and kind = 'callback' and media_id = any (p_media_ids)

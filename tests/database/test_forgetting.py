@@ -148,6 +148,9 @@ def test_what_the_app_was_not_told_yet_loses_the_forgotten(
     party: tuple[Database, UUID, UUID],
 ) -> None:
     db, ann, bob = party
+    (drawn_in, *_) = db.rows("select id from memoria.media order by id")
+    box = {"x": 0.8, "y": 0.8, "w": 0.1, "h": 0.1}  # the app is told what was found, not drawn
+    db.service("add_face", media_id=drawn_in, bbox=box, person=bob)
     db.service("forget_person", person_id=ann)
     payloads = db.rows("select payload from memoria.jobs where kind = 'callback'")
     photos = [payload for payload in payloads if "faces" in payload]

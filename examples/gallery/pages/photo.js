@@ -1,7 +1,7 @@
 // One photo: who is who, naming, drawing, no face; next and previous by key, swipe and button.
 import {
   act, addressOf, back, boxStyle, button, choosePerson, client, faceOf, framed, go, h, heading,
-  iconButton, mergeInto, onKey, step, texts, to,
+  iconButton, inTurn, mergeInto, onKey, step, texts, to,
 } from '../kit.js'
 import { drawBox } from '../draw.js'
 import { neighbours } from '../order.js'
@@ -121,10 +121,12 @@ function isNew(face_id, known, name) {
   return act(naming.named(name), known && !known.name ? rename : () => somebody(face_id, name))
 }
 
-/** Somebody new, with a name: two changes. */
-async function somebody(face_id, name) {
-  const made = await client.assignFace({ face_id })
-  return [made, await client.renamePerson({ person_id: made.person_id, name })]
+/** Somebody new, with a name: two changes, after what was done already. */
+function somebody(face_id, name, done = []) {
+  let made
+  const assign = async () => (made = await client.assignFace({ face_id }))
+  const rename = () => client.renamePerson({ person_id: made.person_id, name })
+  return inTurn([...done.map((one) => () => one), assign, rename])
 }
 
 /** The button that lets one draw a box, and what is said meanwhile. */
@@ -135,6 +137,7 @@ function drawing(frame, photo, event) {
     else drawn.end()
     for (const one of [said, goOn, cancel]) one.hidden = !on
     start.hidden = on
+    if (!on) start.focus({ preventScroll: true })
   }
   const done = async (bbox) => {
     const face = { ...photo, bbox }
@@ -152,5 +155,5 @@ function drawing(frame, photo, event) {
 
 async function addFace(media_id, bbox, { person, name }) {
   const face = await client.addFace({ media_id, bbox, person: person?.person_id ?? null })
-  return person ? face : [face, ...await somebody(face.face_id, name)]
+  return person ? face : somebody(face.face_id, name, [face])
 }

@@ -41,10 +41,11 @@ export async function show(root, { event, query }, signal) {
     const card = await (!question ? h('div.empty', h('h2', words.none), h('p', words.noneText))
       : question.kind === 'same_person' ? same(question) : who(question))
     progress.textContent = question ? words.progress(settled.size + 1, all) : ''
+    const first = !place.firstChild
     place.replaceChildren(card)
     const title = card.querySelector('h2')
     title.tabIndex = -1
-    if (answered.length) title.focus({ preventScroll: true })
+    if (!first) title.focus({ preventScroll: true })
     const soon = following?.evidence?.flatMap((one) => [one.media_id, one.other_media_id]) ?? []
     for (const media_id of soon) photo(media_id).catch(() => {})
   }

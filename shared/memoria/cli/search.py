@@ -61,6 +61,8 @@ def _print_photos(matches: list[dict[str, Any]]) -> None:
 def _refusal(error: dict[str, Any], args: argparse.Namespace) -> str:
     """What the service said, and what to do where that is known."""
     said = f"{error['code']}: {error['message']}"
+    if error["message"] == "there is nothing at this path":
+        return f"{said}. Does {args.url} answer searches (SEARCH=on)?"
     if error["code"] == "not_found":
         return f"{said}. Is there an event {args.event}?"
     if error["code"] == "several_faces" and len(args.pictures) == 1:

@@ -56,7 +56,7 @@ class ChildProcess:
         except TimeoutError as exc:
             self.end()
             raise ChildEnded(f"decoding took over {WALL_SECONDS:g} s") from exc
-        except Closed as exc:
+        except (Closed, OSError) as exc:  # OSError: our end is closed, since it had ended before
             raise self._ended() from exc
         if "error" in answer:
             raise _ERRORS.get(answer["error"], MemoriaError)(answer["message"])
