@@ -111,16 +111,18 @@ def test_a_crash_is_the_photos_own(decoders: Decoders) -> None:
         assert opened.size == (640, 480)
 
 
+def signalled_before_regions(decoders: Decoders, data: bytes) -> None:
+    """A child that crashes after the frame, before the regions."""
+    with decoders.opened(data) as opened, opened.loaded(640) as loaded:
+        opened.child._process.send_signal(signal.SIGSEGV)
+        list(loaded.regions([(0, 0, 64, 64)]))
+
+
 def test_a_crash_in_the_second_decode_is_the_photos_own_too(decoders: Decoders) -> None:
     """Faces are cut out of a large JPEG that is decoded again."""
     large = saved(photo(4001, 3003), "JPEG")
-    with (
-        pytest.raises(UnreadableMedia, match="crashed"),
-        decoders.opened(large) as opened,
-        opened.loaded(640) as loaded,
-    ):
-        opened.child._process.send_signal(signal.SIGSEGV)
-        list(loaded.regions([(0, 0, 64, 64)]))
+    with pytest.raises(UnreadableMedia, match="crashed"):
+        signalled_before_regions(decoders, large)
 
 
 def test_what_the_system_kills_may_be_tried_again(decoders: Decoders) -> None:
