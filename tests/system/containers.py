@@ -131,7 +131,9 @@ class Container:
     def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is not None:
             error.add_note(self.logs()[-4000:])
-        run("podman", "rm", "--force", "--time", "2", self.id)
+        # it may end by itself just before it is killed: that is an error to podman, and no harm
+        run("podman", "rm", "--force", "--time", "2", self.id, check=False)
+        run("podman", "rm", "--force", "--ignore", self.id)
 
     @property
     def url(self) -> str:
