@@ -76,6 +76,10 @@ class UnknownRoute(Refused):
 
     code = "not_found"
     status = 404
+    sentence: ClassVar[str] = "there is nothing at this path"
+
+    def __init__(self) -> None:
+        super().__init__(self.sentence)
 
 
 class WrongMethod(Refused):

@@ -98,7 +98,7 @@ class Service:
             return self.search.answer(request)
         routes = self.routes
         if path not in routes:
-            raise UnknownRoute("there is nothing at this path")
+            raise UnknownRoute
         method, answer = routes[path]
         if request.method != method and (request.method, method) != ("HEAD", "GET"):
             raise WrongMethod(f"use {method} here")

@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from memoria.errors import UnknownRoute
+
 _TIMEOUT_SECONDS = 90.0
 
 
@@ -61,7 +63,7 @@ def _print_photos(matches: list[dict[str, Any]]) -> None:
 def _refusal(error: dict[str, Any], args: argparse.Namespace) -> str:
     """What the service said, and what to do where that is known."""
     said = f"{error['code']}: {error['message']}"
-    if error["message"] == "there is nothing at this path":
+    if error["message"] == UnknownRoute.sentence:
         return f"{said}. Does {args.url} answer searches (SEARCH=on)?"
     if error["code"] == "not_found":
         return f"{said}. Is there an event {args.event}?"

@@ -49,7 +49,7 @@ class SearchRoutes:
         elif len(parts) == 2 and _ID.fullmatch(parts[0]) and parts[1] == "removal":
             method, run = "POST", self._removal
         else:
-            raise UnknownRoute("there is nothing at this path")
+            raise UnknownRoute
         if request.method == "OPTIONS":
             return _preflight(method)
         if request.method != method:
