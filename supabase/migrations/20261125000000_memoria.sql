@@ -6894,6 +6894,12 @@ create view memoria.outages with (security_invoker = true) as
     (array_agg(error_message order by waiting_since desc))[1] as last_message
   from memoria.jobs where waiting_since is not null and finished_at is null group by kind, error_code;
 
+-- Photos that came to an archived event from a followed table, or still waited when it was archived: no job tells of them.
+create view memoria.not_looked_at with (security_invoker = true) as
+  select count(*) as photos, count(distinct events.id) as events
+  from memoria.events join memoria.media on media.event_id = events.id
+  where events.status = 'archived' and media.status = 'failed' and media.error_code = 'event_archived';
+
 create function public.memoria_status() returns jsonb
 language sql stable security definer
 set search_path = ''
@@ -6925,7 +6931,8 @@ as $$
       select coalesce(jsonb_agg(jsonb_build_object(
         'kind', kind, 'code', error_code, 'jobs', jobs, 'last_at', last_at, 'last_message', last_message
       ) order by jobs desc, kind, error_code), '[]') from memoria.failures
-    )
+    ),
+    'archived', (select jsonb_build_object('photos', photos, 'events', events) from memoria.not_looked_at)
   )
 $$;
 

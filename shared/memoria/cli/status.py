@@ -63,6 +63,15 @@ def report(status: Json) -> Iterator[str]:
         yield from _table(("failed", "reason", "jobs", "last message"), failures)
     else:
         yield "Nothing has failed."
+    yield from _archived(**status["archived"])
+
+
+def _archived(photos: int, events: int) -> Iterator[str]:
+    if photos:
+        yield ""
+        whose = "an archived event" if events == 1 else f"{events} archived events"
+        which = f"{photos} {'photo' if photos == 1 else 'photos'} of {whose}"
+        yield f"Not looked at: {which}; memoria_reopen_event looks at them."
 
 
 def _depths(status: Json) -> Iterator[Sequence[str]]:

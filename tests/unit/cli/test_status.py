@@ -2,6 +2,7 @@ import argparse
 import json
 from collections.abc import Iterator
 
+import psycopg
 import pytest
 
 from local.processes.stack import Stack, StackOptions
@@ -60,6 +61,28 @@ def test_it_shows_an_empty_queue_then_work_and_failures(
     assert json.loads(capsys.readouterr().out)["failures"][0]["code"] == "unreadable_media"
 
 
+def test_a_photo_that_came_to_an_archived_event_is_told_of(
+    environment: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = environment.client()
+    with psycopg.connect(environment.database_url) as database:
+        database.execute(
+            "create table public.pictures (id text primary key, event_id text, path text);"
+            " select memoria_follow('public.pictures', p_id => 'id', p_event => 'event_id',"
+            " p_path => 'path', p_bucket => 'photos');"
+            " insert into public.pictures values ('in-time', 'over', 'a.jpg')"
+        )
+    client.rpc("memoria_archive_event", {"p_event_id": "over"}).execute()
+    with psycopg.connect(environment.database_url) as database:
+        database.execute("insert into public.pictures values ('late', 'over', 'b.jpg')")
+    show()
+    assert "Not looked at: 2 photos of an archived event;" in capsys.readouterr().out
+
+    client.rpc("memoria_reopen_event", {"p_event_id": "over"}).execute()
+    show()
+    assert "Not looked at" not in capsys.readouterr().out
+
+
 def test_the_oldest_waiting_is_told_in_words() -> None:
     waiting = {
         "kind": "process", "seconds": 185, "event_id": "party", "media_id": "m1", "attempts": 2,
@@ -73,13 +96,14 @@ def test_the_oldest_waiting_is_told_in_words() -> None:
         status.report(
             {
                 "queue": queue, "in_flight": room, "oldest_waiting": [waiting],
-                "outages": [held_up], "failures": [],
+                "outages": [held_up], "failures": [], "archived": {"photos": 3, "events": 2},
             }
         )
     )  # fmt: skip
     assert lines[1].split() == ["process", "7", "0", "0", "0", "0", "0", "1", "of", "32"]
     assert lines[6].split() == ["process", "3", "min", "5", "s", "party", "m1", "2"]
     assert lines[9].split() == ["cluster", "needs_memory", "1", "too", "many", "faces"]
+    assert lines[-1].startswith("Not looked at: 3 photos of 2 archived events;")
 
 
 @pytest.mark.parametrize(
@@ -97,6 +121,6 @@ def test_a_name_from_outside_neither_moves_the_cursor_nor_adds_a_line() -> None:
     }  # fmt: skip
     room = {kind: {"now": 0, "most": 1} for kind in ("process", "cluster", "callback")}
     told: Json = {"queue": [], "in_flight": room, "oldest_waiting": []}
-    told |= {"outages": [], "failures": [failed]}
+    told |= {"outages": [], "failures": [failed], "archived": {"photos": 0, "events": 0}}
     lines = list(status.report(told))
     assert lines[-1].endswith(r"gone\x1b[2J\nprocess  all_well  0")
