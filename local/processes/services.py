@@ -178,5 +178,5 @@ def _trouble(url: str) -> str:
     try:  # plain HTTP on this machine: no poll reads all certificates, which takes 50 ms
         answer = httpx.get(url, timeout=30, trust_env=False, verify=False)
     except httpx.TransportError as exc:
-        return str(exc)
+        return f"{url}: {exc}"
     return "" if answer.is_success else answer.text

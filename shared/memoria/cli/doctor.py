@@ -17,7 +17,7 @@ from memoria.config import OFF, BadConfiguration, Settings
 from memoria.contracts import Json
 from memoria.errors import MemoriaError, StoreUnavailable
 from memoria.packs.catalogue import PACKS
-from memoria.store.client import open_client, rpc
+from memoria.store.client import open_client, origin, rpc
 
 if TYPE_CHECKING:
     from supabase import Client
@@ -186,10 +186,12 @@ def _secret(service: str, url: str, settings: Settings) -> Finding:
 def _callback(settings: Settings) -> Finding:
     if settings.callback_url == OFF:
         return ok("callback", "off")
+    url = httpx.URL(settings.callback_url)
     try:
-        status = httpx.head(settings.callback_url, timeout=PATIENCE_SECONDS).status_code
+        status = httpx.head(url, timeout=PATIENCE_SECONDS).status_code
     except httpx.HTTPError as exc:
-        return wrong("callback", f"does not answer ({type(exc).__name__})", "CALLBACK_URL")
+        silent = f"{origin(url)} does not answer ({type(exc).__name__})"
+        return wrong("callback", silent, "CALLBACK_URL")
     if status == 404:
         return wrong("callback", "there is nothing at this path (404)", "CALLBACK_URL")
     return ok("callback", f"something answers there ({status} to a HEAD)")

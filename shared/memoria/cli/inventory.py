@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from memoria.errors import InvalidRequest, StoreUnavailable
+from memoria.store.client import origin
 
 if TYPE_CHECKING:
     from supabase import Client
@@ -132,8 +133,9 @@ def _told(source: str) -> Iterator[None]:
     except StorageApiError as refusal:
         raise InvalidRequest(f"{source} cannot be read: {refusal.message}") from refusal
     except httpx.TransportError as trouble:
+        where = origin(trouble.request.url)
         raise StoreUnavailable(
-            f"{source} cannot be reached ({type(trouble).__name__})"
+            f"{source}: {where} cannot be reached ({type(trouble).__name__})"
         ) from trouble
 
 

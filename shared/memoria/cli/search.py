@@ -39,7 +39,10 @@ def run(args: argparse.Namespace) -> int:
         pictures = [path.read_bytes() for path in args.pictures]
         answer = ask(args.url, secret, fields, pictures)
         body = answer.json()
-    except (OSError, ValueError, httpx.HTTPError) as problem:
+    except httpx.HTTPError as problem:
+        sys.stderr.write(f"memoria: {args.url} does not answer ({problem})\n")
+        return 2
+    except (OSError, ValueError) as problem:
         sys.stderr.write(f"memoria: {problem}\n")
         return 2
     if args.json:

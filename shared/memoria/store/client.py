@@ -29,6 +29,11 @@ def open_client(settings: "Settings") -> "Client":
     return Client(settings.supabase_url, key, options)
 
 
+def origin(url: httpx.URL) -> str:
+    """Who is meant by a URL, for a message: ``https://project.supabase.co``, and nothing secret."""
+    return f"{url.scheme}://{url.netloc.decode()}"
+
+
 def rpc(client: "Client", function: str, params: dict[str, Any], *, retries: int = 3) -> Any:
     """Call ``public.function`` and return its JSON value.
 
@@ -51,7 +56,8 @@ def rpc(client: "Client", function: str, params: dict[str, Any], *, retries: int
             reason = f"the database answered {exc.code}"
         except httpx.TransportError as exc:
             trouble = exc
-            reason = f"the database could not be reached ({type(exc).__name__})"
+            where = origin(exc.request.url)
+            reason = f"the database at {where} could not be reached ({type(exc).__name__})"
         if pause is None or (began and tried >= retries):
             raise StoreUnavailable(reason) from trouble
         time.sleep(pause)

@@ -6,6 +6,7 @@ import httpx
 
 from memoria import log
 from memoria.errors import MediaForbidden, MediaGone, MediaUnavailable
+from memoria.store.client import origin
 
 if TYPE_CHECKING:
     from supabase import Client
@@ -27,7 +28,8 @@ def sign_url(client: "Client", bucket: str, path: str, seconds: int) -> str:
     except StorageApiError as exc:
         raise _translated(exc) from exc
     except httpx.TransportError as exc:
-        raise MediaUnavailable(f"storage did not answer ({type(exc).__name__})") from exc
+        reason = f"storage at {origin(exc.request.url)} did not answer ({type(exc).__name__})"
+        raise MediaUnavailable(reason) from exc
 
 
 def sign_urls(client: "Client", bucket: str, paths: list[str], seconds: int) -> list[str | None]:
