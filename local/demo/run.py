@@ -18,6 +18,7 @@ from rich.text import Text
 from local.demo.event import Json, event_status, read_event, upload_event
 from local.demo.folders import FolderError, Found, answer_folder, look_into
 from local.demo.search import search_for
+from local.demo.stages import say
 from local.demo.system import (
     System,
     describe,
@@ -89,6 +90,7 @@ def _write_page(
 ) -> None:
     from local.demo.gallery import write_gallery
 
+    say("writing the gallery", console)
     with _progress(console) as progress:
         task = progress.add_task("gallery", total=len(answer["photos"]))
         write_gallery(answer, photos, page, seconds=seconds, advance=lambda: progress.advance(task))
@@ -98,6 +100,7 @@ def _find_people(
     system: System, event_id: str, photos: Mapping[str, Path], console: Console
 ) -> Json:
     client = system.stack.client()
+    say(f"looking at {len(photos)} photos", console)
     with _progress(console) as progress:
         upload = progress.add_task("uploaded", total=len(photos))
         process = progress.add_task("processed", total=len(photos))
@@ -203,6 +206,7 @@ def _photos(folder: str, sample: Path, console: Console) -> Mapping[str, Path]:
     if not folder:
         from local.demo.sample_event import write_sample_event
 
+        say("making a sample event", console)
         write_sample_event(sample)
         return look_into(sample).photos
     if not Path(folder).is_dir():

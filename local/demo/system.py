@@ -13,6 +13,7 @@ from typing import NoReturn
 import psycopg
 from rich.console import Console
 
+from local.demo.stages import say
 from local.demo.weights import PackChoice
 from local.processes.home import Home, HomeInUse
 from local.processes.options import ROOT
@@ -96,7 +97,9 @@ def running(
         )
     )
     stack.webhook_secret = WEBHOOK_SECRET
-    with console.status("starting PostgreSQL, the stand-ins and both functions"):
+    starting = "starting PostgreSQL, the stand-ins and both functions"
+    say(starting, console)
+    with console.status(starting):
         stack.start()
     try:
         yield System(stack, _host(stack))

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from local.demo.stages import say
 from memoria.packs.catalogue import PACKS
 from memoria.packs.folder import locate
 from memoria.packs.pack import WeightsUnavailable
@@ -71,6 +72,8 @@ def _fetched(pack: str, folder: Path, console: Console) -> Path:
         task = progress.add_task(f"fetching {pack}", total=None, visible=False)
 
         def show(done: int, total: int) -> None:
+            if not progress.tasks[0].visible:
+                say(f"fetching {pack}", console)
             progress.update(task, completed=done, total=total or None, visible=True)
 
         return find_or_fetch(pack, folder, progress=show)

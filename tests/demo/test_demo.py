@@ -149,6 +149,10 @@ def test_without_arguments_and_without_a_network_six_people_are_found(
     told = " ".join(done.stdout.split())
     assert "buffalo_l cannot be had" in told
     assert "yunet_sface1_int8 is used instead." in told
+    stages = ("making a sample", "starting PostgreSQL", "looking at 14 photos", "writing the")
+    places = [told.find(stage) for stage in stages]  # nobody sees bars here
+    assert min(places) >= 0
+    assert places == sorted(places)
     assert answer["model"] == offline_pack.name
     assert len(answer["people"]) == 6
     assert all(person["face_count"] >= 3 for person in answer["people"])
