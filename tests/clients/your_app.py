@@ -72,8 +72,7 @@ def app(clone: Path, system: System) -> Iterator[str]:
     folder.mkdir()
     for name, language, text in FENCE.findall(page("docs/your-app.md")):
         if name:
-            file = folder / name
-            file.parent.mkdir(parents=True, exist_ok=True)
+            file = next(folder.glob(name.replace("…", "*")), folder / name)
             with file.open("a") as opened:
                 opened.write(text)
         elif language == "sh":
