@@ -1,6 +1,6 @@
 """JSON lines on standard output, as Cloud Logging reads them: one event, facts as fields.
 
-Never a URL, a secret or a vector: callers pass ids, counts, codes and times.
+Never the path of a URL, a secret or a vector: callers pass ids, counts, codes, times and origins.
 """
 
 import json

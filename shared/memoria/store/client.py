@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from memoria import log
 from memoria.errors import InvalidRequest, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def rpc(client: "Client", function: str, params: dict[str, Any], *, retries: int
             trouble = exc
             where = origin(exc.request.url)
             reason = f"the database at {where} could not be reached ({type(exc).__name__})"
+            log.event("database_unreachable", at=where, error=type(exc).__name__)
         if pause is None or (began and tried >= retries):
             raise StoreUnavailable(reason) from trouble
         time.sleep(pause)
