@@ -23,14 +23,15 @@ $$;
 -- Jobs whose own nudge a function of ours has answered with 400 or 413: another would be answered the
 -- same. Only our own error body counts, and only for the request of that job and its time: ids of
 -- requests start anew after a crash.
-create function memoria.refused_nudges() returns table (job_id uuid, event_id text, code text, message text)
+create function memoria.refused_nudges()
+returns table (job_id uuid, event_id text, nudge_id bigint, code text, message text)
 language plpgsql stable set search_path = '' as $$
 begin
   if to_regclass('net._http_response') is null then
     return;
   end if;
   return query execute $query$
-    select sent.job_id, sent.event_id, body #>> '{error,code}', left(body #>> '{error,message}', 1000)
+    select sent.job_id, sent.event_id, sent.id, body #>> '{error,code}', left(body #>> '{error,message}', 1000)
     from (
       select distinct on (dispatches.job_id) dispatches.*
       from memoria.jobs join memoria.dispatches on dispatches.job_id = jobs.id
@@ -64,6 +65,24 @@ language sql stable set search_path = '' as $$
   ) as dead
 $$;
 
+-- Whether a dead job's work is still to be done: no other job did it since, or does.
+create function memoria.is_undone(p_job memoria.jobs) returns boolean
+language sql stable set search_path = '' as $$
+  select case p_job.kind
+    when 'process' then not exists (
+      select from memoria.jobs as other
+      where other.id <> p_job.id and other.kind = 'process' and other.media_id = p_job.media_id
+        and (other.status in ('queued', 'dispatched', 'running') or other.finished_at > p_job.finished_at)
+    )
+    when 'cluster' then not exists (
+      select from memoria.jobs as other
+      where other.id <> p_job.id and other.kind = 'cluster' and other.event_id = p_job.event_id
+        and (other.status in ('queued', 'dispatched', 'running') or other.finished_at > p_job.finished_at)
+    )
+    else true
+  end
+$$;
+
 -- Queues a dead job anew with all its attempts, unless another did its work since, or does. The event is
 -- locked and open, or it is a callback.
 create function memoria.revive_job(p_job_id uuid) returns boolean
@@ -73,30 +92,14 @@ declare
 begin
   -- by its key alone: without statistics a plan would look for it among all that failed
   select * into v_job from memoria.jobs where id = p_job_id for no key update;
-  if v_job.status <> 'failed' then
+  if v_job.id is null or v_job.status <> 'failed' or not memoria.is_undone(v_job) then
     return false;
   end if;
   update memoria.jobs set
     status = 'queued', attempts = 0, deaths = 0, waits = 0, waiting_since = null,
     run_after = clock_timestamp(), finished_at = null,
     no_later_than = case when kind = 'cluster' then '-infinity'::timestamptz end
-  where id = p_job_id and case kind
-    when 'process' then not exists (
-      select from memoria.jobs as other
-      where other.id <> p_job_id and other.kind = 'process' and other.media_id = jobs.media_id
-        and (other.status in ('queued', 'dispatched', 'running') or other.finished_at > jobs.finished_at)
-    )
-    when 'cluster' then not exists (
-      select from memoria.jobs as other
-      where other.id <> p_job_id and other.kind = 'cluster' and other.event_id = jobs.event_id
-        and (other.status in ('queued', 'dispatched', 'running') or other.finished_at > jobs.finished_at)
-    )
-    else true
-  end
-  returning * into v_job;
-  if not found then
-    return false;
-  end if;
+  where id = p_job_id;
   if v_job.kind = 'process' then
     update memoria.media set status = 'pending', completed_at = null, error_code = null, error_message = null
     where id = v_job.media_id;
@@ -185,10 +188,15 @@ declare
   v_found integer;
   v_revived integer := 0;
 begin
-  for v_refused in select * from jsonb_to_recordset(p_refused) as (job_id uuid, code text, message text) loop
+  for v_refused in
+    select * from jsonb_to_recordset(p_refused) as (job_id uuid, nudge_id bigint, code text, message text)
+  loop
     select * into v_job from memoria.jobs
     where id = v_refused.job_id and status = 'dispatched' for no key update skip locked;
-    continue when not found;
+    continue when not found or exists (
+      -- another nudge is on its way since
+      select from memoria.dispatches where job_id = v_refused.job_id and id > v_refused.nudge_id
+    );
     v_job.waiting_since := null;
     perform memoria.bury_job(v_job, v_refused.code, v_refused.message, true);
     v_refusals := v_refusals + 1;

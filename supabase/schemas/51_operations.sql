@@ -186,7 +186,8 @@ end
 $$;
 
 -- Gives dead jobs all their attempts back: one, or all of a kind or of a reason. What has been done
--- by another job since, or is under way, is left alone.
+-- by another job since, or is under way, is left alone. A thousand in one call, so that it ends in its time and
+-- holds the events of no more.
 create function public.memoria_requeue(
   p_job_id uuid default null, p_kind text default null, p_code text default null
 ) returns jsonb
@@ -199,17 +200,21 @@ declare
   v_count integer := 0;
 begin
   for v_dead in
-    select jobs.id, jobs.event_id
-    from memoria.jobs join memoria.events on events.id = jobs.event_id
-    where jobs.status = 'failed' and (events.status = 'open' or jobs.kind = 'callback')
-      and (p_job_id is null or jobs.id = p_job_id)
-      and (p_kind is null or jobs.kind = p_kind)
-      and (p_code is null or jobs.error_code = p_code)
-    order by jobs.event_id, jobs.finished_at desc
+    select * from (
+      select jobs.id, jobs.kind, jobs.event_id, jobs.finished_at
+      from memoria.jobs join memoria.events on events.id = jobs.event_id
+      where jobs.status = 'failed' and (events.status = 'open' or jobs.kind = 'callback')
+        and (p_job_id is null or jobs.id = p_job_id)
+        and (p_kind is null or jobs.kind = p_kind)
+        and (p_code is null or jobs.error_code = p_code)
+        and memoria.is_undone(jobs)
+      limit 1000
+    ) as chosen
+    order by event_id, finished_at desc
   loop
-    perform memoria.lock_event(v_dead.event_id);
+    -- it may have been archived meanwhile
+    continue when (memoria.lock_event(v_dead.event_id)).status <> 'open' and v_dead.kind <> 'callback';
     v_count := v_count + memoria.revive_job(v_dead.id)::integer;
-    exit when v_count = 1000;  -- a call that never ends in its time would revive nobody
   end loop;
   perform memoria.wake(kind) from unnest(array['process', 'cluster', 'callback']) as kind;
   return jsonb_build_object('requeued', v_count);

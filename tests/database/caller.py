@@ -2,7 +2,9 @@
 
 import json
 import random
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -151,6 +153,15 @@ class Database:
             kind,
         )
         return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def wait_until_blocked(rows: Callable[[str], list[Any]], work: Future[Any]) -> None:
+    """Until the work waits for a lock, or is done. ``rows`` asks the database."""
+    for _ in range(200):
+        if work.done() or rows("select from pg_locks where not granted"):
+            return
+        time.sleep(0.05)
+    raise AssertionError("neither waiting nor done")
 
 
 def _is_json(value: Any) -> bool:

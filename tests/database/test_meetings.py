@@ -1,8 +1,7 @@
 """Who searches, forgets, deletes and sweeps at the same time: nobody waits in a circle."""
 
-import time
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import psycopg
@@ -11,7 +10,7 @@ from psycopg.types.json import Jsonb
 
 from local.processes.postgres import Postgres
 from memoria.store.jobs import vector_text
-from tests.database.caller import Database
+from tests.database.caller import Database, wait_until_blocked
 from tests.database.project import Project
 from tests.database.test_search import ONE_LOOK, RULE, Party, call
 
@@ -32,15 +31,6 @@ def other(postgres_server: Postgres, project: Project) -> Iterator[Other]:
         yield connection
 
 
-def wait_until_blocked(project: Project, work: Future[Any]) -> None:
-    """Until the work waits for a lock, or is done."""
-    for _ in range(200):
-        if work.done() or project.rows("select from pg_locks where not granted"):
-            return
-        time.sleep(0.05)
-    raise AssertionError("neither waiting nor done")
-
-
 def test_an_event_that_is_deleted_meets_a_search_that_begins(
     project: Project, other: Other
 ) -> None:
@@ -50,7 +40,7 @@ def test_an_event_that_is_deleted_meets_a_search_that_begins(
     with ThreadPoolExecutor(1) as pool:
         other.execute("select from memoria.events where id = %s for update", (party.event,))
         begun = pool.submit(party.begin, token)
-        wait_until_blocked(project, begun)
+        wait_until_blocked(project.rows, begun)
         other.execute("delete from memoria.events where id = %s", (party.event,))
         other.commit()
         assert begun.result() == {"outcome": "not_found"}
@@ -69,7 +59,7 @@ def test_whom_a_user_forgets_while_a_search_ends_is_not_in_the_audit(
             (begun, vector_text(party.selfie(0)), rule),
         )
         forgotten = pool.submit(call, party.host, "forget_person", person_id=who)
-        wait_until_blocked(project, forgotten)
+        wait_until_blocked(project.rows, forgotten)
         other.commit()
         assert forgotten.result()["faces_forgotten"] == 4
     audit = call(party.host, "searches", event_id=party.event)["searches"]

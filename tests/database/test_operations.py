@@ -1,7 +1,9 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
-from tests.database.caller import Database
+from tests.database.caller import Database, wait_until_blocked
 
 
 def test_settings_change_one_kind_at_a_time(db: Database) -> None:
@@ -146,6 +148,28 @@ def test_requeue_leaves_alone_what_another_job_did_or_does(db: Database) -> None
     db.service.enqueue("under way")
     assert db.service("requeue", kind="process") == {"requeued": 0}
     assert db.value("select status from memoria.media where id = 'done'") == "completed"
+
+
+def test_requeue_waits_for_no_event_in_which_nothing_is_to_be_done(db: Database) -> None:
+    """Before, it locked the event of every dead job that it read, however many those were."""
+    db.service.fail(db.service.claim(db.service.enqueue("done", "zoo")), terminal=True)
+    db.service.process("done", event="zoo")
+    db.service.fail(db.service.claim(db.service.enqueue("dead")), terminal=True)
+    db.service.connection.execute("set lock_timeout = '500ms'")
+    with psycopg.connect(db.url) as other:
+        other.execute("select from memoria.events where id = 'zoo' for no key update")
+        assert db.service("requeue", kind="process") == {"requeued": 1}
+
+
+def test_requeue_leaves_alone_what_is_archived_while_it_waits(db: Database) -> None:
+    db.service.fail(db.service.claim(db.service.enqueue("dead")), terminal=True)
+    with psycopg.connect(db.url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select public.memoria_archive_event('party')")
+        told = pool.submit(db.service, "requeue", kind="process")
+        wait_until_blocked(db.rows, told)
+        other.commit()
+        assert told.result() == {"requeued": 0}
+    assert db.value("select status from memoria.jobs where kind = 'process'") == "failed"
 
 
 @pytest.mark.parametrize(

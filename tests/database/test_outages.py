@@ -276,6 +276,19 @@ def test_nor_one_of_another_time_or_request(
     assert answered.service("sweep")["refused"] == 0
 
 
+def test_a_refusal_counts_no_more_once_another_nudge_was_sent(answered: Database) -> None:
+    """A sweep that lists refusals may come to the event only after another has taken them back."""
+    answer(answered, 400, OURS % "invalid_request")
+    (listed,) = answered.rows("select refused::text from memoria.repairs()")
+    answered.do(
+        "insert into memoria.dispatches (service, kind, job_id, event_id, media_id)"
+        " select service, kind, job_id, event_id, media_id from memoria.dispatches"
+    )
+    repaired = answered.value("select memoria.repair_event('party', %s, '{}')", listed)
+    assert repaired["refused"] == 0
+    assert answered.value("select status from memoria.media") == "pending"
+
+
 # a picture is its bytes
 
 
