@@ -335,7 +335,9 @@ create index dispatches_age on memoria.dispatches (created_at);
 create table memoria.followed (
   relation text primary key,
   columns jsonb not null,
-  created_at timestamptz not null default now()
+  created_at timestamptz not null default now(),
+  -- when the sweeper last tried again what it could not hand over
+  retried_at timestamptz not null default '-infinity'
 );
 
 -- What could not be handed over, and whose ids collided: seen in event_status and memoria doctor.
@@ -351,6 +353,7 @@ create table memoria.hand_overs (
   created_at timestamptz not null default clock_timestamp()
 );
 create unique index hand_overs_failed on memoria.hand_overs (relation, row_id) where failed;
+create index hand_overs_late on memoria.hand_overs (relation, id) where failed and code = 'not_handed_over';
 create index hand_overs_event on memoria.hand_overs (event_id);
 
 alter table memoria.events enable row level security;

@@ -174,39 +174,47 @@ exception when others then
 end
 $$;
 
--- Tries again what met with trouble of ours: as the rows are now; those that are gone are removed.
+-- Tries again what met with trouble of ours: as the rows are now; those that are gone are removed. A thousand
+-- rows of one table in one sweep, the tables in turn: no table waits for another's trouble to end, and no
+-- event of one is held while those of another are waited for.
 create function memoria.retry_hand_overs() returns integer
 language plpgsql set search_path = '' as $$
 declare
-  v_table record;
+  v_table memoria.followed;
+  v_ids text[];
   v_rows memoria.handed[];
   v_owners jsonb;
-  v_count integer := 0;
 begin
-  for v_table in
-    select followed.relation, followed.columns, array_agg(late.row_id) as ids
-    from memoria.followed join lateral (
-      select row_id from memoria.hand_overs
-      where relation = followed.relation and failed and code = 'not_handed_over' order by id limit 1000
-    ) as late on true
-    group by followed.relation, followed.columns
-  loop
-    begin
-      execute format(
-        'select coalesce(array_agg(%s), ''{}''), %s from %s where %I::text = any ($1)',
-        memoria.handed_expression(v_table.columns), memoria.owners_expression(v_table.columns),
-        v_table.relation, v_table.columns ->> 'id'
-      ) into v_rows, v_owners using v_table.ids;
-      perform memoria.remove_followed(v_table.relation, array(
-        select id from unnest(v_table.ids) as late (id)
-        where id not in (select media_id from unnest(v_rows) where media_id is not null)
-      ));
-      v_count := v_count + memoria.hand_over(v_table.relation, v_rows, v_owners);
-    exception when others then
-      raise warning 'memoria: rows of % are still not handed over: %', v_table.relation, sqlerrm;
-    end;
-  end loop;
-  return v_count;
+  update memoria.followed set retried_at = clock_timestamp()
+  where relation = (
+    select relation from memoria.followed
+    where exists (
+      select from memoria.hand_overs
+      where relation = followed.relation and failed and code = 'not_handed_over'
+    )
+    order by retried_at limit 1 for no key update skip locked
+  )
+  returning * into v_table;
+  v_ids := array(
+    select row_id from memoria.hand_overs
+    where relation = v_table.relation and failed and code = 'not_handed_over' order by id limit 1000
+  );
+  if cardinality(v_ids) = 0 then
+    return 0;
+  end if;
+  execute format(
+    'select coalesce(array_agg(%s), ''{}''), %s from %s where %I::text = any ($1)',
+    memoria.handed_expression(v_table.columns), memoria.owners_expression(v_table.columns),
+    v_table.relation, v_table.columns ->> 'id'
+  ) into v_rows, v_owners using v_ids;
+  perform memoria.remove_followed(v_table.relation, array(
+    select id from unnest(v_ids) as late (id)
+    where id not in (select media_id from unnest(v_rows) where media_id is not null)
+  ));
+  return memoria.hand_over(v_table.relation, v_rows, v_owners);
+exception when others then
+  raise warning 'memoria: rows of % are still not handed over: %', v_table.relation, sqlerrm;
+  return 0;
 end
 $$;
 

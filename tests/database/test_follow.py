@@ -1,13 +1,12 @@
 """The app's own table of photos, followed: its statements never fail by it, and it wins."""
 
-import time
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from tests.database.caller import Database, Json
+from tests.database.caller import Database, Json, wait_until_blocked
 
 HOST, STRANGER = UUID(int=1), UUID(int=2)
 ANYBODY_MAKES_EVENTS = (
@@ -140,6 +139,25 @@ def test_trouble_of_ours_is_survived_and_tried_again(app: Database) -> None:
     assert app.value("select count(*) from memoria.hand_overs") == 0
 
 
+def test_tables_in_trouble_are_tried_again_in_turn_a_thousand_rows_at_once(app: Database) -> None:
+    """Before, one sweep tried a thousand of every table, and held the events of all of them."""
+    follow(app)
+    app.do('create table public.others (like public."My Photos")')
+    app.value("select memoria_follow('public.others', 'id', 'the event', 'place', 'photos')")
+    app.do("alter table memoria.media rename to hidden")
+    for table, first, last in (('"My Photos"', 1, 2100), ("others", 5000, 5000)):
+        app.do(
+            f"insert into public.{table} (id, \"the event\", place)"
+            " select n, 'party', n || '.jpg' from generate_series(%s::int, %s::int) as n",
+            first, last,
+        )  # fmt: skip
+    app.do("alter table memoria.hidden rename to media")
+    told = [app.service("sweep")["handed_over"] for _ in range(5)]
+    assert sorted(told[:2]) == [1, 1000]  # whichever comes first
+    assert told[2:] == [1000, 100, 0]
+    assert app.value("select count(*) from memoria.media") == 2101
+
+
 def test_a_sweep_holds_no_event_while_it_waits_for_another(app: Database) -> None:
     """Before, it held those that it had repaired, and others waited for it in a circle."""
     follow(app)
@@ -153,10 +171,7 @@ def test_a_sweep_holds_no_event_while_it_waits_for_another(app: Database) -> Non
     with psycopg.connect(app.url) as other, ThreadPoolExecutor(1) as pool:
         other.execute(lock, ["party"])
         swept = pool.submit(app.service, "sweep")
-        for _ in range(200):
-            if swept.done() or app.rows("select 1 from pg_locks where not granted"):
-                break
-            time.sleep(0.05)
+        wait_until_blocked(app.rows, swept)
         other.execute(lock, ["zoo"])
         other.commit()
         assert swept.result()["runs_expired"] == 1
