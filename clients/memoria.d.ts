@@ -165,6 +165,7 @@ export interface Memoria {
   mayFollow(args: MayFollowArguments): Promise<MayFollowAnswer>;
   createSearchLink(args: CreateSearchLinkArguments): Promise<CreateSearchLinkAnswer>;
   openSearch(args: OpenSearchArguments): Promise<OpenSearchAnswer>;
+  /** The links that many share, newest first. */
   searchLinks(args: SearchLinksArguments): Promise<SearchLinksAnswer>;
   revokeSearchLink(args: RevokeSearchLinkArguments): Promise<RevokeSearchLinkAnswer>;
   /** The audit, newest first. */
@@ -669,12 +670,16 @@ export interface OpenSearchAnswer {
 
 export interface SearchLinksArguments {
   event_id: Id;
+  after?: AfterLink | null;
+  limit?: number;
 }
 
+/** The links that many share, newest first. */
 export interface SearchLinksAnswer {
   event_id: Id;
   search_consent_version: string;
   links: SearchLink[];
+  next: AfterLink | null;
 }
 
 export interface RevokeSearchLinkArguments {
@@ -931,6 +936,11 @@ export interface LinkOptions {
 
 /** Told once, kept nowhere. */
 export type Token = string;
+
+export interface AfterLink {
+  created_at: Time;
+  link_id: Uuid;
+}
 
 export interface SearchLink {
   link_id: Uuid;

@@ -832,6 +832,7 @@ create table memoria.search_links (
   constraint search_links_label_length check (char_length(label) between 1 and 200)
 );
 create index search_links_event on memoria.search_links (event_id, created_at desc);
+create index search_links_page on memoria.search_links (event_id, created_at, id) where user_id is null;
 create index search_links_expiry on memoria.search_links (expires_at);
 
 -- The audit that a host reads. guest is a hash; people are ids, as grouping has them.
@@ -3000,15 +3001,7 @@ declare
   v_user uuid := (select auth.uid());
   v_event memoria.events;
 begin
-  select * into v_event from memoria.events where id = p_event_id;
-  if found then
-    -- a conflict of ids is never silent
-    if not memoria.may(p_event_id, 'manage') and not memoria.may(p_event_id, 'create') then
-      perform memoria.refuse_unknown('event');
-    elsif not memoria.may(p_event_id, 'manage') or p_owner_id <> v_event.owner_id then
-      raise exception 'An event of this id is there already, and is another''s.' using errcode = 'PT409';
-    end if;
-  else
+  if not exists (select from memoria.events where id = p_event_id) then
     if not memoria.may(p_event_id, 'create') or (
       not memoria.caller_is_trusted() and (v_user is null or p_owner_id <> v_user)
     ) then
@@ -3018,8 +3011,16 @@ begin
     values (
       p_event_id, coalesce(p_owner_id, v_user), case when not memoria.caller_is_trusted() then v_user end
     )
-    on conflict do nothing;
+    on conflict do nothing returning * into v_event;
+  end if;
+  if v_event.id is null then
+    -- a conflict of ids is never silent, also with who makes it at this instant
     select * into v_event from memoria.events where id = p_event_id;
+    if not memoria.may(p_event_id, 'manage') and not memoria.may(p_event_id, 'create') then
+      perform memoria.refuse_unknown('event');
+    elsif not memoria.may(p_event_id, 'manage') or p_owner_id <> v_event.owner_id then
+      raise exception 'An event of this id is there already, and is another''s.' using errcode = 'PT409';
+    end if;
   end if;
   return jsonb_build_object('event_id', v_event.id, 'owner_id', v_event.owner_id, 'status', v_event.status);
 end
@@ -4602,14 +4603,15 @@ begin
 end
 $$;
 
--- Takes faces out of a person: they become a new one, and never go back.
+-- Takes at most 1,000 faces out of a person: they become a new one, and never go back.
 create function public.memoria_split_person(p_person_id uuid, p_face_ids uuid[]) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_person memoria.persons := memoria.lock_person(p_person_id);
   c memoria.changes;
 begin
-  if coalesce(cardinality(p_face_ids), 0) = 0 or exists (
+  perform memoria.check_faces(v_person.event_id, p_face_ids);
+  if exists (
     select from unnest(p_face_ids) as wanted (id)
     where not exists (
       select from memoria.faces where faces.id = wanted.id and person_id = v_person.id
@@ -5872,10 +5874,30 @@ begin
 end
 $$;
 
-create function public.memoria_search_links(p_event_id text) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+-- The links that many share, newest first.
+create function public.memoria_search_links(
+  p_event_id text, p_after jsonb default null, p_limit integer default 100
+) returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit integer := memoria.page_limit(p_limit);
+  v_before timestamptz := coalesce((p_after ->> 'created_at')::timestamptz, 'infinity');
+  v_before_id uuid := coalesce(memoria.as_uuid(p_after ->> 'link_id'), '00000000-0000-0000-0000-000000000000');
+  v_page memoria.search_links[];
 begin
   perform memoria.authorize(p_event_id, 'manage');
+  v_page := array(
+    select search_links from memoria.search_links
+    where event_id = p_event_id and user_id is null and (created_at, id) < (v_before, v_before_id)
+    order by created_at desc, id desc limit v_limit + 1
+  );
   return jsonb_build_object(
     'event_id', p_event_id,
     'search_consent_version', memoria.setting('search_consent_version'),
@@ -5884,9 +5906,12 @@ begin
         'link_id', id, 'label', label, 'created_at', created_at, 'expires_at', expires_at,
         'revoked_at', revoked_at, 'max_searches', max_searches, 'per_guest', per_guest,
         'people_per_guest', people_per_guest, 'maybe', maybe, 'searches', searches
-      ) order by created_at desc), '[]')
-      from memoria.search_links where event_id = p_event_id and user_id is null
-    )
+      ) order by created_at desc, id desc), '[]')
+      from unnest(v_page[:v_limit])
+    ),
+    'next', case when cardinality(v_page) > v_limit then jsonb_build_object(
+      'created_at', v_page[v_limit].created_at, 'link_id', v_page[v_limit].id
+    ) end
   );
 end
 $$;
@@ -6459,9 +6484,12 @@ language sql set search_path = '' as $$
     where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
     order by created_at limit 10000 for update skip locked
   );
-  delete from memoria.search_links
-  where expires_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
-    and not exists (select from memoria.searches where link_id = search_links.id);
+  delete from memoria.search_links where id in (
+    select id from memoria.search_links
+    where expires_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
+      and not exists (select from memoria.searches where link_id = search_links.id offset 0)
+    order by expires_at limit 10000 for update skip locked
+  );
 $$;
 
 -- One event at a time, so that a sweep never holds the locks of many.
@@ -7344,7 +7372,7 @@ grant execute on function
   public.memoria_hide_person(uuid, boolean),
   public.memoria_forget_person(uuid),
   public.memoria_create_search_link(text, jsonb),
-  public.memoria_search_links(text),
+  public.memoria_search_links(text, jsonb, integer),
   public.memoria_revoke_search_link(uuid),
   public.memoria_searches(text, integer),
   public.memoria_set_retention(text, integer),

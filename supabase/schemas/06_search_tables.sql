@@ -21,6 +21,7 @@ create table memoria.search_links (
   constraint search_links_label_length check (char_length(label) between 1 and 200)
 );
 create index search_links_event on memoria.search_links (event_id, created_at desc);
+create index search_links_page on memoria.search_links (event_id, created_at, id) where user_id is null;
 create index search_links_expiry on memoria.search_links (expires_at);
 
 -- The audit that a host reads. guest is a hash; people are ids, as grouping has them.

@@ -6,15 +6,7 @@ declare
   v_user uuid := (select auth.uid());
   v_event memoria.events;
 begin
-  select * into v_event from memoria.events where id = p_event_id;
-  if found then
-    -- a conflict of ids is never silent
-    if not memoria.may(p_event_id, 'manage') and not memoria.may(p_event_id, 'create') then
-      perform memoria.refuse_unknown('event');
-    elsif not memoria.may(p_event_id, 'manage') or p_owner_id <> v_event.owner_id then
-      raise exception 'An event of this id is there already, and is another''s.' using errcode = 'PT409';
-    end if;
-  else
+  if not exists (select from memoria.events where id = p_event_id) then
     if not memoria.may(p_event_id, 'create') or (
       not memoria.caller_is_trusted() and (v_user is null or p_owner_id <> v_user)
     ) then
@@ -24,8 +16,16 @@ begin
     values (
       p_event_id, coalesce(p_owner_id, v_user), case when not memoria.caller_is_trusted() then v_user end
     )
-    on conflict do nothing;
+    on conflict do nothing returning * into v_event;
+  end if;
+  if v_event.id is null then
+    -- a conflict of ids is never silent, also with who makes it at this instant
     select * into v_event from memoria.events where id = p_event_id;
+    if not memoria.may(p_event_id, 'manage') and not memoria.may(p_event_id, 'create') then
+      perform memoria.refuse_unknown('event');
+    elsif not memoria.may(p_event_id, 'manage') or p_owner_id <> v_event.owner_id then
+      raise exception 'An event of this id is there already, and is another''s.' using errcode = 'PT409';
+    end if;
   end if;
   return jsonb_build_object('event_id', v_event.id, 'owner_id', v_event.owner_id, 'status', v_event.status);
 end

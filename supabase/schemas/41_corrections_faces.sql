@@ -41,14 +41,15 @@ begin
 end
 $$;
 
--- Takes faces out of a person: they become a new one, and never go back.
+-- Takes at most 1,000 faces out of a person: they become a new one, and never go back.
 create function public.memoria_split_person(p_person_id uuid, p_face_ids uuid[]) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_person memoria.persons := memoria.lock_person(p_person_id);
   c memoria.changes;
 begin
-  if coalesce(cardinality(p_face_ids), 0) = 0 or exists (
+  perform memoria.check_faces(v_person.event_id, p_face_ids);
+  if exists (
     select from unnest(p_face_ids) as wanted (id)
     where not exists (
       select from memoria.faces where faces.id = wanted.id and person_id = v_person.id

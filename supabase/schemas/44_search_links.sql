@@ -106,10 +106,30 @@ begin
 end
 $$;
 
-create function public.memoria_search_links(p_event_id text) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+-- The links that many share, newest first.
+create function public.memoria_search_links(
+  p_event_id text, p_after jsonb default null, p_limit integer default 100
+) returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+set statement_timeout = '30s'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit integer := memoria.page_limit(p_limit);
+  v_before timestamptz := coalesce((p_after ->> 'created_at')::timestamptz, 'infinity');
+  v_before_id uuid := coalesce(memoria.as_uuid(p_after ->> 'link_id'), '00000000-0000-0000-0000-000000000000');
+  v_page memoria.search_links[];
 begin
   perform memoria.authorize(p_event_id, 'manage');
+  v_page := array(
+    select search_links from memoria.search_links
+    where event_id = p_event_id and user_id is null and (created_at, id) < (v_before, v_before_id)
+    order by created_at desc, id desc limit v_limit + 1
+  );
   return jsonb_build_object(
     'event_id', p_event_id,
     'search_consent_version', memoria.setting('search_consent_version'),
@@ -118,9 +138,12 @@ begin
         'link_id', id, 'label', label, 'created_at', created_at, 'expires_at', expires_at,
         'revoked_at', revoked_at, 'max_searches', max_searches, 'per_guest', per_guest,
         'people_per_guest', people_per_guest, 'maybe', maybe, 'searches', searches
-      ) order by created_at desc), '[]')
-      from memoria.search_links where event_id = p_event_id and user_id is null
-    )
+      ) order by created_at desc, id desc), '[]')
+      from unnest(v_page[:v_limit])
+    ),
+    'next', case when cardinality(v_page) > v_limit then jsonb_build_object(
+      'created_at', v_page[v_limit].created_at, 'link_id', v_page[v_limit].id
+    ) end
   );
 end
 $$;

@@ -8,9 +8,12 @@ language sql set search_path = '' as $$
     where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
     order by created_at limit 10000 for update skip locked
   );
-  delete from memoria.search_links
-  where expires_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
-    and not exists (select from memoria.searches where link_id = search_links.id);
+  delete from memoria.search_links where id in (
+    select id from memoria.search_links
+    where expires_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
+      and not exists (select from memoria.searches where link_id = search_links.id offset 0)
+    order by expires_at limit 10000 for update skip locked
+  );
 $$;
 
 -- One event at a time, so that a sweep never holds the locks of many.

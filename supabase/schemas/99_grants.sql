@@ -81,7 +81,7 @@ grant execute on function
   public.memoria_hide_person(uuid, boolean),
   public.memoria_forget_person(uuid),
   public.memoria_create_search_link(text, jsonb),
-  public.memoria_search_links(text),
+  public.memoria_search_links(text, jsonb, integer),
   public.memoria_revoke_search_link(uuid),
   public.memoria_searches(text, integer),
   public.memoria_set_retention(text, integer),

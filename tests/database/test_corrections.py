@@ -9,7 +9,7 @@ import pytest
 from postgrest.exceptions import APIError
 
 from local.processes.postgres import Postgres
-from memoria.errors import StoreUnavailable
+from memoria.errors import InvalidRequest, StoreUnavailable
 from tests.database.project import Project
 from tests.database.test_undo import Host
 
@@ -263,3 +263,10 @@ def test_a_change_of_another_event_is_as_unknown_as_none(party: Host) -> None:
             stranger.rpc("memoria_undo", {"p_change_id": asked}).execute()
         told.add((refused.value.code, refused.value.message))
     assert told == {("PT404", "There is no such change.")}
+
+
+def test_a_split_names_a_thousand_faces_at_most(party: Host) -> None:
+    for wrong in ([], [UUID(int=n) for n in range(1001)]):
+        with pytest.raises(InvalidRequest) as refused:
+            party.project.call("split_person", person_id=party.ann, face_ids=wrong)
+        assert "names 1 to 1000 faces" in str(refused.value.__cause__)

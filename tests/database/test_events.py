@@ -1,7 +1,11 @@
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
 import psycopg
 import pytest
 
-from tests.database.caller import Database
+from tests.database.caller import Database, wait_until_blocked
+from tests.database.test_follow import ANYBODY_MAKES_EVENTS
 
 ANN, BOB = (0.25, 0.125, 0.25, 0.25), (0.5, 0.5, 0.25, 0.25)
 
@@ -30,6 +34,22 @@ def test_a_photo_belongs_to_one_event(db: Database) -> None:
     db.service.enqueue("m1", "party")
     with pytest.raises(psycopg.Error, match="taken by another photo") as refused:
         db.service.enqueue("m1", "other")
+    assert refused.value.sqlstate == "PT409"
+
+
+def test_who_makes_an_event_at_the_same_instant_as_another_is_told(db: Database) -> None:
+    """Before, the second was answered with the first one's event, as if it were theirs."""
+    db.do(ANYBODY_MAKES_EVENTS)
+    late = db.caller("authenticated", UUID(int=2))
+    with psycopg.connect(db.url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute(
+            "insert into memoria.events (id, owner_id) values ('party', %s)", [UUID(int=1)]
+        )
+        made = pool.submit(late, "create_event", event_id="party")
+        wait_until_blocked(db.rows, made)
+        other.commit()
+        with pytest.raises(psycopg.Error, match="there already") as refused:
+            made.result()
     assert refused.value.sqlstate == "PT409"
 
 

@@ -299,6 +299,33 @@ def test_pages_of_history_and_questions_read_rows_in_proportion(large: Database)
         assert call(large, "suggestions", event_id="large")["total"] == 500
 
 
+def test_links_come_in_pages_that_read_rows_in_proportion(large: Database) -> None:
+    with large.admin.transaction(force_rollback=True):
+        large.do(
+            "insert into memoria.search_links (event_id, token_hash, user_id, created_at,"
+            "   expires_at, max_searches, per_guest, people_per_guest)"
+            # some at the same instant, and half of them one guest's own
+            " select 'large', int4send(n), case when n %% 2 = 0 then gen_random_uuid() end,"
+            "   now() + n / 10 * interval '1 second', now() + interval '1 day', 1, 1, 1"
+            " from generate_series(1, %s) as n",
+            1000,
+        )
+        shared = large.rows(
+            "select id::text from memoria.search_links where user_id is null"
+            " order by created_at desc, id desc"
+        )
+        before = int(large.value(READS) or 0)
+        first = call(large, "search_links", event_id="large", limit=20)
+        assert int(large.value(READS)) - before < 20 * 3
+        listed = [
+            link["link_id"]
+            for page in pages(large, "search_links", {"event_id": "large", "limit": 70})
+            for link in page["links"]
+        ]
+        assert [link["link_id"] for link in first["links"]] == listed[:20]
+        assert listed == shared
+
+
 def some_change(db: Database) -> UUID:
     found: UUID = db.value("select person_id from memoria.changes limit 1")
     return found

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 from postgrest.exceptions import APIError
 from supabase import Client
@@ -16,6 +17,7 @@ from local.processes.postgres import Postgres
 from memoria.arrays import F32
 from memoria.search.likeness import Rule, alike_to_others, background
 from memoria.store.jobs import vector_text
+from tests.database.caller import Database
 from tests.database.project import Project, likeness
 
 BOX = (0.1, 0.1, 0.2, 0.2)
@@ -147,7 +149,11 @@ def test_the_databases_score_is_the_librarys(project: Project, party: Party) -> 
             RULE.dimensions,
         )
         ours = RULE.score(
-            np.array([similarity]), (weight, length), np.array([faces]), np.array([agreement]), zero
+            np.array([similarity]),
+            (weight, length),
+            np.array([faces]),
+            np.array([agreement]),
+            zero,
         )
         assert row["score"] == pytest.approx(ours[0], rel=1e-9, abs=1e-9)
 
@@ -613,3 +619,20 @@ def test_the_audit_is_pruned(project: Project) -> None:
     )
     project.call("sweep")
     assert call(party.host, "searches", event_id=party.event)["searches"] == []
+
+
+def test_old_links_are_pruned_ten_thousand_at_once_and_waited_for_by_nobody(db: Database) -> None:
+    db.service("create_event", event_id="party")
+    db.do(
+        "insert into memoria.search_links"
+        " (event_id, token_hash, expires_at, max_searches, per_guest, people_per_guest)"
+        " select 'party', int4send(n), now() - interval '1 year' - n * interval '1 second', 1, 1, 1"
+        " from generate_series(1, 10002) as n"
+    )
+    db.service.connection.execute("set lock_timeout = '500ms'")
+    with psycopg.connect(db.url) as other:
+        other.execute("select from memoria.search_links where token_hash = int4send(7) for update")
+        db.service("sweep")
+        assert db.value("select count(*) from memoria.search_links") == 2
+        db.service("sweep")
+    assert db.rows("select token_hash from memoria.search_links") == [(7).to_bytes(4)]
