@@ -38,6 +38,7 @@ soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulate
 	$(BIN)/python -m pytest --postgres 16 tests/database
 	LIFE_EXAMPLES=200 $(BIN)/python -m pytest -s tests/database/test_life.py
 	UNDO_EXAMPLES=100 $(BIN)/python -m pytest tests/database/test_undo.py
+	APART_LIVES=10 APART_RUNS=20 $(BIN)/python -m pytest tests/database/test_told_apart.py
 	$(BIN)/python -m pytest tests/deploy/real_gcloud.py tests/clients/your_app.py
 	OPENAPI_CASES=2000 $(BIN)/python -m pytest tests/clients/test_openapi.py
 	EVERY_PERSON=1 MIGRATED_PORTRAITS=649 $(BIN)/python -m pytest -k portraits tests/demo

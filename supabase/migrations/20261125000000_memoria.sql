@@ -2498,9 +2498,20 @@ begin
 end
 $$;
 
+-- Whom users changed since the run was claimed: it may not know that they were named, told apart from
+-- somebody, or are no longer merged. Their faces stay theirs; the next run knows.
+create function memoria.changed_since(p_event_id text, p_since timestamptz) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(
+    select distinct change_people.person_id
+    from memoria.changes join memoria.change_people on change_people.change_id = changes.id
+    where changes.event_id = p_event_id and changes.before is not null and changes.created_at > p_since
+  )
+$$;
+
 -- Who is in which group, with the people made who are new. A person that a user forgot since the run
--- loaded them does not come back: their group becomes a stranger's.
-create function memoria.store_groups(p_event_id text, p_groups jsonb) returns void
+-- loaded them does not come back: their group becomes a stranger's. p_kept: whose faces stay.
+create function memoria.store_groups(p_event_id text, p_groups jsonb, p_kept uuid[]) returns void
 language plpgsql set search_path = '' as $$
 begin
   create temporary table saved_groups on commit drop as
@@ -2526,7 +2537,8 @@ begin
   set identity_id = saved_groups.person_id
   from pg_temp.saved_groups, jsonb_array_elements_text(body -> 'face_ids') as face (id)
   where faces.id = face.id::uuid and faces.event_id = p_event_id
-    and faces.identity_id is distinct from saved_groups.person_id;
+    and faces.identity_id is distinct from saved_groups.person_id
+    and (faces.identity_id = any (p_kept)) is not true;
 
   -- of several groups that are one person, the largest shows its face
   update memoria.persons
@@ -2542,12 +2554,12 @@ end
 $$;
 
 -- Faces that are in no group. Those that came since the run loaded are in neither list: the next run
--- looks at them.
-create function memoria.store_nobody(p_event_id text, p_face_ids jsonb) returns void
+-- looks at them. p_kept: whose faces stay.
+create function memoria.store_nobody(p_event_id text, p_face_ids jsonb, p_kept uuid[]) returns void
 language sql set search_path = '' as $$
   update memoria.faces set identity_id = null
   from jsonb_array_elements_text(p_face_ids) as face (id)
-  where faces.id = face.id::uuid and faces.event_id = p_event_id and identity_id is not null
+  where faces.id = face.id::uuid and faces.event_id = p_event_id and identity_id <> all (p_kept)
 $$;
 
 -- Figures, labels and means of everybody, from whose the faces are now.
@@ -2593,8 +2605,9 @@ language sql stable set search_path = '' as $$
   from memoria.faces where event_id = p_event_id
 $$;
 
--- What a run did to these people, in the log: whom a user forgot meanwhile it does not name again.
-create function memoria.note_run(p_job memoria.jobs, p_people uuid[], p_changes jsonb) returns void
+-- What a run did to these people, in the log: whom a user forgot meanwhile it does not name again, and whose
+-- faces stayed (p_kept) it did nothing to.
+create function memoria.note_run(p_job memoria.jobs, p_people uuid[], p_kept uuid[], p_changes jsonb) returns void
 language sql set search_path = '' as $$
   with noted as (
     insert into memoria.changes (event_id, job_id, kind, person_id, other_person_id, faces)
@@ -2602,6 +2615,7 @@ language sql set search_path = '' as $$
     from jsonb_to_recordset(p_changes)
       as change (kind text, person_id uuid, other_person_id uuid, faces integer)
     where person_id = any (p_people) and (other_person_id is null or other_person_id = any (p_people))
+      and person_id <> all (p_kept) and (other_person_id = any (p_kept)) is not true
     returning id, person_id, other_person_id
   )
   insert into memoria.change_people (change_id, person_id)
@@ -2641,6 +2655,7 @@ set statement_timeout = '120s'
 as $$
 declare
   v_job memoria.jobs := memoria.lock_run(p_job_id, p_token);
+  v_kept uuid[];
   v_everybody uuid[];  -- also who has no faces left
   v_summary jsonb;
   v_photos jsonb;
@@ -2648,12 +2663,13 @@ begin
   if v_job.id is null or v_job.kind <> 'cluster' then
     return memoria.why_lost(p_job_id);
   end if;
-  perform memoria.store_groups(v_job.event_id, p_result -> 'groups');
+  v_kept := memoria.changed_since(v_job.event_id, v_job.started_at);
+  perform memoria.store_groups(v_job.event_id, p_result -> 'groups', v_kept);
   v_everybody := memoria.people_of_event(v_job.event_id);
-  perform memoria.store_nobody(v_job.event_id, p_result -> 'nobody');
+  perform memoria.store_nobody(v_job.event_id, p_result -> 'nobody', v_kept);
   perform memoria.apply_corrections(v_job.event_id);
   perform memoria.settle_people(v_job.event_id);
-  perform memoria.note_run(v_job, v_everybody, p_result -> 'changes');
+  perform memoria.note_run(v_job, v_everybody, v_kept, p_result -> 'changes');
   perform memoria.store_suggestions(v_job.event_id, coalesce(p_result -> 'suggestions', '[]'));
   perform memoria.note_grouped(v_job.event_id, (p_result ->> 'processing_time_seconds')::real);
   v_summary := memoria.people_summary(v_job.event_id);

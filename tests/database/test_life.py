@@ -31,7 +31,6 @@ from memoria.store.jobs import Claim
 from tests.database.project import Box, Project, likeness
 
 GUESTS = 7
-SLOTS = 3  # faces in one photo, side by side
 EVENTS = count()
 CHURN: Counter[str] = Counter()
 Slot = tuple[str, int]  # photo, place in it: what a face is, whatever id it has
@@ -69,6 +68,9 @@ def project(postgres_server: Postgres) -> Iterator[Project]:
 class Life(RuleBasedStateMachine):
     """One event. What users said is kept here as they said it, to hold the database to it."""
 
+    places = 3  # faces in one photo, side by side
+    alike = 0.6  # how alike the two siblings look, as a cosine similarity
+
     def __init__(self, project: Project) -> None:
         super().__init__()
         self.project, self.event = project, f"event {next(EVENTS)}"
@@ -98,7 +100,7 @@ class Life(RuleBasedStateMachine):
         looks /= np.linalg.norm(looks, axis=2, keepdims=True)
         self.looks: dict[str, F32] = dict(zip(("small", "large"), looks.astype("f4"), strict=True))
         for model in self.looks.values():
-            model[1] = likeness(model[0], 0.6, self.rng)
+            model[1] = likeness(model[0], self.alike, self.rng)
         self.upload([0, 1, 2, 3] * 4, "small")
         self.everybody_is_grouped(epsilon=0.4, min_cluster_size=3)
         self.users_correct([("a_person_is_renamed", 0, 0), ("a_person_is_renamed", 1, 1)])
@@ -154,12 +156,7 @@ class Life(RuleBasedStateMachine):
         result = self.project.cluster(self.event, **asked)
         self.unseen.clear()
         CHURN.update(moved=result.moved, settled=held.total() - held[None], runs=1)
-        now = self.owners()
-        after = Counter(now.values())
-        for slot, person in before.items():
-            assert frozenset((person, now[slot])) not in self.apart, "told apart, and went over"
-        for person in self.names:
-            assert not held[person] or after[person], "a named person lost all its faces"
+        self.nobody_went_over(before)
         again = self.project.group(self.event, **asked)
         assert again.moved == 0
         assert {change.kind for change in again.changes} <= {"kept"}
@@ -172,11 +169,23 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.run is not None)
     @rule()
     def the_run_ends(self) -> None:
+        """Whatever users said since it began."""
         assert self.run is not None
+        before = self.owners()
         assert self.project.save(*self.run)["outcome"] == "stored"
+        self.nobody_went_over(before)
         seen = {self.run[1].faces.id_of(row) for row in range(len(self.run[1].faces))}
         self.unseen = {slot for slot in self.unseen if self.face.get(slot) not in seen}
         self.run = None
+
+    def nobody_went_over(self, before: dict[Slot, UUID | None]) -> None:
+        """No face went from one to whom it was told apart from, no named person is left without."""
+        held, now = Counter(before.values()), self.owners()
+        after = Counter(now.values())
+        for slot, person in before.items():
+            assert frozenset((person, now[slot])) not in self.apart, "told apart, and went over"
+        for person in self.names:
+            assert not held[person] or after[person], "a named person lost all its faces"
 
     # what users say
 
@@ -396,10 +405,10 @@ class Life(RuleBasedStateMachine):
     # what there is
 
     def upload(self, who: list[int], model: str) -> None:
-        for start in range(0, len(who), SLOTS):
+        for start in range(0, len(who), self.places):
             photo = f"{self.event} photo {self.photos}"
             self.photos += 1
-            for place, guest in enumerate(who[start : start + SLOTS]):
+            for place, guest in enumerate(who[start : start + self.places]):
                 self.guest[photo, place] = guest
             self.process(photo, self.slots_of(photo), model)
 
