@@ -142,7 +142,7 @@ def found_by(connection: Connection, event: str, rule: Rule, selfie: F32) -> tup
         "select public.memoria_begin_search(p_event_id => %s, p_consent => '1')",
         event,
     )
-    asked = rule.as_json() | {"weight": 0.9, "agreement": 1.0}
+    asked = rule.as_json() | {"weight": 0.9, "mean_length": 1.0}
     matches = _one(
         connection,
         "select public.memoria_search(%s, %s, %s, %s)",

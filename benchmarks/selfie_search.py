@@ -54,7 +54,7 @@ class Event:
 
     means: F32  # (k, 512) unit
     faces: F64  # (k,) of each mean; 1 for loose faces
-    agreement: F64  # (k,) lengths of the means
+    mean_length: F64  # (k,) lengths of the means
     background: float
     members: list[Index]  # rows of the event behind each mean
     shown: list[Index]  # those of them that a guest is shown
@@ -62,7 +62,9 @@ class Event:
     def scores(self, rule: Rule, selfie: F32, weight: float, length: float) -> F64:
         """Of one selfie against everybody. (512,) -> (k,)."""
         similarity = (self.means @ selfie).astype(np.float64)
-        return rule.score(similarity, (weight, length), self.faces, self.agreement, self.background)
+        return rule.score(
+            similarity, (weight, length), self.faces, self.mean_length, self.background
+        )
 
 
 def grouped(data: Set, rows: Index, rule: Rule) -> Event:
@@ -82,24 +84,24 @@ def grouped(data: Set, rows: Index, rule: Rule) -> Event:
     return Event(
         means=units,
         faces=np.array([len(some) for some in members], dtype=np.float64),
-        agreement=lengths,
+        mean_length=lengths,
         background=alike,
         members=members,
         shown=shown,
     )
 
 
-def _belong(similarity: F32, agreement: float, rule: Rule) -> NDArray[np.bool_]:
+def _belong(similarity: F32, mean_length: float, rule: Rule) -> NDArray[np.bool_]:
     """Which faces of a person are surely theirs. (n,) similarities to the mean -> (n,)."""
     if len(similarity) < FEWEST_FACES:
         return np.ones(len(similarity), dtype=np.bool_)
     return (
-        alike_to_others(similarity.astype(np.float64), len(similarity), agreement) >= rule.belongs
+        alike_to_others(similarity.astype(np.float64), len(similarity), mean_length) >= rule.belongs
     )
 
 
 def one_selfie(rows: F32, quality: F32) -> tuple[F32, float, float]:
-    """(m, 512), (m,) the pictures of one request -> vector, weight, agreement: search/selfie.py."""
+    """(m, 512), (m,) the pictures of one request -> vector, weight, length: search/selfie.py."""
     total = quality @ rows / quality.sum()
     length = float(np.linalg.norm(total))
     count = float(quality.sum())

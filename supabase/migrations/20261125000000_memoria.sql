@@ -157,7 +157,7 @@ create table memoria.persons (
   centroid extensions.vector(512),
   -- how many vectors it is the mean of, and the mean's length before it was made unit: 1 where all are alike
   centroid_faces integer,
-  agreement real,
+  mean_length real,
   model text,
   created_at timestamptz not null default now(),
   constraint persons_name_length check (char_length(name) between 1 and 200),
@@ -2036,10 +2036,10 @@ $$;
 create function memoria.refresh_centroids(p_people uuid[]) returns void
 language sql set search_path = '' as $$
   update memoria.persons set centroid = means.centroid, centroid_faces = means.faces,
-    agreement = means.agreement, model = coalesce(means.model, persons.model)
+    mean_length = means.mean_length, model = coalesce(means.model, persons.model)
   from (
     select person.id, mean.model, mean.faces, extensions.l2_normalize(mean.vector) as centroid,
-      extensions.vector_norm(mean.vector) as agreement
+      extensions.vector_norm(mean.vector) as mean_length
     from unnest(p_people) as person (id) left join lateral (
       select model, count(*) as faces, extensions.avg(embedding) as vector
       from memoria.faces where identity_id = person.id and embedding is not null
@@ -3238,7 +3238,7 @@ begin
   where event_id = p_event_id and status = 'pending';
   update memoria.faces set embedding = null where event_id = p_event_id and embedding is not null;
   get diagnostics v_faces = row_count;
-  update memoria.persons set centroid = null, centroid_faces = null, agreement = null
+  update memoria.persons set centroid = null, centroid_faces = null, mean_length = null
   where event_id = p_event_id and centroid is not null;
   perform memoria.touch_photos(p_event_id);
   perform memoria.tell_progress(p_event_id);
@@ -4977,7 +4977,7 @@ begin
   where event_id = p_event_id and kind = 'callback' and media_id is null
     and payload ->> 'status' = 'completed';
   -- a mean over the forgotten and the others would give the forgotten away
-  update memoria.persons set centroid = null, centroid_faces = null, agreement = null
+  update memoria.persons set centroid = null, centroid_faces = null, mean_length = null
   where event_id = p_event_id and centroid is not null
     and not exists (select from memoria.faces where identity_id = persons.id);
   perform memoria.refresh_centroids(memoria.people_of_event(p_event_id));
@@ -6106,7 +6106,7 @@ $$;
 -- model. p_weight, p_length: how many pictures the selfie is worth, and the length of their mean.
 create function memoria.likeness(
   p_similarity double precision, p_weight double precision, p_length double precision,
-  p_faces double precision, p_agreement double precision, p_background double precision,
+  p_faces double precision, p_mean_length double precision, p_background double precision,
   p_shared double precision, p_dimensions double precision
 ) returns double precision
 language plpgsql immutable set search_path = '' as $$
@@ -6114,9 +6114,9 @@ declare
   clean constant double precision := 1 - p_background;
   noise constant double precision := 1 - p_shared;
   mine constant double precision := p_weight ^ 2 * (p_length ^ 2 - p_background) / clean;
-  theirs constant double precision := p_faces ^ 2 * (p_agreement ^ 2 - p_background) / clean;
+  theirs constant double precision := p_faces ^ 2 * (p_mean_length ^ 2 - p_background) / clean;
   cross_ constant double precision :=
-    p_weight * p_faces * (p_similarity * p_length * p_agreement - p_background) / clean;
+    p_weight * p_faces * (p_similarity * p_length * p_mean_length - p_background) / clean;
   both_ constant double precision := noise + (p_weight + p_faces) * p_shared;
   one constant double precision := noise + p_weight * p_shared;
   other constant double precision := noise + p_faces * p_shared;
@@ -6133,7 +6133,7 @@ create function memoria.background(p_event_id text, p_model text) returns double
 language sql stable set search_path = '' as $$
   with means as (
     select count(*) as people, extensions.sum(centroid) as total,
-      sum(agreement) as lengths, sum(agreement ^ 2) as squares
+      sum(mean_length) as lengths, sum(mean_length ^ 2) as squares
     from memoria.persons where event_id = p_event_id and model = p_model and centroid is not null
   )
   -- the centroids are unit: their lengths come back as the mean product of two people's
@@ -6153,7 +6153,7 @@ create function memoria.alike(
 language plpgsql stable set search_path = '' as $$
 declare
   v_weight constant double precision := p_rule ->> 'weight';
-  v_length constant double precision := p_rule ->> 'agreement';
+  v_length constant double precision := p_rule ->> 'mean_length';
   v_shared constant double precision := p_rule ->> 'shared';
   v_dimensions constant double precision := p_rule ->> 'dimensions';
   v_background constant double precision := memoria.background(p_event_id, p_model);
@@ -6167,7 +6167,7 @@ begin
   with identities as (
     select coalesce(persons.merged_into, persons.id) as root, memoria.likeness(
       -(persons.centroid operator(extensions.<#>) p_embedding), v_weight, v_length,
-      persons.centroid_faces, persons.agreement, v_background, v_shared, v_dimensions
+      persons.centroid_faces, persons.mean_length, v_background, v_shared, v_dimensions
     ) as score
     from memoria.persons
     where persons.event_id = p_event_id and persons.model = p_model and persons.centroid is not null
@@ -6193,7 +6193,7 @@ create function memoria.alike_to_others(p_face memoria.faces) returns double pre
 language sql stable set search_path = '' as $$
   select (total * similarity - 1) / nullif(sqrt(total ^ 2 - 2 * total * similarity + 1), 0)
   from (
-    select centroid_faces * agreement::double precision as total,
+    select centroid_faces * mean_length::double precision as total,
       -(centroid operator(extensions.<#>) p_face.embedding) as similarity
     from memoria.persons
     where id = p_face.identity_id and model = p_face.model and centroid_faces > 2
@@ -6281,7 +6281,7 @@ language sql stable set search_path = '' as $$
   ) as faces
 $$;
 
--- The scan and the audit. p_rule: search/likeness.py's Rule, with the selfie's weight and agreement.
+-- The scan and the audit. p_rule: search/likeness.py's Rule, with the selfie's weight and mean_length.
 create function public.memoria_search(
   p_search_id uuid, p_embedding extensions.vector, p_model text, p_rule jsonb
 ) returns jsonb

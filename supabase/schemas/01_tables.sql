@@ -100,7 +100,7 @@ create table memoria.persons (
   centroid extensions.vector(512),
   -- how many vectors it is the mean of, and the mean's length before it was made unit: 1 where all are alike
   centroid_faces integer,
-  agreement real,
+  mean_length real,
   model text,
   created_at timestamptz not null default now(),
   constraint persons_name_length check (char_length(name) between 1 and 200),

@@ -81,10 +81,10 @@ $$;
 create function memoria.refresh_centroids(p_people uuid[]) returns void
 language sql set search_path = '' as $$
   update memoria.persons set centroid = means.centroid, centroid_faces = means.faces,
-    agreement = means.agreement, model = coalesce(means.model, persons.model)
+    mean_length = means.mean_length, model = coalesce(means.model, persons.model)
   from (
     select person.id, mean.model, mean.faces, extensions.l2_normalize(mean.vector) as centroid,
-      extensions.vector_norm(mean.vector) as agreement
+      extensions.vector_norm(mean.vector) as mean_length
     from unnest(p_people) as person (id) left join lateral (
       select model, count(*) as faces, extensions.avg(embedding) as vector
       from memoria.faces where identity_id = person.id and embedding is not null

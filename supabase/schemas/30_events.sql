@@ -227,7 +227,7 @@ begin
   where event_id = p_event_id and status = 'pending';
   update memoria.faces set embedding = null where event_id = p_event_id and embedding is not null;
   get diagnostics v_faces = row_count;
-  update memoria.persons set centroid = null, centroid_faces = null, agreement = null
+  update memoria.persons set centroid = null, centroid_faces = null, mean_length = null
   where event_id = p_event_id and centroid is not null;
   perform memoria.touch_photos(p_event_id);
   perform memoria.tell_progress(p_event_id);

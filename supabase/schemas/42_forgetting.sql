@@ -59,7 +59,7 @@ begin
   where event_id = p_event_id and kind = 'callback' and media_id is null
     and payload ->> 'status' = 'completed';
   -- a mean over the forgotten and the others would give the forgotten away
-  update memoria.persons set centroid = null, centroid_faces = null, agreement = null
+  update memoria.persons set centroid = null, centroid_faces = null, mean_length = null
   where event_id = p_event_id and centroid is not null
     and not exists (select from memoria.faces where identity_id = persons.id);
   perform memoria.refresh_centroids(memoria.people_of_event(p_event_id));

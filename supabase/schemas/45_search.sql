@@ -117,7 +117,7 @@ $$;
 -- model. p_weight, p_length: how many pictures the selfie is worth, and the length of their mean.
 create function memoria.likeness(
   p_similarity double precision, p_weight double precision, p_length double precision,
-  p_faces double precision, p_agreement double precision, p_background double precision,
+  p_faces double precision, p_mean_length double precision, p_background double precision,
   p_shared double precision, p_dimensions double precision
 ) returns double precision
 language plpgsql immutable set search_path = '' as $$
@@ -125,9 +125,9 @@ declare
   clean constant double precision := 1 - p_background;
   noise constant double precision := 1 - p_shared;
   mine constant double precision := p_weight ^ 2 * (p_length ^ 2 - p_background) / clean;
-  theirs constant double precision := p_faces ^ 2 * (p_agreement ^ 2 - p_background) / clean;
+  theirs constant double precision := p_faces ^ 2 * (p_mean_length ^ 2 - p_background) / clean;
   cross_ constant double precision :=
-    p_weight * p_faces * (p_similarity * p_length * p_agreement - p_background) / clean;
+    p_weight * p_faces * (p_similarity * p_length * p_mean_length - p_background) / clean;
   both_ constant double precision := noise + (p_weight + p_faces) * p_shared;
   one constant double precision := noise + p_weight * p_shared;
   other constant double precision := noise + p_faces * p_shared;
@@ -144,7 +144,7 @@ create function memoria.background(p_event_id text, p_model text) returns double
 language sql stable set search_path = '' as $$
   with means as (
     select count(*) as people, extensions.sum(centroid) as total,
-      sum(agreement) as lengths, sum(agreement ^ 2) as squares
+      sum(mean_length) as lengths, sum(mean_length ^ 2) as squares
     from memoria.persons where event_id = p_event_id and model = p_model and centroid is not null
   )
   -- the centroids are unit: their lengths come back as the mean product of two people's
@@ -164,7 +164,7 @@ create function memoria.alike(
 language plpgsql stable set search_path = '' as $$
 declare
   v_weight constant double precision := p_rule ->> 'weight';
-  v_length constant double precision := p_rule ->> 'agreement';
+  v_length constant double precision := p_rule ->> 'mean_length';
   v_shared constant double precision := p_rule ->> 'shared';
   v_dimensions constant double precision := p_rule ->> 'dimensions';
   v_background constant double precision := memoria.background(p_event_id, p_model);
@@ -178,7 +178,7 @@ begin
   with identities as (
     select coalesce(persons.merged_into, persons.id) as root, memoria.likeness(
       -(persons.centroid operator(extensions.<#>) p_embedding), v_weight, v_length,
-      persons.centroid_faces, persons.agreement, v_background, v_shared, v_dimensions
+      persons.centroid_faces, persons.mean_length, v_background, v_shared, v_dimensions
     ) as score
     from memoria.persons
     where persons.event_id = p_event_id and persons.model = p_model and persons.centroid is not null
@@ -204,7 +204,7 @@ create function memoria.alike_to_others(p_face memoria.faces) returns double pre
 language sql stable set search_path = '' as $$
   select (total * similarity - 1) / nullif(sqrt(total ^ 2 - 2 * total * similarity + 1), 0)
   from (
-    select centroid_faces * agreement::double precision as total,
+    select centroid_faces * mean_length::double precision as total,
       -(centroid operator(extensions.<#>) p_face.embedding) as similarity
     from memoria.persons
     where id = p_face.identity_id and model = p_face.model and centroid_faces > 2
@@ -292,7 +292,7 @@ language sql stable set search_path = '' as $$
   ) as faces
 $$;
 
--- The scan and the audit. p_rule: search/likeness.py's Rule, with the selfie's weight and agreement.
+-- The scan and the audit. p_rule: search/likeness.py's Rule, with the selfie's weight and mean_length.
 create function public.memoria_search(
   p_search_id uuid, p_embedding extensions.vector, p_model text, p_rule jsonb
 ) returns jsonb

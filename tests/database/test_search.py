@@ -22,7 +22,7 @@ from tests.database.project import Project, likeness
 
 BOX = (0.1, 0.1, 0.2, 0.2)
 RULE = Rule(shared=0.5, dimensions=60, demand=6.5, slope=1.3, belongs=0.4, source="a test")
-ONE_LOOK = {"weight": 0.95, "agreement": 1.0}
+ONE_LOOK = {"weight": 0.95, "mean_length": 1.0}
 HOST = uuid.UUID(int=1)
 Json = dict[str, Any]
 
@@ -140,11 +140,11 @@ def test_a_stranger_finds_nobody(party: Party) -> None:
 def test_the_databases_score_is_the_librarys(project: Project, party: Party) -> None:
     rng = np.random.default_rng(3)
     for _ in range(20):
-        similarity, agreement, zero = rng.uniform([-1, 0.4, 0], [1, 1, 0.3])
+        similarity, mean_length, zero = rng.uniform([-1, 0.4, 0], [1, 1, 0.3])
         weight, length, faces = rng.uniform(0.2, 2), rng.uniform(0.6, 1), rng.integers(1, 40)
         (row,) = project.rows(
             "select memoria.likeness(%s, %s, %s, %s, %s, %s, %s, %s) as score",
-            *map(float, (similarity, weight, length, faces, agreement, zero)),
+            *map(float, (similarity, weight, length, faces, mean_length, zero)),
             RULE.shared,
             RULE.dimensions,
         )
@@ -152,7 +152,7 @@ def test_the_databases_score_is_the_librarys(project: Project, party: Party) -> 
             np.array([similarity]),
             (weight, length),
             np.array([faces]),
-            np.array([agreement]),
+            np.array([mean_length]),
             zero,
         )
         assert row["score"] == pytest.approx(ours[0], rel=1e-9, abs=1e-9)
@@ -167,14 +167,14 @@ def test_the_databases_background_is_nearly_the_librarys(project: Project) -> No
             event.add(f"{event.event} alike {person} {number}", centre)
     project.cluster(event.event)
     people = project.rows(
-        "select centroid::text as centroid, agreement, centroid_faces from memoria.persons"
+        "select centroid::text as centroid, mean_length, centroid_faces from memoria.persons"
         " where event_id = %s and centroid is not null",
         event.event,
     )
     assert len(people) == 16
     assert {row["centroid_faces"] for row in people} == {4}
     means = np.array(
-        [np.fromstring(row["centroid"][1:-1], sep=",") * row["agreement"] for row in people]
+        [np.fromstring(row["centroid"][1:-1], sep=",") * row["mean_length"] for row in people]
     )
     (row,) = project.rows("select memoria.background(%s, 'small') as zero", event.event)
     assert row["zero"] == pytest.approx(background(means), abs=0.005)

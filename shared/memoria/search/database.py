@@ -52,7 +52,7 @@ class SearchStore:
 
     def find(self, search_id: str, selfie: "Selfie", model: str, rule: "Rule") -> dict[str, Any]:
         """Whom the selfie is alike, with their photos. Raises Refused."""
-        measured = {"weight": selfie.weight, "agreement": selfie.agreement}
+        measured = {"weight": selfie.weight, "mean_length": selfie.mean_length}
         params = {
             "p_search_id": search_id,
             "p_embedding": vector_text(selfie.vector),

@@ -40,19 +40,19 @@ class Rule:
         similarity: F64,
         selfie: tuple[float, float],
         faces: F64,
-        agreement: F64,
+        mean_length: F64,
         background: float,
     ) -> F64:
         """Evidence in nats. (k,) cosines to k people's unit means -> (k,).
 
-        ``selfie``: its weight and agreement. ``faces`` (k,), ``agreement`` (k,): how many faces
+        ``selfie``: its weight and mean_length. ``faces`` (k,), ``mean_length`` (k,): how many faces
         each mean is of, and its length before it was made unit. ``background``: of the event.
         """
         weight, length = (np.float64(value) for value in selfie)
         clean = 1 - background
         mine = weight**2 * (length**2 - background) / clean
-        theirs = faces**2 * (agreement**2 - background) / clean
-        cross = weight * faces * (similarity * length * agreement - background) / clean
+        theirs = faces**2 * (mean_length**2 - background) / clean
+        cross = weight * faces * (similarity * length * mean_length - background) / clean
         both = self._alone(weight + faces, mine + theirs + 2 * cross)
         score: F64 = both - self._alone(faces, theirs) - self._alone(weight, mine)
         return score
@@ -99,11 +99,11 @@ def background(means: F64) -> float:
     return float(np.clip(apart / ((count - 1) * (count + 2)), 0, HIGHEST_BACKGROUND))
 
 
-def alike_to_others(similarity: F64, faces: float, agreement: float) -> F64:
+def alike_to_others(similarity: F64, faces: float, mean_length: float) -> F64:
     """How alike faces are to the mean of their person's *other* faces. (k,) cosines -> (k,).
 
-    ``similarity``: to the mean of all ``faces``, two or more; ``agreement``: that mean's length.
+    ``similarity``: to the mean of all ``faces``, two or more; ``mean_length``: that mean's length.
     """
-    total = faces * agreement
+    total = faces * mean_length
     others: F64 = (total * similarity - 1) / np.sqrt(total**2 - 2 * total * similarity + 1)
     return others

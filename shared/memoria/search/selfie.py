@@ -39,7 +39,7 @@ class Selfie:
     face: Face  # of the first picture: what the guest is shown
     vector: F32  # (512,) unit, the mean direction
     weight: float  # over 0: of how many clear, independent pictures it is worth
-    agreement: float  # 0..1, the length of the mean of the unit vectors; 1 for one picture
+    mean_length: float  # 0..1, the length of the mean of the unit vectors; 1 for one picture
 
 
 def selfie_of(pictures: Sequence[Picture], least: float, point: Point | None = None) -> Selfie:
@@ -65,13 +65,13 @@ def selfie_of(pictures: Sequence[Picture], least: float, point: Point | None = N
 def _together(faces: Sequence[Face], vectors: F32) -> Selfie:
     weights = np.array([face.quality for face in faces])
     total = weights @ vectors / weights.sum()
-    agreement = float(np.linalg.norm(total))
+    mean_length = float(np.linalg.norm(total))
     count = float(weights.sum())
     return Selfie(
         face=faces[0],
-        vector=(total / agreement).astype(np.float32),
+        vector=(total / mean_length).astype(np.float32),
         weight=count / (1 + max(count - 1, 0) / REPEATED),
-        agreement=min(agreement, 1.0),
+        mean_length=min(mean_length, 1.0),
     )
 
 

@@ -16,11 +16,11 @@ def score(
     similarity: float,
     *,
     faces: float = 8,
-    agreement: float = 0.75,
+    mean_length: float = 0.75,
     weight: float = 1,
     zero: float = 0,
 ) -> float:
-    found = RULE.score(np.array([similarity]), (weight, 1.0), faces * ONE, agreement * ONE, zero)
+    found = RULE.score(np.array([similarity]), (weight, 1.0), faces * ONE, mean_length * ONE, zero)
     return float(found[0])
 
 
@@ -31,7 +31,7 @@ def test_more_alike_is_likelier_and_by_as_much() -> None:
 
 
 def test_a_person_of_many_faces_says_more_than_one_of_few() -> None:
-    assert score(0.6, faces=8) > score(0.6, faces=1, agreement=1)
+    assert score(0.6, faces=8) > score(0.6, faces=1, mean_length=1)
 
 
 def test_a_better_selfie_says_more() -> None:

@@ -40,14 +40,14 @@ def test_one_picture_is_one_look() -> None:
     selfie = selfie_of([picture(own)], LEAST)
     assert selfie.face is own
     assert selfie.weight == pytest.approx(0.9)
-    assert selfie.agreement == pytest.approx(1, abs=1e-6)
+    assert selfie.mean_length == pytest.approx(1, abs=1e-6)
     assert np.allclose(selfie.vector, own.embedding, atol=1e-6)
 
 
 def test_three_pictures_are_more_than_one_and_less_than_three() -> None:
     selfie = selfie_of([picture(face()) for _ in range(3)], LEAST)
     assert 0.9 < selfie.weight < 2
-    assert selfie.agreement < 1
+    assert selfie.mean_length < 1
     assert np.linalg.norm(selfie.vector) == pytest.approx(1, abs=1e-6)
     assert selfie.vector @ vector(1) > face().embedding @ vector(1)
 
