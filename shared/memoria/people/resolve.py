@@ -16,21 +16,19 @@ Groups of different models are matched one model at a time: faces shared with th
 person make them one person; vectors of two models are never compared.
 """
 
-from dataclasses import dataclass, field
-from uuid import UUID, uuid5
+from dataclasses import replace
+from uuid import UUID
 
 import numpy as np
 
 from memoria.arrays import Index
 from memoria.people.centre import best_face, centroid
 from memoria.people.changes import list_changes
-from memoria.people.matching import match_by_faces, match_by_likeness
-from memoria.people.owners import divide, largest_group_of, owners_of_groups
-from memoria.people.roster import Roster, make_roster
-from memoria.people.types import EventFaces, KnownPeople, PeopleResult, PersonGroup
+from memoria.people.placement import Placement
+from memoria.people.types import EventFaces, KnownPeople, KnownPerson, PeopleResult, PersonGroup
 
-PEOPLE = UUID("9d3c5b0e-7e0f-5a51-9a34-2f4b6f1c8e77")  # the namespace of new people's ids
 SIMILARITY = 0.6  # cosine, between the centroids of one person's old and new photos
+ROUNDS = 8  # most; two are usual
 
 
 def resolve_people(
@@ -45,174 +43,61 @@ def resolve_people(
     """Groups into people.
 
     ``labels`` (n,) are the groups of a run, -1 for noise; no group holds faces of two models.
-    Running it again on its own outcome changes nothing.
+    Running it again on its own outcome changes nothing: where users said something, it is placed
+    again and again until that is so.
     """
-    roster = make_roster(faces, known)
-    run = _Run(faces, known, roster, event_id, min_cluster_size, similarity)
-    for model in range(len(faces.models)):
-        rows = np.flatnonzero(faces.model_index == model)
-        run.place(rows, np.asarray(labels)[rows], model)
-    run.keep_settled()
-    return run.result()
+    groups = np.asarray(labels)
+    placed = Placement(faces, known, event_id, min_cluster_size, similarity)
+    roster = placed.roster
+    placed.place_all(groups)
+    for _ in range(ROUNDS if roster.touched.any() else 0):
+        again = replace(placed, faces=_as_placed(placed), known=_known_now(placed), new_ids=[])
+        again.place_all(groups)
+        if np.array_equal(again.identity, placed.identity):
+            break
+        placed = again
+    return PeopleResult(
+        faces=faces,
+        groups=_groups(placed, len(roster.ids)),
+        nobody=np.flatnonzero(placed.person < 0),
+        changes=list_changes(roster.before, placed.person, placed.ids, roster),
+        moved=int(np.count_nonzero((roster.before >= 0) & (roster.before != placed.person))),
+    )
 
 
-@dataclass(slots=True, eq=False)
-class _Run:
-    faces: EventFaces
-    known: KnownPeople
-    roster: Roster
-    event_id: str
-    min_faces: int
-    similarity: float
-    person: Index = field(init=False)  # (n,) into ids of the roster, then of the new people
-    new_ids: list[UUID] = field(default_factory=list)
+def _as_placed(placed: Placement) -> EventFaces:
+    """The faces as the next run would load them."""
+    ids = np.frombuffer(b"".join(who.bytes for who in placed.ids), np.uint8).reshape(-1, 16)
+    of_nobody = np.zeros((1, 16), np.uint8)  # the last row: index -1
+    return replace(placed.faces, identities=np.concatenate([ids, of_nobody])[placed.identity])
 
-    def __post_init__(self) -> None:
-        self.person = np.where(self.roster.pinned >= 0, self.roster.pinned, -1)
 
-    def place(self, rows: Index, groups: Index, model: int) -> None:
-        """Decide the faces of one model."""
-        parts = np.array(groups, dtype=np.intp)
-        self._take_out_assigned(rows, parts)
-        owners = owners_of_groups(parts, self.roster.prior[rows], self.roster, self.min_faces)
-        self._take_out_merged(rows, parts, owners)
-        self._take_out_told_apart(rows, parts, owners)
-        person = self._divide(rows, parts, owners)
-        self._match(rows, parts, person, model)
-        self.person[rows] = np.where(
-            self.roster.pinned[rows] >= 0, self.roster.pinned[rows], person
-        )
+def _known_now(placed: Placement) -> KnownPeople:
+    made = tuple(KnownPerson(who) for who in placed.new_ids)
+    return replace(placed.known, people=(*placed.known.people, *made))
 
-    def _take_out_assigned(self, rows: Index, parts: Index) -> None:
-        """A user assigned one face, not the group around it: the face leaves it; in place.
 
-        It stays where the group is the largest one of the person that it was assigned to.
-        """
-        pinned = self.roster.pinned[rows]
-        largest = largest_group_of(parts, self.roster.prior[rows], len(self.roster.ids))
-        assigned = np.flatnonzero((pinned >= 0) & (parts >= 0))
-        parts[assigned[largest[pinned[assigned]] != parts[assigned]]] = -1
+def _groups(placed: Placement, known: int) -> tuple[PersonGroup, ...]:
+    """Per identity; ``known`` is how many there were before."""
+    ids, identity = placed.ids, placed.identity
+    order = np.argsort(identity, kind="stable")
+    starts = np.unique(identity[order], return_index=True)[1]
+    return tuple(
+        _group(placed.faces, ids[who], who >= known, rows)
+        for rows in np.split(order, starts[1:])
+        if len(rows) and (who := int(identity[rows[0]])) >= 0
+    )
 
-    def _take_out_merged(self, rows: Index, parts: Index, owners: dict[int, list[int]]) -> None:
-        """A person into whom others were merged keeps its faces in groups of others; in place."""
-        prior = self.roster.prior[rows]
-        for row in np.flatnonzero(np.isin(prior, np.flatnonzero(self.roster.merge_target))):
-            if prior[row] not in owners.get(int(parts[row]), ()):
-                parts[row] = -1
 
-    def _take_out_told_apart(self, rows: Index, parts: Index, owners: dict[int, list[int]]) -> None:
-        """Who was told apart from all owners of a group keeps its faces there; in place."""
-        prior, apart = self.roster.prior[rows], self.roster.apart
-        known = len(self.roster.ids)
-        for row in np.flatnonzero(np.isin(prior, np.unique(apart // max(known, 1)))):
-            others = owners.get(int(parts[row]), [])
-            if others and np.isin(prior[row] * known + np.array(others), apart).all():
-                parts[row] = -1
-
-    def _divide(self, rows: Index, parts: Index, owners: dict[int, list[int]]) -> Index:
-        """The faces of owned groups to their owners; the groups vanish from ``parts``. -> (m,).
-
-        Enough faces of one group that may be none of its owners become a part of their own: a user
-        said so of each.
-        """
-        roster, groups = self.roster, parts.copy()
-        person = np.full(len(rows), -1, dtype=np.intp)
-        spare = int(parts.max(initial=-1)) + 1
-        for group, people in owners.items():
-            inside = np.flatnonzero(groups == group)
-            allowed = np.stack([roster.may_be(rows[inside], who) for who in people], axis=1)
-            vectors, prior = self.faces.vectors[rows[inside]], roster.prior[rows[inside]]
-            person[inside] = divide(vectors, prior, people, allowed, self.min_faces)
-            outcasts = inside[person[inside] < 0]
-            parts[inside] = -1
-            parts[outcasts] = spare if len(outcasts) >= self.min_faces else -1
-            spare += 1
-        return person
-
-    def _match(self, rows: Index, parts: Index, person: Index, model: int) -> None:
-        """Give the parts without an owner to the remaining people, or to new ones; in place."""
-        roster, prior = self.roster, self.roster.prior[rows]
-        free = np.isin(prior, np.flatnonzero(~roster.touched)) & ~np.isin(prior, person)
-        found = match_by_faces(parts, np.where(free, prior, -1), len(roster.ids))
-        left = [int(part) for part in np.unique(parts[parts >= 0]) if int(part) not in found]
-        busy = {*found.values(), *person.tolist(), *self.person.tolist()}
-        found |= self._recognise(rows, parts, left, busy, model)
-        for part in np.unique(parts[parts >= 0]):
-            inside = np.flatnonzero(parts == part)
-            who = found.get(int(part))
-            if who is not None:
-                person[inside] = np.where(roster.may_be(rows[inside], who), who, -1)
-            elif len(inside) > 1:
-                person[inside] = self._newcomer(rows[inside[0]])
-
-    def _recognise(
-        self, rows: Index, parts: Index, left: list[int], busy: set[int], model: int
-    ) -> dict[int, int]:
-        """People without faces, among the parts that are nobody's, by their last centroid."""
-        name = self.faces.models[model]
-        absent = [
-            (int(self.roster.root[index]), person.centroid)
-            for index, person in enumerate(self.known.people)
-            if person.centroid is not None
-            and person.model == name
-            and int(self.roster.root[index]) not in busy
-        ]
-        if not absent or not left:
-            return {}
-        groups = np.stack([centroid(self.faces.vectors[rows[parts == part]]) for part in left])
-        people = np.stack([vector for _, vector in absent])
-        likely = match_by_likeness(groups, people, self.similarity)
-        return {left[group]: absent[who][0] for group, who in likely.items()}
-
-    def _newcomer(self, first_row: int) -> int:
-        """The index of a new person, named after its first face; ids in use are passed over.
-
-        Those that are not in use because their person was forgotten are never made again.
-        """
-        taken = {*self.roster.ids, *self.new_ids}
-        first = f"{self.event_id}/{self.faces.id_of(first_row)}/{self.known.forgettings}"
-        number = 0
-        while (new_id := uuid5(PEOPLE, f"{first}/{number}")) in taken:
-            number += 1
-        self.new_ids.append(new_id)
-        return len(self.roster.ids) + len(self.new_ids) - 1
-
-    def keep_settled(self) -> None:
-        """Faces that are in nobody's group stay with a person whom a user has touched."""
-        roster = self.roster
-        settled = np.isin(roster.prior, np.flatnonzero(roster.touched))
-        self.person = np.where((self.person < 0) & settled, roster.prior, self.person)
-
-    def result(self) -> PeopleResult:
-        """Everything decided, per identity."""
-        roster, ids = self.roster, (*self.roster.ids, *self.new_ids)
-        stays = (roster.identity >= 0) & (roster.prior == self.person)
-        identity = np.where(stays, roster.identity, self.person)
-        order = np.argsort(identity, kind="stable")
-        starts = np.unique(identity[order], return_index=True)[1]
-        groups = tuple(
-            self._group(int(identity[members[0]]), ids, members)
-            for members in np.split(order, starts[1:])
-            if len(members) and identity[members[0]] >= 0
-        )
-        return PeopleResult(
-            faces=self.faces,
-            groups=groups,
-            nobody=np.flatnonzero(identity < 0),
-            changes=list_changes(roster.before, self.person, ids, roster),
-            moved=int(np.count_nonzero((roster.before >= 0) & (roster.before != self.person))),
-        )
-
-    def _group(self, index: int, ids: tuple[UUID, ...], rows: Index) -> PersonGroup:
-        models = np.bincount(self.faces.model_index[rows])
-        model = int(models.argmax())
-        seen = rows[self.faces.model_index[rows] == model]
-        middle = centroid(self.faces.vectors[seen])
-        return PersonGroup(
-            person_id=ids[index],
-            is_new=index >= len(self.roster.ids),
-            rows=rows,
-            representative=int(seen[best_face(self.faces, seen, middle)]),
-            model=self.faces.models[model],
-            centroid=middle,
-        )
+def _group(faces: EventFaces, who: UUID, is_new: bool, rows: Index) -> PersonGroup:
+    model = int(np.bincount(faces.model_index[rows]).argmax())
+    seen = rows[faces.model_index[rows] == model]
+    middle = centroid(faces.vectors[seen])
+    return PersonGroup(
+        person_id=who,
+        is_new=is_new,
+        rows=rows,
+        representative=int(seen[best_face(faces, seen, middle)]),
+        model=faces.models[model],
+        centroid=middle,
+    )

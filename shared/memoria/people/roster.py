@@ -22,6 +22,7 @@ class Roster:
     identity: Index  # (n,) of each face, corrections applied; -1 nobody
     before: Index  # (n,) root of each face as it was loaded; -1 nobody
     prior: Index  # (n,) root of each face, corrections applied; -1 nobody
+    settled: NDArray[np.bool_]  # (n,) prior is touched: the face does not become nobody's
     pinned: Index  # (n,) root a user assigned; -1 none
     rejected: NDArray[np.int64]  # (m,) row * k + root of each face and whom it is not, sorted
     apart: NDArray[np.int64]  # (2 a,) root * k + root of two people told apart, both ways, sorted
@@ -54,6 +55,7 @@ def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
     apart = _apart(known, root, position)
     named, merge_target, touched = _standing(known, root, position)
     touched[apart // max(len(ids), 1)] = True
+    prior = _root_of(root, identity)
     return Roster(
         ids=ids,
         root=root,
@@ -62,7 +64,8 @@ def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
         touched=touched,
         identity=identity,
         before=before,
-        prior=_root_of(root, identity),
+        prior=prior,
+        settled=np.isin(prior, np.flatnonzero(touched)),
         pinned=pinned,
         rejected=rejected,
         apart=apart,

@@ -1,0 +1,153 @@
+"""Groups onto people, once: who each face is by the rules of resolve.py."""
+
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
+
+import numpy as np
+
+from memoria.arrays import Index
+from memoria.people.centre import centroid
+from memoria.people.matching import match_by_faces, match_by_likeness
+from memoria.people.owners import divide, largest_group_of, owners_of_groups
+from memoria.people.roster import Roster, make_roster
+from memoria.people.types import EventFaces, KnownPeople
+
+PEOPLE = UUID("9d3c5b0e-7e0f-5a51-9a34-2f4b6f1c8e77")  # the namespace of new people's ids
+
+
+@dataclass(slots=True, eq=False)
+class Placement:
+    """Groups are matched one model at a time, by ``place_all``; then ``identity`` tells."""
+
+    faces: EventFaces
+    known: KnownPeople
+    event_id: str
+    min_faces: int
+    similarity: float  # cosine, by which somebody without faces is found again
+    roster: Roster = field(init=False)
+    person: Index = field(init=False)  # (n,) roots, into ``ids``; -1 nobody's
+    new_ids: list[UUID] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.roster = make_roster(self.faces, self.known)
+        self.person = np.where(self.roster.pinned >= 0, self.roster.pinned, -1)
+
+    @property
+    def ids(self) -> tuple[UUID, ...]:
+        """Known identities, oldest first, and the new ones."""
+        return (*self.roster.ids, *self.new_ids)
+
+    @property
+    def identity(self) -> Index:
+        """(n,) into ``ids``, -1 nobody's: a face that stays with its person keeps its identity."""
+        stays = (self.roster.identity >= 0) & (self.roster.prior == self.person)
+        return np.where(stays, self.roster.identity, self.person)
+
+    def place_all(self, labels: Index) -> None:
+        """Decide every face. (n,) groups, -1 for noise."""
+        for model in range(len(self.faces.models)):
+            rows = np.flatnonzero(self.faces.model_index == model)
+            self._place(rows, labels[rows], model)
+        self._keep_settled()
+
+    def _place(self, rows: Index, groups: Index, model: int) -> None:
+        """Decide the faces of one model."""
+        parts = np.array(groups, dtype=np.intp)
+        self._take_out_assigned(rows, parts)
+        owners = owners_of_groups(parts, self.roster.prior[rows], self.roster, self.min_faces)
+        self._take_out_merged(rows, parts, owners)
+        person = self._divide(rows, parts, owners)
+        self._match(rows, parts, person, model)
+        self.person[rows] = np.where(
+            self.roster.pinned[rows] >= 0, self.roster.pinned[rows], person
+        )
+
+    def _take_out_assigned(self, rows: Index, parts: Index) -> None:
+        """A user assigned one face, not the group around it: the face leaves it; in place.
+
+        It stays where the group is the largest one of the person that it was assigned to.
+        """
+        pinned = self.roster.pinned[rows]
+        largest = largest_group_of(parts, self.roster.prior[rows], len(self.roster.ids))
+        assigned = np.flatnonzero((pinned >= 0) & (parts >= 0))
+        parts[assigned[largest[pinned[assigned]] != parts[assigned]]] = -1
+
+    def _take_out_merged(self, rows: Index, parts: Index, owners: dict[int, list[int]]) -> None:
+        """A person into whom others were merged keeps its faces in groups of others; in place."""
+        prior = self.roster.prior[rows]
+        for row in np.flatnonzero(np.isin(prior, np.flatnonzero(self.roster.merge_target))):
+            if prior[row] not in owners.get(int(parts[row]), ()):
+                parts[row] = -1
+
+    def _divide(self, rows: Index, parts: Index, owners: dict[int, list[int]]) -> Index:
+        """The faces of owned groups to their owners; the groups vanish from ``parts``. -> (m,).
+
+        Enough faces of one group that may be none of its owners become a part of their own: a user
+        said so of each. Those of a touched person stay with it.
+        """
+        roster, groups = self.roster, parts.copy()
+        person = np.full(len(rows), -1, dtype=np.intp)
+        spare = int(parts.max(initial=-1)) + 1
+        for group, people in owners.items():
+            inside = np.flatnonzero(groups == group)
+            allowed = np.stack([roster.may_be(rows[inside], who) for who in people], axis=1)
+            vectors, prior = self.faces.vectors[rows[inside]], roster.prior[rows[inside]]
+            person[inside] = divide(vectors, prior, people, allowed, self.min_faces)
+            outcasts = inside[(person[inside] < 0) & ~roster.settled[rows[inside]]]
+            parts[inside] = -1
+            parts[outcasts] = spare if len(outcasts) >= self.min_faces else -1
+            spare += 1
+        return person
+
+    def _match(self, rows: Index, parts: Index, person: Index, model: int) -> None:
+        """Give the parts without an owner to the remaining people, or to new ones; in place."""
+        roster, prior = self.roster, self.roster.prior[rows]
+        free = np.isin(prior, np.flatnonzero(~roster.touched)) & ~np.isin(prior, person)
+        found = match_by_faces(parts, np.where(free, prior, -1), len(roster.ids))
+        left = [int(part) for part in np.unique(parts[parts >= 0]) if int(part) not in found]
+        busy = {*found.values(), *person.tolist(), *self.person.tolist()}
+        found |= self._recognise(rows, parts, left, busy, model)
+        for part in np.unique(parts[parts >= 0]):
+            inside = np.flatnonzero(parts == part)
+            who = found.get(int(part))
+            if who is not None:
+                person[inside] = np.where(roster.may_be(rows[inside], who), who, -1)
+            elif len(inside) > 1:
+                person[inside] = self._newcomer(rows[inside[0]])
+
+    def _recognise(
+        self, rows: Index, parts: Index, left: list[int], busy: set[int], model: int
+    ) -> dict[int, int]:
+        """People without faces, among the parts that are nobody's, by their last centroid."""
+        name = self.faces.models[model]
+        absent = [
+            (int(self.roster.root[index]), person.centroid)
+            for index, person in enumerate(self.known.people)
+            if person.centroid is not None
+            and person.model == name
+            and int(self.roster.root[index]) not in busy
+        ]
+        if not absent or not left:
+            return {}
+        groups = np.stack([centroid(self.faces.vectors[rows[parts == part]]) for part in left])
+        people = np.stack([vector for _, vector in absent])
+        likely = match_by_likeness(groups, people, self.similarity)
+        return {left[group]: absent[who][0] for group, who in likely.items()}
+
+    def _newcomer(self, first_row: int) -> int:
+        """The index of a new person, named after its first face; ids in use are passed over.
+
+        Those that are not in use because their person was forgotten are never made again.
+        """
+        taken = {*self.roster.ids, *self.new_ids}
+        first = f"{self.event_id}/{self.faces.id_of(first_row)}/{self.known.forgettings}"
+        number = 0
+        while (new_id := uuid5(PEOPLE, f"{first}/{number}")) in taken:
+            number += 1
+        self.new_ids.append(new_id)
+        return len(self.roster.ids) + len(self.new_ids) - 1
+
+    def _keep_settled(self) -> None:
+        """Faces that are in nobody's group stay with a person whom a user has touched."""
+        stays = (self.person < 0) & self.roster.settled
+        self.person = np.where(stays, self.roster.prior, self.person)
