@@ -8,7 +8,8 @@ import json
 import mmap
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,36 +20,51 @@ _LENGTH = 4  # bytes that tell how long a message is
 
 
 class Closed(Exception):
-    """The other side has closed the socket."""
+    """The socket is closed, at the other end or at ours."""
 
 
-def send(channel: socket.socket, message: dict[str, Any], descriptor: int | None = None) -> None:
-    """One message. Raises Closed, TimeoutError."""
+def send(
+    channel: socket.socket,
+    message: dict[str, Any],
+    descriptor: int | None = None,
+    *,
+    seconds: float | None = None,
+) -> None:
+    """One message. Raises Closed, TimeoutError where the other side takes nothing for so long."""
     body = json.dumps(message).encode()
     data = len(body).to_bytes(_LENGTH, "big") + body
-    try:
+    with _used(channel, seconds):
         sent = socket.send_fds(channel, [data], [] if descriptor is None else [descriptor])
         channel.sendall(data[sent:])
+
+
+def receive(
+    channel: socket.socket, *, seconds: float | None = None
+) -> tuple[dict[str, Any], int | None]:
+    """One message, and the descriptor that came with it, now ours. Raises as ``send``."""
+    descriptors: list[int] = []
+    try:
+        with _used(channel, seconds):
+            head, descriptors, _, _ = socket.recv_fds(channel, _LENGTH, 1)
+            head += _exactly(channel, _LENGTH - len(head))
+            message = json.loads(_exactly(channel, int.from_bytes(head, "big")))
+    except BaseException:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
+    return message, descriptors[0] if descriptors else None
+
+
+@contextmanager
+def _used(channel: socket.socket, seconds: float | None) -> Iterator[None]:
+    """Whatever is wrong with a socket that no time mends: it is closed."""
+    try:
+        channel.settimeout(seconds)
+        yield
     except TimeoutError:
         raise
     except OSError as exc:
         raise Closed from exc
-
-
-def receive(channel: socket.socket) -> tuple[dict[str, Any], int | None]:
-    """One message, and the descriptor that came with it, now ours. Raises Closed, TimeoutError."""
-    descriptors: list[int] = []
-    try:
-        head, descriptors, _, _ = socket.recv_fds(channel, _LENGTH, 1)
-        head += _exactly(channel, _LENGTH - len(head))
-        message = json.loads(_exactly(channel, int.from_bytes(head, "big")))
-    except BaseException as exc:
-        for descriptor in descriptors:
-            os.close(descriptor)
-        if isinstance(exc, OSError) and not isinstance(exc, TimeoutError):
-            raise Closed from exc
-        raise
-    return message, descriptors[0] if descriptors else None
 
 
 def _exactly(channel: socket.socket, length: int) -> bytes:
@@ -68,11 +84,15 @@ def shared_bytes(*parts: bytes | memoryview) -> int:
     Written, not mapped: every page of a map costs a fault.
     """
     descriptor = os.memfd_create("photo")
-    for part in parts:
-        with memoryview(part).cast("B") as view:
-            at = 0
-            while at < len(view):
-                at += os.write(descriptor, view[at:])
+    try:
+        for part in parts:
+            with memoryview(part).cast("B") as view:
+                at = 0
+                while at < len(view):
+                    at += os.write(descriptor, view[at:])
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 

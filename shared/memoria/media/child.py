@@ -10,7 +10,7 @@ file may cost an attempt, but neither the instance nor its neighbours. Requests 
 - ``regions`` with ``boxes`` -> nothing; ``next`` -> ``shapes`` and a descriptor, none at the end
 - ``unload``, ``close`` -> nothing
 
-Errors are answered with ``error`` (a code) and ``message``.
+Errors are answered with ``error`` (a code) and ``message``, bugs of ours with ``bug``, a traceback.
 """
 
 import math
@@ -20,6 +20,7 @@ import signal
 import socket
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -155,6 +156,8 @@ def serve(channel: socket.socket) -> None:
             answer, pixels = _failure(MediaTooLarge("the photo needs more memory than there is"))
         except MemoriaError as error:
             answer, pixels = _failure(error)
+        except Exception:
+            answer, pixels = {"bug": traceback.format_exc()}, None
         send(channel, answer, pixels)
         if pixels is not None:
             os.close(pixels)

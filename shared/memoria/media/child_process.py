@@ -1,5 +1,6 @@
 """A decoding child as its parent sees it: one process, and the socket to it."""
 
+import logging
 import os
 import signal
 import socket
@@ -11,6 +12,8 @@ from typing import Any
 from memoria import errors
 from memoria.errors import EngineUnavailable, MemoriaError, Transient, UnreadableMedia
 from memoria.media.channel import Closed, receive, send
+
+log = logging.getLogger(__name__)
 
 WALL_SECONDS = 60.0  # for one answer of a child, on a machine that is busy with other photos
 START_SECONDS = 60.0
@@ -50,14 +53,16 @@ class ChildProcess:
         """One answer. Raises the MemoriaError it tells, or UnreadableMedia where it ends."""
         self._wait_ready()
         try:
-            self._channel.settimeout(WALL_SECONDS)
-            send(self._channel, request, descriptor)
-            answer, pixels = receive(self._channel)
+            send(self._channel, request, descriptor, seconds=WALL_SECONDS)
+            answer, pixels = receive(self._channel, seconds=WALL_SECONDS)
         except TimeoutError as exc:
             self.end()
             raise ChildEnded(f"decoding took over {WALL_SECONDS:g} s") from exc
-        except (Closed, OSError) as exc:  # OSError: our end is closed, since it had ended before
+        except Closed as exc:
             raise self._ended() from exc
+        if "bug" in answer:
+            log.error("decoder_bug", extra={"facts": {"traceback": answer["bug"]}})
+            raise MemoriaError("an internal error")
         if "error" in answer:
             raise _ERRORS.get(answer["error"], MemoriaError)(answer["message"])
         return answer, pixels
@@ -65,9 +70,8 @@ class ChildProcess:
     def _wait_ready(self) -> None:
         if self._is_ready:
             return
-        self._channel.settimeout(START_SECONDS)
         try:
-            receive(self._channel)
+            receive(self._channel, seconds=START_SECONDS)
         except (Closed, TimeoutError) as exc:
             self.end()
             raise EngineUnavailable("no decoder could be started: the log says why") from exc

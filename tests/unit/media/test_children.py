@@ -1,5 +1,6 @@
 """Decoding children: the same pixels, and nobody else's trouble."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from PIL import Image
 from memoria.errors import (
     EngineUnavailable,
     MediaTooLarge,
+    MemoriaError,
     Transient,
     UnreadableMedia,
     UnsupportedMedia,
@@ -176,6 +178,20 @@ def test_a_bug_of_ours_costs_no_child_for_long(decoders: Decoders) -> None:
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), decoders.opened(GOOD) as opened:
             assert opened.size[0] // 0
+    with decoders.opened(GOOD) as opened:
+        assert opened.size == (640, 480)
+
+
+def test_a_bug_in_a_child_is_logged_with_its_traceback(
+    decoders: Decoders, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("memoria"), "propagate", True)
+    with pytest.raises(MemoriaError) as bug, decoders.opened(GOOD) as opened:
+        opened.child.ask({"do": "something unheard of"})
+    assert bug.value.policy == "attempt"
+    (record,) = (r for r in caplog.records if r.message == "decoder_bug")
+    assert record.levelname == "ERROR"
+    assert "KeyError: 'something unheard of'" in record.facts["traceback"]
     with decoders.opened(GOOD) as opened:
         assert opened.size == (640, 480)
 
