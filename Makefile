@@ -22,8 +22,10 @@ serve: .venv/demo           ## the whole system on this machine, until Ctrl-C; F
 	@FIRST_PORT="$(FIRST_PORT)" $(BIN)/python -m local.serve
 
 LONG := faces cli packs media/test_memory.py clustering/test_hdbscan.py  # figures of real faces, whole systems, processes of their own
-check: .venv/test lint types ## before a commit: lint, types and the fast tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests/unit $(addprefix --ignore=tests/unit/,$(LONG))
+check: .venv/test lint      ## before a commit: lint, types and the fast tests
+	@$(BIN)/mypy & types=$$!; \
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow" tests/unit $(addprefix --ignore=tests/unit/,$(LONG)); \
+	ran=$$?; wait $$types && exit $$ran
 
 # Three processes share the tests, the longest first (tests/order.py), while mypy reads: one of them is mostly
 # waiting. What measures time has the machine to itself.

@@ -52,7 +52,7 @@ def test_a_service_answers_as_documented(
     headers = {"Authorization": f"Bearer {stack.webhook_secret}"}
 
     @settings(
-        max_examples=EACH, deadline=None, database=None, phases=[Phase.generate],
+        max_examples=EACH, database=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(case=operation.as_strategy(generation_mode=mode))

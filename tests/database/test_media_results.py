@@ -184,9 +184,7 @@ sides = st.floats(0.0009765625, 1, width=32)
 boxes = st.tuples(corners, corners, sides, sides)
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(a=boxes, b=boxes)
 def test_overlap_is_symmetric_and_a_fraction(db: Database, a: Box, b: Box) -> None:
     query = "select memoria.iou(" + ",".join(["%s::real"] * 8) + ")"

@@ -51,9 +51,7 @@ def test_the_vectors_of_rfc_4231(db: Database) -> None:
         assert hmac_in_sql(db, key, message).hex() == expected
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(key=st.binary(max_size=200), message=st.binary(max_size=300))
 def test_it_is_pythons_hmac_for_any_key_and_message(
     db: Database, key: bytes, message: bytes

@@ -301,7 +301,6 @@ def test_jobs_live_as_the_model_says_whatever_happens(db: Database) -> None:
         settings=settings(
             max_examples=40,
             stateful_step_count=40,
-            deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
             phases=[Phase.generate],  # a history reads as fast as it shrinks

@@ -78,7 +78,7 @@ def test_tight_crowds_far_apart_are_joined_by_their_shortest_edges():
 vectors = st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rng=vectors,
     people=st.integers(1, 8),
@@ -97,7 +97,7 @@ def test_labels_of_made_faces_are_those_of_the_package(rng, people, faces, noise
     assert adjusted_rand_score(labels, reference_labels(rows, *choice)) == 1.0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     rng=vectors, faces=st.integers(0, 60), copies=st.integers(1, 5), choice=st.sampled_from(CHOICES)
 )

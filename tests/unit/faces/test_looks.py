@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from memoria.faces.canvas import look_by_tiles, tiles
@@ -35,7 +35,6 @@ def test_a_detector_of_one_size_sees_what_fits_on_it() -> None:
     assert round(3840 * scale) == 640
 
 
-@settings(deadline=None)
 @given(st.integers(1, 65_500), st.integers(1, 65_500))
 def test_no_shape_costs_more_than_the_windows_of_a_long_photo(width: int, height: int) -> None:
     scale = looks().scale(width, height)
@@ -43,7 +42,6 @@ def test_no_shape_costs_more_than_the_windows_of_a_long_photo(width: int, height
     assert min(width, height) * scale <= 640 + 1
 
 
-@settings(deadline=None)
 @given(
     st.tuples(st.integers(0, 50), st.integers(0, 50), st.integers(51, 3000), st.integers(51, 3000)),
     st.integers(20, 1000),

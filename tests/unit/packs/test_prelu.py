@@ -53,7 +53,7 @@ def answer(model: Any, path: Path, x: np.ndarray) -> np.ndarray:
 
 
 @given(slopes=arrays(np.float32, 18, elements=st.floats(-3, 3, width=32)))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_any_slope_gives_the_same_answer(
     tmp_path_factory: pytest.TempPathFactory, slopes: np.ndarray
 ) -> None:
