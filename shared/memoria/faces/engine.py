@@ -1,5 +1,6 @@
 """The engine: detection, alignment and recognition, one inference at a time."""
 
+import logging
 import math
 import threading
 from collections.abc import Sequence
@@ -12,18 +13,20 @@ import numpy as np
 from memoria.arrays import F32, Image
 from memoria.faces.crops import aligned_crop, aligned_crops
 from memoria.faces.detector import Detector
-from memoria.faces.drawn import MOST_PIXELS, area_of, face_in, part_around
+from memoria.faces.drawn import View, face_in, views
 from memoria.faces.geometry import CROP_PX, Detections, crop_transforms
 from memoria.faces.quality import face_quality
 from memoria.faces.recogniser import Recogniser
 from memoria.faces.search import Search, SmallFaces
 from memoria.faces.types import Face, FaceEngine
-from memoria.media import DEFAULT_MAX_PIXELS, LoadedPhoto, OpenPhoto, Photo, opened_here
+from memoria.media import DEFAULT_MAX_PIXELS, OpenPhoto, Photo, opened_here
 from memoria.packs.folder import PackFiles, locate
 from memoria.packs.inference import Inference, network_opener
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.pack import WeightsUnavailable
 from memoria.packs.session import GPU
+
+_log = logging.getLogger(__name__)
 
 # The scale of a reduced frame, in main passes: looks that are nearer need no more pixels.
 FRAME_PER_PASS = {"auto": 2, "thorough": 4}
@@ -54,47 +57,38 @@ class Engine:
         """
         from memoria.metrics import stage  # with the first photo: opening an engine goes without
 
-        with ExitStack() as open_for_crops:
-            with stage("decode"):
-                loaded = open_for_crops.enter_context(photo.loaded(self.frame_side(*photo.size)))
+        found, crops, views = self._seen_in(photo, drawn)  # and the photo's memory is given back
+        in_boxes = []
+        if views:
             with stage("detect"):
-                in_frame = self.detect(loaded.frame)
-                in_boxes = self._seen_in(loaded, drawn) if drawn else []
-            found = in_frame.scaled(loaded.reduction).moved(*loaded.corner)
-            with stage("align"):
-                crops = aligned_crops(loaded, in_frame, found)
+                in_boxes = [self._face_in(view) for view in views]
         with stage("embed"):
             faces = self.described(found, crops, photo.size)
             read = [self.described(*seen, photo.size) for seen in in_boxes]
             return faces, [one[0] if one else None for one in read]
 
     def _seen_in(
-        self, loaded: LoadedPhoto, boxes: Sequence[F32]
-    ) -> list[tuple[Detections, list[Image]]]:
-        """Of each drawn box the face in it, in the photo's pixels, and its crop; or none."""
-        parts = [part_around(box, loaded.photo.size) for box in boxes]
-        near = [i for i, part in enumerate(parts) if area_of(part) <= MOST_PIXELS]
-        regions = loaded.regions([parts[i] for i in near]) if near else []
-        seen = {
-            i: self._seen(image, boxes[i], loaded.photo.size, parts[i][:2], 1)
-            for i, image in zip(near, regions, strict=True)
-        }
-        for i in range(len(boxes)):
-            if i not in seen:
-                where = (loaded.photo.size, loaded.corner, loaded.reduction)
-                seen[i] = self._seen(loaded.frame, boxes[i], *where)
-        return [seen[i] for i in range(len(boxes))]
+        self, photo: Photo, drawn: Sequence[F32]
+    ) -> tuple[Detections, list[Image], list[View]]:
+        """All that is needed of a photo's pixels: its faces, their crops, views of drawn boxes."""
+        from memoria.metrics import stage
 
-    def _seen(
-        self, image: Image, box: F32, size: tuple[int, int], corner: tuple[int, int], scale: int
-    ) -> tuple[Detections, list[Image]]:
-        """The same of one box, in an image that is a part of the photo or all of it, reduced."""
-        corners = np.append(box[:2], box[:2] + box[2:]) * np.tile(size, 2)
-        place = ((corners - np.tile(corner, 2)) / scale).astype(np.float32)
+        with ExitStack() as open_for_crops:
+            with stage("decode"):
+                loaded = open_for_crops.enter_context(photo.loaded(self.frame_side(*photo.size)))
+            with stage("detect"):
+                in_frame = self.detect(loaded.frame)
+            found = in_frame.scaled(loaded.reduction).moved(*loaded.corner)
+            with stage("align"):
+                crops = aligned_crops(loaded, in_frame, found)
+                return found, crops, views(loaded, drawn)
+
+    def _face_in(self, view: View) -> tuple[Detections, list[Image]]:
+        """The face in a drawn box, in the photo's pixels, and its crop; or none."""
         with self._one_at_a_time:
-            found = face_in(self.search.detector, image, place)
-        crops = [aligned_crop(image, m) for m in crop_transforms(found.landmarks)]
-        return found.scaled(scale).moved(*corner), crops
+            found = face_in(self.search.detector, view.image, view.box)
+        crops = [aligned_crop(view.image, m) for m in crop_transforms(found.landmarks)]
+        return found.scaled(view.scale).moved(*view.corner), crops
 
     def detect(self, image: Image) -> Detections:
         """The faces worth embedding, best first, in the image's pixels."""
@@ -110,12 +104,11 @@ class Engine:
 
     def described(self, found: Detections, crops: list[Image], size: tuple[int, int]) -> list[Face]:
         """Faces from detections and their crops, both in a photo of this width and height."""
+        found, crops, raw = self._embedded(found, crops)
         if not crops:
             return []
-        with self._one_at_a_time:
-            raw = self.recogniser.embed(np.stack(crops))
         norms = np.linalg.norm(raw, axis=1)
-        embeddings = raw / np.maximum(norms, 1e-12)[:, None]
+        embeddings = raw / norms[:, None]
         values = face_quality(found, crops, norms, self.model)
         extent = np.array(size, np.float32)
         boxes = np.clip(found.boxes.reshape(-1, 2, 2) / extent, 0, 1)
@@ -130,6 +123,23 @@ class Engine:
             )
             for i in range(len(found))
         ]
+
+    def _embedded(
+        self, found: Detections, crops: list[Image]
+    ) -> tuple[Detections, list[Image], F32]:
+        """Faces, their crops and raw vectors, without those whose vector has no direction.
+
+        Not a number, infinite or zero, it is like nobody's, and would stop the whole event.
+        """
+        if not crops:
+            return found, crops, np.zeros((0, 0), np.float32)
+        with self._one_at_a_time:
+            raw = self.recogniser.embed(np.stack(crops))
+        norms = np.linalg.norm(raw, axis=1)
+        usable = np.isfinite(norms) & (norms > 0)
+        if not usable.all():
+            _log.warning("%d of %d faces left out: no usable vector", sum(~usable), len(usable))
+        return found.take(usable), [crops[i] for i in np.flatnonzero(usable)], raw[usable]
 
 
 def find_faces_in_photo(

@@ -1,7 +1,9 @@
 """Boxes that users drew are read where there is a face, on real photos."""
 
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,8 +11,12 @@ import pytest
 
 from memoria.arrays import F32, Image
 from memoria.faces import Engine, Face, find_faces_in_photo, open_engine
+from memoria.faces.detector import Detector
+from memoria.faces.drawn import SEEN_PX, views
+from memoria.faces.geometry import Detections
 from memoria.media import LoadedPhoto, Photo, opened_here
 from memoria.media.decode import decode_image
+from memoria.packs.pack import DetectionScale
 from tests.data import DATA, PHOTOS, SMALL_PACK, needs
 
 pytestmark = needs(SMALL_PACK, PHOTOS)
@@ -34,10 +40,11 @@ def read(engine: Engine, data: bytes, boxes: list[F32]) -> list[Face | None]:
 
 @dataclass(slots=True)
 class Counted:
-    """A photo that counts how often it is loaded."""
+    """A photo that counts how often it is loaded, and knows whether it is."""
 
     photo: Photo
     times: int = 0
+    is_loaded: bool = False
 
     @property
     def size(self) -> tuple[int, int]:
@@ -46,9 +53,39 @@ class Counted:
     def frame(self, min_side: int | None = None) -> Image:
         return self.photo.frame(min_side)
 
-    def loaded(self, min_side: int | None) -> AbstractContextManager[LoadedPhoto]:
+    @contextmanager
+    def loaded(self, min_side: int | None) -> Iterator[LoadedPhoto]:
         self.times += 1
-        return self.photo.loaded(min_side)
+        with self.photo.loaded(min_side) as loaded:
+            self.is_loaded = True
+            yield loaded
+        self.is_loaded = False
+
+
+@dataclass(slots=True)
+class Watching:
+    """A detector that counts its looks at a photo that is loaded, and at one that is not."""
+
+    detector: Detector
+    photo: Counted
+    looks: tuple[int, int] = (0, 0)
+
+    @property
+    def scale(self) -> DetectionScale:
+        return self.detector.scale
+
+    @property
+    def fixed_size(self) -> tuple[int, int] | None:
+        return self.detector.fixed_size
+
+    def canvas_size(self, width: int, height: int) -> tuple[int, int]:
+        return self.detector.canvas_size(width, height)
+
+    def detect(self, canvas: Image, threshold: float) -> Detections:
+        loaded, given_back = self.looks
+        is_loaded = self.photo.is_loaded
+        self.looks = loaded + is_loaded, given_back + (not is_loaded)
+        return self.detector.detect(canvas, threshold)
 
 
 def png(image: Image) -> bytes:
@@ -69,6 +106,28 @@ def test_a_photo_with_drawn_boxes_is_loaded_once(engine: Engine, found: list[Fac
         faces, drawn = engine.find_faces_in(counted, [face.box for face in found])
     assert counted.times == 1
     assert (len(faces), len(drawn)) == (len(found), len(found))
+
+
+def test_a_photo_is_given_back_before_its_drawn_boxes_are_looked_at(
+    engine: Engine, found: list[Face]
+) -> None:
+    """Twelve looks a box take long: others wait for the memory."""
+    with opened_here(SELFIE.read_bytes()) as photo:
+        counted = Counted(photo)
+        watching: Any = Watching(engine.search.detector, counted)
+        watched = replace(engine, search=replace(engine.search, detector=watching))
+        watched.find_faces_in(counted)
+        searched, _ = watching.looks
+        watched.find_faces_in(counted, [found[0].box, found[1].box])
+    assert watching.looks == (2 * searched, 2 * 12)
+
+
+def test_what_is_kept_of_drawn_boxes_is_small() -> None:
+    image = np.tile(decode_image(SELFIE.read_bytes()), (6, 6, 1))
+    boxes = [np.array([0.2, 0.2, side, side], np.float32) for side in (0.01, 0.1, 0.6)]
+    with opened_here(png(image)) as photo, photo.loaded(None) as loaded:
+        kept = [view.image for view in views(loaded, boxes)]
+    assert all(max(part.shape[:2]) <= 3 * SEEN_PX + 2 and part.base is None for part in kept)
 
 
 def test_a_face_that_lies_on_its_side_is_read(engine: Engine, found: list[Face]) -> None:
