@@ -97,6 +97,26 @@ def _ends(jpeg: bytes, cmyk: bytes) -> Iterator[tuple[str, bytes]]:
         yield f"{name} with junk before its end", data[:-2] + b"abc" + data[-2:]
         yield f"{name} with a video behind it", data + b"\0\0\0\x18ftypmp42" + bytes(5000)
         yield f"{name} with zeros for an end", data[:-2] + bytes(300)
+    yield from _stopped(jpeg)
+
+
+def _stopped(jpeg: bytes) -> Iterator[tuple[str, bytes]]:
+    """Copies that stopped: the rest is missing, or what a card held before."""
+    start = jpeg.index(b"\xff\xda")
+    for share, filler in product((20, 80), (b"", b"\0", b"\xff")):
+        at = start + (len(jpeg) - start) * share // 100
+        unreadable = " (unreadable)" if share < 50 else ""
+        yield (
+            f"JPEG of 0x{filler.hex()} after {share} %{unreadable}",
+            jpeg[:at] + filler * (len(jpeg) - at),
+        )
+    progressive = saved(Image.open(io.BytesIO(jpeg)), "JPEG", progressive=True)
+    last = progressive.rindex(b"\xff\xda")
+    yield "progressive JPEG cut off in the head of its last scan", progressive[: last + 5]
+    yield (
+        "progressive JPEG without an end and a video behind it",
+        progressive[:-2] + b"\0\0\0\x18ftypmp42" + b"\xff\x8d\0\xff\x30" * 99,
+    )
 
 
 def _orientations(jpeg: bytes) -> Iterator[tuple[str, bytes]]:
@@ -140,6 +160,7 @@ def _chunks(png: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _cut(png: bytes) -> Iterator[tuple[str, bytes]]:
+    yield "PNG of a palette that is missing (unreadable)", png[:25] + b"\3" + png[26:]
     start = png.index(b"IDAT") + 4
     end = png.index(b"IEND") - 4
     body, head = png[start : end - 4], png[: start - 8]

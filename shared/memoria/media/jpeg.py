@@ -18,6 +18,7 @@ _SCALES = (8, 4, 2)  # the reductions for which libjpeg-turbo has fast inverse t
 _READABLE_SHARE = 0.5  # of the rows, below which a cut-off photo is not worth its faces
 _COARSE = "the JPEG is cut off: only its coarsest scans are there"
 _END = b"\xff\xd9"
+_FILLERS = b"\0\xff"  # what a card or a disk holds where a copy stopped
 _MISSING = "premature end"  # libjpeg's words for a scan that ends too early
 _NO_NAME = "subsampling"  # TurboJPEG's, for a sampling that it knows no name for
 _REDUCED = {
@@ -95,11 +96,12 @@ def _refuse_rest(header: JpegHeader, scale: int, pixels: Image) -> None:
             raise UnreadableMedia(_COARSE)
         return
     height = len(pixels)
-    if height - _plain_tail(pixels) >= _READABLE_SHARE * height:
+    scanned = header.data[: scan_end(header.data, header.scan)]
+    there = scanned.rstrip(_FILLERS)
+    if there == scanned and height - _plain_tail(pixels) >= _READABLE_SHARE * height:
         return
     # A plain tail may be the photo's own: what is missing is where other data would show.
     noise = np.random.default_rng(0).integers(0, 255, pixels.size // 4, np.uint8).tobytes()
-    there = header.data[: scan_end(header.data, header.scan)]
     try:
         other = _rgb(_decoded(header, there + noise + _END, scale, strict=False))
     except ValueError as exc:

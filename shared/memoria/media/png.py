@@ -7,6 +7,7 @@ from memoria.media.headers import Header
 from memoria.media.headers.png import chunk, chunks, row_bytes
 
 READABLE_SHARE = 0.5  # of the rows, below which a photo is not worth its faces
+_LAST_FILTER = 4  # of a row: what is greater is damage that inflates
 _STEP = 4096  # bytes inflated at a time: those before the damage count
 
 
@@ -24,9 +25,11 @@ def completed(header: Header) -> bytes:
     head = header.data[:start]
     depth, interlaced = head[24], head[28]
     if interlaced or depth == 16:
-        raise UnreadableMedia("the PNG is damaged")
-    needed = row_bytes(head[16:29]) * header.size[1]
+        raise UnreadableMedia("the PNG is cut off or damaged")
+    row = row_bytes(head[16:29])
+    needed = row * header.size[1]
     raw = _inflated(packed or b"", needed)
+    del raw[next((at for at in range(0, len(raw), row) if raw[at] > _LAST_FILTER), len(raw)) :]
     if len(raw) < READABLE_SHARE * needed:
         raise UnreadableMedia("the PNG is cut off or damaged: less than half of it is there")
     raw += bytes(needed - len(raw))

@@ -24,6 +24,7 @@ _DECODED = frozenset(
 _PROGRESSIVE = frozenset({0xC2, 0xCA})
 _LONE = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM and restarts: markers without a length
 _TABLES = frozenset({0xC4, 0xCC, 0xDB, 0xDD})  # Huffman, arithmetic, quantisation, restart interval
+_BETWEEN_SCANS = _TABLES | {0xDA, 0xDC, 0xFE, *range(0xE0, 0xF0)}  # scans, lines, comments, others
 _JFIF = b"\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0"  # that it is one is all that decoders ask
 _SOI, _EOI, _SOS, _JPEG_LS = 0xD8, 0xD9, 0xDA, 0xF7
 
@@ -138,8 +139,9 @@ def _frame(marker: int, body: bytes) -> tuple[tuple[int, int], list[tuple[int, i
 def _scans(data: bytes, at: int, luminance: int) -> tuple[int, int, int]:
     """How many scans begin from the first one on, how many of these since luminance has details.
 
-    And where the picture ends. ``luminance``: its component's number. Within a scan every 0xFF is
-    followed by a zero or a restart: the next other marker ends it.
+    And where the picture ends: at the end marker, at one that no picture has (junk behind a file
+    without an end), or at a segment that is cut off. ``luminance``: its component's number. Within
+    a scan every 0xFF is followed by a zero or a restart: the next other marker ends it.
     """
     scans = detailed = 0
     for _ in range(MOST_SEGMENTS):
@@ -147,14 +149,15 @@ def _scans(data: bytes, at: int, luminance: int) -> tuple[int, int, int]:
         if found is None:
             return scans, detailed, len(data)
         at, marker = found.end(), data[found.end() - 1]
-        if marker == _EOI:
+        length = max(int.from_bytes(data[at : at + 2], "big"), 2)
+        if marker not in _BETWEEN_SCANS or at + length > len(data):
             return scans, detailed, at - 2
         if marker == _SOS:
             scans += 1
             detailed += detailed > 0 or _tells_details(data[at : at + 12], luminance)
         if scans > MOST_SCANS:
             raise excessive("JPEG", MOST_SCANS, "scans")
-        at += max(int.from_bytes(data[at : at + 2], "big"), 2)
+        at += length
     raise excessive("JPEG", MOST_SEGMENTS, "segments")
 
 

@@ -13,6 +13,7 @@ from memoria.media.headers.header import Header, damaged, excessive
 
 MOST_CHUNKS = 100_000  # 64 MB in the smallest chunks that encoders write are 16,000
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PALETTE = 3  # a colour type
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by colour type
 _DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}
 
@@ -29,18 +30,21 @@ def read_png(data: bytes) -> Header:
     for kind, start, end in chunks(data):
         body = slice(start, end)
         if kind == b"IDAT":
-            pixels.append(data[start - 8 : end + 4])
+            whole = data[start - 8 : end + 4]
+            pixels.append(whole if end + 4 <= len(data) else chunk(kind, data[body]))
         elif kind == b"PLTE" and not palette:
             palette = data[body][: 3 * 256]
         elif kind == b"tRNS" and not pixels:
             transparency = data[body][:256]
-        elif kind == b"eXIf" and end - start <= MOST_BYTES:
+        elif kind == b"eXIf" and not exif and end - start <= MOST_BYTES:
             exif = data[body]
     head = [_SIGNATURE, chunk(b"IHDR", header)]
     if palette and colours in {2, 3, 6}:
         head.append(chunk(b"PLTE", palette[: len(palette) // 3 * 3]))
     if transparency and _fits(transparency, colours, len(palette) // 3):
         head.append(chunk(b"tRNS", transparency))
+    if colours == _PALETTE and not palette:
+        raise damaged("PNG", "its palette is missing")
     width, height = struct.unpack(">II", header[:8])
     return Header(
         kind="PNG",
@@ -83,7 +87,7 @@ def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 def _fits(transparency: bytes, colours: int, palette: int) -> bool:
     """Whether it has the length that the colour type asks for; other ones are left out."""
-    if colours == 3:
+    if colours == _PALETTE:
         return len(transparency) <= palette
     return len(transparency) == {0: 2, 2: 6}.get(colours)
 
