@@ -1,20 +1,14 @@
 """Messages between a process and its decoding child: JSON, and at most one descriptor with each.
 
-Bytes and pixels do not go through the socket: they lie in anonymous memory (``memfd_create``),
-whose descriptor is passed along. Nothing is written to a disk, and /dev/shm is not needed.
+Bytes and pixels do not go through the socket: see shared_memory.py.
 """
 
 import json
-import mmap
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-
-import numpy as np
-
-from memoria.arrays import Image
 
 _LENGTH = 4  # bytes that tell how long a message is
 
@@ -76,51 +70,3 @@ def _exactly(channel: socket.socket, length: int) -> bytes:
         parts.append(part)
         length -= len(part)
     return b"".join(parts)
-
-
-def shared_bytes(*parts: bytes | memoryview) -> int:
-    """A descriptor of anonymous memory that holds the parts, one after the other.
-
-    Written, not mapped: every page of a map costs a fault.
-    """
-    descriptor = os.memfd_create("photo")
-    try:
-        for part in parts:
-            with memoryview(part).cast("B") as view:
-                at = 0
-                while at < len(view):
-                    at += os.write(descriptor, view[at:])
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
-
-
-def taken_bytes(descriptor: int) -> bytes:
-    """The bytes behind a descriptor, which is closed."""
-    try:
-        size = os.fstat(descriptor).st_size
-        data = os.pread(descriptor, size, 0)
-        while len(data) < size:  # a call reads at most 2 GiB
-            data += os.pread(descriptor, size - len(data), len(data))
-        return data
-    finally:
-        os.close(descriptor)
-
-
-def taken_images(descriptor: int, shapes: Sequence[Sequence[int]]) -> list[Image]:
-    """Images of these shapes over the memory behind a descriptor, which is closed.
-
-    The memory goes with the last of them.
-    """
-    try:
-        size = os.fstat(descriptor).st_size
-        memory = mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
-    finally:
-        os.close(descriptor)
-    images, at = [], 0
-    for shape in shapes:
-        count = int(np.prod(shape))
-        images.append(np.frombuffer(memory, np.uint8, count, at).reshape(shape))
-        at += count
-    return images

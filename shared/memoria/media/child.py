@@ -4,10 +4,10 @@
 that closes. Every photo has its own limits of processor seconds and of address space, so that a
 file may cost an attempt, but neither the instance nor its neighbours. Requests (channel.py):
 
-- ``open`` with the file's descriptor, ``max_pixels``, ``seconds`` -> ``size``
+- ``open`` with a descriptor of the file, ``length``, ``max_pixels``, ``seconds`` -> ``size``
 - ``plan`` with ``min_side`` -> ``bytes`` to load it, ``bytes_again`` for its regions
-- ``load`` with ``min_side`` -> ``shape``, ``reduction``, ``corner``, and the frame's descriptor
-- ``regions`` with ``boxes`` -> nothing; ``next`` -> ``shapes`` and a descriptor, none at the end
+- ``load`` with a descriptor for the frame, ``min_side`` -> ``shapes``, ``reduction``, ``corner``
+- ``regions`` with ``boxes`` -> nothing; ``next`` with a descriptor -> ``shapes``, none at the end
 - ``unload``, ``close`` -> nothing
 
 Errors are answered with ``error`` (a code) and ``message``, bugs of ours with ``bug``, a traceback.
@@ -33,13 +33,14 @@ from memoria.arrays import Image
 from memoria.errors import MediaTooLarge, MemoriaError
 from memoria.malloc import give_back_memory
 from memoria.media.budget import FREE_BYTES, MIB
-from memoria.media.channel import Closed, receive, send, shared_bytes, taken_bytes
+from memoria.media.channel import Closed, receive, send
 from memoria.media.decode import DecodedHere, LoadedHere, open_photo
+from memoria.media.shared_memory import read, write
 
 BATCH_BYTES = 32 * MIB  # of regions that are handed over at once
 SPARE_BYTES = 160 * MIB  # of address space beyond what the arithmetic says: stacks, tables, maps
 
-Answer = tuple[dict[str, Any], int | None]
+Answer = dict[str, Any]
 
 
 class Reader:
@@ -66,45 +67,44 @@ class Reader:
         operation = operations[request.pop("do")]
         return operation(**request) if descriptor is None else operation(descriptor, **request)
 
-    def _open(self, descriptor: int, max_pixels: int, seconds: float) -> Answer:
-        data = taken_bytes(descriptor)
+    def _open(self, descriptor: int, length: int, max_pixels: int, seconds: float) -> Answer:
+        data = read(descriptor, length)
         limit_seconds(seconds)
         limit_memory(3 * len(data))
         self._photo = open_photo(data, max_pixels=max_pixels)
-        return {"size": self._photo.size}, None
+        return {"size": self._photo.size}
 
     def _plan(self, min_side: int | None) -> Answer:
         frame, again = self._opened.plan(min_side)
-        return {"bytes": frame, "bytes_again": again}, None
+        return {"bytes": frame, "bytes_again": again}
 
-    def _load(self, min_side: int | None) -> Answer:
+    def _load(self, descriptor: int, min_side: int | None) -> Answer:
         photo = self._opened
         self._bytes, self._bytes_again = photo.plan(min_side)
         limit_memory(self._bytes + len(photo.header.data))
         block = photo.loaded(min_side)
         loaded = block.__enter__()
         self._block, self._loaded = block, loaded
-        told = {"shape": loaded.frame.shape, "reduction": loaded.reduction, "corner": loaded.corner}
-        frame = shared_bytes(loaded.frame.data)
-        loaded.frame = np.broadcast_to(np.uint8(0), loaded.frame.shape)  # one copy is enough
-        return told, frame
+        write(descriptor, loaded.frame.data)
+        shape = loaded.frame.shape
+        loaded.frame = np.broadcast_to(np.uint8(0), shape)  # one copy is enough
+        return {"shapes": [shape], "reduction": loaded.reduction, "corner": loaded.corner}
 
     def _begin_regions(self, boxes: list[tuple[int, int, int, int]]) -> Answer:
         if self._loaded is None:
             raise MemoriaError("regions of a photo that is not loaded")
         limit_memory(self._bytes_again + 2 * BATCH_BYTES)
         self._regions = self._loaded.regions([(x, y, x2, y2) for x, y, x2, y2 in boxes])
-        return {}, None
+        return {}
 
-    def _next(self) -> Answer:
+    def _next(self, descriptor: int) -> Answer:
         images: list[Image] = []
         for image in self._regions:
             images.append(image)
             if sum(each.nbytes for each in images) >= BATCH_BYTES:
                 break
-        shapes = [image.shape for image in images]
-        pixels = shared_bytes(*(image.data for image in images)) if images else None
-        return {"shapes": shapes}, pixels
+        write(descriptor, *(image.data for image in images))
+        return {"shapes": [image.shape for image in images]}
 
     def _unload(self) -> Answer:
         block, self._block = self._block, None
@@ -113,7 +113,7 @@ class Reader:
             block.__exit__(None, None, None)
         if self._bytes > FREE_BYTES:
             give_back_memory()  # not of every photo: the next one takes the same pages
-        return {}, None
+        return {}
 
     def _close(self) -> Answer:
         self._photo = None
@@ -151,20 +151,20 @@ def serve(channel: socket.socket) -> None:
     while True:
         request, descriptor = receive(channel)
         try:
-            answer, pixels = reader.answer(request, descriptor)
+            answer = reader.answer(request, descriptor)
         except MemoryError:
-            answer, pixels = _failure(MediaTooLarge("the photo needs more memory than there is"))
+            answer = _failure(MediaTooLarge("the photo needs more memory than there is"))
         except MemoriaError as error:
-            answer, pixels = _failure(error)
+            answer = _failure(error)
         except Exception:
-            answer, pixels = {"bug": traceback.format_exc()}, None
-        send(channel, answer, pixels)
-        if pixels is not None:
-            os.close(pixels)
+            answer = {"bug": traceback.format_exc()}
+        if descriptor is not None:
+            os.close(descriptor)
+        send(channel, answer)
 
 
 def _failure(error: MemoriaError) -> Answer:
-    return {"error": error.code, "message": error.message}, None
+    return {"error": error.code, "message": error.message}
 
 
 def main(descriptor: int) -> None:

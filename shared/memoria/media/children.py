@@ -5,7 +5,6 @@ Each (child_process.py) reads one photo at a time (child.py); the next photo is 
 one meanwhile. One that runs away or crashes is replaced.
 """
 
-import os
 import queue
 import time
 import weakref
@@ -14,7 +13,6 @@ from contextlib import contextmanager, suppress
 
 from memoria.errors import EngineUnavailable, MemoriaError, Transient
 from memoria.media.budget import BUDGET, MemoryBudget
-from memoria.media.channel import shared_bytes
 from memoria.media.child_process import WALL_SECONDS, ChildProcess
 from memoria.media.photo import DEFAULT_MAX_PIXELS, Photo
 from memoria.media.remote_photo import RemotePhoto
@@ -85,11 +83,7 @@ class Decoders:
     def _open(
         self, child: ChildProcess, data: bytes, max_pixels: int, deadline: float
     ) -> RemotePhoto:
-        descriptor = shared_bytes(data)
-        try:
-            answer, _ = child.open(descriptor, max_pixels)
-        finally:
-            os.close(descriptor)
+        answer = child.open(data, max_pixels)
         return RemotePhoto(child, self._budget, deadline, tuple(answer["size"]))
 
     def _started(self) -> ChildProcess:

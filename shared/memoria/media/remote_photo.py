@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from memoria.arrays import Image
 from memoria.errors import MemoriaError
 from memoria.media.budget import MemoryBudget
-from memoria.media.channel import taken_images
 from memoria.media.child_process import ChildProcess
 from memoria.media.orientation import Box
 from memoria.media.photo import LoadedPhoto
@@ -30,11 +29,10 @@ class RemotePhoto:
     @contextmanager
     def loaded(self, min_side: int | None) -> Iterator[LoadedPhoto]:
         """As photo.Photo says."""
-        plan, _ = self.child.ask({"do": "plan", "min_side": min_side})
+        plan = self.child.ask({"do": "plan", "min_side": min_side})
         with ExitStack() as held:
             held.enter_context(self.budget.hold(plan["bytes"], self.deadline))
-            told, descriptor = self.child.ask({"do": "load", "min_side": min_side})
-            frame = _images(descriptor, [told["shape"]])[0]
+            told, (frame,) = self.child.ask_pixels({"do": "load", "min_side": min_side})
             loaded = _LoadedRemotePhoto(self, frame, told["reduction"], tuple(told["corner"]), plan)
             if plan["bytes_again"]:
                 held.close()  # a reduced frame is all there is until regions are asked for
@@ -60,13 +58,7 @@ class _LoadedRemotePhoto:
         with self.photo.budget.hold(self.plan["bytes_again"], self.photo.deadline):
             self.photo.child.ask({"do": "regions", "boxes": boxes})
             while True:
-                answer, descriptor = self.photo.child.ask({"do": "next"})
-                if descriptor is None:
+                _, images = self.photo.child.ask_pixels({"do": "next"})
+                if not images:
                     return
-                yield from _images(descriptor, answer["shapes"])
-
-
-def _images(descriptor: int | None, shapes: list[list[int]]) -> list[Image]:
-    if descriptor is None:
-        raise MemoriaError("a decoder answered without pixels")
-    return taken_images(descriptor, shapes)
+                yield from images
