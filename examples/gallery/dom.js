@@ -1,7 +1,7 @@
 // Elements, icons, announcements, dialogs. Text is always set as text, never as HTML.
 import { texts } from './texts.js'
 
-const DRAWN = ['svg', 'path', 'rect']
+const DRAWN = ['svg', 'path']
 
 /**
  * h('a.tile', { href, onclick, disabled, style, label }, 'text', child, null): attributes may be
@@ -61,6 +61,16 @@ export function button(label, does, more = {}) {
 /** A round button that shows an icon and says its name. */
 export const iconButton = (name, label, onclick, where = '') =>
   button(icon(name), onclick, { class: `icon-button ${where}`, label, title: label })
+
+/** A button that asks for files; chosen(files) gets them. */
+export function fileButton(label, chosen, attributes) {
+  const onchange = ({ target }) => {
+    chosen([...target.files])
+    target.value = '' // so that the same ones may be chosen again
+  }
+  return h('label.button', label,
+    h('input.unseen', { type: 'file', multiple: true, onchange, ...attributes }))
+}
 
 /** A form; submit(values) gets what its named fields hold. */
 export function form(submit, ...content) {

@@ -8,14 +8,14 @@ const AT_ONCE = 16
 const KINDS = { people: ['people-grid', 'person_id'], photos: ['photo-grid', 'media_id'] }
 
 /**
- * items: people, photos. read(after) answers a page of them, build(item) what an <li> holds. One
- * that came already is passed over: a list may change while it is read. kept remembers how far one
- * came. Resolves with how many are there at first.
+ * items: people, photos. read(after) answers a page of them, build(item, n) what the n-th <li>
+ * holds. One that came already is passed over: a list may change while it is read. kept remembers
+ * how far one came. Resolves with how many are there at first.
  */
 export async function grid(root, items, { label, read, build, kept, signal }) {
   const [name, key] = KINDS[items]
   const list = h(`ul.grid.${name}`, { label }), end = h('div.grid-end')
-  const held = new Map() // <li> -> item
+  const held = new Map() // <li> -> item, n
   const seen = new Set() // keys
   let next, reading
 
@@ -23,7 +23,7 @@ export async function grid(root, items, { label, read, build, kept, signal }) {
   function fillSome() {
     for (const place of [...waiting].slice(0, AT_ONCE)) {
       waiting.delete(place)
-      if (!place.firstChild) place.append(...build(held.get(place)).filter(Boolean))
+      if (!place.firstChild) place.append(...build(...held.get(place)).filter(Boolean))
     }
     if (waiting.size) requestAnimationFrame(fillSome)
   }
@@ -46,7 +46,7 @@ export async function grid(root, items, { label, read, build, kept, signal }) {
       const place = h('li')
       list.append(place)
       seen.add(item[key])
-      held.set(place, item)
+      held.set(place, [item, held.size + 1])
       near.observe(place)
     }
     next = page.next

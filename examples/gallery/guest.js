@@ -2,7 +2,7 @@
 import { createMemoria, MemoriaError } from '/clients/memoria.js'
 import { config } from '/config.js'
 import { frames } from './camera.js'
-import { boxStyle, button, confirm, h, toast } from './dom.js'
+import { boxStyle, button, confirm, fileButton, h, toast } from './dom.js'
 import { smaller } from './smaller.js'
 import { texts } from './texts.js'
 
@@ -51,18 +51,15 @@ function begin() {
 
 const another = (kind) => button(words.another, begin, kind)
 
-function files(label) {
-  const onchange = () => search(Promise.all([...input.files].slice(0, 3).map(readable)))
-  const input = h('input.unseen', { type: 'file', accept: 'image/*', multiple: true, onchange })
-  return h('label.button', label, input)
-}
+const files = (label) => fileButton(label,
+  (chosen) => search(Promise.all(chosen.slice(0, 3).map(readable))), { accept: 'image/*' })
 
 /** Smaller; as it is where the browser cannot read it: the server may. */
 const readable = async (file) => await smaller(file, MOST_PIXELS, 0.9) ?? file
 
 async function camera() {
   const hint = h('p.hint', { role: 'status' }, words.waitForCamera)
-  const video = h('video.mirror', { muted: true, playsinline: true, label: words.mirror })
+  const video = h('video', { muted: true, playsinline: true, label: words.mirror })
   show(words.look, [video, hint], button(texts.cancel, begin))
   const { signal } = leaving
   const tell = (turn) => { hint.textContent = turn }
@@ -109,16 +106,16 @@ function showFound({ photos, complete }) {
 }
 
 /** Several faces: the guest taps theirs. */
-function showFaces(images, faces) {
-  const address = URL.createObjectURL(images[0])
+async function showFaces(images, faces) {
+  const picture = h('img', { src: URL.createObjectURL(images[0]), alt: words.yours })
+  await picture.decode().catch(() => {}) // nothing moves when it comes
   const boxes = faces.map((box, n) => {
     const mine = () => search(images, { x: box.x + box.w / 2, y: box.y + box.h / 2 })
     const label = words.face(n + 1, faces.length)
     return button('', mine, { label, style: boxStyle(box) })
   })
-  const picture = h('div.pick', h('img', { src: address, alt: words.yours }), boxes)
-  show(words.several, [h('p', words.severalWhy), picture], another())
-  leaving.signal.addEventListener('abort', () => URL.revokeObjectURL(address))
+  show(words.several, [h('p', words.severalWhy), h('div.pick', picture, boxes)], another())
+  leaving.signal.addEventListener('abort', () => URL.revokeObjectURL(picture.src))
 }
 
 function showProblem(error) {

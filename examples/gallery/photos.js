@@ -9,6 +9,9 @@ const MOST = 500 // in one request
 const known = new Map() // bucket/path -> { address: promise, until }
 let wanted = []
 
+/** Of a path: `.jpg`, or nothing. */
+export const endingOf = (path) => /\.\w+$/.exec(path)?.[0].toLowerCase() ?? ''
+
 /** Where a photo, or the photo of a face, can be had: its preview, where there is one. */
 export function addressOf({ bucket, path, preview_path }, original = false) {
   const name = original ? path : preview_path ?? path, place = `${bucket}/${name}`

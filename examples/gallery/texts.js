@@ -100,7 +100,7 @@ export const texts = {
     },
     others: (n) => `${count(n, 'file is', 'files are')} no photo and left out`,
     unreadable: (n) => `${count(n, 'file or folder', 'files or folders')} could not be read`,
-    againAll: 'Try all again', againWith: (name) => `Try ${name} again`,
+    againAll: 'Try all again', againWith: (name) => `Try again: ${name}`,
     takeAway: (name) => `Take ${name} away`,
     why: ({ code, words }) => REASONS[code]?.[0] ?? words ?? 'Something went wrong.',
     remedy: (code) => REASONS[code]?.[1] ?? 'Try it again.',
@@ -130,7 +130,7 @@ export const texts = {
     linksWhy: `Whoever has a link can look for photos of themselves with a selfie, and sees nothing
       else. Make one for each place, so that one can end without the others.`,
     label: 'Where is it for?', days: 'Good for', forDays: days, makeLink: 'Make a link',
-    linkShown: 'Shown once: print or copy it now. Whoever sees it can search.',
+    link: 'Link', linkShown: 'Shown once: print or copy it now. Whoever sees it can search.',
     code: (label) => `QR code of the link ${label}`, copy: 'Copy the link', copied: 'Copied',
     noLabel: 'without a name', used: (n, of) => `${n} of ${count(of, 'search', 'searches')}`,
     goodUntil: (day) => `good until ${day}`, revoked: 'ended',
@@ -193,7 +193,7 @@ export const texts = {
   },
 
   together: {
-    title: (names) => `Photos with ${all(names)}`,
+    title: (names) => `Photos with ${all(names)}`, photo: (n) => `Photo ${n}`,
     none: 'There is no photo of all of them together.',
   },
 
@@ -230,10 +230,13 @@ export const texts = {
 
   photo: {
     alt: (names) => (names.length ? `Photo of ${all(names)}` : 'Photo'),
-    people: 'In this photo', nobody: 'No faces were found in this photo.',
-    failed: 'This photo could not be looked at.', pending: 'This photo is still being looked at.',
+    people: 'In this photo',
+    states: {
+      completed: 'No faces were found in this photo.', failed: 'This photo could not be looked at.',
+      pending: 'This photo is still being looked at.',
+    },
     previous: 'Previous photo', next: 'Next photo', faces: 'Show faces', download: 'Download',
-    who: 'Who is this?',
+    who: 'Who is this?', unknown: '?',
     isFace: (name, n) => (name ? `${name}: change` : `Who is this? Face ${n}: give a name`),
     allOf: (name) => `All photos of ${they(name)}`,
     not: (name) => `Not ${they(name)}`, notSaid: (name) => `This is not ${name ?? 'that person'}`,
@@ -246,7 +249,7 @@ export const texts = {
   },
 
   review: {
-    title: 'Review', progress: (n, of) => `${n} of ${of}`, history: 'See what was changed',
+    title: 'Review', progress: (n, of) => `${n} of ${of}`,
     same: 'Is this the same person?', who: 'Who is this?', none: 'All done',
     noneText: 'There is nothing to ask right now. New questions may come with new photos.',
     yes: 'Same person', no: 'Different people', nobodyPerson: 'A statue or poster',

@@ -1,5 +1,6 @@
 // Photos on their way into an event: made smaller, stored twice, handed over, looked at.
 import { MemoriaError } from '/clients/memoria.js'
+import { endingOf } from './photos.js'
 import { client, erase, request, user } from './session.js'
 import { smaller } from './smaller.js'
 
@@ -132,10 +133,9 @@ class Uploads extends EventTarget {
     this.#set(item, { state: 'sending' })
     try {
       await item.file.slice(0, 1).arrayBuffer() // one that was moved is no connection that failed
-      const ending = /\.\w+$/.exec(item.file.name)?.[0].toLowerCase() ?? ''
       const preview = await smaller(item.file, PREVIEW_PX, 0.82) // none where no browser can
       const { event } = this, { id, name } = item
-      item.path = `${event}/${id}${ending}`
+      item.path = `${event}/${id}${endingOf(item.file.name)}`
       item.preview_path = preview && `${event}/preview/${id}.jpg`
       const { path, preview_path } = item
       note(id, { id, name, path, preview_path, event, user: user().id, since: Date.now() })

@@ -239,11 +239,18 @@ CROWD = """
     where event_id = %(event)s;
     select memoria.refresh_people(memoria.people_of_event(%(event)s));
     select memoria.relabel_people(%(event)s);
+    select memoria.store_suggestions(%(event)s, jsonb_agg(jsonb_build_object('kind', 'who_is_this',
+      'face_id', id, 'likelihood', 0.6, 'weight', 1, 'candidates', (
+        select jsonb_agg(jsonb_build_object('person_id', id, 'likelihood', 0.3)) from (
+          select id from memoria.persons where event_id = %(event)s order by face_count desc limit 3
+        ) as likely))))
+    from (select id from memoria.faces where event_id = %(event)s and person_id is null limit 300)
+      as nobodys;
 """
 
 
 def make_crowd(connection: psycopg.Connection[Any], looks: Looks, event_id: str) -> None:
-    """1,000 people, 20,000 faces in 4,000 photos."""
+    """1,000 people, 20,000 faces in 4,000 photos, 300 questions."""
     x, y, w, h = ([box[side] for box in boxes()] for side in range(4))
     with connection.transaction():
         _photos(connection, looks, event_id, 4000)

@@ -29,6 +29,9 @@ def test_an_event_is_made_and_found_by_its_name(
     page.get_by_role("button", name="Create").click()
     page.get_by_role("heading", name="Add photos").wait_for()
     event = page.url.split("/e/")[1].split("/")[0]
+    page.get_by_role("link", name="People").click()
+    page.get_by_role("heading", name="No people yet").wait_for()
+    look(page, "people-empty")
     page.get_by_role("link", name="All events").click()
     page.get_by_role("link", name="Ann & Bob <b>marry</b>").wait_for()
     look(page, "events")
@@ -46,7 +49,11 @@ def test_an_event_is_made_and_found_by_its_name(
 
 
 def test_members_are_added_by_email_and_may_leave(
-    page: Page, host: Visit, visit: Callable[..., Visit], party: Party
+    page: Page,
+    host: Visit,
+    visit: Callable[..., Visit],
+    party: Party,
+    look: Callable[[Page, str], None],
 ) -> None:
     host.expect("status of 404")
     settings(page, party.event_id)
@@ -56,11 +63,15 @@ def test_members_are_added_by_email_and_may_leave(
     page.get_by_label("Email of somebody").fill("friend@example.com")
     page.get_by_label("May").select_option("contributor")
     page.get_by_role("button", name="Add", exact=True).click()
+    page.get_by_role("button", name="Remove friend@example.com").click()
+    page.get_by_text("friend@example.com was removed").wait_for()
+    page.get_by_role("button", name="Undo").click()
     page.get_by_role("button", name="Remove friend@example.com").wait_for()
 
     friend = sign_in(visit(), "friend@example.com", f"#/e/{party.event_id}/settings")
     friend.get_by_text("Hosts change the settings").wait_for()
     assert friend.get_by_text("Searches by guests").count() == 0
+    look(friend, "settings-member")
     friend.get_by_role("button", name="Leave this event").click()
     friend.get_by_role("dialog").get_by_role("button", name="Leave this event").click()
     friend.get_by_role("heading", name="Your events").wait_for()
@@ -94,6 +105,7 @@ def test_a_link_for_guests_is_shown_once_with_a_code_and_can_be_ended(
     page.get_by_role("button", name="Make a link").dblclick()  # makes one
     code = page.get_by_role("img", name="QR code of the link At the bar")
     code.wait_for()
+    page.wait_for_function("document.querySelector('.qr').naturalWidth > 0")
     look(page, "settings-link")
     address = page.locator("dialog input").input_value()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/gallery/guest\.html#[\w.-]{40,}", address)
@@ -114,20 +126,6 @@ def _read(picture: bytes) -> str:
     pixels = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None
     return str(cv2.QRCodeDetector().detectAndDecode(pixels)[0])
-
-
-@pytest.mark.parametrize("length", [1, 14, 15, 62, 84, 106, 122, 152, 180, 213])
-def test_codes_of_every_size_are_read(host: Visit, length: int) -> None:
-    text = ("https://app.example/guest.html#" + "aB3-_x9" * 30)[:length]
-    page = host.open("guest.html")
-    page.evaluate(
-        """async text => {
-          const { qrPicture } = await import('/gallery/qr.js')
-          document.querySelector('main').replaceChildren(qrPicture(text, 'code'))
-        }""",
-        text,
-    )
-    assert _read(page.get_by_role("img", name="code").screenshot()) == text
 
 
 def test_the_audit_names_who_was_found_and_who_wants_to_be_forgotten(
@@ -151,7 +149,9 @@ def test_the_audit_names_who_was_found_and_who_wants_to_be_forgotten(
     page.get_by_label("Name of Ann").wait_for()
 
 
-def test_an_event_is_archived_by_itself_at_once_and_opened_again(page: Page, party: Party) -> None:
+def test_an_event_is_archived_by_itself_at_once_and_opened_again(
+    page: Page, party: Party, look: Callable[[Page, str], None]
+) -> None:
     settings(page, party.event_id)
     page.get_by_label("Archive it by itself").select_option("30")
     page.get_by_text("It will be archived on").wait_for()
@@ -161,6 +161,7 @@ def test_an_event_is_archived_by_itself_at_once_and_opened_again(page: Page, par
     page.get_by_role("dialog").get_by_role("button", name="Archive now").click()
     page.get_by_text("This event is archived.").wait_for()
     assert page.get_by_role("button", name="Make a link").count() == 0
+    look(page, "settings-archived")
     page.get_by_role("link", name="Add photos").click()
     page.get_by_text("Open it again in the settings").wait_for()
     settings(page, party.event_id)
@@ -168,8 +169,11 @@ def test_an_event_is_archived_by_itself_at_once_and_opened_again(page: Page, par
     page.get_by_role("button", name="Archive now").wait_for()
 
 
-def test_a_stranger_sees_no_event_and_no_settings(stranger: Page, party: Party) -> None:
+def test_a_stranger_sees_no_event_and_no_settings(
+    stranger: Page, party: Party, look: Callable[[Page, str], None]
+) -> None:
     stranger.get_by_text("You have no events yet.").wait_for()
+    look(stranger, "events-none")
     stranger.evaluate("event => { location.hash = `#/e/${event}/settings` }", party.event_id)
     stranger.get_by_role("heading", name="Nothing is here").wait_for()
     assert stranger.get_by_text("@example.com").count() == 0

@@ -127,7 +127,7 @@ def test_the_camera_finds_the_guests_photos(
     }
     logs = list(searched.stack.folder.rglob("*.log"))
     assert len(logs) >= 5
-    for log in logs:
+    for log in (*logs, searched.stack.postgres.data_dir / "log"):
         assert token not in log.read_text(errors="replace"), log
 
 
@@ -181,12 +181,15 @@ def test_too_many_searches_are_told_when_to_go_on(guest: Visit, searched: Search
     page.get_by_text("You can search again in 10 minutes.").wait_for()
 
 
-def test_a_link_that_has_ended_shows_nothing(guest: Visit, searched: Searched) -> None:
+def test_a_link_that_has_ended_shows_nothing(
+    guest: Visit, searched: Searched, look: Callable[[Page, str], None]
+) -> None:
     guest.expect("status of 404")
     page = guest.open("guest.html#no-such-token")
     choose(page, searched.selfie)
     page.get_by_text("This link is no longer good").wait_for()
     assert page.get_by_role("button").count() == 0
+    look(page, "guest-ended")
     again = guest.open("guest.html")  # another tab knows no token
     again.get_by_text("open the link or scan the code").wait_for()
 

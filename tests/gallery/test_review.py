@@ -94,7 +94,7 @@ def test_a_face_of_nobodys_gets_one_of_the_candidates_or_whoever_is_searched(
 def test_history_tells_in_words_and_undoes(review: Page, look: Look):
     review.keyboard.press("s")
     at(review, 2, 4)
-    review.get_by_role("link", name="See what was changed").click()
+    review.get_by_role("link", name="History").click()
     entry = review.locator(".history li", has_text="You merged 1 person with Ann")
     expect(entry).to_be_visible()
     look(review, "history")

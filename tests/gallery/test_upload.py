@@ -118,6 +118,20 @@ def test_a_folder_is_taken_with_what_lies_in_it(host: Visit, event: str, tmp_pat
     page.get_by_text("2 photos are in").wait_for(timeout=60_000)
     page.get_by_text("day/evening/two.jpg").wait_for()
 
+    drop(page, tmp_path / "day")
+    page.get_by_text("4 photos are in").wait_for(timeout=60_000)
+
+
+def drop(page: Page, path: Path) -> None:
+    """As a hand lets go of a file or a folder of this machine over the page."""
+    zone = page.locator(".drop").bounding_box()
+    assert zone
+    hand = page.context.new_cdp_session(page)
+    dragged = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        at = {"type": kind, "x": zone["x"] + 20, "y": zone["y"] + 20}
+        hand.send("Input.dispatchDragEvent", at | {"data": dragged})
+
 
 def test_what_is_dropped_is_sent_and_goes_on_while_one_looks_elsewhere(
     host: Visit, event: str
@@ -139,7 +153,9 @@ def test_what_is_dropped_is_sent_and_goes_on_while_one_looks_elsewhere(
     page.get_by_text("1 photo is in").wait_for(timeout=60_000)
 
 
-def test_without_a_connection_it_says_so_and_tries_again(host: Visit, event: str) -> None:
+def test_without_a_connection_it_says_so_and_tries_again(
+    host: Visit, event: str, look: Callable[[Page, str], None]
+) -> None:
     host.expect("ERR_INTERNET_DISCONNECTED")
     page = upload_page(host, event)
     page.get_by_text("Drop photos or folders here").wait_for()
@@ -147,8 +163,10 @@ def test_without_a_connection_it_says_so_and_tries_again(host: Visit, event: str
     choose(page, one_jpg=photo_of_six())
     page.get_by_text("There was no connection.").wait_for()
     page.get_by_text("You are offline").wait_for()
+    page.evaluate("window.shifted = 0")  # by the words that one is offline
+    look(page, "upload-offline")
     host.context.set_offline(False)
-    page.get_by_role("button", name="Try one.jpg again").click()
+    page.get_by_role("button", name="Try again: one.jpg").click()
     page.get_by_text("1 photo is in").wait_for(timeout=60_000)
 
 

@@ -11,21 +11,20 @@ const PAGE = 60
 const { person: words } = texts
 
 export async function show(root, { event, id, kept, manages }, signal) {
-  const person = await client.personPhotos({ person_id: id, limit: PAGE })
+  const [person, questions] = await Promise.all([
+    client.personPhotos({ person_id: id, limit: PAGE }), manages ? questionsAbout(id, event) : 0])
   const { person_id } = person // the name may change meanwhile
   const merged = person.is_now && !signal.aborted
   if (merged) replace(to('person', event, person_id))
-  root.append(about(person, event, manages, signal))
+  root.append(about(person, event, manages, questions, signal))
   const tick = ticks(root, (photos) => manages ? [
     photos.length === 1 && button(words.cover, () => cover(person_id, photos)),
     button(words.split, () => split(person_id, photos, event)),
     button(words.reject(person.name), () => reject(person, photos)),
   ] : [])
 
-  const numbers = new Map() // what is built again keeps its number
-  const build = (photo) => {
+  const build = (photo, n) => {
     const { media_id } = photo
-    const n = numbers.get(media_id) ?? numbers.set(media_id, numbers.size + 1).get(media_id)
     const address = to('photo', event, media_id, { of: person_id })
     return [photoTile(photo, address, words.photo(n, person.name)),
       manages && tick(media_id, photo, words.choosePhoto(n))]
@@ -37,32 +36,28 @@ export async function show(root, { event, id, kept, manages }, signal) {
   if (!count) root.append(h('p.empty', words.none))
 }
 
-function about(person, event, manages, signal) {
+const questionsAbout = (person_id, event) =>
+  client.suggestions({ event_id: event, person_id, limit: 1 }).then(({ total }) => total, () => 0)
+
+function about(person, event, manages, questions, signal) {
   const { person_id, name, face_count, hidden } = person
-  const more = { person: person_id }
+  const link = (page, label) =>
+    h('a.button', { href: to(page, event, undefined, { person: person_id }) }, label)
   const title = h('h1.unseen', name ?? texts.unnamed)
   const named = () => { title.textContent = person.name ?? texts.unnamed }
-  const questions = h('a.button', { href: to('review', event, undefined, more), hidden: true })
   const download = button(words.download, () => downloadAll(person, download, signal))
   const hide = () => act(hidden ? words.shown : words.hid,
     () => client.hidePerson({ person_id, hidden: !hidden }))
-  if (manages) askedAbout(person_id, event, questions)
   return h('div.person-heading',
     iconButton('back', texts.back, () => back(to('people', event))), faceOf(person.cover, 'round'),
     h('div', title, manages ? nameField(person, named) : h('p.name', name ?? texts.unnamed),
       h('p.soft', texts.photos(face_count))),
-    h('div.actions', questions, download, manages && [
-      button(hidden ? words.showAgain : words.hide, hide),
-      button(words.mergeWith, () => merge(person, event)),
-      h('a.button', { href: to('history', event, undefined, more) }, words.history),
-      button(words.forget, () => forget(person, event), 'danger')]))
-}
-
-async function askedAbout(person_id, event, link) {
-  const { total } = await client.suggestions({ event_id: event, person_id, limit: 1 })
-    .catch(() => ({ total: 0 }))
-  link.textContent = words.questions(total)
-  link.hidden = !total
+    h('div.actions', questions > 0 && link('review', words.questions(questions)), download,
+      manages && [
+        button(hidden ? words.showAgain : words.hide, hide),
+        button(words.mergeWith, () => merge(person, event)),
+        link('history', words.history),
+        button(words.forget, () => forget(person, event), 'danger')]))
 }
 
 const faces = (photos) => photos.flatMap((photo) => photo.faces.map(({ face_id }) => face_id))

@@ -20,23 +20,23 @@ export async function show(root, route, signal) {
   frame.classList.toggle('boxes', boxes)
 
   const rows = photo.faces.map((face, n) => {
-    const known = names.get(face.person_id), name = known?.name ?? words.who
+    const known = names.get(face.person_id), name = known?.name
     const page = () => known && go(to('person', event, known.person_id))
     const onclick = manages ? () => askWho(face, known, photo, event) : page
-    const box = button(h('span.box-name', name), onclick, // for who points; rows are for keys
+    const box = button(h('span.box-name', name ?? words.unknown), onclick, // rows are for keys
       { class: 'box', style: boxStyle(face.bbox), tabindex: -1, 'aria-hidden': 'true' })
     frame.append(box)
     const light = () => box.classList.add('lit'), dark = () => box.classList.remove('lit')
     const lights = { onpointerenter: light, onpointerleave: dark, onfocus: light, onblur: dark }
-    return h('li', button([faceOf({ ...photo, ...face }, 'round'), h('span', name)], onclick,
-      { class: 'row', ...lights, label: words.isFace(known?.name, n + 1) }))
+    return h('li', button([faceOf({ ...photo, ...face }, 'round'), h('span', name ?? words.who)],
+      onclick, { class: 'row', ...lights, label: words.isFace(name, n + 1) }))
   })
   const person = query.get('of')
   const above = person ? to('person', event, person) : to('people', event)
   const stage = h('div.stage', frame)
   root.append(heading(() => back(above), title), stage,
     h('section.panel', { label: words.people }, h('h2', words.people),
-      rows.length ? h('ul.picker', rows) : h('p.soft', words[photo.status] ?? words.nobody),
+      rows.length ? h('ul.picker', rows) : h('p.soft', words.states[photo.status]),
       h('div.actions', rows.length > 0 && toggle(frame), manages && drawing(frame, photo, event),
         original(photo))))
   arrows(stage, turning)

@@ -16,7 +16,7 @@ export async function show(root, { event, query }, signal) {
 
   const place = h('div'), progress = h('p.soft')
   root.append(h('div.heading', h('div', h('h1', words.title), progress),
-    h('a.button.quiet', { href: to('history', event) }, words.history)), place)
+    h('a.button.quiet', { href: to('history', event) }, texts.history.title)), place)
 
   function photo(media_id) {
     const forget = (error) => {

@@ -3,8 +3,8 @@ import {
   act, button, call, client, confirm, dialog, erase, field, form, go, h, request, texts, to,
   toast, user,
 } from '../kit.js'
-import { qrPicture } from '../qr.js'
 import { BUCKET } from '../uploads.js'
+import { renderSVG } from '../vendor/uqr.js'
 
 const { settings: words } = texts
 const KEEP_DAYS = [7, 30, 90, 365], LINK_DAYS = [1, 7, 30, 90]
@@ -57,8 +57,10 @@ function membersOf(event_id, members) {
   const row = ({ user_id, email, role, is_owner }) => {
     const name = email || user_id
     const remove = () => client.removeMember({ event_id, user_id })
+    const again = () => act(words.added(name), () => add({ email, role }))
+    const more = () => (email ? [[texts.undo, again]] : [])
     return h('li', h('span', name), h('small', is_owner ? words.owner : words.roles[role]),
-      !is_owner && button(texts.remove, () => act(words.removed(name), remove),
+      !is_owner && button(texts.remove, () => act(words.removed(name), remove, { more }),
         { label: words.remove(name) }))
   }
   const asked = form((given) => act(words.added(given.email), () => add(given)),
@@ -95,8 +97,10 @@ function showLink(label, token) {
   const address = new URL(`guest.html#${token}`, location.href).href
   const copy = () => navigator.clipboard.writeText(address).then(() => toast(words.copied))
   const onfocus = ({ target }) => target.select()
-  return dialog(label, () => [h('p', words.linkShown), qrPicture(address, words.code(label)),
-    field(words.links, { readonly: true, value: address, onfocus }),
+  const picture = encodeURIComponent(renderSVG(address, { ecc: 'M', border: 4 }))
+  const code = { src: `data:image/svg+xml,${picture}`, alt: words.code(label) }
+  return dialog(label, () => [h('p', words.linkShown), h('img.qr', code),
+    field(words.link, { readonly: true, value: address, onfocus }),
     h('p', button(words.copy, copy, 'primary'))], [], texts.close)
 }
 

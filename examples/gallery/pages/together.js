@@ -13,9 +13,9 @@ export async function show(root, { event, query, kept }, signal) {
   const count = await grid(root, 'photos', {
     label: title, kept, signal,
     read: (after) => client.photosWith({ event_id: event, people, after, limit: 100 }),
-    build: (photo) => {
+    build: (photo, n) => {
       const address = to('photo', event, photo.media_id, { with: people })
-      return [photoTile(photo, address, texts.photo.alt([]))]
+      return [photoTile(photo, address, words.photo(n))]
     },
   })
   if (!count) root.append(h('p.empty', words.none))

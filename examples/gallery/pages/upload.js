@@ -1,5 +1,5 @@
 // Photos in: from files, folders, a drop. What was begun goes on while one looks at other pages.
-import { button, client, h, iconButton, tell, texts, to, toast } from '../kit.js'
+import { button, client, fileButton, h, iconButton, tell, texts, to, toast } from '../kit.js'
 import { queueOf } from '../uploads.js'
 
 const SHOWN_DONE = 30 // rows of photos that are done: the page stays small with thousands
@@ -61,14 +61,6 @@ export async function show(root, { event, own }, signal) {
 
 function dropZone(add) {
   const over = (on) => zone.classList.toggle('over', on)
-  const choose = (label, attributes) => {
-    const input = h('input.unseen', { type: 'file', multiple: true, ...attributes,
-      onchange: () => {
-        add([...input.files])
-        input.value = ''
-      } })
-    return h('label.button', label, input)
-  }
   const ondragover = (dragged) => {
     dragged.preventDefault()
     over(true)
@@ -82,8 +74,8 @@ function dropZone(add) {
     if (unread) toast(words.unreadable(unread))
   }
   const zone = h('div.drop', { ondragover, ondragleave: () => over(false), ondrop },
-    h('p', words.drop), h('div.choices', choose(words.files, { accept: 'image/*' }),
-      choose(words.folder, { webkitdirectory: true })))
+    h('p', words.drop), h('div.choices', fileButton(words.files, add, { accept: 'image/*' }),
+      fileButton(words.folder, add, { webkitdirectory: true })))
   return zone
 }
 
