@@ -196,6 +196,24 @@ def test_a_completion_costs_the_same_however_many_events_wait(db: Database, know
     assert reads[1] <= reads[0] + 30, reads
 
 
+@pytest.mark.parametrize("known", ["analyzed", "without statistics"])
+def test_what_an_owner_has_waiting_is_counted_without_reading_others(
+    db: Database, known: str
+) -> None:
+    """Before, each photo of a user read all that waited of everybody: 30,001 rows here."""
+    db.do("insert into memoria.events (id, owner_id) select 'mine' || n, %s"
+          " from generate_series(1, 3) as n", UUID(int=1))  # fmt: skip
+    bulk_insert(db, 30, "mine1", "mine2")
+    fill(db, 5, 3_000)
+    if known == "analyzed":
+        db.do("analyze")
+    assert rows_read(db, "select memoria.check_pending('mine1', 1)") < 100
+    db.do("update memoria.settings set value = '30' where key = 'max_pending_per_owner'")
+    with pytest.raises(psycopg.Error, match="max_pending_per_owner is 30"):
+        db.do("select memoria.check_pending('mine3', 1)")
+    db.do("select memoria.check_pending('e1', 25)")
+
+
 def test_a_bulk_insert_over_many_events_reads_as_many_rows_as_one_into_one(db: Database) -> None:
     """Before: 10,000 events of 5 photos took 316 s in the commit, one of 50,000 2.7 s."""
     db.configure(max_in_flight={"process": 32})
