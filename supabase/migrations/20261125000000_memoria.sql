@@ -2949,13 +2949,18 @@ begin
   perform memoria.mark_dismissed(array(
     select face_id from memoria.corrections where id = any (c.held || c.withdrew)
   ));
+  -- each by its key: one condition of three would be asked of everybody in all events
   v_people := array(
-    select id from memoria.persons
-    where id = any (v_people) or merged_into = any (v_people)
-      or id in (select merged_into from memoria.persons where id = any (v_people))
+    select id from memoria.persons where id = any (v_people)
+    union
+    select id from memoria.persons where merged_into = any (v_people)
+    union
+    select merged_into from memoria.persons where id = any (v_people) and merged_into is not null
   );
-  update memoria.faces set person_id = memoria.root_of(identity_id)
-  where identity_id = any (v_people) and person_id is distinct from memoria.root_of(identity_id);
+  if cardinality(v_people) > 0 then  -- of nobody, a plan would look among the loose faces of all events
+    update memoria.faces set person_id = memoria.root_of(identity_id)
+    where identity_id = any (v_people) and person_id is distinct from memoria.root_of(identity_id);
+  end if;
   insert into memoria.change_people (change_id, person_id)
   select c.id, id from unnest(v_people) as person (id) on conflict do nothing;
   perform memoria.people_changed(c.event_id, v_people);
@@ -2970,9 +2975,10 @@ language sql stable set search_path = '' as $$
   from memoria.persons where id = any (p_people)
 $$;
 
--- Writes a change down and makes it true. Returns its id, or null where it changed nothing.
+-- Writes a change down and makes it true. Returns its id, or null where it changed nothing. What it reads lies
+-- under keys, whatever the planner knows of the tables.
 create function memoria.finish_change(c memoria.changes) returns bigint
-language plpgsql set search_path = '' as $$
+language plpgsql set search_path = '' set enable_seqscan = off set jit = off as $$
 declare
   v_people uuid[];
   v_shown jsonb;
