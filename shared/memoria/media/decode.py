@@ -202,13 +202,13 @@ def _header(data: bytes) -> Header:
 
 
 def _as_decoded(header: Header) -> Header:
-    """A grid that is too large for memory by its tiles; a HEIF in the size that libheif makes.
+    """A grid too large for memory, or cut off, by its tiles; a HEIF in the size libheif makes.
 
     libheif turns, mirrors and cuts as the file's own boxes say; of tiles we turn the whole.
     """
     if not isinstance(header, HeifHeader):
         return header
-    if header.by_tiles and decoding_bytes(header) > BUDGET.limit_bytes:
+    if header.by_tiles and (header.missing or decoding_bytes(header) > BUDGET.limit_bytes):
         return header.by_tiles
     if header.kind == "AVIF":
         return header

@@ -3,10 +3,10 @@
 import zlib
 
 from memoria.errors import UnreadableMedia
+from memoria.media.cut import READABLE_SHARE
 from memoria.media.headers import Header
 from memoria.media.headers.png import chunk, chunks, row_bytes
 
-READABLE_SHARE = 0.5  # of the rows, below which a photo is not worth its faces
 _LAST_FILTER = 4  # of a row: what is greater is damage that inflates
 _STEP = 4096  # bytes inflated at a time: those before the damage count
 

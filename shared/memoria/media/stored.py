@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memoria.errors import MediaTooLarge, UnreadableMedia, UnsupportedMedia
+from memoria.media.cut import COMPARED_PX, READABLE_SHARE, what_is_there, with_other_bytes
 from memoria.media.headers import Header, TiffHeader, TiledHeader, WebpHeader
 from memoria.media.pixels import ArrayPixels, BgrPixels, NegativePixels, PillowPixels, Pixels
-from memoria.media.png import READABLE_SHARE, completed
+from memoria.media.png import completed
 
 # Bytes of memory for a pixel while a format's decoder runs, at most over its layouts; measured,
 # and held to by tests/unit/media/test_memory.py. JPEG's are told by its header.
@@ -41,6 +42,8 @@ def stored_pixels(header: Header) -> Pixels:
 
     Raises UnreadableMedia, UnsupportedMedia, MediaTooLarge.
     """
+    if header.missing:
+        return _cut_off(header)
     if isinstance(header, WebpHeader):  # Pillow's animation decoder takes 22 bytes for a pixel
         return _on_canvas(_by_opencv(header), header)
     if isinstance(header, TiledHeader):
@@ -55,6 +58,16 @@ def stored_pixels(header: Header) -> Pixels:
     if isinstance(header, TiffHeader) and header.negative:
         return NegativePixels(pixels, header.size)
     return pixels
+
+
+def _cut_off(header: Header) -> Pixels:
+    """What is there of a file whose walk put zeros for what is missing."""
+    try:
+        other = stored_pixels(with_other_bytes(header)).frame(COMPARED_PX)
+        zeros = stored_pixels(replace(header, missing=0))
+    except UnreadableMedia as exc:
+        raise UnreadableMedia(f"the {header.kind} is cut off") from exc
+    return what_is_there(zeros, other, header)
 
 
 def _deep_planes(header: TiffHeader) -> Pixels:

@@ -6,6 +6,7 @@ import numpy as np
 
 from memoria.arrays import Image
 from memoria.errors import UnreadableMedia
+from memoria.media.cut import READABLE_SHARE
 from memoria.media.headers import TiledHeader
 from memoria.media.orientation import Box
 from memoria.media.pillow import loaded, reading, rgb
@@ -13,10 +14,16 @@ from memoria.media.pixels import Banded
 
 
 class TiledPixels(Banded):
-    """As stored.Pixels says; a row of tiles is kept, so that bands of it are decoded once."""
+    """As stored.Pixels says; a row of tiles is kept, so that bands of it are decoded once.
+
+    Tiles that are cut off are black. Raises UnreadableMedia where more than half of them are.
+    """
 
     def __init__(self, header: TiledHeader) -> None:
         super().__init__(*header.size)
+        whole = sum(tile.is_whole for tile in header.tiles)
+        if whole < READABLE_SHARE * len(header.tiles):
+            raise UnreadableMedia(f"the {header.kind} is cut off: less than half of it is there")
         self._header = header
         self._tile = lru_cache(header.columns + 1)(self._decoded)
 
@@ -37,6 +44,9 @@ class TiledPixels(Banded):
 
     def _decoded(self, number: int) -> Image:
         kind = self._header.kind
+        if not self._header.tiles[number].is_whole:
+            across, down = self._header.tile_size
+            return np.zeros((down, across, 3), np.uint8)
         with reading(kind):
             image = loaded(self._header.file(number), kind)
             if image.size != self._header.tile_size:

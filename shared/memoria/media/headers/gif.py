@@ -26,10 +26,12 @@ def read_gif(data: bytes) -> Header:
     end, _ = _after_blocks(data, at + 11 + _palette_bytes(data[at + 9]), blocks)
     if not width or not height:
         raise UnreadableMedia("the photo has no pixels")
+    missing = max(0, end - len(data))
     screen_width, screen_height = struct.unpack("<2H", data[6:10])
     return Header(
         kind="GIF",
-        data=screen + control + data[at:end] + b";",
+        data=screen + control + data[at:end] + (bytes(missing) or b";"),
+        missing=missing,
         size=(max(screen_width, left + width), max(screen_height, top + height)),
     )
 

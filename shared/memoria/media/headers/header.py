@@ -17,6 +17,7 @@ class Header:
     size: tuple[int, int]  # width, height before turning, pixels
     orientation: int = 1  # EXIF's 1 to 8: how to turn the decoded pixels
     largest: int = 0  # pixels of the largest picture named anywhere in the file
+    missing: int = 0  # bytes at the end of ``data`` that are zeros for those of a file cut off
 
     @property
     def pixels(self) -> int:

@@ -55,15 +55,24 @@ def read_heif(data: bytes, kind: str) -> HeifHeader:
     if ispe is None:
         raise damaged(kind, "its picture has no size")
     turn, coded = _turn(boxes, own), max(_coded_sizes(boxes, meta), default=0)
-    is_cut = any(name == b"clap" for name, _, _ in own)
+    has_frame = any(name == b"clap" for name, _, _ in own)
+    missing = _missing_bytes(boxes, meta)
     return HeifHeader(
         kind=kind,
-        data=_as_still(boxes),
+        data=_as_still(boxes) + bytes(missing),
+        missing=missing,
         size=(boxes.number(ispe + 4, 4), boxes.number(ispe + 8, 4)),
         orientation=turn if kind == "AVIF" else 1,  # libheif turns by itself
         largest=max(coded, *_told_sizes(boxes, meta)),
-        by_tiles=None if is_cut else read_tiles(boxes, meta, turn, coded),
+        by_tiles=None if has_frame else read_tiles(boxes, meta, turn, coded),
     )
+
+
+def _missing_bytes(boxes: Boxes, meta: Meta) -> int:
+    """By how much the file is shorter than its items say, at most as much again."""
+    places = (place for item in meta.places.values() for place in item)
+    end = max((at + length for method, at, length in places if method == 0), default=0)
+    return min(max(0, end - len(boxes.data)), len(boxes.data))
 
 
 def _told_sizes(boxes: Boxes, meta: Meta) -> Iterator[int]:

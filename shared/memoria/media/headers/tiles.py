@@ -25,6 +25,7 @@ class Tile:
 
     properties: tuple[bytes, ...]  # boxes
     parts: tuple[memoryview, ...]  # of its coded bytes
+    is_whole: bool = True  # whether the file has all of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,4 +123,6 @@ def _told_size(boxes: Boxes, meta: Meta, item: int) -> tuple[int, int]:
 def _tile(boxes: Boxes, meta: Meta, properties: list[bytes], item: int) -> Tile:
     owned = [number - 1 for number in meta.owned.get(item, ())]
     needed = [properties[i] for i in owned if meta.properties[i][0] in _NEEDED]
-    return Tile(tuple(needed[:255]), tuple(item_parts(boxes, meta, item)))
+    parts = tuple(item_parts(boxes, meta, item))
+    told = sum(length for _, _, length in meta.places.get(item, ()))
+    return Tile(tuple(needed[:255]), parts, sum(map(len, parts)) >= told)

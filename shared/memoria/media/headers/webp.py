@@ -41,13 +41,15 @@ def read_webp(data: bytes) -> WebpHeader:
         elif kind == b"EXIF" and not exif:
             exif = data[start : min(end, start + MOST_BYTES)]
     size = _picture_size(picture)
+    missing = _missing_bytes(picture, size)
     if canvas is None or corner is None:  # a still picture fills its canvas
         canvas, corner = size, (0, 0)
     if corner[0] + size[0] > canvas[0] or corner[1] + size[1] > canvas[1]:
         raise damaged("WEBP", "its frame is larger than its canvas")
     return WebpHeader(
         kind="WEBP",
-        data=_still(size, opacity, picture),
+        data=_still(size, opacity, _filled(picture, missing)),
+        missing=missing,
         size=canvas,
         orientation=orientation(exif),
         corner=corner,
@@ -76,6 +78,22 @@ def _picture_size(picture: bytes) -> tuple[int, int]:
         bits = int.from_bytes(picture[9:13], "little")
         return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
     raise damaged("WEBP", "it has no picture")
+
+
+def _missing_bytes(picture: bytes, size: tuple[int, int]) -> int:
+    """How many zeros a picture needs that is cut off: more than it lost, for decoders run ahead."""
+    lost = 8 + int.from_bytes(picture[4:8], "little") - len(picture)
+    if lost <= 0:
+        return 0
+    missing = min(lost, len(picture)) + min(size[0] * size[1] // 4, len(picture))
+    return missing + (len(picture) + missing & 1)
+
+
+def _filled(picture: bytes, missing: int) -> bytes:
+    if not missing:
+        return picture
+    length = len(picture) - 8 + missing
+    return picture[:4] + struct.pack("<I", length) + picture[8:] + bytes(missing)
 
 
 def _still(size: tuple[int, int], opacity: bytes, picture: bytes) -> bytes:
