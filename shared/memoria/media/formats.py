@@ -188,8 +188,12 @@ def _is_transport_stream(data: bytes, packet: int, at: int) -> bool:
 
 
 def _unless_raw(data: bytes, name: str) -> str:
-    """Canon's CR2 is a TIFF with its own mark; other TIFF-like RAWs are told by their tags."""
-    return "RAW" if name == "TIFF" and data[8:10] == b"CR" else name
+    """Canon's CR2 and Phase One's IIQ are TIFFs with marks of their own.
+
+    Other TIFF-like RAWs are told by their tags.
+    """
+    is_iiq = (data[8:12], data[13:16]) == (b"IIII", b"waR") or data[8:15] == b"MMMMRaw"
+    return "RAW" if name == "TIFF" and (data[8:10] == b"CR" or is_iiq) else name
 
 
 def _iso_media(data: bytes) -> str:

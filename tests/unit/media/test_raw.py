@@ -12,6 +12,17 @@ from tests.corpus.bombs import saved
 from tests.corpus.dng import dng
 
 SENSOR = (2000, 1500)
+MARKS = (  # of makers' files, nothing in which can be read
+    b"FUJIFILMCCD-RAW",
+    b"IIU\0",
+    b"IIRO",
+    b"MMOR",
+    b"FOVb",
+    b"II*\0\x10\0\0\0CR\x02\0",
+    b"II*\0\x10\0\0\0IIII\x0cwaR",
+    b"MM\0*\0\0\0\x10MMMMRaw\0",
+    b"\0\0\0\x18ftypcrx ",
+)
 
 
 def preview(size: tuple[int, int] = (1600, 1200), **options: object) -> bytes:
@@ -87,7 +98,7 @@ def test_a_small_or_cropped_preview_is_refused_by_name(size: tuple[int, int]) ->
 def test_a_raw_without_a_preview_is_refused_by_name() -> None:
     with pytest.raises(UnsupportedMedia, match="RAW"):
         decode_image(dng(SENSOR, None))
-    for magic in (b"FUJIFILMCCD-RAW", b"IIU\0", b"II*\0\x10\0\0\0CR\x02\0", b"\0\0\0\x18ftypcrx "):
+    for magic in MARKS:
         with pytest.raises(UnsupportedMedia, match="RAW"):
             decode_image(magic + bytes(5000))
 
