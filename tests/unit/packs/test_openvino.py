@@ -167,11 +167,9 @@ def test_the_intermediate_is_half_as_large_and_what_is_opened(pack: Path) -> Non
     blob = np.random.default_rng(0).uniform(0, 255, (1, 3, 112, 112)).astype(np.float32)
     name = before.get_inputs()[0].name
     (expected,), (found,) = (one.run(None, {name: blob}) for one in (before, in_float32(file)))
-    assert (
-        1e-7
-        < 1 - (expected * found).sum() / np.linalg.norm(expected) / np.linalg.norm(found)
-        < 1e-3
-    )
+    assert not np.array_equal(expected, found)  # how much they differ is the network's own
+    apart = 1 - (expected * found).sum() / np.linalg.norm(expected) / np.linalg.norm(found)
+    assert apart < 1e-3
     assert write_intermediates(pack) == []
 
 
