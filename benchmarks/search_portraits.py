@@ -175,10 +175,13 @@ def table(stack: Stack, portraits: Portraits) -> Iterator[str]:
 def main() -> None:
     """Print the table and write it into docs/search.md."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--model-dir", type=Path, default=PACK, help="another pack, and write nothing"
+    )
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
     args = parser.parse_args()
     options = StackOptions(
-        environ={"MODEL_DIR": str(PACK), "SEARCH": "on"},
+        environ={"MODEL_DIR": str(args.model_dir), "SEARCH": "on"},
         settings={"quiet_period_seconds": 1, "searches_per_minute": 100_000, "callbacks": False},
         sweep_seconds=1,
     )
@@ -187,7 +190,7 @@ def main() -> None:
         for line in table(stack, Portraits.read()):
             print(line, flush=True)
             lines.append(line)
-    if not args.dry_run:
+    if args.model_dir == PACK and not args.dry_run:
         set_table("portraits", "\n".join(lines), PAGE)
 
 
