@@ -3890,47 +3890,66 @@ exception when others then
 end
 $$;
 
--- Tries again what met with trouble of ours: as the rows are now; those that are gone are removed. A thousand
--- rows of one table in one sweep, the tables in turn: no table waits for another's trouble to end, and no
--- event of one is held while those of another are waited for.
-create function memoria.retry_hand_overs() returns integer
+-- Tries again what met with trouble of ours, a thousand rows of a table: as the rows are now; those that are gone
+-- are removed.
+create function memoria.retry_table(p_relation text) returns integer
 language plpgsql set search_path = '' as $$
 declare
-  v_table memoria.followed;
+  v_columns jsonb;
   v_ids text[];
   v_rows memoria.handed[];
   v_owners jsonb;
 begin
-  update memoria.followed set retried_at = clock_timestamp()
-  where relation = (
-    select relation from memoria.followed
-    where exists (
-      select from memoria.hand_overs
-      where relation = followed.relation and failed and code = 'not_handed_over'
-    )
-    order by retried_at limit 1 for no key update skip locked
-  )
-  returning * into v_table;
+  -- whoever changes what is followed holds the table: nobody waits for them, and what is read from here on stands
+  execute format('lock table %s in access share mode nowait', p_relation);
+  v_columns := (select columns from memoria.followed where relation = p_relation);
   v_ids := array(
     select row_id from memoria.hand_overs
-    where relation = v_table.relation and failed and code = 'not_handed_over' order by id limit 1000
+    where relation = p_relation and failed and code = 'not_handed_over' order by id limit 1000
   );
   if cardinality(v_ids) = 0 then
     return 0;
   end if;
   execute format(
     'select coalesce(array_agg(%s), ''{}''), %s from %s where %I::text = any ($1)',
-    memoria.handed_expression(v_table.columns), memoria.owners_expression(v_table.columns),
-    v_table.relation, v_table.columns ->> 'id'
+    memoria.handed_expression(v_columns), memoria.owners_expression(v_columns), p_relation, v_columns ->> 'id'
   ) into v_rows, v_owners using v_ids;
-  perform memoria.remove_followed(v_table.relation, array(
+  perform memoria.remove_followed(p_relation, array(
     select id from unnest(v_ids) as late (id)
     where id not in (select media_id from unnest(v_rows) where media_id is not null)
   ));
-  return memoria.hand_over(v_table.relation, v_rows, v_owners);
+  return memoria.hand_over(p_relation, v_rows, v_owners);
 exception when others then
-  raise warning 'memoria: rows of % are still not handed over: %', v_table.relation, sqlerrm;
+  raise warning 'memoria: rows of % are still not handed over: %', p_relation, sqlerrm;
   return 0;
+end
+$$;
+
+-- One table in one sweep, the tables in turn: no table waits for another's trouble to end, and no event of one is
+-- held while those of another are waited for.
+create function memoria.retry_hand_overs() returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_relation text := (
+    select relation from memoria.followed
+    where exists (
+      select from memoria.hand_overs
+      where relation = followed.relation and failed and code = 'not_handed_over'
+    )
+    order by retried_at, relation limit 1
+  );
+  v_count integer;
+begin
+  if v_relation is null then
+    return 0;
+  end if;
+  v_count := memoria.retry_table(v_relation);
+  -- also where it failed, so that the next turn is another's. Not waited for: memoria_follow, which holds the row,
+  -- may wait for the table.
+  update memoria.followed set retried_at = clock_timestamp() where relation in (
+    select relation from memoria.followed where relation = v_relation for no key update skip locked
+  );
+  return v_count;
 end
 $$;
 

@@ -158,6 +158,49 @@ def test_tables_in_trouble_are_tried_again_in_turn_a_thousand_rows_at_once(app: 
     assert app.value("select count(*) from memoria.media") == 2101
 
 
+def late(db: Database, *tables: str) -> None:
+    """A row of each of these tables that could not be handed over."""
+    db.do("alter table memoria.media rename to hidden")
+    for n, table in enumerate(tables, 1):
+        db.do(
+            f"insert into public.{table} (id, \"the event\", place) values (%s, 'party', 'p.jpg')",
+            n,
+        )
+    db.do("alter table memoria.hidden rename to media")
+
+
+def test_a_table_whose_trouble_lasts_keeps_no_other_waiting(app: Database) -> None:
+    """Before, its turn was taken back with what failed: it was the first again in every sweep."""
+    follow(app)
+    app.do('create table public.others (like public."My Photos")')
+    app.value("select memoria_follow('public.others', 'id', 'the event', 'place', 'photos')")
+    late(app, '"My Photos"', "others")
+    app.do("update memoria.followed set retried_at = now() where relation = 'public.others'")
+    app.do('alter table public."My Photos" rename column place to elsewhere')
+    assert [app.service("sweep")["handed_over"] for _ in range(2)] == [0, 1]
+    assert app.rows("select id from memoria.media") == ["2"]
+
+
+def test_a_sweep_does_not_wait_for_a_migration_of_a_followed_table(app: Database) -> None:
+    """Before, it did, and held what memoria_follow waits for in that migration: a deadlock."""
+    follow(app)
+    late(app, '"My Photos"')
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(app.url) as migration:
+        migration.execute(
+            "alter table public.\"My Photos\" add column medium text default 'medium.jpg'"
+        )
+        swept = pool.submit(app.service, "sweep")
+        wait_until_blocked(app.rows, swept)
+        assert swept.done()
+        migration.execute(
+            "select memoria_follow('public.\"My Photos\"', 'id', 'the event', 'place', 'photos',"
+            " p_preview_path => 'medium')"
+        )
+    assert swept.result()["handed_over"] == 0
+    assert app.rows("select id, preview_path from memoria.media") == [("1", "medium.jpg")]
+    assert app.value("select count(*) from memoria.hand_overs") == 0
+
+
 def test_a_sweep_holds_no_event_while_it_waits_for_another(app: Database) -> None:
     """Before, it held those that it had repaired, and others waited for it in a circle."""
     follow(app)
