@@ -101,8 +101,9 @@ begin
     no_later_than = case when kind = 'cluster' then '-infinity'::timestamptz end
   where id = p_job_id;
   if v_job.kind = 'process' then
+    -- one that was done stays done where only a drawn face is to be read
     update memoria.media set status = 'pending', completed_at = null, error_code = null, error_message = null
-    where id = v_job.media_id;
+    where id = v_job.media_id and status = 'failed';
     perform memoria.touch_photos(v_job.event_id);
   end if;
   return true;
