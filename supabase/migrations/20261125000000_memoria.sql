@@ -2559,7 +2559,8 @@ create function memoria.store_nobody(p_event_id text, p_face_ids jsonb, p_kept u
 language sql set search_path = '' as $$
   update memoria.faces set identity_id = null
   from jsonb_array_elements_text(p_face_ids) as face (id)
-  where faces.id = face.id::uuid and faces.event_id = p_event_id and identity_id <> all (p_kept)
+  where faces.id = face.id::uuid and faces.event_id = p_event_id and identity_id is not null
+    and identity_id <> all (p_kept)
 $$;
 
 -- Figures, labels and means of everybody, from whose the faces are now.

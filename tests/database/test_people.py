@@ -114,6 +114,17 @@ def test_the_same_faces_give_the_same_people_again(project: Project, party: Part
     assert {change.kind for change in second.changes} == {"kept"}
 
 
+def test_a_run_that_changes_nothing_writes_no_face(project: Project, party: Party) -> None:
+    """Before, it wrote every face that was nobody's already."""
+    stranger = party.shows("stranger", 1)
+    party.cluster()
+    assert party.people(stranger) == {None}
+    versions = "select id, xmin::text from memoria.faces where event_id = %s order by id"
+    before = project.rows(versions, party.event)
+    party.cluster()
+    assert project.rows(versions, party.event) == before
+
+
 def test_a_name_stays_while_photos_come_and_go(project: Project, party: Party) -> None:
     ann = party.shows("Ann", 4)
     party.cluster()
