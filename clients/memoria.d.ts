@@ -112,6 +112,7 @@ export interface Lists {
   media: { args: MediaArguments; item: Photo };
   unassignedFaces: { args: UnassignedFacesArguments; item: UnassignedFace };
   history: { args: HistoryArguments; item: Change };
+  searchLinks: { args: SearchLinksArguments; item: SearchLink };
 }
 
 export interface Memoria {

@@ -127,6 +127,9 @@ expect(!(await host.mayFollow({ topic: "memoria:other" })), "and nothing else");
 // guests
 const link = await host.createSearchLink({ event_id: event, options: { label: "wedding", per_guest: 20 } });
 const { search_consent_version: consent } = await host.searchLinks({ event_id: event });
+await host.createSearchLink({ event_id: event, options: { label: "family" } });
+const links = await host.all("searchLinks", { event_id: event, limit: 1 });
+expect(links.map((one) => one.label).join() === "family,wedding", "every link, newest first, page by page");
 const picture = await fetch(`${app.url}/storage/v1/object/photos/0.jpg`, {
   headers: { apikey: app.secret, Authorization: `Bearer ${app.secret}` },
 });

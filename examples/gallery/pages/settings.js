@@ -13,8 +13,8 @@ export async function show(root, { event, own, manages }) {
   root.append(h('h1', words.title))
   const event_id = event
   if (!manages) return root.append(h('p', words.onlyHosts), leaving(event_id))
-  const [members, { links }, { searches }, status] = await Promise.all([
-    call('event_members', { p_event_id: event }), client.searchLinks({ event_id }),
+  const [members, links, { searches }, status] = await Promise.all([
+    call('event_members', { p_event_id: event }), client.all('searchLinks', { event_id }),
     client.searches({ event_id }), client.eventStatus({ event_id })])
   const open = status.status === 'open'
   root.append(...[
