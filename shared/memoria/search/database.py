@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from memoria.errors import InvalidRequest
+import httpx
+
+from memoria.errors import InvalidRequest, StoreUnavailable
 from memoria.search.refusals import (
     ConsentRequired,
     EventArchived,
@@ -48,7 +50,7 @@ class SearchStore:
 
     def refuse(self, search_id: str, code: str) -> None:
         """Note in the audit why nothing was searched for."""
-        rpc(self._client, "memoria_refuse_search", {"p_search_id": search_id, "p_code": code})
+        self._rpc("memoria_refuse_search", {"p_search_id": search_id, "p_code": code})
 
     def find(self, search_id: str, selfie: "Selfie", model: str, rule: "Rule") -> dict[str, Any]:
         """Whom the selfie is alike, with their photos. Raises Refused."""
@@ -59,7 +61,7 @@ class SearchStore:
             "p_model": model,
             "p_rule": rule.as_json() | measured,
         }
-        return _answered(rpc(self._client, "memoria_search", params))
+        return _answered(self._rpc("memoria_search", params))
 
     def again(self, search_id: str, seeker: "Seeker") -> dict[str, Any]:
         """Today's photos of the same matches. Raises UnknownSearch."""
@@ -77,7 +79,16 @@ class SearchStore:
             "p_guest": seeker.guest,
             "p_event_id": seeker.event_id,
         }
-        return _answered(rpc(self._client, function, who | params, retries=retries))
+        return _answered(self._rpc(function, who | params, retries=retries))
+
+    def _rpc(self, function: str, params: dict[str, Any], *, retries: int = 3) -> Any:
+        """As `rpc` does, but who made up a token is not told where the database is."""
+        try:
+            return rpc(self._client, function, params, retries=retries)
+        except StoreUnavailable as exc:
+            if isinstance(exc.__cause__, httpx.TransportError):
+                raise StoreUnavailable("the database could not be reached") from exc
+            raise
 
 
 def _answered(answer: dict[str, Any]) -> dict[str, Any]:
