@@ -62,6 +62,8 @@ def stored_pixels(header: Header) -> Pixels:
 
 def _cut_off(header: Header) -> Pixels:
     """What is there of a file whose walk put zeros for what is missing."""
+    if min(header.size) < COMPARED_PX:  # too narrow to be compared
+        raise UnreadableMedia(f"the {header.kind} is cut off")
     try:
         other = stored_pixels(with_other_bytes(header)).frame(COMPARED_PX)
         zeros = stored_pixels(replace(header, missing=0))

@@ -57,6 +57,14 @@ def test_less_than_half_is_refused_with_its_reason(data: bytes) -> None:
         decode_image(first_picture(data, 0.3))
 
 
+@pytest.mark.parametrize("size", [(4, 64), (64, 4)])
+@pytest.mark.parametrize("kind", ["WEBP", "HEIF"])
+def test_a_narrow_one_is_refused_too(kind: str, size: tuple[int, int]) -> None:
+    data = saved(scene().resize(size), kind, quality=90)
+    with pytest.raises(UnreadableMedia, match="cut off"):
+        decode_image(first_picture(data, 0.9))
+
+
 def test_what_is_missing_of_a_turned_photo_is_at_its_side() -> None:
     data = turned()
     whole, cut = decode_image(data), decode_image(data[: len(data) * 8 // 10])
