@@ -4,7 +4,7 @@
 # MiB that an instance of process takes: models and libraries, the decoding children, photos being
 # decoded (memoria.media.budget), and what each request holds beside them.
 MODELS_MIB=600
-CHILDREN_MIB=50
+CHILDREN_MIB=90
 DECODING_MIB=800
 REQUEST_MIB=48
 
