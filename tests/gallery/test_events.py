@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import psycopg
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.gallery.conftest import Visit, sign_in
 from tests.gallery.party import Party
@@ -119,6 +119,19 @@ def test_a_link_for_guests_is_shown_once_with_a_code_and_can_be_ended(
     page.get_by_role("dialog").get_by_role("button", name="End").click()
     page.get_by_text("ended").wait_for()
     assert address.split("#")[1] not in page.content()
+
+
+def test_every_link_can_be_ended_however_many_there_are(
+    page: Page, party: Party, database: psycopg.Connection[Any]
+) -> None:
+    database.execute(
+        "insert into memoria.search_links (event_id, token_hash, expires_at, max_searches,"
+        " per_guest, people_per_guest) select %s, sha256(convert_to(%s::text || n, 'utf8')),"
+        " now() + interval '1 day', 1, 1, 1 from generate_series(1, 101) as n",
+        (party.event_id, party.event_id),
+    )
+    settings(page, party.event_id)
+    expect(page.get_by_role("button", name="End the link")).to_have_count(101)
 
 
 def _read(picture: bytes) -> str:
