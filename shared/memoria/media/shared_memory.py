@@ -59,7 +59,10 @@ def write(descriptor: int, *parts: bytes | memoryview) -> None:
 
 def read(descriptor: int, size: int) -> bytes:
     """The first bytes of what lies there."""
-    data = os.pread(descriptor, size, 0)
+    data = b""
     while len(data) < size:  # a call reads at most 2 GiB
-        data += os.pread(descriptor, size - len(data), len(data))
+        part = os.pread(descriptor, size - len(data), len(data))
+        if not part:
+            raise EOFError(f"{len(data)} bytes lie there, not {size}")
+        data += part
     return data
