@@ -218,7 +218,7 @@ def test_the_commands_of_readme_work_as_printed(serving: Serving) -> None:
     while not serving.call("memoria_event_status", p_event_id="sample").json()["done"]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    program = search.replace(". .local-state/env", f". {serving.state}/env")
+    program = search.replace(".local-state", str(serving.state))
     done = subprocess.run(
         ["sh", "-euc", program], cwd=serving.state, capture_output=True, text=True, check=False
     )
