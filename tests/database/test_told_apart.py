@@ -69,6 +69,10 @@ class Siblings(Life):
             self.photos_are_looked_at_again(
                 self.chance.randrange(99), photos, model, not everything
             )
+            # a face that a model missed is another one when it is found again
+            self.one, self.other = (
+                [slot for slot in slots if slot in self.face] for slots in (self.one, self.other)
+            )
             self.everybody_is_grouped(
                 self.chance.choice([0.3, 0.4, 0.55, 0.8, 2.0]), self.chance.randint(2, 4)
             )

@@ -42,17 +42,19 @@ def owners_of_groups(
 
     A touched person owns the group with most of its faces. A person into whom a user merged
     others also owns every group in which it has ``min_faces``, and a group without another owner
-    in which it has the majority: what a user merged is not taken apart again.
+    in which it has the majority: what a user merged is not taken apart again. So does who was told
+    apart from somebody: a part that became a newcomer could join that somebody.
 
     In a group that has owners, but none of them with a name and ``min_faces``, the largest of the
     untouched people becomes an owner as well, if it has more faces there than any of them.
     """
     group, person, count = shared_faces(groups, prior)
     in_largest = largest_group_of(groups, prior, len(roster.ids))[person] == group
-    touched, merge_target = roster.touched[person], roster.merge_target[person]
-    owns = (in_largest & touched) | (merge_target & (count >= min_faces))
+    touched = roster.touched[person]
+    stays_whole = (roster.merge_target | roster.told_apart)[person]
+    owns = (in_largest & touched) | (stays_whole & (count >= min_faces))
     without_owner = ~np.isin(group, group[owns])
-    owns |= merge_target & without_owner & _has_majority(group, person, count)
+    owns |= stays_whole & without_owner & _has_majority(group, person, count)
     owners: dict[int, list[tuple[int, int]]] = defaultdict(list)  # (person, faces) of each group
     for i in np.flatnonzero(owns).tolist():
         owners[int(group[i])].append((int(person[i]), int(count[i])))

@@ -18,6 +18,7 @@ class Roster:
     root: Index  # (k,) of each identity; a root is its own
     named: NDArray[np.bool_]  # (k,) of roots
     merge_target: NDArray[np.bool_]  # (k,) of roots: a user merged somebody into it
+    told_apart: NDArray[np.bool_]  # (k,) of roots: from anybody
     touched: NDArray[np.bool_]  # (k,) of roots: a user said anything about it at all
     identity: Index  # (n,) of each face, corrections applied; -1 nobody
     before: Index  # (n,) root of each face as it was loaded; -1 nobody
@@ -54,13 +55,15 @@ def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
     identity[denied] = -1
     apart = _apart(known, root, position)
     named, merge_target, touched = _standing(known, root, position)
-    touched[apart // max(len(ids), 1)] = True
+    told_apart = np.isin(np.arange(len(ids)), apart // max(len(ids), 1))
+    touched |= told_apart
     prior = _root_of(root, identity)
     return Roster(
         ids=ids,
         root=root,
         named=named,
         merge_target=merge_target,
+        told_apart=told_apart,
         touched=touched,
         identity=identity,
         before=before,

@@ -186,6 +186,13 @@ def test_a_face_does_not_stray_to_whom_its_person_was_told_apart_from() -> None:
     assert owners(strays) == [ANN] * 6 + [BOB] * 3
 
 
+def test_who_was_told_apart_is_not_taken_apart_by_a_run() -> None:
+    """What became a newcomer could join the one whom it was told apart from."""
+    faces = event([ANN] * 4 + [BOB] * 4 + [BOB] * 3)
+    known = people(KnownPerson(ANN), KnownPerson(BOB), apart=((ANN, BOB),))
+    assert owners(resolve([0] * 4 + [1] * 4 + [2] * 3, faces, known)) == [ANN] * 4 + [BOB] * 7
+
+
 def test_whom_a_user_merged_after_telling_them_apart_is_one() -> None:
     one = KnownPeople(
         people=(KnownPerson(ANN), KnownPerson(BOB, merged_into=ANN)), apart=((ANN, BOB),)
