@@ -50,6 +50,9 @@ ENDINGS = [
 if os.environ.get("EVERY_ENDING"):  # each starts a system: soak has them all
     MOMENTS = ("postgres", "functions_framework", "uploaded")
     ENDINGS = list(product((signal.SIGINT, signal.SIGTERM, signal.SIGKILL), MOMENTS))
+# 130, which a shell makes of the other one as well. Python ends so where the signal meets an `exec`
+# of a string, as dataclasses have, although the exception was handled (run_eval_code_obj).
+INTERRUPTED = (130, -signal.SIGINT)
 
 
 @pytest.mark.parametrize(("sig", "moment"), ENDINGS)
@@ -66,7 +69,7 @@ def test_nothing_is_left(
     ) as running:
         wait_until_seen(folder, moment)
         running.send_signal(sig)
-    assert running.returncode == (-sig if sig == signal.SIGKILL else 130)
+    assert running.returncode in ((-sig,) if sig == signal.SIGKILL else INTERRUPTED)
     deadline = time.monotonic() + 60
     while processes_of(folder) or any(folder.glob("memoria-[!s]*")):
         assert time.monotonic() < deadline, processes_of(folder)
