@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.find_faces import PACK
 from benchmarks.grouping_peers import average_linkage, plain_hdbscan, without_small
 from benchmarks.grouping_scores import scores
 from benchmarks.grouping_sets import Event
@@ -23,7 +24,6 @@ from memoria.clustering import group_faces
 from memoria.faces import Engine, Face, find_faces_in_photo, open_engine
 
 LABELS = Path(__file__).with_suffix(".json")
-PACK = Path(__file__).parents[2] / "shared" / "models" / "scrfd2.5g_mobilefacenet"
 UNNAMED, FALSE = -1, -2  # instead of a person: whose face is not known; no face
 
 

@@ -12,7 +12,7 @@ from memoria.auth import sign
 from memoria.config import OFF
 from memoria.errors import CallbackFailed, CallbackGone, MemoriaError
 from memoria.posting import NotAnswered, post_for_status
-from memoria.store.client import origin
+from memoria.store.client import address
 from memoria.store.jobs import Claim, JobStore, Skipped
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Callback:
                 self._url, body, headers, seconds=self._seconds, context=self._tls
             )
         except NotAnswered as exc:
-            where = origin(httpx.URL(self._url))
+            where = address(httpx.URL(self._url))
             raise CallbackFailed(f"the callback at {where} did not answer ({exc})") from exc
         if status == httpx.codes.GONE:
             raise CallbackGone("the callback answered 410: it wants to hear no more of this")

@@ -21,6 +21,7 @@
             ├── NeedsMemory         the event is too large for this instance: never given up
             ├── MediaUnavailable    the media host timed out or answered 5xx
             ├── StoreUnavailable    the database did not answer
+            │   └── StoreUnreachable    nor could it be asked
             ├── CallbackFailed      the app's callback did not accept the outcome
             └── EngineUnavailable   the model cannot serve now
 
@@ -169,6 +170,10 @@ class StoreUnavailable(Outside):
     """The database did not answer, or answered with trouble of its own."""
 
     code = "store_unavailable"
+
+
+class StoreUnreachable(StoreUnavailable):
+    """It could not even be asked: the message names its address, which strangers are not told."""
 
 
 class CallbackFailed(Outside):

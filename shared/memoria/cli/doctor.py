@@ -17,7 +17,7 @@ from memoria.config import OFF, BadConfiguration, Settings
 from memoria.contracts import Json
 from memoria.errors import MemoriaError, StoreUnavailable
 from memoria.packs.catalogue import PACKS
-from memoria.store.client import open_client, origin, rpc
+from memoria.store.client import address, open_client, rpc
 
 if TYPE_CHECKING:
     from supabase import Client
@@ -190,7 +190,7 @@ def _callback(settings: Settings) -> Finding:
     try:
         status = httpx.head(url, timeout=PATIENCE_SECONDS).status_code
     except httpx.HTTPError as exc:
-        silent = f"{origin(url)} does not answer ({type(exc).__name__})"
+        silent = f"{address(url)} does not answer ({type(exc).__name__})"
         return wrong("callback", silent, "CALLBACK_URL")
     if status == 404:
         return wrong("callback", "there is nothing at this path (404)", "CALLBACK_URL")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from memoria.errors import InvalidRequest, StoreUnavailable
-from memoria.store.client import origin
+from memoria.store.client import address
 
 if TYPE_CHECKING:
     from supabase import Client
@@ -133,7 +133,7 @@ def _told(source: str) -> Iterator[None]:
     except StorageApiError as refusal:
         raise InvalidRequest(f"{source} cannot be read: {refusal.message}") from refusal
     except httpx.TransportError as trouble:
-        where = origin(trouble.request.url)
+        where = address(trouble.request.url)
         raise StoreUnavailable(
             f"{source}: {where} cannot be reached ({type(trouble).__name__})"
         ) from trouble

@@ -57,11 +57,11 @@ class Engine:
         """
         from memoria.metrics import stage  # with the first photo: opening an engine goes without
 
-        found, crops, views = self._seen_in(photo, drawn)  # and the photo's memory is given back
+        found, crops, of_boxes = self._seen_in(photo, drawn)  # and the photo's memory is given back
         in_boxes = []
-        if views:
+        if of_boxes:
             with stage("detect"):
-                in_boxes = [self._face_in(view) for view in views]
+                in_boxes = [self._face_in(view) for view in of_boxes]
         with stage("embed"):
             faces = self.described(found, crops, photo.size)
             read = [self.described(*seen, photo.size) for seen in in_boxes]

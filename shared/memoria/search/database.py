@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import httpx
-
-from memoria.errors import InvalidRequest, StoreUnavailable
+from memoria.errors import InvalidRequest, StoreUnavailable, StoreUnreachable
 from memoria.search.refusals import (
     ConsentRequired,
     EventArchived,
@@ -85,10 +83,8 @@ class SearchStore:
         """As `rpc` does, but who made up a token is not told where the database is."""
         try:
             return rpc(self._client, function, params, retries=retries)
-        except StoreUnavailable as exc:
-            if isinstance(exc.__cause__, httpx.TransportError):
-                raise StoreUnavailable("the database could not be reached") from exc
-            raise
+        except StoreUnreachable as exc:
+            raise StoreUnavailable("the database could not be reached") from exc
 
 
 def _answered(answer: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from memoria import log
-from memoria.errors import InvalidRequest, StoreUnavailable
+from memoria.errors import InvalidRequest, StoreUnavailable, StoreUnreachable
 
 if TYPE_CHECKING:
     from supabase import Client
@@ -30,7 +30,7 @@ def open_client(settings: "Settings") -> "Client":
     return Client(settings.supabase_url, key, options)
 
 
-def origin(url: httpx.URL) -> str:
+def address(url: httpx.URL) -> str:
     """Who is meant by a URL, for a message: ``https://project.supabase.co``, and nothing secret."""
     return f"{url.scheme}://{url.netloc.decode()}"
 
@@ -53,14 +53,13 @@ def rpc(client: "Client", function: str, params: dict[str, Any], *, retries: int
             if str(exc.code)[:2] in _CALLERS_FAULT:
                 raise InvalidRequest(f"the database refused a value ({exc.code})") from exc
             began = exc.code not in _NEVER_BEGAN
-            trouble: Exception = exc
-            reason = f"the database answered {exc.code}"
+            cause: Exception = exc
+            error = StoreUnavailable(f"the database answered {exc.code}")
         except httpx.TransportError as exc:
-            trouble = exc
-            where = origin(exc.request.url)
-            reason = f"the database at {where} could not be reached ({type(exc).__name__})"
-            log.event("database_unreachable", at=where, error=type(exc).__name__)
+            cause, where, kind = exc, address(exc.request.url), type(exc).__name__
+            error = StoreUnreachable(f"the database at {where} could not be reached ({kind})")
+            log.event("database_unreachable", at=where, error=kind)
         if pause is None or (began and tried >= retries):
-            raise StoreUnavailable(reason) from trouble
+            raise error from cause
         time.sleep(pause)
     raise AssertionError("unreachable")

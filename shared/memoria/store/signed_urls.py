@@ -6,7 +6,7 @@ import httpx
 
 from memoria import log
 from memoria.errors import MediaForbidden, MediaGone, MediaUnavailable
-from memoria.store.client import origin
+from memoria.store.client import address
 
 if TYPE_CHECKING:
     from supabase import Client
@@ -28,7 +28,7 @@ def sign_url(client: "Client", bucket: str, path: str, seconds: int) -> str:
     except StorageApiError as exc:
         raise _translated(exc) from exc
     except httpx.TransportError as exc:
-        reason = f"storage at {origin(exc.request.url)} did not answer ({type(exc).__name__})"
+        reason = f"storage at {address(exc.request.url)} did not answer ({type(exc).__name__})"
         raise MediaUnavailable(reason) from exc
 
 
