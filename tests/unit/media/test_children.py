@@ -1,6 +1,5 @@
 """Decoding children: the same pixels, and nobody else's trouble."""
 
-import logging
 import os
 import signal
 import subprocess
@@ -183,9 +182,8 @@ def test_a_bug_of_ours_costs_no_child_for_long(decoders: Decoders) -> None:
 
 
 def test_a_bug_in_a_child_is_logged_with_its_traceback(
-    decoders: Decoders, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    decoders: Decoders, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("memoria"), "propagate", True)
     with pytest.raises(MemoriaError) as bug, decoders.opened(GOOD) as opened:
         opened.child.ask({"do": "something unheard of"})
     assert bug.value.policy == "attempt"

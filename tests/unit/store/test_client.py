@@ -11,9 +11,8 @@ from memoria.store.client import open_client, rpc
 
 
 def test_who_could_not_be_reached_stands_in_the_error_and_in_the_log(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(logging.getLogger("memoria"), "propagate", True)
     address = f"http://127.0.0.1:{free_port()}"
     known = {"SUPABASE_URL": address, "SUPABASE_SERVICE_ROLE_KEY": "sb_secret_local"}
     client = open_client(Settings.from_env(known | {"CALLBACK_URL": "off", "WEBHOOK_SECRET": "x"}))
