@@ -84,7 +84,7 @@ create table memoria.events (
   constraint events_status_known check (status in ('open', 'archived'))
 );
 create index events_owner on memoria.events (owner_id);
-create index events_archive_at on memoria.events (archive_at) where archive_at is not null;
+create index events_archive_at on memoria.events (archive_at) where archive_at is not null and status <> 'archived';
 
 -- The owner of an event is always its host and needs no row.
 create table memoria.members (
@@ -123,6 +123,8 @@ create table memoria.media (
   -- since when it lies where it lies
   placed_at timestamptz not null default now(),
   completed_at timestamptz,
+  -- when its faces were found: those of another picture, where it was placed since
+  looked_at timestamptz,
   constraint media_id_valid check (memoria.is_id(id)),
   constraint media_bucket_valid check (memoria.is_bucket(bucket)),
   constraint media_path_valid check (memoria.is_object_name(bucket, path)),
@@ -1817,6 +1819,7 @@ returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_callback uuid;
+  v_removed boolean;
 begin
   update memoria.jobs set
     status = 'failed', finished_at = clock_timestamp(), token = null, leased_until = null,
@@ -1831,8 +1834,9 @@ begin
     if not found then
       return jsonb_build_object('outcome', 'failed', 'callback_job_id', null);
     end if;
+    v_removed := memoria.remove_replaced_faces(p_job.event_id, p_job.media_id);
     perform memoria.touch_photos(p_job.event_id);
-    perform memoria.settle_event(p_job.event_id, false);
+    perform memoria.settle_event(p_job.event_id, v_removed);
     perform memoria.broadcast(p_job.event_id, 'photo_failed', jsonb_build_object(
       'media_id', p_job.media_id, 'code', p_code, 'message', p_message
     ));
@@ -1844,6 +1848,25 @@ begin
   end if;
   return jsonb_build_object('outcome', 'failed', 'callback_job_id', v_callback);
 end
+$$;
+
+-- Whether a photo was pointed elsewhere since its worker was sent: how that ended says nothing of what lies
+-- there now.
+create function memoria.is_moved(p_job memoria.jobs) returns boolean
+language sql stable set search_path = '' as $$
+  select p_job.kind = 'process' and exists (
+    select from memoria.media where id = p_job.media_id
+      and (bucket, path) <> (p_job.payload ->> 'bucket', p_job.payload ->> 'path')
+  )
+$$;
+
+-- A photo's unfinished work begins anew, with all its attempts. Returns from when on.
+create function memoria.begin_anew(p_job_id uuid) returns timestamptz
+language sql set search_path = '' as $$
+  update memoria.jobs set
+    status = 'queued', run_after = clock_timestamp(), token = null, leased_until = null,
+    attempts = 0, deaths = 0, waits = 0, waiting_since = null, error_code = null, error_message = null
+  where id = p_job_id returning run_after
 $$;
 
 -- Whether a final answer may still change: an object that is uploaded after its row, a permission in
@@ -1874,6 +1897,9 @@ declare
   v_next timestamptz := clock_timestamp();
   v_successor timestamptz;
 begin
+  if memoria.is_moved(v_job) then
+    return jsonb_build_object('outcome', 'retry', 'next_try_at', memoria.begin_anew(v_job.id));
+  end if;
   if v_job.error_code = 'needs_memory' and p_code is distinct from 'needs_memory' then
     v_job.waiting_since := null;  -- the patience with an outage begins with the outage
     v_job.waits := 0;
@@ -2297,10 +2323,8 @@ begin
     return memoria.why_lost(p_job_id);
   end if;
   select * into v_media from memoria.media where id = v_job.media_id;
-  if (v_media.bucket, v_media.path) <> (v_job.payload ->> 'bucket', v_job.payload ->> 'path') then
-    -- pointed elsewhere meanwhile: this is not the picture that is wanted now
-    update memoria.jobs set status = 'queued', run_after = clock_timestamp(), token = null, leased_until = null
-    where id = v_job.id;
+  if memoria.is_moved(v_job) then
+    perform memoria.begin_anew(v_job.id);
     return memoria.skipped('moved');
   end if;
   v_people := array(
@@ -2309,7 +2333,8 @@ begin
   v_ids := memoria.replace_faces(v_media, p_result);
   v_stored := cardinality(array_remove(v_ids, null));
   update memoria.media set
-    status = 'completed', completed_at = clock_timestamp(), error_code = null, error_message = null,
+    status = 'completed', completed_at = clock_timestamp(), looked_at = clock_timestamp(),
+    error_code = null, error_message = null,
     digest = coalesce(p_result ->> 'digest', digest), model = p_result ->> 'model',
     width = (p_result ->> 'width')::integer, height = (p_result ->> 'height')::integer,
     faces_detected = v_stored
@@ -3234,7 +3259,9 @@ declare
   v_faces integer;
 begin
   perform memoria.lock_event_for(p_event_id, 'manage');
-  update memoria.events set status = 'archived', ungrouped_since = null, archive_at = null where id = p_event_id;
+  update memoria.events set
+    status = 'archived', ungrouped_since = null, archive_at = case when archive_at > now() then archive_at end
+  where id = p_event_id;
   update memoria.jobs set
     status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null
   where event_id = p_event_id and kind <> 'callback' and status in ('queued', 'dispatched', 'running');
@@ -3276,6 +3303,19 @@ begin
 end
 $$;
 
+-- Photos of an archived event that are to be looked at when it is opened again. The event is locked.
+create function memoria.put_off_media(p_event_id text, p_media_ids text[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update memoria.media set
+    status = 'failed', completed_at = clock_timestamp(),
+    error_code = 'event_archived', error_message = 'The event is archived.'
+  where event_id = p_event_id and id = any (p_media_ids);
+  perform memoria.touch_photos(p_event_id);
+  perform memoria.tell_progress(p_event_id);
+end
+$$;
+
 -- Opens an archived event again: the photos whose vectors went, or that were not done, are processed.
 create function public.memoria_reopen_event(p_event_id text) returns jsonb
 language plpgsql security definer
@@ -3286,7 +3326,9 @@ declare
   v_queued integer := 0;
 begin
   if (memoria.lock_event_for(p_event_id, 'manage')).status = 'archived' then
-    update memoria.events set status = 'open' where id = p_event_id;
+    -- one whose time ran out meanwhile would be archived again at once
+    update memoria.events set status = 'open', archive_at = case when archive_at > now() then archive_at end
+    where id = p_event_id;
     v_queued := memoria.queue_media(p_event_id, array(
       select id from memoria.media
       where event_id = p_event_id and (
@@ -3367,31 +3409,65 @@ language sql immutable set search_path = '' as $$
   end
 $$;
 
+-- Who is in photos, or was said to be.
+create function memoria.people_in(p_media_ids text[]) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(
+    select person_id from memoria.faces where media_id = any (p_media_ids) and person_id is not null
+    union
+    select identity_id from memoria.faces where media_id = any (p_media_ids) and identity_id is not null
+    union
+    select person_id from memoria.corrections where media_id = any (p_media_ids) and person_id is not null
+  )
+$$;
+
+-- What is kept of people some of whose faces have gone. The event is locked.
+create function memoria.faces_are_gone(p_event_id text, p_people uuid[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if cardinality(p_people) > 0 then
+    perform memoria.drop_empty_people(p_people);
+    perform memoria.refresh_centroids(p_people);
+    perform memoria.refresh_people(p_people);
+    perform memoria.touch_people(p_event_id);
+  end if;
+  perform memoria.review_suggestions(p_event_id, p_people, '{}');
+end
+$$;
+
 -- Removes photos of an event that is locked, with faces, corrections, jobs and callbacks; who remains is
 -- grouped anew.
 create function memoria.remove_media(p_event_id text, p_media_ids text[]) returns void
 language plpgsql set search_path = '' as $$
 declare
-  v_people uuid[] := array(
-    select person_id from memoria.faces where media_id = any (p_media_ids) and person_id is not null
-    union
-    select identity_id from memoria.faces where media_id = any (p_media_ids) and identity_id is not null
-    union
-    select person_id from memoria.corrections where media_id = any (p_media_ids)
-  );
+  v_people uuid[] := memoria.people_in(p_media_ids);
 begin
   delete from memoria.media where event_id = p_event_id and id = any (p_media_ids);
-  if cardinality(v_people) > 0 then
-    perform memoria.drop_empty_people(v_people);
-    perform memoria.refresh_centroids(v_people);
-    perform memoria.refresh_people(v_people);
-    perform memoria.touch_people(p_event_id);
-  end if;
-  perform memoria.review_suggestions(p_event_id, v_people, '{}');
+  perform memoria.faces_are_gone(p_event_id, v_people);
   perform memoria.touch_photos(p_event_id);
   if exists (select from memoria.events where id = p_event_id and status = 'open') then
     perform memoria.settle_event(p_event_id, cardinality(v_people) > 0);
   end if;
+end
+$$;
+
+-- Of a photo that cannot be read, the faces of the picture that it was before: they are on no picture that
+-- anybody can see. Returns whether there were any. The event is locked.
+create function memoria.remove_replaced_faces(p_event_id text, p_media_id text) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  v_people uuid[] := memoria.people_in(array[p_media_id]);
+begin
+  update memoria.media set
+    looked_at = null, digest = null, model = null, width = null, height = null, faces_detected = null
+  where id = p_media_id and placed_at > looked_at;
+  if not found then
+    return false;
+  end if;
+  delete from memoria.corrections where media_id = p_media_id;
+  delete from memoria.faces where media_id = p_media_id;
+  perform memoria.faces_are_gone(p_event_id, v_people);
+  return true;
 end
 $$;
 
@@ -3413,8 +3489,8 @@ $$;
 create function memoria.note_hand_overs(p_relation text, p_refused memoria.refused[], p_failed boolean) returns void
 language sql set search_path = '' as $$
   insert into memoria.hand_overs (relation, row_id, event_id, code, message, failed)
-  select distinct on (media_id) p_relation, left(coalesce(media_id, ''), 200), left(event_id, 200), code, message, p_failed
-  from unnest(p_refused) order by media_id
+  select distinct on (row_id) p_relation, row_id, left(event_id, 200), code, message, p_failed
+  from unnest(p_refused), lateral (select left(coalesce(media_id, ''), 200) as row_id) as kept order by row_id
   on conflict (relation, row_id) where failed
   do update set event_id = excluded.event_id, code = excluded.code, message = excluded.message,
     created_at = excluded.created_at
@@ -3447,7 +3523,8 @@ end
 $$;
 
 -- Brings photos that are known in this event to how they are handed over now: processed anew where the
--- object is another one, or where the photo had failed and is handed over by hand. The events are locked.
+-- object is another one (of an archived event, once it is reopened), or where the photo had failed and is
+-- handed over by hand. The events are locked.
 create function memoria.update_known(p_rows memoria.handed[], p_source text) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -3465,15 +3542,23 @@ begin
   where media.id = given.media_id
     and (media.bucket, media.path, media.preview_path, media.source)
       is distinct from (given.bucket, given.path, given.preview_path, coalesce(p_source, media.source));
+  -- how the old object ended says nothing of the new one
+  update memoria.jobs set
+    attempts = 0, deaths = 0, waits = 0, waiting_since = null, error_code = null, error_message = null,
+    run_after = clock_timestamp()
+  where media_id = any (v_moved) and kind = 'process' and status in ('queued', 'dispatched', 'running');
   for v_again in
-    select media.event_id, array_agg(media.id order by media.number) as ids
+    select events.id as event_id, events.status = 'open' as is_open, array_agg(media.id order by media.number) as ids
     from unnest(p_rows) as given join memoria.media on media.id = given.media_id
     join memoria.events on events.id = media.event_id
-    where events.status = 'open'
-      and (media.id = any (v_moved) or (p_source is null and media.status = 'failed'))
-    group by media.event_id order by media.event_id
+    where media.id = any (v_moved) or (p_source is null and media.status = 'failed' and events.status = 'open')
+    group by events.id order by events.id
   loop
-    perform memoria.queue_media(v_again.event_id, v_again.ids);
+    if v_again.is_open then
+      perform memoria.queue_media(v_again.event_id, v_again.ids);
+    else
+      perform memoria.put_off_media(v_again.event_id, v_again.ids);
+    end if;
   end loop;
 end
 $$;

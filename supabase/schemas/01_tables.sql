@@ -27,7 +27,7 @@ create table memoria.events (
   constraint events_status_known check (status in ('open', 'archived'))
 );
 create index events_owner on memoria.events (owner_id);
-create index events_archive_at on memoria.events (archive_at) where archive_at is not null;
+create index events_archive_at on memoria.events (archive_at) where archive_at is not null and status <> 'archived';
 
 -- The owner of an event is always its host and needs no row.
 create table memoria.members (
@@ -66,6 +66,8 @@ create table memoria.media (
   -- since when it lies where it lies
   placed_at timestamptz not null default now(),
   completed_at timestamptz,
+  -- when its faces were found: those of another picture, where it was placed since
+  looked_at timestamptz,
   constraint media_id_valid check (memoria.is_id(id)),
   constraint media_bucket_valid check (memoria.is_bucket(bucket)),
   constraint media_path_valid check (memoria.is_object_name(bucket, path)),

@@ -198,6 +198,7 @@ returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_callback uuid;
+  v_removed boolean;
 begin
   update memoria.jobs set
     status = 'failed', finished_at = clock_timestamp(), token = null, leased_until = null,
@@ -212,8 +213,9 @@ begin
     if not found then
       return jsonb_build_object('outcome', 'failed', 'callback_job_id', null);
     end if;
+    v_removed := memoria.remove_replaced_faces(p_job.event_id, p_job.media_id);
     perform memoria.touch_photos(p_job.event_id);
-    perform memoria.settle_event(p_job.event_id, false);
+    perform memoria.settle_event(p_job.event_id, v_removed);
     perform memoria.broadcast(p_job.event_id, 'photo_failed', jsonb_build_object(
       'media_id', p_job.media_id, 'code', p_code, 'message', p_message
     ));
@@ -225,6 +227,25 @@ begin
   end if;
   return jsonb_build_object('outcome', 'failed', 'callback_job_id', v_callback);
 end
+$$;
+
+-- Whether a photo was pointed elsewhere since its worker was sent: how that ended says nothing of what lies
+-- there now.
+create function memoria.is_moved(p_job memoria.jobs) returns boolean
+language sql stable set search_path = '' as $$
+  select p_job.kind = 'process' and exists (
+    select from memoria.media where id = p_job.media_id
+      and (bucket, path) <> (p_job.payload ->> 'bucket', p_job.payload ->> 'path')
+  )
+$$;
+
+-- A photo's unfinished work begins anew, with all its attempts. Returns from when on.
+create function memoria.begin_anew(p_job_id uuid) returns timestamptz
+language sql set search_path = '' as $$
+  update memoria.jobs set
+    status = 'queued', run_after = clock_timestamp(), token = null, leased_until = null,
+    attempts = 0, deaths = 0, waits = 0, waiting_since = null, error_code = null, error_message = null
+  where id = p_job_id returning run_after
 $$;
 
 -- Whether a final answer may still change: an object that is uploaded after its row, a permission in
@@ -255,6 +276,9 @@ declare
   v_next timestamptz := clock_timestamp();
   v_successor timestamptz;
 begin
+  if memoria.is_moved(v_job) then
+    return jsonb_build_object('outcome', 'retry', 'next_try_at', memoria.begin_anew(v_job.id));
+  end if;
   if v_job.error_code = 'needs_memory' and p_code is distinct from 'needs_memory' then
     v_job.waiting_since := null;  -- the patience with an outage begins with the outage
     v_job.waits := 0;

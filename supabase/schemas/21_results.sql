@@ -213,10 +213,8 @@ begin
     return memoria.why_lost(p_job_id);
   end if;
   select * into v_media from memoria.media where id = v_job.media_id;
-  if (v_media.bucket, v_media.path) <> (v_job.payload ->> 'bucket', v_job.payload ->> 'path') then
-    -- pointed elsewhere meanwhile: this is not the picture that is wanted now
-    update memoria.jobs set status = 'queued', run_after = clock_timestamp(), token = null, leased_until = null
-    where id = v_job.id;
+  if memoria.is_moved(v_job) then
+    perform memoria.begin_anew(v_job.id);
     return memoria.skipped('moved');
   end if;
   v_people := array(
@@ -225,7 +223,8 @@ begin
   v_ids := memoria.replace_faces(v_media, p_result);
   v_stored := cardinality(array_remove(v_ids, null));
   update memoria.media set
-    status = 'completed', completed_at = clock_timestamp(), error_code = null, error_message = null,
+    status = 'completed', completed_at = clock_timestamp(), looked_at = clock_timestamp(),
+    error_code = null, error_message = null,
     digest = coalesce(p_result ->> 'digest', digest), model = p_result ->> 'model',
     width = (p_result ->> 'width')::integer, height = (p_result ->> 'height')::integer,
     faces_detected = v_stored

@@ -216,7 +216,9 @@ declare
   v_faces integer;
 begin
   perform memoria.lock_event_for(p_event_id, 'manage');
-  update memoria.events set status = 'archived', ungrouped_since = null, archive_at = null where id = p_event_id;
+  update memoria.events set
+    status = 'archived', ungrouped_since = null, archive_at = case when archive_at > now() then archive_at end
+  where id = p_event_id;
   update memoria.jobs set
     status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null
   where event_id = p_event_id and kind <> 'callback' and status in ('queued', 'dispatched', 'running');
@@ -258,6 +260,19 @@ begin
 end
 $$;
 
+-- Photos of an archived event that are to be looked at when it is opened again. The event is locked.
+create function memoria.put_off_media(p_event_id text, p_media_ids text[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  update memoria.media set
+    status = 'failed', completed_at = clock_timestamp(),
+    error_code = 'event_archived', error_message = 'The event is archived.'
+  where event_id = p_event_id and id = any (p_media_ids);
+  perform memoria.touch_photos(p_event_id);
+  perform memoria.tell_progress(p_event_id);
+end
+$$;
+
 -- Opens an archived event again: the photos whose vectors went, or that were not done, are processed.
 create function public.memoria_reopen_event(p_event_id text) returns jsonb
 language plpgsql security definer
@@ -268,7 +283,9 @@ declare
   v_queued integer := 0;
 begin
   if (memoria.lock_event_for(p_event_id, 'manage')).status = 'archived' then
-    update memoria.events set status = 'open' where id = p_event_id;
+    -- one whose time ran out meanwhile would be archived again at once
+    update memoria.events set status = 'open', archive_at = case when archive_at > now() then archive_at end
+    where id = p_event_id;
     v_queued := memoria.queue_media(p_event_id, array(
       select id from memoria.media
       where event_id = p_event_id and (

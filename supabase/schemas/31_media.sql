@@ -21,31 +21,65 @@ language sql immutable set search_path = '' as $$
   end
 $$;
 
+-- Who is in photos, or was said to be.
+create function memoria.people_in(p_media_ids text[]) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(
+    select person_id from memoria.faces where media_id = any (p_media_ids) and person_id is not null
+    union
+    select identity_id from memoria.faces where media_id = any (p_media_ids) and identity_id is not null
+    union
+    select person_id from memoria.corrections where media_id = any (p_media_ids) and person_id is not null
+  )
+$$;
+
+-- What is kept of people some of whose faces have gone. The event is locked.
+create function memoria.faces_are_gone(p_event_id text, p_people uuid[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if cardinality(p_people) > 0 then
+    perform memoria.drop_empty_people(p_people);
+    perform memoria.refresh_centroids(p_people);
+    perform memoria.refresh_people(p_people);
+    perform memoria.touch_people(p_event_id);
+  end if;
+  perform memoria.review_suggestions(p_event_id, p_people, '{}');
+end
+$$;
+
 -- Removes photos of an event that is locked, with faces, corrections, jobs and callbacks; who remains is
 -- grouped anew.
 create function memoria.remove_media(p_event_id text, p_media_ids text[]) returns void
 language plpgsql set search_path = '' as $$
 declare
-  v_people uuid[] := array(
-    select person_id from memoria.faces where media_id = any (p_media_ids) and person_id is not null
-    union
-    select identity_id from memoria.faces where media_id = any (p_media_ids) and identity_id is not null
-    union
-    select person_id from memoria.corrections where media_id = any (p_media_ids)
-  );
+  v_people uuid[] := memoria.people_in(p_media_ids);
 begin
   delete from memoria.media where event_id = p_event_id and id = any (p_media_ids);
-  if cardinality(v_people) > 0 then
-    perform memoria.drop_empty_people(v_people);
-    perform memoria.refresh_centroids(v_people);
-    perform memoria.refresh_people(v_people);
-    perform memoria.touch_people(p_event_id);
-  end if;
-  perform memoria.review_suggestions(p_event_id, v_people, '{}');
+  perform memoria.faces_are_gone(p_event_id, v_people);
   perform memoria.touch_photos(p_event_id);
   if exists (select from memoria.events where id = p_event_id and status = 'open') then
     perform memoria.settle_event(p_event_id, cardinality(v_people) > 0);
   end if;
+end
+$$;
+
+-- Of a photo that cannot be read, the faces of the picture that it was before: they are on no picture that
+-- anybody can see. Returns whether there were any. The event is locked.
+create function memoria.remove_replaced_faces(p_event_id text, p_media_id text) returns boolean
+language plpgsql set search_path = '' as $$
+declare
+  v_people uuid[] := memoria.people_in(array[p_media_id]);
+begin
+  update memoria.media set
+    looked_at = null, digest = null, model = null, width = null, height = null, faces_detected = null
+  where id = p_media_id and placed_at > looked_at;
+  if not found then
+    return false;
+  end if;
+  delete from memoria.corrections where media_id = p_media_id;
+  delete from memoria.faces where media_id = p_media_id;
+  perform memoria.faces_are_gone(p_event_id, v_people);
+  return true;
 end
 $$;
 
@@ -67,8 +101,8 @@ $$;
 create function memoria.note_hand_overs(p_relation text, p_refused memoria.refused[], p_failed boolean) returns void
 language sql set search_path = '' as $$
   insert into memoria.hand_overs (relation, row_id, event_id, code, message, failed)
-  select distinct on (media_id) p_relation, left(coalesce(media_id, ''), 200), left(event_id, 200), code, message, p_failed
-  from unnest(p_refused) order by media_id
+  select distinct on (row_id) p_relation, row_id, left(event_id, 200), code, message, p_failed
+  from unnest(p_refused), lateral (select left(coalesce(media_id, ''), 200) as row_id) as kept order by row_id
   on conflict (relation, row_id) where failed
   do update set event_id = excluded.event_id, code = excluded.code, message = excluded.message,
     created_at = excluded.created_at
@@ -101,7 +135,8 @@ end
 $$;
 
 -- Brings photos that are known in this event to how they are handed over now: processed anew where the
--- object is another one, or where the photo had failed and is handed over by hand. The events are locked.
+-- object is another one (of an archived event, once it is reopened), or where the photo had failed and is
+-- handed over by hand. The events are locked.
 create function memoria.update_known(p_rows memoria.handed[], p_source text) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -119,15 +154,23 @@ begin
   where media.id = given.media_id
     and (media.bucket, media.path, media.preview_path, media.source)
       is distinct from (given.bucket, given.path, given.preview_path, coalesce(p_source, media.source));
+  -- how the old object ended says nothing of the new one
+  update memoria.jobs set
+    attempts = 0, deaths = 0, waits = 0, waiting_since = null, error_code = null, error_message = null,
+    run_after = clock_timestamp()
+  where media_id = any (v_moved) and kind = 'process' and status in ('queued', 'dispatched', 'running');
   for v_again in
-    select media.event_id, array_agg(media.id order by media.number) as ids
+    select events.id as event_id, events.status = 'open' as is_open, array_agg(media.id order by media.number) as ids
     from unnest(p_rows) as given join memoria.media on media.id = given.media_id
     join memoria.events on events.id = media.event_id
-    where events.status = 'open'
-      and (media.id = any (v_moved) or (p_source is null and media.status = 'failed'))
-    group by media.event_id order by media.event_id
+    where media.id = any (v_moved) or (p_source is null and media.status = 'failed' and events.status = 'open')
+    group by events.id order by events.id
   loop
-    perform memoria.queue_media(v_again.event_id, v_again.ids);
+    if v_again.is_open then
+      perform memoria.queue_media(v_again.event_id, v_again.ids);
+    else
+      perform memoria.put_off_media(v_again.event_id, v_again.ids);
+    end if;
   end loop;
 end
 $$;

@@ -126,6 +126,18 @@ def test_the_apps_statement_never_fails_and_what_was_not_handed_over_is_seen(
     assert app.value("select count(*) from memoria.media where event_id = 'party'") == 3
 
 
+def test_ids_that_are_kept_by_their_beginning_keep_no_other_row_out(db: Database) -> None:
+    """Before, two that begin alike failed the whole statement's rows, again and again."""
+    db.do("create table public.pics (id text primary key, event text, path text)")
+    db.value("select memoria_follow('public.pics', 'id', 'event', 'path', 'photos')")
+    db.do(
+        "insert into public.pics select id, 'party', 'p.jpg'"
+        " from unnest(array[repeat('x', 201), repeat('x', 202), 'good']) as id"
+    )
+    assert db.rows("select id from memoria.media") == ["good"]
+    assert db.rows("select row_id, code from memoria.hand_overs") == [("x" * 200, "invalid")]
+
+
 def test_trouble_of_ours_is_survived_and_tried_again(app: Database) -> None:
     follow(app)
     add(app, 1)

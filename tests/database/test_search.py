@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -608,6 +609,25 @@ def test_an_events_time_ends_by_itself(project: Project) -> None:
     )
     project.call("sweep")
     assert call(party.host, "event_status", event_id=party.event)["status"] == "archived"
+
+
+def test_an_event_keeps_its_time_through_archiving_and_opening(project: Project) -> None:
+    """Before, one that was opened again was kept for ever, whatever its host had said."""
+    party = Party(project)
+    at = call(party.host, "set_retention", event_id=party.event, days=30)["archive_at"]
+    kept = "select archive_at from memoria.events where id = %s"
+    for change in ("archive_event", "reopen_event"):
+        call(party.host, change, event_id=party.event)
+        assert project.rows(kept, party.event)[0]["archive_at"] == datetime.fromisoformat(at)
+    project.sql.execute(
+        "update memoria.events set archive_at = now() - interval '1 minute' where id = %s",
+        (party.event,),
+    )
+    project.call("sweep")
+    call(party.host, "reopen_event", event_id=party.event)
+    assert project.rows(kept, party.event) == [{"archive_at": None}]
+    project.call("sweep")
+    assert call(party.host, "event_status", event_id=party.event)["status"] == "open"
 
 
 def test_the_audit_is_pruned(project: Project) -> None:

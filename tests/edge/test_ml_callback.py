@@ -104,6 +104,15 @@ def test_two_secrets_are_valid_at_once_in_either_form(edge_function: EdgeFunctio
         assert post(edge_function, PHOTO, signed(PHOTO, secret=secret)).status_code == 200
 
 
+@pytest.mark.parametrize(("characters", "status"), [(200, 200), (201, 400)])
+def test_an_id_has_200_characters_as_the_database_counts_them(
+    edge_function: EdgeFunction, characters: int, status: int
+) -> None:
+    """Before, each of these counted twice, and the outcome of such a photo was refused."""
+    body = PHOTO.replace(b"IMG_0001", ("\N{PARTY POPPER}" * characters).encode())
+    assert post(edge_function, body, signed(body)).status_code == status
+
+
 def _without(name: str) -> Forge:
     return lambda headers: {key: value for key, value in headers.items() if key != name}
 

@@ -121,11 +121,6 @@ function audit(event, searches, links) {
 }
 
 function keeping(event_id, own, open, photos) {
-  /** Archiving and opening again take the day away. */
-  const anew = (change) => async () => {
-    await change({ event_id })
-    own.archive_at = null
-  }
   const keep = async ({ target: { value } }) => {
     if (value === 'set') return false
     const days = Number(value) || null
@@ -136,8 +131,8 @@ function keeping(event_id, own, open, photos) {
   const onchange = (changed) => act(words.saved, () => keep(changed))
   const whenOpen = [h('p', words.keepingWhy), h('div.line', select(words.keep, days, { onchange })),
     own.archive_at && h('p', words.archiveAt(texts.day(own.archive_at)))]
-  const archive = does(words.archive, anew(client.archiveEvent), { why: words.archiveWhy })
-  const reopen = does(words.reopen, anew(client.reopenEvent))
+  const archive = does(words.archive, () => client.archiveEvent({ event_id }), { why: words.archiveWhy })
+  const reopen = does(words.reopen, () => client.reopenEvent({ event_id }))
   const eraseAll = does(words.erase, () => eraseEvent(event_id),
     { why: words.eraseWhy(photos), after: () => go(to('events')) })
   return [h('h2', words.keeping), open ? whenOpen : h('p', words.reopenWhy), h('div.choices',

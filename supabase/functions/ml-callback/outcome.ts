@@ -112,7 +112,8 @@ function isCount(value: unknown): boolean {
 }
 
 function isId(value: unknown): boolean {
-  return typeof value === "string" && value.length >= 1 && value.length <= 200;
+  // characters, as the database counts them, not UTF-16's halves of them
+  return typeof value === "string" && value.length >= 1 && [...value].length <= 200;
 }
 
 function isError(value: unknown): boolean {
