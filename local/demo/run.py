@@ -21,6 +21,7 @@ from local.demo.search import search_for
 from local.demo.stages import say
 from local.demo.system import (
     System,
+    check_services,
     describe,
     end_on_signals,
     free_ports,
@@ -33,7 +34,6 @@ from local.demo.system import (
 )
 from local.demo.weights import PackChoice, choose_pack
 from local.processes.services import ServiceError
-from local.processes.stack import Stack
 from memoria.cli.terminal import plain
 from memoria.packs.pack import WeightsUnavailable
 
@@ -110,7 +110,7 @@ def _find_people(
         status = event_status(client, event_id)
         while not status["done"]:
             progress.update(process, completed=_processed(status))
-            _check_services(system.stack)
+            check_services(system.stack)
             time.sleep(POLL_SECONDS)
             status = event_status(client, event_id)
         progress.update(process, completed=_processed(status))
@@ -119,11 +119,6 @@ def _find_people(
 
 def _processed(status: Json) -> int:
     return int(status["photos"]["completed"] + status["photos"]["failed"])
-
-
-def _check_services(stack: Stack) -> None:
-    for service in stack.fallen():
-        raise ServiceError(f"{service.name} ended:\n{service.log_tail()}")
 
 
 def show(answer: Json, out: Path, console: Console) -> None:

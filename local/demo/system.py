@@ -30,6 +30,7 @@ HOST_EMAIL, HOST_PASSWORD = "host@example.com", "local-host"
 FIRST_PORT = 8081
 PORTS = ("process", "cluster", "gateway", "pages", "postgres")  # one after the other
 WATCH_SECONDS = 0.5
+ENDING_SECONDS = 1  # from a broken connection to the end of its process
 LIVED_SECONDS = 10  # what ends sooner than this after it was started again is given up
 _APP = Path(__file__).with_name("app.sql")
 
@@ -103,8 +104,27 @@ def running(
         stack.start()
     try:
         yield System(stack, _host(stack))
+    except Exception:
+        _wait_for_who_ended(stack)  # a call that failed says less than why
+        raise
     finally:
         stack.stop()
+
+
+def check_services(stack: Stack) -> None:
+    """Raises ServiceError where a part of the system has ended by itself."""
+    if not stack.postgres.running:
+        raise ServiceError("PostgreSQL ended by itself.")
+    for service in stack.fallen():
+        raise ServiceError(f"{service.name} ended:\n{service.log_tail()}")
+
+
+def _wait_for_who_ended(stack: Stack) -> None:
+    """A connection breaks before its process is gone. Raises ServiceError."""
+    deadline = time.monotonic() + ENDING_SECONDS
+    while time.monotonic() < deadline:
+        check_services(stack)
+        time.sleep(0.05)
 
 
 def taken_home() -> Home | None:

@@ -10,7 +10,12 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from local.demo.event import event_status
+from local.demo.system import running
+from local.demo.weights import PackChoice
+from local.processes.services import ServiceError
 from tests.states import state_folder
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +79,18 @@ def test_nothing_is_left(
     while processes_of(folder) or any(folder.glob("memoria-[!s]*")):
         assert time.monotonic() < deadline, processes_of(folder)
         time.sleep(0.05)
+
+
+def test_a_part_that_ends_is_named_and_not_the_call_that_failed(pack: Path):
+    def ask_without_gateway() -> None:
+        chosen, console = PackChoice({"MODEL_DIR": str(pack)}), Console(quiet=True)
+        with running(chosen, console, home=None, ports={}, pages=False) as system:
+            client = system.stack.client()
+            system.stack.services["gateway"].kill()
+            event_status(client, "any")
+
+    with pytest.raises(ServiceError, match="gateway ended"):
+        ask_without_gateway()
 
 
 def wait_until_seen(folder: Path, moment: str, seconds: float = 120) -> None:
