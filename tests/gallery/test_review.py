@@ -61,6 +61,22 @@ def test_a_double_click_answers_once(review: Page):
     assert sum(url.endswith("/rpc/memoria_answer_suggestion") for url in sent) == 1
 
 
+def test_on_a_phone_the_undo_hides_no_answer(visit: Callable[..., Visit], party: Party):
+    phone = visit(viewport={"width": 390, "height": 700}, has_touch=True, is_mobile=True)
+    review = sign_in(phone, address=f"#/e/{party.event_id}/review")
+    review.get_by_role("button", name="Not sure").click()
+    at(review, 2, 5)
+    expect(review.locator("#toasts")).to_contain_text("Undo")
+    hidden = review.locator(".answers button").evaluate_all(
+        """buttons => buttons.filter((button) => {
+          const mine = button.getBoundingClientRect()
+          const over = document.querySelector('.toast').getBoundingClientRect()
+          return mine.bottom > over.top && over.bottom > mine.top
+        }).map((button) => button.textContent)"""
+    )
+    assert hidden == []
+
+
 def test_same_merges_and_undo_asks_again(review: Page, party: Party):
     review.keyboard.press("s")
     expect(review.locator("#toasts")).to_contain_text("Same person")
