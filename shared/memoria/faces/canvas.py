@@ -61,9 +61,7 @@ def view(image: Image, centre: F32, scale: float, side: int) -> Image:
     part = image[top : int(centre[1]) + reach, left : int(centre[0]) + reach]
     x, y = float(centre[0]) - left, float(centre[1]) - top
     while scale < 0.5 and min(part.shape[:2]) > 1:  # a mean of pixels, not a sample of them
-        height, width = (length // 2 for length in part.shape[:2])
-        even = part[: 2 * height, : 2 * width]
-        part = cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        part = halved(part)
         scale, x, y = 2 * scale, x / 2, y / 2
     middle = (side - 1 + scale) / 2  # pixels are counted by their centres here
     place = np.array([[scale, 0, middle - scale * x], [0, scale, middle - scale * y]])
@@ -74,7 +72,16 @@ def resized(image: Image, scale: float) -> Image:
     """At least one pixel high and wide."""
     height, width = (max(1, round(side * scale)) for side in image.shape[:2])
     how = cv2.INTER_AREA if scale * _AREA_FROM < 1 else cv2.INTER_LINEAR
+    while image.shape[0] >= 2 * height and image.shape[1] >= 2 * width and _is_even(image):
+        image = halved(image)  # a tenth of what one step to an uneven share costs
     return cv2.resize(image, (width, height), interpolation=how)  # type: ignore[return-value]
+
+
+def halved(image: Image) -> Image:
+    """Each pixel the mean of four; an odd last row or column is left out."""
+    height, width = (length // 2 for length in image.shape[:2])
+    even = image[: 2 * height, : 2 * width]
+    return cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 def turned(image: Image, quarters: int) -> Image:
@@ -93,6 +100,10 @@ def _detected(detector: Detector, image: Image, threshold: float) -> Detections:
     canvas = np.zeros((canvas_height, canvas_width, 3), np.uint8)
     canvas[:height, :width] = image
     return detector.detect(canvas, threshold)
+
+
+def _is_even(image: Image) -> bool:
+    return all(length % 2 == 0 for length in image.shape[:2])
 
 
 def _spans(length: int, side: int, overlap: int) -> list[tuple[int, int]]:
