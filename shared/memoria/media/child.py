@@ -111,7 +111,7 @@ class Reader:
         self._loaded, self._regions = None, iter(())
         if block is not None:
             block.__exit__(None, None, None)
-        if self._bytes > FREE_BYTES:
+        if max(self._bytes, self._bytes_again) > FREE_BYTES:
             give_back_memory()  # not of every photo: the next one takes the same pages
         return {}
 
