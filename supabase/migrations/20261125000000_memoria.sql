@@ -396,7 +396,9 @@ create table memoria.followed (
   columns jsonb not null,
   created_at timestamptz not null default now(),
   -- when the sweeper last tried again what it could not hand over
-  retried_at timestamptz not null default '-infinity'
+  retried_at timestamptz not null default '-infinity',
+  -- why changes of it went by unnoticed, since it was last followed
+  broken text
 );
 
 -- What could not be handed over, and whose ids collided: seen in event_status and memoria doctor.
@@ -409,10 +411,15 @@ create table memoria.hand_overs (
   message text not null,
   -- one that failed is gone when it succeeds; a collision stays on record
   failed boolean not null,
+  -- how often it alone failed when it was tried again
+  tries integer not null default 0,
   created_at timestamptz not null default clock_timestamp()
 );
-create unique index hand_overs_failed on memoria.hand_overs (relation, row_id) where failed;
-create index hand_overs_late on memoria.hand_overs (relation, id) where failed and code = 'not_handed_over';
+create unique index hand_overs_failed on memoria.hand_overs (relation, row_id)
+  where failed and code <> 'not_handed_over';
+-- a row that is late twice is here twice: whoever writes it down waits for nobody, and what is noted while a sweep
+-- tries again what was noted before stays
+create index hand_overs_late on memoria.hand_overs (relation, tries, id) where failed and code = 'not_handed_over';
 create index hand_overs_event on memoria.hand_overs (event_id);
 
 alter table memoria.events enable row level security;
@@ -3491,7 +3498,7 @@ language sql set search_path = '' as $$
   insert into memoria.hand_overs (relation, row_id, event_id, code, message, failed)
   select distinct on (row_id) p_relation, row_id, left(event_id, 200), code, message, p_failed
   from unnest(p_refused), lateral (select left(coalesce(media_id, ''), 200) as row_id) as kept order by row_id
-  on conflict (relation, row_id) where failed
+  on conflict (relation, row_id) where failed and code <> 'not_handed_over'
   do update set event_id = excluded.event_id, code = excluded.code, message = excluded.message,
     created_at = excluded.created_at
 $$;
@@ -3802,7 +3809,8 @@ $$;
 
 -- The app's own table of photos, followed by triggers: what is inserted, changed and deleted there is
 -- handed over here, a thousand rows as cheaply as one. The app's table wins, and its statements never
--- fail by it: what could not be handed over is written to memoria.hand_overs, and tried again.
+-- fail by it, nor wait for long: what could not be handed over is written to memoria.hand_overs, and tried
+-- again.
 
 -- The columns of a followed table as an expression of type memoria.handed.
 create function memoria.handed_expression(p_columns jsonb) returns text
@@ -3878,7 +3886,8 @@ begin
     perform memoria.lock_event(v_gone.event_id);
     perform memoria.remove_media(v_gone.event_id, v_gone.ids);
   end loop;
-  delete from memoria.hand_overs where relation = p_relation and row_id = any (p_ids) and failed;
+  delete from memoria.hand_overs
+  where relation = p_relation and row_id = any (p_ids) and failed and code <> 'not_handed_over';
 end
 $$;
 
@@ -3908,7 +3917,8 @@ begin
   v_rows := array(select given from unnest(v_rows) as given where event_id <> all (v_others));
   v_refused := v_refused || memoria.take_in(v_rows, p_relation, null);
   delete from memoria.hand_overs
-  where relation = p_relation and failed and row_id = any (array(select media_id from unnest(p_rows)));
+  where relation = p_relation and failed and code <> 'not_handed_over'
+    and row_id = any (array(select media_id from unnest(p_rows)));
   perform memoria.note_hand_overs(p_relation, v_refused, true);
   return cardinality(p_rows) - cardinality(v_refused);
 end
@@ -3916,18 +3926,31 @@ $$;
 
 -- Writes down rows that met with trouble of ours, to be tried again by the sweeper.
 create function memoria.postpone_hand_over(p_relation text, p_rows memoria.handed[], p_message text) returns void
+language sql set search_path = '' as $$
+  insert into memoria.hand_overs (relation, row_id, event_id, code, message, failed)
+  select p_relation, left(coalesce(media_id, ''), 200), left(event_id, 200), 'not_handed_over', p_message, true
+  from unnest(p_rows)
+$$;
+
+-- Tells that changes of a table went by unnoticed, until it is followed again. Nobody is waited for.
+create function memoria.note_broken(p_relation text, p_message text) returns void
 language plpgsql set search_path = '' as $$
 begin
-  perform memoria.note_hand_overs(p_relation, array(
-    select row(media_id, event_id, 'not_handed_over', p_message)::memoria.refused from unnest(p_rows)
-  ), true);
+  raise warning 'memoria: changes of % were not handed over: %', p_relation, p_message;
+  update memoria.followed set broken = p_message where relation in (
+    select relation from memoria.followed
+    where relation = p_relation and broken is null for no key update skip locked
+  );
 exception when others then
-  raise warning 'memoria: rows of % were not handed over: %', p_relation, sqlerrm;
+  raise warning 'memoria: nor could that be written down: %', sqlerrm;
 end
 $$;
 
+-- It waits for a lock for half a second, less than a deadlock takes to be seen: what waits longer is the
+-- sweeper's. Whoever waited in vain once waits no more in this transaction, so that waits do not add up to the
+-- time that the app's statement has.
 create function memoria.follow_changes() returns trigger
-language plpgsql security definer set search_path = '' as $$
+language plpgsql security definer set search_path = '' set lock_timeout = '500ms' as $$
 declare
   v_relation text := tg_argv[0];
   v_columns jsonb;
@@ -3936,6 +3959,9 @@ declare
   v_ids text[];
   v_owners jsonb;
 begin
+  if current_setting('memoria.waited_in_vain', true) = 'yes' then
+    perform set_config('lock_timeout', '1ms', true);
+  end if;
   select columns into v_columns from memoria.followed where relation = v_relation;
   if tg_op in ('INSERT', 'UPDATE') then
     execute format(
@@ -3964,6 +3990,7 @@ begin
       perform memoria.hand_over(v_relation, v_rows, v_owners);
     end if;
   exception when others then
+    perform set_config('memoria.waited_in_vain', 'yes', true);
     perform memoria.postpone_hand_over(v_relation, v_rows || array(
       select given from unnest(v_gone) as given where media_id = any (v_ids)
     ), sqlerrm);
@@ -3971,40 +3998,90 @@ begin
   return null;
 exception when others then
   -- never a reason for the app's statement to fail
-  raise warning 'memoria: changes of % were not handed over: %', v_relation, sqlerrm;
+  perform memoria.note_broken(v_relation, sqlerrm);
   return null;
 end
 $$;
 
--- Tries again what met with trouble of ours, a thousand rows of a table: as the rows are now; those that are gone
--- are removed.
-create function memoria.retry_table(p_relation text) returns integer
-language plpgsql set search_path = '' as $$
+-- Rows of a followed table as they are now, and the owners of their events.
+create function memoria.rows_now(p_relation text, p_ids text[], out rows memoria.handed[], out owners jsonb)
+language plpgsql stable
+set search_path = ''
+-- rows that a policy hides are not gone: an error instead
+set row_security = off
+as $$
 declare
-  v_columns jsonb;
-  v_ids text[];
-  v_rows memoria.handed[];
-  v_owners jsonb;
+  v_columns constant jsonb := (select columns from memoria.followed where relation = p_relation);
 begin
-  -- whoever changes what is followed holds the table: nobody waits for them, and what is read from here on stands
-  execute format('lock table %s in access share mode nowait', p_relation);
-  v_columns := (select columns from memoria.followed where relation = p_relation);
-  v_ids := array(
-    select row_id from memoria.hand_overs
-    where relation = p_relation and failed and code = 'not_handed_over' order by id limit 1000
-  );
-  if cardinality(v_ids) = 0 then
-    return 0;
-  end if;
   execute format(
     'select coalesce(array_agg(%s), ''{}''), %s from %s where %I::text = any ($1)',
     memoria.handed_expression(v_columns), memoria.owners_expression(v_columns), p_relation, v_columns ->> 'id'
-  ) into v_rows, v_owners using v_ids;
+  ) into rows, owners using p_ids;
+end
+$$;
+
+-- Tries again rows that were written down: as they are now; those that are gone are removed. What the app
+-- changed meanwhile stays written down: its own hand-over may have come before this one.
+create function memoria.retry_rows(p_relation text, p_late bigint[]) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_ids constant text[] := array(select distinct row_id from memoria.hand_overs where id = any (p_late));
+  v_before record;
+  v_after record;
+  v_count integer;
+begin
+  select * into v_before from memoria.rows_now(p_relation, v_ids);
   perform memoria.remove_followed(p_relation, array(
     select id from unnest(v_ids) as late (id)
-    where id not in (select media_id from unnest(v_rows) where media_id is not null)
+    where id not in (select media_id from unnest(v_before.rows) where media_id is not null)
   ));
-  return memoria.hand_over(p_relation, v_rows, v_owners);
+  v_count := memoria.hand_over(p_relation, v_before.rows, v_before.owners);
+  select * into v_after from memoria.rows_now(p_relation, v_ids);
+  delete from memoria.hand_overs where id = any (p_late) and row_id not in (
+    select media_id from (
+      (select * from unnest(v_before.rows) except select * from unnest(v_after.rows))
+      union all
+      (select * from unnest(v_after.rows) except select * from unnest(v_before.rows))
+    ) as changed
+    where media_id is not null
+  );
+  return v_count;
+end
+$$;
+
+-- A thousand rows of a table; where that fails, the half of them, until one is alone, which goes behind all
+-- others. One success ends it: no event is waited for while others are held. Nor for so long that the sweep ends.
+create function memoria.retry_table(p_relation text) returns integer
+language plpgsql set search_path = '' set lock_timeout = '10s' as $$
+declare
+  v_late bigint[];
+  v_size integer := 1000;
+begin
+  -- whoever changes what is followed holds the table: nobody waits for them, and what is read from here on stands
+  execute format('lock table %s in access share mode nowait', p_relation);
+  v_late := array(
+    select id from memoria.hand_overs
+    where relation = p_relation and failed and code = 'not_handed_over' order by tries, id limit 1000
+  );
+  for v_turn in 1..50 loop
+    v_size := least(v_size, cardinality(v_late));
+    exit when v_size = 0;
+    begin
+      return memoria.retry_rows(p_relation, v_late[:v_size]);
+    exception
+      when lock_not_available or transaction_rollback then
+        raise;  -- not by these rows
+      when others then
+        if v_size = 1 then
+          update memoria.hand_overs set tries = tries + 1, message = sqlerrm where id = v_late[1];
+          v_late := v_late[2:];
+          v_size := 1000;
+        else
+          v_size := (v_size + 1) / 2;
+        end if;
+    end;
+  end loop;
+  return 0;
 exception when others then
   raise warning 'memoria: rows of % are still not handed over: %', p_relation, sqlerrm;
   return 0;
@@ -4103,8 +4180,69 @@ begin
 end
 $$;
 
--- Follows a table of the app: from now on, and every row that is there. Called again, it changes what is
--- followed. Columns are named as they are in the table; the bucket is a constant or a column.
+-- Photos whose rows are gone unnoticed: while the triggers were off, or by a restore. The join is hashed:
+-- statistics of an empty table would compare all rows with all photos.
+create function memoria.gone_from(p_table regclass, p_relation text, p_columns jsonb) returns text[]
+language plpgsql stable
+set search_path = ''
+-- rows that a policy hides are not gone: an error instead
+set row_security = off
+set enable_nestloop = off
+as $$
+declare
+  v_ids text[];
+begin
+  execute format(
+    'select array(select id from memoria.media where source = $1'
+    ' and not exists (select from %s where %I::text = media.id) order by event_id, id)',
+    p_table, p_columns ->> 'id'
+  ) into v_ids using p_relation;
+  return v_ids;
+end
+$$;
+
+create function memoria.remove_gone(p_table regclass, p_relation text, p_columns jsonb) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_gone constant text[] := memoria.gone_from(p_table, p_relation, p_columns);
+begin
+  for v_page in 0..(cardinality(v_gone) - 1) / 5000 loop
+    perform memoria.remove_followed(p_relation, v_gone[v_page * 5000 + 1 : (v_page + 1) * 5000]);
+  end loop;
+end
+$$;
+
+-- Locks a table. Where it was followed and renamed since, what is known under the name that its triggers tell goes
+-- by the new one from now on, unless another table is followed under the old one.
+create function memoria.follow_renamed(p_table regclass) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_relation constant text := memoria.name_of(p_table);
+  v_former constant text := (
+    select convert_from(substring(tgargs for octet_length(tgargs) - 1), getdatabaseencoding()) from pg_trigger
+    where tgrelid = p_table and tgfoid = 'memoria.follow_changes()'::regprocedure limit 1
+  );
+begin
+  execute format('lock table %s in access exclusive mode', p_table);
+  if v_former is null or v_former = v_relation or exists (
+    select from pg_trigger
+    where tgrelid = to_regclass(v_former) and tgfoid = 'memoria.follow_changes()'::regprocedure
+  ) then
+    return;
+  end if;
+  -- before their photos, as everyone does
+  perform from memoria.events
+  where id in (select event_id from memoria.media where source = v_former) order by id for no key update;
+  delete from memoria.followed where relation = v_relation;
+  delete from memoria.hand_overs where relation = v_relation and failed;
+  update memoria.followed set relation = v_relation where relation = v_former;
+  update memoria.hand_overs set relation = v_relation where relation = v_former;
+  update memoria.media set source = v_relation where source = v_former;
+end
+$$;
+
+-- Follows a table of the app: from now on, and every row that is there; photos of rows that are gone go. Called
+-- again, it changes what is followed. Columns are named as they are in the table; the bucket is a constant or a column.
 create function public.memoria_follow(
   p_table regclass,
   p_id text,
@@ -4137,11 +4275,14 @@ begin
   elsif (p_bucket is null) = (p_bucket_column is null) then
     raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
   end if;
+  perform memoria.follow_renamed(p_table);
   insert into memoria.followed (relation, columns) values (v_relation, v_columns)
-  on conflict (relation) do update set columns = excluded.columns;
+  on conflict (relation) do update set columns = excluded.columns, broken = null;
   perform memoria.unfollow_triggers(p_table);
   perform memoria.follow_triggers(p_table, v_relation);
   v_count := memoria.hand_over_existing(p_table, v_relation, v_columns);
+  perform memoria.remove_gone(p_table, v_relation, v_columns);
+  delete from memoria.hand_overs where relation = v_relation and failed and code = 'not_handed_over';
   return jsonb_build_object('table', v_relation, 'handed_over', v_count, 'failed', (
     select count(*) from memoria.hand_overs where relation = v_relation and failed
   ));
@@ -4154,6 +4295,7 @@ language plpgsql security definer set search_path = '' as $$
 declare
   v_relation text := memoria.name_of(p_table);
 begin
+  perform memoria.follow_renamed(p_table);
   perform memoria.unfollow_triggers(p_table);
   delete from memoria.followed where relation = v_relation;
   delete from memoria.hand_overs where relation = v_relation and failed;
@@ -7082,6 +7224,20 @@ create view memoria.not_looked_at with (security_invoker = true) as
   from memoria.events join memoria.media on media.event_id = events.id
   where events.status = 'archived' and media.status = 'failed' and media.error_code = 'event_archived';
 
+-- Followed tables of which something went by unnoticed, or will.
+create view memoria.broken_follows with (security_invoker = true) as
+  select relation, reason from memoria.followed, lateral (
+    select coalesce(broken, case
+      when to_regclass(relation) is null then 'There is no such table any more: was it renamed?'
+      when (
+        select count(*) from pg_trigger
+        where tgrelid = to_regclass(relation) and tgfoid = 'memoria.follow_changes()'::regprocedure
+          and tgenabled in ('O', 'A')
+      ) < 4 then 'Its triggers are missing or off.'
+    end) as reason
+  ) as told
+  where reason is not null;
+
 create function public.memoria_status() returns jsonb
 language sql stable security definer
 set search_path = ''
@@ -7386,9 +7542,12 @@ as $$
         'table', relation, 'code', code, 'failed', failed, 'rows', rows, 'last_message', last_message
       ) order by relation, code), '[]')
       from (
-        select relation, code, failed, count(*) as rows,
+        select relation, code, failed, count(distinct row_id) as rows,
           (array_agg(message order by id desc))[1] as last_message
         from memoria.hand_overs group by relation, code, failed
+        union all
+        -- which rows, nobody knows
+        select relation, 'broken', true, 0, reason from memoria.broken_follows
       ) as told
     )
   )

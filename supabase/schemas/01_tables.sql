@@ -339,7 +339,9 @@ create table memoria.followed (
   columns jsonb not null,
   created_at timestamptz not null default now(),
   -- when the sweeper last tried again what it could not hand over
-  retried_at timestamptz not null default '-infinity'
+  retried_at timestamptz not null default '-infinity',
+  -- why changes of it went by unnoticed, since it was last followed
+  broken text
 );
 
 -- What could not be handed over, and whose ids collided: seen in event_status and memoria doctor.
@@ -352,10 +354,15 @@ create table memoria.hand_overs (
   message text not null,
   -- one that failed is gone when it succeeds; a collision stays on record
   failed boolean not null,
+  -- how often it alone failed when it was tried again
+  tries integer not null default 0,
   created_at timestamptz not null default clock_timestamp()
 );
-create unique index hand_overs_failed on memoria.hand_overs (relation, row_id) where failed;
-create index hand_overs_late on memoria.hand_overs (relation, id) where failed and code = 'not_handed_over';
+create unique index hand_overs_failed on memoria.hand_overs (relation, row_id)
+  where failed and code <> 'not_handed_over';
+-- a row that is late twice is here twice: whoever writes it down waits for nobody, and what is noted while a sweep
+-- tries again what was noted before stays
+create index hand_overs_late on memoria.hand_overs (relation, tries, id) where failed and code = 'not_handed_over';
 create index hand_overs_event on memoria.hand_overs (event_id);
 
 alter table memoria.events enable row level security;

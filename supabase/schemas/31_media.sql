@@ -103,7 +103,7 @@ language sql set search_path = '' as $$
   insert into memoria.hand_overs (relation, row_id, event_id, code, message, failed)
   select distinct on (row_id) p_relation, row_id, left(event_id, 200), code, message, p_failed
   from unnest(p_refused), lateral (select left(coalesce(media_id, ''), 200) as row_id) as kept order by row_id
-  on conflict (relation, row_id) where failed
+  on conflict (relation, row_id) where failed and code <> 'not_handed_over'
   do update set event_id = excluded.event_id, code = excluded.code, message = excluded.message,
     created_at = excluded.created_at
 $$;

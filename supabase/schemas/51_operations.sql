@@ -28,6 +28,20 @@ create view memoria.not_looked_at with (security_invoker = true) as
   from memoria.events join memoria.media on media.event_id = events.id
   where events.status = 'archived' and media.status = 'failed' and media.error_code = 'event_archived';
 
+-- Followed tables of which something went by unnoticed, or will.
+create view memoria.broken_follows with (security_invoker = true) as
+  select relation, reason from memoria.followed, lateral (
+    select coalesce(broken, case
+      when to_regclass(relation) is null then 'There is no such table any more: was it renamed?'
+      when (
+        select count(*) from pg_trigger
+        where tgrelid = to_regclass(relation) and tgfoid = 'memoria.follow_changes()'::regprocedure
+          and tgenabled in ('O', 'A')
+      ) < 4 then 'Its triggers are missing or off.'
+    end) as reason
+  ) as told
+  where reason is not null;
+
 create function public.memoria_status() returns jsonb
 language sql stable security definer
 set search_path = ''
@@ -332,9 +346,12 @@ as $$
         'table', relation, 'code', code, 'failed', failed, 'rows', rows, 'last_message', last_message
       ) order by relation, code), '[]')
       from (
-        select relation, code, failed, count(*) as rows,
+        select relation, code, failed, count(distinct row_id) as rows,
           (array_agg(message order by id desc))[1] as last_message
         from memoria.hand_overs group by relation, code, failed
+        union all
+        -- which rows, nobody knows
+        select relation, 'broken', true, 0, reason from memoria.broken_follows
       ) as told
     )
   )

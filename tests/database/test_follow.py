@@ -48,6 +48,7 @@ def add(
         )  # fmt: skip
 
 
+TABLE = 'public."My Photos"'
 MEDIA = "select id, event_id, bucket, path, preview_path from memoria.media order by number"
 
 
@@ -231,6 +232,223 @@ def test_a_sweep_holds_no_event_while_it_waits_for_another(app: Database) -> Non
         other.commit()
         assert swept.result()["runs_expired"] == 1
     assert app.rows("select id from memoria.media") == ["broken"]
+
+
+def users_statement(app: Database, command: str, seconds: int = 3) -> None:
+    """As PostgREST runs it: with the time that a signed-in user's statement has."""
+    url = app.server.url_of(app.name, "authenticator")
+    with psycopg.connect(url) as api:
+        api.execute("set local role authenticated")
+        api.execute(f"set local statement_timeout = '{seconds}s'".encode())
+        api.execute(command.encode())
+
+
+ADD = """insert into public."My Photos" values (%s, 'party', 'p.jpg')"""
+MOVE = """update public."My Photos" set place = '%s.jpg' where id = %s"""
+HELD = "select from memoria.events where id = 'party' for no key update"
+
+
+def test_the_apps_statements_do_not_wait_for_a_run(app: Database) -> None:
+    """Before, they waited for whoever held the event, and failed when their time was over."""
+    follow(app)
+    add(app, *range(1, 11))
+    with psycopg.connect(app.url) as run:
+        run.execute(HELD)
+        users_statement(app, """delete from public."My Photos" where id = 1""")
+        users_statement(  # one statement of theirs, and many of the app's
+            app,
+            """do $$ begin for n in 2..10 loop
+              update public."My Photos" set place = 'new.jpg' where id = n;
+            end loop; end $$""",
+        )
+    late = app.service("event_status", event_id="party")["not_handed_over"]
+    assert {row["code"] for row in late} == {"not_handed_over"}
+    assert len(late) == 10
+    assert app.service("sweep")["handed_over"] == 9
+    assert app.value("select count(*) from memoria.media where path = 'new.jpg'") == 9
+    assert app.value("select count(*) from memoria.media") == 9
+    assert app.value("select count(*) from memoria.hand_overs") == 0
+
+
+def test_the_app_meets_no_deadlock_by_being_followed(app: Database) -> None:
+    """Before, a row of the app's and an event of ours were waited for in a circle."""
+    follow(app)
+    add(app, 1, 2)
+    with psycopg.connect(app.url) as one, ThreadPoolExecutor(1) as pool:
+        one.execute((MOVE % ("a", 1)).encode())
+        other = pool.submit(users_statement, app, MOVE % ("b", 2), 60)
+        wait_until_blocked(app.rows, other)
+        one.execute("""update public."My Photos" set note = 'x' where id = 2""")
+        one.commit()
+        other.result()
+    app.service("sweep")
+    assert app.rows("select path from memoria.media order by id") == ["a.jpg", "b.jpg"]
+
+
+def test_a_row_of_an_event_that_is_being_deleted_is_handed_over_later(app: Database) -> None:
+    follow(app)
+    add(app, 1)
+    with psycopg.connect(app.url) as other:
+        other.execute("select public.memoria_delete_event('party')")
+        users_statement(app, ADD % 2)
+    assert app.rows("select id from memoria.media") == []
+    assert app.service("sweep")["handed_over"] == 1
+    assert app.rows("select id from memoria.media") == ["2"]
+
+
+def test_what_the_app_changes_while_a_sweep_hands_it_over_is_not_lost(app: Database) -> None:
+    follow(app)
+    add(app, 1)
+    with psycopg.connect(app.url) as run, ThreadPoolExecutor(1) as pool:
+        run.execute(HELD)
+        users_statement(app, MOVE % ("a", 1))
+        swept = pool.submit(app.service, "sweep")  # it has read the row, and waits for the event
+        wait_until_blocked(app.rows, swept)
+        users_statement(app, MOVE % ("b", 1))
+        run.commit()
+        assert swept.result()["handed_over"] == 1
+    app.service("sweep")
+    assert app.rows("select path from memoria.media") == ["b.jpg"]
+    assert app.value("select count(*) from memoria.hand_overs") == 0
+
+
+def broken(app: Database) -> list[str]:
+    told = app.service("doctor")["not_handed_over"]
+    return [row["last_message"] for row in told if row["code"] == "broken"]
+
+
+def test_what_a_renamed_column_hid_is_told_and_found_again(app: Database) -> None:
+    """Before, nothing told of it, and photos of rows that had gone stayed, with their faces."""
+    follow(app)
+    add(app, 1, 2)
+    assert broken(app) == []
+    app.do('alter table public."My Photos" rename place to path')
+    add(app, 3)
+    app.do("""delete from public."My Photos" where id = 1""")
+    assert "place" in broken(app)[0]
+    follow(app, path="path")
+    assert broken(app) == []
+    assert sorted(app.rows("select id from memoria.media")) == ["2", "3"]
+    app.service.enqueue("another's", "party")
+    app.do("""delete from public."My Photos" """)
+    assert app.rows("select id from memoria.media") == ["another's"]
+
+
+def test_what_was_deleted_while_nobody_listened_goes_when_it_is_followed_again(
+    app: Database,
+) -> None:
+    follow(app)
+    add(app, 1, 2)
+    add(app, 3, event="other")
+    app.service.enqueue("another's", "party")
+    app.do("""alter table public."My Photos" disable trigger user""")
+    app.do("""delete from public."My Photos" where id in (1, 3)""")
+    assert broken(app) == ["Its triggers are missing or off."]
+    follow(app)
+    assert broken(app) == []
+    assert app.rows("select id from memoria.media") == ["2", "another's"]
+
+
+@pytest.mark.parametrize(
+    "ask", ["""gone_from('%s', '%s', '{"id": "id"}')""", "rows_now('%s', array['1'])"]
+)
+def test_rows_that_a_policy_hides_are_not_gone(app: Database, ask: str) -> None:
+    """Where whoever follows the table may not see all its rows, that is an error."""
+    follow(app)
+    add(app, 1)
+    app.do(
+        """alter table public."My Photos" enable row level security;
+        grant usage on schema memoria to authenticated;
+        grant select on memoria.media, memoria.followed to authenticated;
+        grant execute on all functions in schema memoria to authenticated;
+        create policy "all" on memoria.media using (true);
+        create policy "all" on memoria.followed using (true)"""
+    )
+    app.do("set role authenticated")
+    with pytest.raises(psycopg.Error, match="row-level security policy"):
+        app.value(f"select memoria.{ask}::text".replace("%s", TABLE))
+    app.do("reset role")
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ('alter table public."My Photos" rename to pictures', "public.pictures"),
+        (
+            'create schema app; alter table public."My Photos" set schema app',
+            'app."My Photos"',
+        ),
+        (
+            'alter table public."My Photos" rename to pictures;'
+            ' create view public."My Photos" as select * from public.pictures',
+            "public.pictures",
+        ),
+    ],
+)
+def test_a_table_that_got_another_name_is_followed_under_it(
+    app: Database, change: str, name: str
+) -> None:
+    """Before, its photos stayed the old name's: every row was an id that another had taken."""
+    follow(app)
+    add(app, 1, 2)
+    add(app, 3, place=None)
+    app.do(change)
+    app.do(f"insert into {name} values (4, 'party', 'p.jpg')")
+    assert len(broken(app)) == 1
+    again = "select memoria_follow(%s, 'id', 'the event', 'place', 'photos', p_owner => 'host')"
+    assert app.value(again, name) == {"table": name, "handed_over": 3, "failed": 1}
+    assert app.rows("select distinct source from memoria.media") == [name]
+    assert app.rows("select relation from memoria.followed") == [name]
+    assert app.rows("select relation, row_id from memoria.hand_overs") == [(name, "3")]
+    assert broken(app) == []
+    app.do(f"delete from {name} where id = 1")
+    assert sorted(app.rows("select id from memoria.media")) == ["2", "4"]
+
+
+def test_a_table_that_got_another_name_can_be_left_alone(app: Database) -> None:
+    follow(app)
+    add(app, 1)
+    app.do('alter table public."My Photos" rename to pictures')
+    app.value("select memoria_unfollow('public.pictures')")
+    assert app.value("select count(*) from memoria.followed") == 0
+    assert app.rows("select source from memoria.media") == [None]
+
+
+def test_a_table_that_took_the_name_of_another_keeps_its_photos(app: Database) -> None:
+    follow(app)
+    add(app, 1)
+    app.do(
+        'alter table public."My Photos" rename to old;'
+        ' create table public."My Photos" as select * from public.old'
+    )
+    follow(app)
+    app.value("select memoria_unfollow('public.old')")
+    assert app.rows("select source from memoria.media") == ['public."My Photos"']
+    assert app.rows("select relation from memoria.followed") == ['public."My Photos"']
+
+
+def test_a_row_that_always_fails_keeps_no_other_waiting(app: Database) -> None:
+    """Before, the thousand oldest rows of its table were tried as one, for ever."""
+    follow(app)
+    with psycopg.connect(app.url) as other:
+        other.execute(
+            "create function memoria.refuse() returns trigger language plpgsql as"
+            " $$ begin raise exception 'never'; end $$"
+        )
+        other.execute(
+            "create trigger refuse before insert on memoria.media for each row"
+            " when (new.id in ('3', '700')) execute function memoria.refuse()"
+        )
+    app.do(
+        'insert into public."My Photos" (id, "the event", place)'
+        " select n, 'party', 'p.jpg' from generate_series(1, 1200) as n"
+    )
+    for _ in range(40):
+        app.service("sweep")
+    assert app.value("select count(*) from memoria.media") == 1198
+    assert sorted(app.rows("select row_id from memoria.hand_overs")) == ["3", "700"]
+    app.do("drop trigger refuse on memoria.media")
+    assert app.service("sweep")["handed_over"] == 2
 
 
 @pytest.mark.parametrize("place", ["photos/theirs.jpg", "p/1.jpg"])

@@ -138,6 +138,21 @@ def test_a_healthy_database_has_nothing_wrong() -> None:
             },
             "handed over",
         ),
+        (
+            {
+                "followed": ["public.photos"],
+                "not_handed_over": [
+                    {
+                        "table": "public.photos",
+                        "code": "broken",
+                        "failed": True,
+                        "rows": 0,
+                        "last_message": 'column "path" does not exist',
+                    }
+                ],
+            },
+            "followed",
+        ),
     ],
 )
 def test_each_fault_is_found_and_comes_with_its_remedy(

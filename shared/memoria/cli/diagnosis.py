@@ -203,7 +203,10 @@ def _followed(tables: list[str], told: list[Json]) -> Iterator[Finding]:
     """The app's tables that are followed, and rows that could not be handed over."""
     for row in told:
         detail = f"{row['rows']} rows of {row['table']}: {row['code']}: {row['last_message']}"
-        if row["failed"]:
+        if row["code"] == "broken":
+            detail = f"changes of {row['table']} went by unnoticed: {row['last_message']}"
+            yield wrong("followed", detail, "call memoria_follow again: it finds what was missed")
+        elif row["failed"]:
             yield wrong("handed over", detail, "mend the rows; a change of a row tries it again")
         else:
             yield note("handed over", detail)
