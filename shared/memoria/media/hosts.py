@@ -16,6 +16,7 @@ from memoria.errors import MediaForbidden, MediaUnavailable
 
 Resolver = Callable[[str, int], Sequence[str]]
 
+STORAGE_PATHS = ("/storage/v1/object/", "/storage/v1/render/")  # those below s3/ speak XML
 DEFAULT_PORTS = {"https": 443, "http": 80}
 # What IANA has given out for IPv6 unicast: outside lie loopback, link-local, unique local,
 # site-local, v4-mapped, v4-compatible and NAT64 addresses, all of them ways to an inner network.
@@ -68,11 +69,9 @@ class AllowedHosts:
     ) -> None:
         self._home = origin(httpx.URL(supabase_url))
         named = [httpx.URL(f"https://{name.strip()}") for name in more if name.strip()]
-        storage = [
-            httpx.URL(f"https://{self._home[1]}"),
-            httpx.URL("https://storage.googleapis.com"),
-        ]
-        self._allowed = frozenset(origin(url) for url in [*storage, *named])
+        self._homes = (self._home, ("https", self._home[1], DEFAULT_PORTS["https"]))
+        google = ("https", "storage.googleapis.com", DEFAULT_PORTS["https"])
+        self._allowed = frozenset([*self._homes, google, *map(origin, named)])
         self._resolver = resolver
 
     def admit(self, url: str) -> httpx.URL:
@@ -89,11 +88,15 @@ class AllowedHosts:
             raise MediaForbidden("the media URL names no host")
         if parsed.userinfo:
             raise MediaForbidden(f"{parsed.host}: a media URL carries no user name or password")
-        if place != self._home and place not in self._allowed:
+        if place not in self._allowed:
             raise MediaForbidden(
                 f"{parsed.host}: only https URLs of the allowed hosts are fetched (MEDIA_URL_HOSTS)"
             )
         return parsed
+
+    def is_storage(self, url: httpx.URL) -> bool:
+        """Whether it is Supabase Storage that answers there, unless something before it does."""
+        return origin(url) in self._homes and any(part in url.path for part in STORAGE_PATHS)
 
     def addresses(self, url: httpx.URL) -> list[str]:
         """The addresses to connect to for an admitted URL, looked up once.

@@ -28,6 +28,7 @@ from memoria.media.network import PinnedNetwork
 
 MAX_REDIRECTS = 5
 REASON_BYTES = 4096  # how much of an error page is read to learn the reason
+NOT_SET_UP = "TenantNotFound"
 REDIRECTS = {301, 302, 303, 307, 308}
 # 402 is what Supabase answers once a quota is used up: the owner can mend it, so the photo waits.
 TRY_AGAIN = {402, 408, 409, 421, 423, 425, 429}
@@ -96,7 +97,7 @@ class MediaSource:
                 return self._body(url, response)
             if response.status in REDIRECTS:
                 return Redirect.of(url, response)
-            raise _refusal(url.host, response)
+            raise _refusal(url.host, response, is_storage=self._allowed.is_storage(url))
 
     def _body(self, url: httpx.URL, response: httpcore.Response) -> bytes:
         declared = _header(response, b"content-length")
@@ -135,11 +136,18 @@ def _header(response: httpcore.Response, name: bytes) -> str:
     return next((v.decode("latin-1") for k, v in response.headers if k.lower() == name), "")
 
 
-def _refusal(host: str, response: httpcore.Response) -> MemoriaError:
-    """The error for an answer that is neither the photo nor a redirect."""
+def _refusal(host: str, response: httpcore.Response, *, is_storage: bool) -> MemoriaError:
+    """The error for an answer that is neither the photo nor a redirect.
+
+    ``is_storage``: Supabase Storage would say why in its own words. Without them it was something
+    before it, while storage itself was down, and says nothing of the photo.
+    """
     status = response.status
-    if status == HTTPStatus.BAD_REQUEST:
-        status = _meant_status(response)
+    if is_storage or status == HTTPStatus.BAD_REQUEST:
+        meant = _meant_status(response)
+        if is_storage and meant is None:
+            return MediaUnavailable(f"{host}: answered HTTP {status}, but not as storage does")
+        status = meant or status
     if status in {404, 410}:
         return MediaGone(f"{host}: the file is no longer there (HTTP {status})")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in TRY_AGAIN or status < 400:
@@ -149,17 +157,23 @@ def _refusal(host: str, response: httpcore.Response) -> MemoriaError:
     return MediaForbidden(f"{host}: answered HTTP {status}")
 
 
-def _meant_status(response: httpcore.Response) -> int:
-    """Supabase Storage answers 400 to nearly everything, and says what it means in the body."""
+def _meant_status(response: httpcore.Response) -> int | None:
+    """Supabase Storage answers 400 to nearly everything, and says what it means in the body.
+
+    None where the body is not its own (it writes the status as text, frameworks write a number), or
+    says that storage is not set up, which is no answer about a photo.
+    """
     body = bytearray()
     for chunk in response.iter_stream():
         body += chunk
         if len(body) > REASON_BYTES:
-            return response.status
-    with suppress(ValueError, TypeError, KeyError):
-        meant = int(json.loads(bytes(body))["statusCode"])
-        return meant if 400 <= meant < 600 else response.status
-    return response.status
+            return None
+    with suppress(ValueError, TypeError, KeyError, RecursionError):
+        told = json.loads(bytes(body))
+        if isinstance(told["statusCode"], str) and told["error"] != NOT_SET_UP:
+            meant = int(told["statusCode"])
+            return meant if 400 <= meant < 600 else None
+    return None
 
 
 def _transport_reason(exc: Exception) -> str:

@@ -9,10 +9,11 @@ from memoria.errors import MediaForbidden, MediaGone, MediaUnavailable
 from memoria.store.client import address
 
 if TYPE_CHECKING:
+    from storage3.exceptions import StorageApiError
     from supabase import Client
 
-_GONE = ("404", "not_found", "NoSuchKey", "NoSuchBucket")
 _UNREADABLE = "InternalError"  # storage3's word for a body that is not storage's own
+_NOT_SET_UP = "TenantNotFound"  # a 400, though it says nothing of the photo
 
 
 def sign_url(client: "Client", bucket: str, path: str, seconds: int) -> str:
@@ -21,37 +22,45 @@ def sign_url(client: "Client", bucket: str, path: str, seconds: int) -> str:
     Raises MediaGone where there is no such object, MediaForbidden where storage denies it,
     MediaUnavailable where storage does not answer.
     """
+    from pydantic import ValidationError
     from storage3.exceptions import StorageApiError
 
+    if {"..", "."} & set(path.split("/")):
+        raise MediaForbidden("storage takes no object of this name (a folder named . or ..)")
     try:
         return str(client.storage.from_(bucket).create_signed_url(path, seconds)["signedURL"])
     except StorageApiError as exc:
         raise _translated(exc) from exc
-    except httpx.TransportError as exc:
+    except ValidationError as exc:
+        raise MediaUnavailable("storage's answer is not storage's own") from exc
+    except httpx.RequestError as exc:
         reason = f"storage at {address(exc.request.url)} did not answer ({type(exc).__name__})"
         raise MediaUnavailable(reason) from exc
 
 
 def sign_urls(client: "Client", bucket: str, paths: list[str], seconds: int) -> list[str | None]:
     """Fresh URLs for objects of one bucket in one call; None where one cannot be signed."""
+    from pydantic import ValidationError
     from storage3.exceptions import StorageApiError
 
     try:
         signed = client.storage.from_(bucket).create_signed_urls(paths, seconds)
-    except (StorageApiError, httpx.TransportError) as exc:
+    except (StorageApiError, ValidationError, httpx.RequestError) as exc:
         log.event("urls_not_signed", bucket=bucket, error=type(exc).__name__)
         return [None] * len(paths)
     urls = {one["path"]: None if one["error"] else one["signedURL"] for one in signed}
     return [urls.get(path) for path in paths]
 
 
-def _translated(error: "Exception") -> MediaGone | MediaForbidden | MediaUnavailable:
-    status, code = str(getattr(error, "status", "")), str(getattr(error, "code", ""))
-    message = str(getattr(error, "message", ""))
-    if status in _GONE or code in _GONE or "not found" in message.lower():
+def _translated(error: "StorageApiError") -> MediaGone | MediaForbidden | MediaUnavailable:
+    """The true status is the body's, as text; a number is what proxies and frameworks write."""
+    status, code = error.status, error.code
+    if code in (_UNREADABLE, _NOT_SET_UP) or not isinstance(status, str):
+        return MediaUnavailable(f"storage answered {status} ({code})")
+    if status == "404":
         return MediaGone("the photo is no longer in storage")
     if code == "InvalidKey":
         return MediaForbidden("storage takes no object of this name (InvalidKey)")
-    if status in ("400", "401", "403") and code != _UNREADABLE:
+    if status in ("400", "401", "403"):
         return MediaForbidden("storage denied access to the photo")
-    return MediaUnavailable(f"storage answered {status or 'with an error'}")
+    return MediaUnavailable(f"storage answered {status} ({code})")

@@ -101,11 +101,50 @@ def test_supabase_says_an_outage_in_the_body_of_a_400(host: MediaHost, meant: in
         source(host).fetch(f"{host.origin}/busy")
 
 
-@pytest.mark.parametrize("page", [b"<html>", b"[404]", b'{"statusCode": 404' + b" " * 9000 + b"}"])
+@pytest.mark.parametrize(
+    "page",
+    [b"<html>", b"[404]", b"[" * 4000, b'{"statusCode": 404' + b" " * 9000 + b"}"],
+    ids=["page", "list", "depth", "length"],
+)
 def test_a_400_with_any_other_body_is_forbidden(host: MediaHost, page: bytes) -> None:
     host.answers["/closed"] = status(400, page)
     with pytest.raises(MediaForbidden):
         source(host).fetch(f"{host.origin}/closed")
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 405, 410])
+@pytest.mark.parametrize(
+    "page",
+    [
+        b"404 page not found\n",
+        b'{"message":"no Route matched with those values"}',
+        b'{"statusCode":404,"error":"Not Found","message":"a framework\'s own"}',
+        b'{"statusCode":"400","error":"TenantNotFound","message":"Missing tenant config"}',
+        b"<html>" + b"x" * 9000,
+    ],
+    ids=["text", "gateway", "framework", "no tenant", "long"],
+)
+def test_what_answers_in_the_place_of_storage_says_nothing_of_a_photo(
+    host: MediaHost, code: int, page: bytes
+) -> None:
+    path = "/storage/v1/object/sign/photos/a.jpg"
+    host.answers[path] = status(code, page)
+    with pytest.raises(MediaUnavailable, match=f"HTTP {code}, but not as storage does"):
+        source(host).fetch(f"{host.origin}{path}?token=abc")
+
+
+@pytest.mark.parametrize("code", [400, 404])
+@pytest.mark.parametrize(
+    ("meant", "error"),
+    [(404, MediaGone), (400, MediaForbidden), (403, MediaForbidden), (503, MediaUnavailable)],
+)
+def test_storage_itself_is_believed(
+    host: MediaHost, code: int, meant: int, error: type[Exception]
+) -> None:
+    path = "/storage/v1/object/sign/photos/a.jpg"
+    host.answers[path] = status(code, b'{"statusCode":"%d","error":"x","message":"x"}' % meant)
+    with pytest.raises(error, match=f"HTTP {meant}"):
+        source(host).fetch(f"{host.origin}{path}?token=abc")
 
 
 @pytest.mark.parametrize("code", [204, 206, 300, 304, 402, 408, 425, 429, 500, 502, 503, 504, 520])
@@ -156,16 +195,18 @@ def test_an_answer_that_is_no_http_is_tried_again_later(host: MediaHost, noise: 
         [b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *[b"1\r\nx\r\n"] * 500],
         [b"HTTP/1.1 302 Found\r\nContent-Length: 500\r\n", *[b"L"] * 500],
         [b"HTTP/1.1 400 Bad Request\r\nContent-Length: 500\r\n\r\n", *[b"x"] * 500],
+        [b"HTTP/1.1 404 Not Found\r\nContent-Length: 500\r\n\r\n", *[b"x"] * 500],
     ],
-    ids=["body", "headers", "chunks", "redirect", "error page"],
+    ids=["body", "headers", "chunks", "redirect", "error page", "storage's 404"],
 )
 def test_a_sender_of_one_byte_at_a_time_meets_the_deadline(
     host: MediaHost, pieces: list[bytes]
 ) -> None:
-    host.answers["/drip"] = raw(*pieces, pause=0.05)
+    path = "/storage/v1/object/sign/photos/a.jpg"
+    host.answers[path] = raw(*pieces, pause=0.05)
     start = time.monotonic()
     with pytest.raises(MediaUnavailable, match=r"no complete answer within 0\.4 s"):
-        source(host, timeout_seconds=0.4).fetch(f"{host.origin}/drip")
+        source(host, timeout_seconds=0.4).fetch(f"{host.origin}{path}")
     assert time.monotonic() - start < 10  # all of it takes 25
 
 
