@@ -51,7 +51,11 @@ class SearchStore:
         self._rpc("memoria_refuse_search", {"p_search_id": search_id, "p_code": code})
 
     def find(self, search_id: str, selfie: "Selfie", model: str, rule: "Rule") -> dict[str, Any]:
-        """Whom the selfie is alike, with their photos. Raises Refused."""
+        """Whom the selfie is alike, with their photos. Raises Refused.
+
+        Not repeated by itself where the answer is lost: what was begun has ended, and a second call
+        would say that there is no such search. The guest is told to try again, from the start.
+        """
         measured = {"weight": selfie.weight, "mean_length": selfie.mean_length}
         params = {
             "p_search_id": search_id,
@@ -59,7 +63,7 @@ class SearchStore:
             "p_model": model,
             "p_rule": rule.as_json() | measured,
         }
-        return _answered(self._rpc("memoria_search", params))
+        return _answered(self._rpc("memoria_search", params, retries=0))
 
     def again(self, search_id: str, seeker: "Seeker") -> dict[str, Any]:
         """Today's photos of the same matches. Raises UnknownSearch."""

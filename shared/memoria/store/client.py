@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _PAUSES_SECONDS = (0.2, 1.0, 3.0)
 # what the caller's arguments caused, and no later try can mend
 _CALLERS_FAULT = ("22", "23")
-# PostgREST had no connection or no schema for the call: it never began, so that any may be repeated
+# PostgREST had no connection or no schema for the call, so that any may be repeated
 _NEVER_BEGAN = ("PGRST000", "PGRST002", "PGRST003")
 
 
@@ -36,30 +36,43 @@ def address(url: httpx.URL) -> str:
 
 
 def rpc(client: "Client", function: str, params: dict[str, Any], *, retries: int = 3) -> Any:
-    """Call ``public.function`` and return its JSON value.
+    """Call ``public.function`` and return its answer, a JSON object.
 
-    Every function of ours may be called twice (except claims, which pass ``retries=0``), so a
-    lost connection is tried again after a pause. What PostgREST never began is tried again in any
-    case. Raises StoreUnavailable, or InvalidRequest where the database finds the values
-    themselves wrong.
+    What got no answer is tried again after a pause, for a function may be called twice. Those whose
+    second call means something else pass ``retries=0``: memoria_claim (it finds the job taken),
+    memoria_begin_search (each call counts) and memoria_search (it ends what was begun). What
+    PostgREST never began is tried again in any case. Raises StoreUnavailable, or InvalidRequest
+    where the database finds the values themselves wrong.
     """
-    from postgrest.exceptions import APIError
-
     for tried, pause in enumerate((*_PAUSES_SECONDS, None)):
-        began = True
         try:
-            return client.rpc(function, params).execute().data
-        except APIError as exc:
-            if str(exc.code)[:2] in _CALLERS_FAULT:
-                raise InvalidRequest(f"the database refused a value ({exc.code})") from exc
-            began = exc.code not in _NEVER_BEGAN
-            cause: Exception = exc
-            error = StoreUnavailable(f"the database answered {exc.code}")
-        except httpx.TransportError as exc:
-            cause, where, kind = exc, address(exc.request.url), type(exc).__name__
-            error = StoreUnreachable(f"the database at {where} could not be reached ({kind})")
-            log.event("database_unreachable", at=where, error=kind)
-        if pause is None or (began and tried >= retries):
-            raise error from cause
+            return _answer(client, function, params)
+        except StoreUnavailable as error:
+            may_repeat = tried < retries or isinstance(error, _NeverBegan)
+            if pause is None or not may_repeat:
+                raise
         time.sleep(pause)
     raise AssertionError("unreachable")
+
+
+class _NeverBegan(StoreUnavailable):
+    """PostgREST had no connection or no schema for the call."""
+
+
+def _answer(client: "Client", function: str, params: dict[str, Any]) -> dict[str, Any]:
+    from postgrest.exceptions import APIError
+
+    try:
+        answer = client.rpc(function, params).execute().data
+    except APIError as exc:
+        if str(exc.code)[:2] in _CALLERS_FAULT:
+            raise InvalidRequest(f"the database refused a value ({exc.code})") from exc
+        kind = _NeverBegan if exc.code in _NEVER_BEGAN else StoreUnavailable
+        raise kind(f"the database answered {exc.code}") from exc
+    except httpx.RequestError as exc:
+        where, trouble = address(exc.request.url), type(exc).__name__
+        log.event("database_unreachable", at=where, error=trouble)
+        raise StoreUnreachable(f"the database at {where} could not be reached ({trouble})") from exc
+    if not isinstance(answer, dict):  # a proxy's page, with 200
+        raise StoreUnavailable("it was not the database that answered")
+    return answer

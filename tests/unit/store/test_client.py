@@ -1,8 +1,11 @@
 """The one way to the database, where there is none."""
 
 import logging
+from collections.abc import Callable
 
+import httpx
 import pytest
+from supabase import Client, ClientOptions
 
 from local.processes.postgres import free_port
 from memoria.config import Settings
@@ -26,3 +29,27 @@ def test_who_could_not_be_reached_stands_in_the_error_and_in_the_log(
         rpc(client, "memoria_status", {}, retries=0)
     (record,) = (r for r in caplog.records if r.message == "database_unreachable")
     assert vars(record)["facts"] == {"at": address, "error": "ConnectError"}
+
+
+def broken(request: httpx.Request) -> httpx.Response:
+    raise httpx.DecodingError("incorrect header check", request=request)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: httpx.Response(200, text="<html>sign in to the network</html>"),
+        lambda _: httpx.Response(200),
+        lambda _: httpx.Response(301, headers={"Location": "https://elsewhere.test"}),
+        lambda _: httpx.Response(404, text="404 page not found"),
+        broken,
+    ],
+    ids=["page", "nothing", "redirect", "proxy", "packed"],
+)
+def test_what_is_no_answer_of_the_database_is_an_outage(
+    answer: Callable[[httpx.Request], httpx.Response],
+) -> None:
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+        client = Client("http://project.test", "k", ClientOptions(httpx_client=http))
+        with pytest.raises(StoreUnavailable):
+            rpc(client, "memoria_status", {}, retries=0)
