@@ -23,14 +23,14 @@ const LISTS = {
   history: 'changes', searchLinks: 'links',
 }
 
-/** Codes that are not already words: PostgreSQL's, PostgREST's, PT and an HTTP status. */
+/** Codes that are not already words: PostgreSQL's, PostgREST's, PT and an HTTP status; statuses. */
 const CODES = {
   42501: 'forbidden', PT403: 'forbidden', PT404: 'not_found', PT409: 'conflict', PT429: 'too_many',
   22001: 'invalid_request', 22023: 'invalid_request', '22P02': 'invalid_request', 23502: 'invalid_request',
   23514: 'invalid_request', 57014: 'timed_out', PGRST202: 'not_installed', PGRST301: 'unauthorized',
   PGRST302: 'unauthorized', PGRST303: 'unauthorized',
+  200: 'not_json', 400: 'invalid_request', 401: 'unauthorized', 403: 'forbidden', 404: 'not_found',
 }
-const STATUSES = { 400: 'invalid_request', 401: 'unauthorized', 403: 'forbidden', 404: 'not_found' }
 
 /** What may be shown to whoever uses the app. */
 const WORDS = {
@@ -63,7 +63,7 @@ export class MemoriaError extends Error {
   constructor({ code, message, status = 0, cause, ...more }) {
     super(message, { cause })
     this.name = 'MemoriaError'
-    this.code = CODES[code] ?? (/^[a-z_]+$/.test(code ?? '') ? code : STATUSES[status] ?? 'unavailable')
+    this.code = CODES[code] ?? (/^[a-z_]+$/.test(code ?? '') ? code : CODES[status] ?? 'unavailable')
     this.words = WORDS[this.code] ?? 'Something went wrong. Try again later.'
     this.status = status
     if (more.retry_after_seconds) this.retryAfterSeconds = more.retry_after_seconds
@@ -79,15 +79,17 @@ export function createMemoria({
   }
 
   async function ask(address, options) {
+    const signal = AbortSignal.timeout(timeoutMs)
     try {
-      const answer = await fetch(address, { ...options, signal: AbortSignal.timeout(timeoutMs) })
-      const body = await answer.json().catch(() => null)
-      if (answer.ok) return body
+      const answer = await fetch(address, { ...options, signal })
+      const text = await answer.text() || 'null' // may be cut off, and that is no answer
+      const body = await Promise.resolve(text).then(JSON.parse).catch(() => undefined)
+      if (answer.ok && body !== undefined) return body
       const { code, message = `answered ${answer.status}`, ...more } = body?.error ?? body ?? {}
-      throw new MemoriaError({ code, message, status: answer.status, ...more })
+      throw new MemoriaError({ code, message, ...more, status: answer.status })
     } catch (cause) {
       if (cause instanceof MemoriaError) throw cause
-      const code = cause.name === 'TimeoutError' ? 'timed_out' : 'unreachable'
+      const code = signal.aborted ? 'timed_out' : 'unreachable'
       throw new MemoriaError({ code, message: cause.message, cause })
     }
   }
@@ -124,8 +126,7 @@ export function createMemoria({
     async all(name, args) {
       for (let turn = 0; turn < 5; turn++) {
         let page = await memoria[name](args)
-        const { version } = page
-        const items = [...page[LISTS[name]]]
+        const { version } = page, items = [...page[LISTS[name]]]
         while (page.next !== null && page.version === version) {
           page = await memoria[name]({ ...args, after: page.next })
           items.push(...page[LISTS[name]])

@@ -64,3 +64,15 @@ def test_with_realtime_it_hardly_asks_and_tells_nothing_twice(
     assert {one["error"]["code"] for one in news if one["event"] == "error"} == {"not_found"}
     assert told["afterwards"] == 0
     assert told["removed"] == 1
+
+
+def test_an_answer_that_was_cut_off_is_no_success(folder: Path, node: Callable[..., Any]) -> None:
+    shutil.copy(HERE / "cut_off.js", folder)
+    assert node("cut_off.js") == {
+        "cut": ["unreachable"] * 2,
+        "slow": ["timed_out"],
+        "page": ["not_json"] * 2,
+        "half": ["not_json"] * 2,
+        "broken": ["unavailable"] * 2,
+        "empty": [None] * 2,
+    }
