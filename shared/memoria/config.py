@@ -12,12 +12,17 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from memoria.auth import signing_key
 from memoria.variables import (
+    BaseUrl,
+    Count,
     HeaderSecret,
     Hosts,
+    LogLevel,
     Origins,
     SearchThresholds,
+    Seconds,
     Similarities,
     Url,
+    UrlSeconds,
     fits_a_header,
 )
 
@@ -34,7 +39,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    supabase_url: Url
+    supabase_url: BaseUrl
     supabase_service_role_key: HeaderSecret
     callback_url: Url | Literal["off"]
     callback_secret: HeaderSecret
@@ -44,9 +49,9 @@ class Settings(BaseModel):
     detection_threshold: float | None = Field(None, gt=0, lt=1)  # None: the pack's own
     det_size: int = Field(640, ge=320, le=640)
     small_faces: Literal["auto", "thorough"] = "auto"
-    min_cluster_size: int = Field(3, ge=2)
-    min_samples: int = Field(2, ge=1)
-    cluster_max_faces: int | None = Field(None, ge=1)  # None: what the instance's memory allows
+    min_cluster_size: int = Field(3, ge=2, le=10**12)
+    min_samples: Count = 2
+    cluster_max_faces: Count | None = None  # None: what the instance's memory allows
     cluster_epsilon: float = Field(0.4, ge=0, le=2)  # cosine distance
     # model -> sure, link: what `memoria calibrate` measured, instead of clustering/thresholds.py
     similarity_thresholds: Similarities = Field(default_factory=dict)
@@ -55,22 +60,23 @@ class Settings(BaseModel):
     model_pack: str = Field("buffalo_l", pattern=r"^[A-Za-z0-9._-]+$")
     model_dir: Path
 
-    max_media_bytes: int = Field(64_000_000, gt=0)
-    max_media_pixels: int = Field(1_000_000_000, gt=0)
-    max_faces_per_photo: int = Field(200, gt=0)
-    max_run_seconds: float = Field(300, gt=0)
-    fetch_timeout_seconds: float = Field(30, gt=0)
-    signed_url_seconds: int = Field(3600, ge=60)
+    max_media_bytes: Count = 64_000_000
+    max_media_pixels: Count = 1_000_000_000
+    max_faces_per_photo: Count = 200
+    max_run_seconds: Seconds = 300
+    fetch_timeout_seconds: Seconds = 30
+    signed_url_seconds: UrlSeconds = 3600
     media_url_hosts: Hosts = ()
-    store_timeout_seconds: float = Field(60, gt=0)
-    callback_timeout_seconds: float = Field(10, gt=0)
+    store_timeout_seconds: Seconds = 60
+    callback_timeout_seconds: Seconds = 10
+    log_level: LogLevel = "INFO"
 
     # off; on: /search beside /process; only: nothing else, so that uploads never make a guest wait
     search: Literal["off", "on", "only"] = "off"
     search_origins: Origins = ()
     # of all strangers who search, the share that is shown somebody
     search_fpir: float = Field(0.001, ge=1e-6, le=0.02)
-    search_url_seconds: int = Field(900, ge=60)
+    search_url_seconds: UrlSeconds = 900
     # model -> demand, slope: what `memoria calibrate` measured, instead of search/rules.py
     search_thresholds: SearchThresholds = Field(default_factory=dict)
 

@@ -29,14 +29,14 @@ class JsonLines(logging.Formatter):
         return json.dumps(entry, default=str)
 
 
-def configure() -> None:
-    """Send memoria's log to standard output; doing it twice changes nothing."""
+def configure(level: str = "INFO") -> None:
+    """Send memoria's log to standard output, from a level on; doing it twice changes nothing."""
     if _LOGGER.handlers:
         return
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     _LOGGER.addHandler(handler)
-    _LOGGER.setLevel(os.environ.get("LOG_LEVEL", "INFO").upper())
+    _LOGGER.setLevel(level)
     _LOGGER.propagate = False
 
 

@@ -55,5 +55,6 @@ def post_for_status(
             return response.status
     except (httpcore.TimeoutException, TimeoutError) as exc:
         raise NotAnswered(f"no answer within {seconds:g} s") from exc
-    except (httpcore.NetworkError, httpcore.ProtocolError, OSError) as exc:
+    # UnicodeError: a name that the resolver cannot even spell
+    except (httpcore.NetworkError, httpcore.ProtocolError, OSError, UnicodeError) as exc:
         raise NotAnswered(type(exc).__name__) from exc

@@ -4,23 +4,59 @@ What several variables must be together is checked by ``config``.
 """
 
 import ipaddress
-from typing import Annotated
+import re
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 _PRIVATE_SUFFIXES = (".internal", ".local", ".localhost", ".test")
+_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
+_LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*(?!\d+$){_LABEL}")
+_MODEL = re.compile(r"[A-Za-z0-9._-]+")
 
 
 def _http_url(value: str) -> str:
     if not value.isprintable():
         raise ValueError("must not hold line breaks or control characters")  # urlsplit drops some
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not value.isascii() or " " in value:
+        raise ValueError("must be ASCII without spaces: a host's name in other letters as xn--…")
+    scheme, _, rest = value.partition("://")
+    netloc = re.split("[/?#]", rest, maxsplit=1)[0]
+    if scheme not in _DEFAULT_PORTS or not netloc:
         raise ValueError("must be a full URL, such as https://project.supabase.co")
-    if parts.scheme == "http" and not _is_private(parts.hostname):
+    if "@" in netloc or "#" in rest:
+        raise ValueError("must carry no user name, password or #fragment")
+    _place(netloc)
+    if scheme == "http" and not _is_private(urlsplit(value).hostname or ""):
         raise ValueError("must use https, except on loopback and in private networks")
-    return value.rstrip("/")
+    return value
+
+
+def _base_url(value: str) -> str:
+    if "?" in value:
+        raise ValueError("must have no query: paths are appended to it")
+    return _http_url(value).rstrip("/")
+
+
+def _place(text: str) -> str:
+    """``host`` or ``host:port``, in lower case."""
+    try:
+        parts = urlsplit(f"//{text}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # a port that is no number, or over 65535; half a bracket
+        raise ValueError(f"{text!r} is no host with an optional :port") from None
+    if not _is_host(host) or port == 0 or parts.netloc != text or set("@%") & set(text):
+        raise ValueError(f"{text!r} is no host with an optional :port")
+    return (f"[{host}]" if ":" in host else host) + ("" if port is None else f":{port}")
+
+
+def _is_host(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return _NAME.fullmatch(host) is not None
 
 
 def _is_private(host: str) -> bool:
@@ -49,7 +85,7 @@ def _by_comma(value: str) -> list[str]:
 def _hosts(value: object) -> object:
     if not isinstance(value, str):
         return value
-    return tuple(host.lower() for host in _by_comma(value))
+    return tuple(_place(host) for host in _by_comma(value))
 
 
 def _by_model(text: str, form: str) -> dict[str, tuple[float, float]]:
@@ -58,9 +94,12 @@ def _by_model(text: str, form: str) -> dict[str, tuple[float, float]]:
     for part in _by_comma(text):
         try:
             model, one, other = part.split(":")
-            found[model] = float(one), float(other)
+            pair = float(one), float(other)
         except ValueError:
             raise ValueError(f"must be {form}, several by comma") from None
+        if not _MODEL.fullmatch(model) or model in found:
+            raise ValueError(f"must be {form}, each model once")
+        found[model] = pair
     return found
 
 
@@ -86,19 +125,28 @@ def _origins(value: object) -> object:
     """``https://app.example,…``, or ``*``, which Settings allows on loopback only."""
     if not isinstance(value, str):
         return value
-    origins = tuple(_by_comma(value))
-    for origin in origins:
-        parts = urlsplit(origin)
-        bare = f"{parts.scheme}://{parts.netloc}"
-        if origin != "*" and (parts.scheme not in ("http", "https") or origin != bare):
-            raise ValueError("must be origins such as https://app.example, without a path")
-    return origins
+    return tuple("*" if origin == "*" else _origin(origin) for origin in _by_comma(value))
+
+
+def _origin(text: str) -> str:
+    """As browsers write it, letter for letter: in lower case, without the scheme's own port."""
+    scheme, _, rest = text.lower().partition("://")
+    if scheme not in _DEFAULT_PORTS or "/" in rest:
+        raise ValueError("must be origins such as https://app.example, without a path")
+    return f"{scheme}://{_place(rest).removesuffix(_DEFAULT_PORTS[scheme])}"
 
 
 Url = Annotated[str, AfterValidator(_http_url)]
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(_hosts)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
+LogLevel = Annotated[
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)
+]
+Count = Annotated[int, Field(ge=1, le=10**12)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]  # of one wait
+UrlSeconds = Annotated[int, Field(ge=60, le=366 * 86_400)]  # that a URL is good
 # model -> (sure, link), cosine similarities
 Similarities = Annotated[dict[str, tuple[float, float]], BeforeValidator(_similarities)]
 # model -> (demand, slope), nats

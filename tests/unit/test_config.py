@@ -93,24 +93,96 @@ def test_plain_http_is_allowed_within_a_machine_or_a_private_network(host: str) 
     assert Settings.from_env(ENOUGH | {"SUPABASE_URL": f"http://{host}"}).supabase_url
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("DETECTION_THRESHOLD", "1.5"),
-        ("DET_SIZE", "500"),
-        ("SMALL_FACES", "all"),
-        ("MIN_CLUSTER_SIZE", "1"),
-        ("MIN_SAMPLES", "0"),
-        ("CLUSTER_EPSILON", "-1"),
-        ("SIMILARITY_THRESHOLDS", "mine:0.4"),
-        ("SIMILARITY_THRESHOLDS", "mine:0.4:0.5"),
-        ("SIMILARITY_THRESHOLDS", "mine:1.4:0.5"),
-        ("MODEL_PACK", "../../etc"),
-        ("MAX_MEDIA_BYTES", "0"),
+NO_URLS = [
+    "project.example", "https://", "ftp://host.example", "https://münchen.example/hook",
+    "https://h.example:abc/x", "https://h.example:99999/x", "https://h.example:0",
+    "https://user:word@h.example", "https://h.example/#part", "https://h..example", "https://-h",
+    "https://[::1", "https://h.example/a b", "https://" + "h" * 64 + ".example",
+]  # fmt: skip
+NO_COUNTS = ["0", "-1", "1.5", "many", "9" * 40]
+NO_SECONDS = ["0", "-1", "soon", "inf", "nan", "1e300"]
+NO_SECRETS = ["café", "a\nb", "whsec_not*base64"]
+NONSENSE = {
+    "SUPABASE_URL": [*NO_URLS, "https://h.example?a=b"],
+    "SUPABASE_SERVICE_ROLE_KEY": NO_SECRETS[:2],
+    "CALLBACK_URL": NO_URLS,
+    "CALLBACK_SECRET": NO_SECRETS,
+    "WEBHOOK_SECRET": [*NO_SECRETS, "off"],
+    "WEBHOOK_SECRET_PREVIOUS": NO_SECRETS,
+    "DETECTION_THRESHOLD": ["0", "1.5", "nan", "high"],
+    "DET_SIZE": ["500", "1280", "large"],
+    "SMALL_FACES": ["all"],
+    "MIN_CLUSTER_SIZE": [*NO_COUNTS, "1"],
+    "MIN_SAMPLES": NO_COUNTS,
+    "CLUSTER_MAX_FACES": NO_COUNTS,
+    "CLUSTER_EPSILON": ["-1", "2.5", "inf", "nan", "x"],
+    "SIMILARITY_THRESHOLDS": [
+        "mine:0.4", "mine:0.4:0.5", "mine:1.4:0.5", "mine:nan:0.3", ":0.4:0.3", "a b:0.4:0.3",
+        "mine:0.4:0.3,mine:0.5:0.4",
     ],
+    "USE_GPU": ["perhaps", "2"],
+    "INFERENCE": ["tpu"],
+    "MODEL_PACK": ["../../etc", "a b"],
+    "MODEL_DIR": [],  # any path: what lies there is looked at when the weights are loaded
+    "MAX_MEDIA_BYTES": NO_COUNTS,
+    "MAX_MEDIA_PIXELS": NO_COUNTS,
+    "MAX_FACES_PER_PHOTO": NO_COUNTS,
+    "MAX_RUN_SECONDS": NO_SECONDS,
+    "FETCH_TIMEOUT_SECONDS": NO_SECONDS,
+    "SIGNED_URL_SECONDS": [*NO_COUNTS, "59"],
+    "MEDIA_URL_HOSTS": [
+        "https://cdn.example.com", "*.example.com", "a;b", "cdn.example.com/photos", "a b",
+        "cdn.example.com:http", "cdn.example.com:99999", "user@cdn.example.com", "münchen.example",
+        "cdn.example.com,*", "::1", "[fe80::1%eth0]", "999",
+    ],
+    "STORE_TIMEOUT_SECONDS": NO_SECONDS,
+    "CALLBACK_TIMEOUT_SECONDS": NO_SECONDS,
+    "LOG_LEVEL": ["verbose", "10", "NOTSET"],
+    "SEARCH": ["yes"],
+    "SEARCH_ORIGINS": [
+        "*", "app.example", "https://app.example/", "https://*.app.example", "https://",
+        "https://app.example:x", "https://münchen.example", "null", "capacitor://localhost",
+    ],
+    "SEARCH_FPIR": ["0", "0.1", "nan", "few"],
+    "SEARCH_URL_SECONDS": [*NO_COUNTS, "59"],
+    "SEARCH_THRESHOLDS": ["mine:6", "mine:1000:1", "mine:6:0", "mine:nan:1", ":6:1"],
+}  # fmt: skip
+
+
+def test_no_setting_is_left_out() -> None:
+    assert set(NONSENSE) == {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in NONSENSE.items() for value in values]
 )
-def test_a_value_out_of_range_is_named(name: str, value: str) -> None:
-    assert name in problems(**{name: value})
+def test_nonsense_stops_the_start_and_is_named(name: str, value: str) -> None:
+    [line] = problems(**{name: value}).splitlines()[1:]
+    assert line.startswith(f"  {name}: ")
+
+
+@pytest.mark.parametrize("name", sorted(NONSENSE.keys() - ENOUGH.keys()))
+def test_what_is_empty_is_missing(name: str) -> None:
+    assert Settings.from_env(ENOUGH | {name: " "}) == Settings.from_env(ENOUGH)
+
+
+def test_a_level_of_the_log_may_be_in_lower_case() -> None:
+    assert Settings.from_env(ENOUGH).log_level == "INFO"
+    assert Settings.from_env(ENOUGH | {"LOG_LEVEL": "warning"}).log_level == "WARNING"
+
+
+def test_a_callbacks_url_stays_as_it_was_written() -> None:
+    """Many frameworks answer the path without its last slash with a redirect."""
+    url = "https://app.example:8443/hook/?tenant=a"
+    settings = Settings.from_env(ENOUGH | {"CALLBACK_URL": url, "SUPABASE_URL": "https://h.test/"})
+    assert (settings.callback_url, settings.supabase_url) == (url, "https://h.test")
+
+
+def test_origins_are_as_browsers_write_them() -> None:
+    origins = "https://App.example:443, http://[::1]:3000,https://xn--mnchen-3ya.example"
+    assert Settings.from_env(ENOUGH | {"SEARCH_ORIGINS": origins}).search_origins == (
+        "https://app.example", "http://[::1]:3000", "https://xn--mnchen-3ya.example",
+    )  # fmt: skip
 
 
 def test_secrets_appear_neither_in_errors_nor_in_the_settings_own_text() -> None:
@@ -143,8 +215,10 @@ def test_a_url_holds_no_line_break() -> None:
 
 
 def test_hosts_are_a_list_in_lower_case() -> None:
-    settings = Settings.from_env(ENOUGH | {"MEDIA_URL_HOSTS": " cdn.example , Photos.Example,"})
-    assert settings.media_url_hosts == ("cdn.example", "photos.example")
+    hosts = " cdn.example , Photos.Example:8443,[2606:4700::1]:8443,192.0.2.7,"
+    assert Settings.from_env(ENOUGH | {"MEDIA_URL_HOSTS": hosts}).media_url_hosts == (
+        "cdn.example", "photos.example:8443", "[2606:4700::1]:8443", "192.0.2.7",
+    )  # fmt: skip
 
 
 def test_measured_thresholds_are_told_by_model() -> None:

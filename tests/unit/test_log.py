@@ -25,6 +25,17 @@ def lines() -> Iterator[Lines]:
     logger.setLevel(level)
 
 
+def test_lines_begin_at_the_level_that_the_settings_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    logger = logging.getLogger("memoria")
+    before = logger.level, logger.propagate
+    monkeypatch.setattr(logger, "handlers", [])
+    log.configure("WARNING")
+    assert not logger.isEnabledFor(logging.INFO)
+    assert logger.isEnabledFor(logging.WARNING)
+    logger.setLevel(before[0])
+    logger.propagate = before[1]
+
+
 def test_an_event_is_one_json_line_with_the_facts_around_it(lines: Lines) -> None:
     with log.bound(job_id="j", media_id=None):
         log.event("photo_done", faces=3)

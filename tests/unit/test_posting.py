@@ -87,3 +87,8 @@ def test_what_is_no_answer_is_told(answer: bytes) -> None:
 def test_nobody_there_is_told() -> None:
     with pytest.raises(NotAnswered, match="ConnectError"):
         post("http://127.0.0.1:1/")
+
+
+def test_a_name_that_cannot_be_spelled_is_not_answered() -> None:
+    with pytest.raises(NotAnswered, match="UnicodeError"):
+        post("https://a..example/callback")

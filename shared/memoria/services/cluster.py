@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def cluster_service(settings: Settings) -> Service:
     """The service of events."""
-    log.configure()
+    log.configure(settings.log_level)
     pipeline = Lazy(lambda: _cluster_pipeline(settings))
     warm = Lazy(_group_a_few)
 

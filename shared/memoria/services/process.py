@@ -26,7 +26,7 @@ OpenEngine = Callable[[Settings], "FaceEngine"]
 
 def process_service(settings: Settings, open_engine: OpenEngine | None = None) -> Service:
     """The service of photos; ``open_engine`` takes the place of the model pack."""
-    log.configure()
+    log.configure(settings.log_level)
     build = open_engine or _open_pack
     engine = Lazy(lambda: build(settings))
     decoders = Lazy(lambda: _start_decoders(settings))
