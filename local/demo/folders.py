@@ -1,6 +1,7 @@
 """The folder that the photos come from and the one for the answer, looked at before any work."""
 
 import hashlib
+import math
 import os
 import shutil
 import tempfile
@@ -9,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from memoria.media.formats import SUFFIXES
+from memoria.media.names import SUFFIXES, ending_of
 
 MEGABYTE = 1_000_000
 ANSWER_MB = 50  # people.json and the page, whose photos are made smaller to keep to 12 MB
@@ -27,6 +28,7 @@ class Found:
     photos: Mapping[str, Path]  # by name: relative to the folder, with forward slashes
     copies: Mapping[str, str]  # left out, because the same bytes have another name already
     others: Mapping[str, int]  # how many files were left out, by their ending
+    refused: Mapping[str, str]  # left out photos, and why
 
 
 def find_photos(folder: Path) -> dict[str, Path]:
@@ -34,19 +36,20 @@ def find_photos(folder: Path) -> dict[str, Path]:
     return dict(look_into(folder).photos)
 
 
-def look_into(folder: Path) -> Found:
+def look_into(folder: Path, most_bytes: float = math.inf) -> Found:
     """What there is below a folder; an unreadable name is shown with replacement characters."""
     files = list(_visible(folder))
     named: dict[str, Path] = {}
     for path in files:
-        if path.suffix.lower() in SUFFIXES:
+        if ending_of(path.name) in SUFFIXES:
             named[_unused(_readable(path.relative_to(folder)), named)] = path
-    copies = dict(_copies(named))
-    others = Counter(
-        path.suffix.lower() or "no ending" for path in files if path.suffix.lower() not in SUFFIXES
-    )
-    photos = {name: path for name, path in named.items() if name not in copies}
-    return Found(photos, copies, others)
+    reasons = ((name, _refusal(path, most_bytes)) for name, path in named.items())
+    refused = {name: reason for name, reason in reasons if reason}
+    copies = dict(_copies({name: path for name, path in named.items() if name not in refused}))
+    endings = (ending_of(path.name) for path in files)
+    others = Counter(ending or "no ending" for ending in endings if ending not in SUFFIXES)
+    photos = {name: path for name, path in named.items() if name not in {*copies, *refused}}
+    return Found(photos, copies, others, refused)
 
 
 def answer_folder(name: str, photos: Mapping[str, Path], state: Path) -> Path:
@@ -86,6 +89,12 @@ def _visible(folder: Path) -> Iterator[Path]:
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         if not hidden and path.is_file():
             yield path
+
+
+def _refusal(path: Path, most_bytes: float) -> str:
+    if not os.access(path, os.R_OK):
+        return "cannot be read"
+    return "larger than MAX_MEDIA_BYTES" if path.stat().st_size > most_bytes else ""
 
 
 def _readable(path: Path) -> str:

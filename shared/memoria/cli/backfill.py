@@ -7,14 +7,14 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from memoria.cli.environment import environment
-from memoria.cli.inventory import Item, items_of
+from memoria.cli.inventory import Item, LeftOut, items_of
 from memoria.cli.terminal import plain
 from memoria.config import Settings
 from memoria.store.client import open_client, rpc
@@ -33,6 +33,10 @@ SOURCE is storage://BUCKET[/PREFIX] (Supabase Storage), gs://BUCKET[/PREFIX] (Go
 table:NAME (rows that the Data API shows), or a CSV file with a header. Tables and files need the
 columns media_id, event_id, bucket and path; --column maps other names, --event and --bucket fill in
 for missing ones.
+
+Of a bucket, it takes names that end as photos and cameras' RAW files do, and names without an
+ending, such as USER/UUID; how many it left out is told by their endings. What a file is, its bytes
+tell later.
 """
 
 
@@ -65,12 +69,25 @@ def run(args: argparse.Namespace) -> int:
     unneeded = {"CALLBACK_URL": "off", "WEBHOOK_SECRET": "unneeded"}
     settings = Settings.from_env({**environment(), **unneeded})
     client = open_client(settings)
-    items = items_of(args, client)
-    if args.dry_run:
-        for item in items:
-            cells = (item.event_id, item.media_id, item.bucket, item.path)
-            print(*(plain(cell) for cell in cells), sep="\t")
-        return 0
+    left_out = LeftOut()
+    items = items_of(args, client, left_out)
+    refused = _list(items) if args.dry_run else _hand_over(args, settings, client, items)
+    for line in left_out.lines():
+        print(plain(line), file=sys.stderr)
+    return 1 if refused else 0
+
+
+def _list(items: Iterable[Item]) -> Mapping[str, str]:
+    for item in items:
+        cells = (item.event_id, item.media_id, item.bucket, item.path)
+        print(*(plain(cell) for cell in cells), sep="\t")
+    return {}
+
+
+def _hand_over(
+    args: argparse.Namespace, settings: Settings, client: "Client", items: Iterable[Item]
+) -> Mapping[str, str]:
+    """Enqueue what the journal does not hold. Returns the photos that were refused, and why."""
     path = args.journal or _journal_of(args.source, settings.supabase_url)
     path.parent.mkdir(parents=True, exist_ok=True)
     done = _journalled(path)
@@ -80,7 +97,7 @@ def run(args: argparse.Namespace) -> int:
     for media_id, reason in refused.items():
         print(f"not enqueued: {plain(media_id)}: {plain(reason)}", file=sys.stderr)
     print(f"{count} enqueued, {len(done)} were already by {path}", file=sys.stderr)
-    return 1 if refused else 0
+    return refused
 
 
 def enqueue(

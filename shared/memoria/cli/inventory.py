@@ -3,10 +3,11 @@
 import argparse
 import csv
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -32,14 +33,31 @@ class Item:
     path: str
 
 
-def items_of(args: argparse.Namespace, client: "Client") -> Iterator[Item]:
+@dataclass(slots=True)
+class LeftOut:
+    """How many of a bucket's objects are no items, counted while these are read."""
+
+    by_name: Counter[str] = field(default_factory=Counter)  # by their ending
+    outside: int = 0  # every folder, where folders name the events
+
+    def lines(self) -> Iterator[str]:
+        """What there is to say of them."""
+        from memoria.media.names import counted
+
+        if self.by_name:
+            yield f"{self.by_name.total()} left out by their names: {counted(self.by_name)}"
+        if self.outside:
+            yield f"{self.outside} left out, in no folder that would name their event"
+
+
+def items_of(args: argparse.Namespace, client: "Client", left_out: LeftOut) -> Iterator[Item]:
     """The items of ``args.source``. Raises InvalidRequest where something they need is missing."""
     scheme, _, rest = args.source.partition(":")
     if scheme in ("storage", "gs"):
         bucket, _, prefix = rest.lstrip("/").partition("/")
         listed = _storage(client, bucket, prefix) if scheme == "storage" else _gcs(bucket, prefix)
         name = bucket if scheme == "storage" else f"gs://{bucket}"
-        return _objects(args, name, prefix, listed)
+        return _objects(args, name, prefix, listed, left_out)
     if scheme == "table":
         return _rows(args, _table(client, rest, _columns(args)["media_id"]))
     return _rows(args, _csv(Path(args.source)))
@@ -52,18 +70,28 @@ def media_id_of(bucket: str, path: str) -> str:
 
 
 def _objects(
-    args: argparse.Namespace, bucket: str, prefix: str, paths: Iterator[str]
+    args: argparse.Namespace, bucket: str, prefix: str, paths: Iterator[str], left_out: LeftOut
 ) -> Iterator[Item]:
-    from memoria.media.formats import SUFFIXES
+    from memoria.media.names import SUFFIXES, ending_of
 
     if not args.event and not args.event_from_folder:
         raise InvalidRequest("a bucket needs --event ID or --event-from-folder")
     for path in paths:
-        if PurePosixPath(path).suffix.lower() not in SUFFIXES:
+        if _is_no_file(path):
             continue
+        ending = ending_of(path)
         event, below, _ = path.removeprefix(prefix).strip("/").partition("/")
-        if args.event or below:  # a photo outside every folder belongs to no event
+        if ending and ending not in SUFFIXES:
+            left_out.by_name[ending] += 1
+        elif args.event or below:
             yield Item(media_id_of(bucket, path), args.event or event, bucket, path)
+        else:
+            left_out.outside += 1
+
+
+def _is_no_file(path: str) -> bool:
+    """What stands for a folder (``a/``, ``a/.emptyFolderPlaceholder``), and macOS's ``._``."""
+    return path.endswith("/") or path.rpartition("/")[2].startswith(".")
 
 
 def _storage(client: "Client", bucket: str, folder: str) -> Iterator[str]:

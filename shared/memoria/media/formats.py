@@ -6,13 +6,6 @@ from memoria.errors import UnreadableMedia, UnsupportedMedia
 
 _HEAD_BYTES = 1024
 
-# How the files that decode_image reads usually end, in lower case: for choosing files to hand
-# over. What a file is, its bytes tell.
-SUFFIXES = frozenset(
-    f".{ending}"
-    for ending in "jpg jpeg jfif png webp heic heif avif tif tiff bmp gif".split()  # noqa: SIM905
-)
-
 PHOTOS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8", "JPEG"),
     (b"\x89PNG\r\n\x1a\n", "PNG"),

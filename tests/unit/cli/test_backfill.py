@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from supabase import Client
 
-from memoria.cli import backfill
+from memoria.cli import backfill, inventory
 from memoria.cli.environment import environment
-from memoria.cli.inventory import Item, media_id_of
+from memoria.cli.inventory import Item, LeftOut, media_id_of
 from memoria.errors import InvalidRequest
 from tests.database.project import Project
 
@@ -178,9 +178,46 @@ def test_a_storage_bucket_is_walked_folder_by_folder(supabase: Supabase, tmp_pat
     assert found == {("wedding", "wedding/a.JPG"), ("wedding", "wedding/late/b.heic")}
 
 
+def objects(*names: str) -> list[dict[str, object]]:
+    return [{"name": name, "id": name} for name in names]
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["", "dry"])
+def test_raw_files_and_names_without_an_ending_are_taken_and_the_rest_is_counted(
+    supabase: Supabase, tmp_path: Path, dry: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = ["5f0c3b1e-8b1f-4d5e-9a53-0d6b0c0f6a11", "DSC_1.NEF", "IMG.CR3", "p.dng", "c.HIF"]
+    nothing = [".emptyFolderPlaceholder", "._IMG.CR3"]
+    left_out = ["one.mp4", "two.MP4", "notes.pdf"]
+    supabase.folders = {"": objects(*taken, *nothing, *left_out)}
+    assert run(tmp_path, "storage://photos", "--event", "e", *dry) == 0
+    told = capsys.readouterr()
+    listed = [line.split("\t")[3] for line in told.out.splitlines()]
+    assert [*listed, *(photo["path"] for photo in supabase.enqueued)] == taken
+    assert told.err.splitlines()[-1] == "3 left out by their names: 2 × .mp4, 1 × .pdf"
+
+
+def test_photos_in_no_folder_that_names_their_event_are_counted(
+    supabase: Supabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    supabase.folders = {"": [{"name": "wedding", "id": None}, *objects("a.jpg", "b.jpg")]}
+    supabase.folders["wedding"] = objects("c.jpg")
+    run(tmp_path, "storage://photos", "--event-from-folder")
+    assert "2 left out, in no folder that would name their event" in capsys.readouterr().err
+
+
+def test_an_empty_folders_mark_in_google_cloud_storage_is_no_photo(
+    supabase: Supabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inventory, "_gcs", lambda *_: iter(["day/", "day/one"]))
+    listed = backfill.items_of(arguments("gs://b", "--event", "e"), client(), LeftOut())
+    assert [item.path for item in listed] == ["day/one"]
+
+
 def test_a_large_folder_takes_several_pages(supabase: Supabase, tmp_path: Path) -> None:
     supabase.folders = {"": [{"name": f"{i:04}.jpg", "id": str(i)} for i in range(1003)]}
-    listed = backfill.items_of(arguments("storage://photos", "--event", "e"), client())
+    words = arguments("storage://photos", "--event", "e")
+    listed = backfill.items_of(words, client(), LeftOut())
     assert len(list(listed)) == 1003
 
 
