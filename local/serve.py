@@ -30,13 +30,17 @@ from local.demo.system import (
 from local.demo.weights import choose_pack
 from local.processes.home import Home, HomeInUse
 from local.processes.services import PortInUse, ServiceError
+from memoria.config import BadConfiguration
 from memoria.packs.pack import WeightsUnavailable
 
 SELFIE = 18, 190, 240, 560  # one of the six in the group, and nobody beside her
 
 
 def serve(console: Console, first_port: int) -> None:
-    """Start everything, say where it is, wait. Raises ServiceError, WeightsUnavailable."""
+    """Start everything, say where it is, wait.
+
+    Raises BadConfiguration, ServiceError, WeightsUnavailable.
+    """
     pack = choose_pack(os.environ, console)
     if pack.notice:
         console.print(pack.notice, style="yellow")
@@ -97,7 +101,7 @@ def main() -> int:
     except HomeInUse as exc:
         console.print(f"{exc}: end it first, or set MEMORIA_STATE", style="red", markup=False)
         return 1
-    except (ServiceError, WeightsUnavailable) as exc:
+    except (BadConfiguration, ServiceError, WeightsUnavailable) as exc:
         console.print(str(exc), style="red", markup=False)
         return 1
     return 0

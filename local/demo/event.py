@@ -123,7 +123,7 @@ def read_event(client: Client, event_id: str, names: Mapping[str, str]) -> Json:
     """The answer of the demo, ``people.json``, from ``memoria_media`` and ``memoria_people``."""
     media = _all(client, "memoria_media", event_id, "media")
     people = _all(client, "memoria_people", event_id, "people")
-    people.sort(key=lambda person: person["cluster_label"])  # ties of counts come in any order
+    people.sort(key=_place)
     photos = {names[m["media_id"]]: _photo(m) for m in media if m["media_id"] in names}
     photos = dict(sorted(photos.items()))
     return {
@@ -149,6 +149,12 @@ def _all(client: Client, function: str, event_id: str, items: str) -> list[Json]
 
 def _call(client: Client, function: str, asked: Json) -> Json:
     return cast("Json", client.rpc(function, asked).execute().data)
+
+
+def _place(person: Json) -> tuple[bool, int]:
+    """By label: ties of counts come in any order. Somebody named whose faces are gone has none."""
+    label = person["cluster_label"]
+    return label is None, label or 0
 
 
 def _photo(item: Json) -> Json:

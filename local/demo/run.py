@@ -11,7 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -25,6 +32,7 @@ from local.demo.system import (
     describe,
     end_on_signals,
     free_ports,
+    largest_photo,
     name_event,
     ports,
     running,
@@ -35,6 +43,8 @@ from local.demo.system import (
 from local.demo.weights import PackChoice, choose_pack
 from local.processes.services import ServiceError
 from memoria.cli.terminal import plain
+from memoria.config import BadConfiguration
+from memoria.media.names import counted
 from memoria.packs.pack import WeightsUnavailable
 
 POLL_SECONDS = 0.2
@@ -103,22 +113,24 @@ def _find_people(
     say(f"looking at {len(photos)} photos", console)
     with _progress(console) as progress:
         upload = progress.add_task("uploaded", total=len(photos))
-        process = progress.add_task("processed", total=len(photos))
+        process = progress.add_task("processed", total=None)
         names = upload_event(
             client, event_id, photos, lambda: progress.advance(upload), system.host_id
         )
         status = event_status(client, event_id)
         while not status["done"]:
-            progress.update(process, completed=_processed(status))
+            _advance(progress, process, status)
             check_services(system.stack)
             time.sleep(POLL_SECONDS)
             status = event_status(client, event_id)
-        progress.update(process, completed=_processed(status))
+        _advance(progress, process, status)
     return read_event(client, event_id, names)
 
 
-def _processed(status: Json) -> int:
-    return int(status["photos"]["completed"] + status["photos"]["failed"])
+def _advance(progress: Progress, task: TaskID, status: Json) -> None:
+    """Of all the event's photos, those too that were added by the app."""
+    photos = status["photos"]
+    progress.update(task, total=photos["total"], completed=photos["total"] - photos["pending"])
 
 
 def show(answer: Json, out: Path, console: Console) -> None:
@@ -127,7 +139,7 @@ def show(answer: Json, out: Path, console: Console) -> None:
     for number, person in enumerate(answer["people"], start=1):
         photos = person["photos"]
         listed = ", ".join(photos[:4]) + (f" and {len(photos) - 4} more" if len(photos) > 4 else "")
-        quality = f"{person['avg_quality']:.2f}"
+        quality = f"{person['avg_quality']:.2f}" if person["face_count"] else ""
         # a Text: what stands in a file's name is no markup, and no escape of the terminal
         table.add_row(str(number), str(person["face_count"]), Text(plain(listed)), quality)
     console.print(table)
@@ -160,8 +172,10 @@ def left_out(found: Found, console: Console) -> None:
         more = f", and {len(found.copies) - 1} more" if len(found.copies) > 1 else ""
         console.print(Text(plain(f"copies left out: {copy} is {first}{more}"), "dim"))
     if found.others:
-        endings = ", ".join(f"{count} × {ending}" for ending, count in sorted(found.others.items()))
+        endings = counted(found.others)
         console.print(Text(plain(f"files left out, no photos by their names: {endings}"), "dim"))
+    for name, reason in found.refused.items():
+        console.print(Text.assemble((f"{plain(name)} is left out", "red"), f": {reason}"))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -184,7 +198,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("stopped")
         return 130
-    except (FolderError, ServiceError, WeightsUnavailable) as exc:
+    except (BadConfiguration, FolderError, ServiceError, WeightsUnavailable) as exc:
         console.print(str(exc), style="red", markup=False)
         return 1
     return 0
@@ -206,7 +220,7 @@ def _photos(folder: str, sample: Path, console: Console) -> Mapping[str, Path]:
         return look_into(sample).photos
     if not Path(folder).is_dir():
         raise FolderError(f"PHOTOS: there is no folder {plain(folder)}.")
-    found = look_into(Path(folder))
+    found = look_into(Path(folder), largest_photo(os.environ))
     left_out(found, console)
     if not found.photos:
         raise FolderError(f"There are no photos in {plain(folder)}.")

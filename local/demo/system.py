@@ -16,11 +16,12 @@ from rich.console import Console
 from local.demo.stages import say
 from local.demo.weights import PackChoice
 from local.processes.home import Home, HomeInUse
-from local.processes.options import ROOT
+from local.processes.options import NEW_PROJECT_BYTES, ROOT
 from local.processes.pages import START
 from local.processes.postgres import free_port
 from local.processes.services import PortInUse, Service, ServiceError, bound
 from local.processes.stack import Stack, StackOptions
+from memoria.config import OFF, Settings
 
 # one machine, nobody else waits: no need to be as patient as a deployment is
 SETTINGS = {"quiet_period_seconds": 1}
@@ -68,6 +69,18 @@ def _is_free(port: int) -> bool:
     return True
 
 
+def largest_photo(environ: Mapping[str, str]) -> int:
+    """MAX_MEDIA_BYTES, as the functions read it. Raises BadConfiguration."""
+    known = {
+        "SUPABASE_URL": "http://127.0.0.1",
+        "SUPABASE_SERVICE_ROLE_KEY": "unneeded",
+        "CALLBACK_URL": OFF,
+        "WEBHOOK_SECRET": "unneeded",
+        "MAX_MEDIA_BYTES": environ.get("MAX_MEDIA_BYTES", ""),
+    }
+    return Settings.from_env(known).max_media_bytes
+
+
 @dataclass(frozen=True, slots=True)
 class System:
     """It runs."""
@@ -85,7 +98,7 @@ def running(
     ports: Mapping[str, int],
     pages: bool,
 ) -> Iterator[System]:
-    """Everything, until the end of the block. Raises ServiceError."""
+    """Everything, until the end of the block. Raises ServiceError, BadConfiguration."""
     stack = Stack(
         StackOptions(
             environ={**pack.environ, "SEARCH": "on", "SEARCH_ORIGINS": "*"},
@@ -95,6 +108,7 @@ def running(
             home=home,
             app_sql=_APP,
             pages=pages,
+            size_limit=max(largest_photo(os.environ), NEW_PROJECT_BYTES),
         )
     )
     stack.webhook_secret = WEBHOOK_SECRET

@@ -8,6 +8,7 @@ from typing import Any
 from local.processes.home import Home
 
 ROOT = Path(__file__).parents[2]
+NEW_PROJECT_BYTES = 52_428_800  # of an upload: what a new project of Supabase allows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,4 +29,4 @@ class StackOptions:
     home: Home | None = None  # taken: what is kept; None leaves nothing behind
     app_sql: Path | None = None  # for a database that is new: what an app's own migration would do
     pages: bool = False  # serve the example apps, too
-    size_limit: int = 52_428_800  # bytes of an upload: what a new project allows
+    size_limit: int = NEW_PROJECT_BYTES  # of an upload

@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from local.demo import folders, run
+from local.demo import folders, run, system
 from local.demo.folders import FolderError, answer_folder, look_into
+from local.demo.weights import PackChoice
+from local.processes.options import NEW_PROJECT_BYTES, StackOptions
+from local.processes.services import ServiceError
 
 
 def fill(folder: Path, *names: str) -> None:
@@ -19,10 +22,50 @@ def fill(folder: Path, *names: str) -> None:
 
 
 def test_photos_are_told_by_their_endings_and_the_rest_is_counted(tmp_path: Path):
-    fill(tmp_path, "a.JPG", "day 2/b.gif", "c.heic", "clip.mp4", "other.MP4", "raw.cr3", "notes")
+    fill(tmp_path, "a.JPG", "day 2/b.gif", "c.heic", "clip.mp4", "other.MP4", "raw.CR3", "notes")
     found = look_into(tmp_path)
-    assert list(found.photos) == ["a.JPG", "c.heic", "day 2/b.gif"]
-    assert found.others == {".mp4": 2, ".cr3": 1, "no ending": 1}
+    assert list(found.photos) == ["a.JPG", "c.heic", "day 2/b.gif", "raw.CR3"]
+    assert found.others == {".mp4": 2, "no ending": 1}
+
+
+def test_photos_that_are_too_large_or_cannot_be_read_are_left_out_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    fill(tmp_path, "a.jpg", "large.tif", "locked.jpg")
+    (tmp_path / "large.tif").write_bytes(bytes(20))
+    may_read = os.access
+    closed = tmp_path / "locked.jpg"
+    monkeypatch.setattr(os, "access", lambda path, mode: path != closed and may_read(path, mode))
+    monkeypatch.setenv("MAX_MEDIA_BYTES", "19")
+    assert list(run._photos(str(tmp_path), tmp_path, Console(width=200))) == ["a.jpg"]
+    told = capsys.readouterr().out
+    assert "large.tif is left out: larger than MAX_MEDIA_BYTES" in told
+    assert "locked.jpg is left out: cannot be read" in told
+
+
+@pytest.mark.parametrize(("given", "most"), [("", 64_000_000), ("1000", NEW_PROJECT_BYTES)])
+def test_storage_takes_what_the_functions_take(
+    monkeypatch: pytest.MonkeyPatch, given: str, most: int
+):
+    def made(options: StackOptions) -> None:
+        raise ServiceError(str(options.size_limit))
+
+    monkeypatch.setattr(system, "Stack", made)
+    monkeypatch.setenv("MAX_MEDIA_BYTES", given)
+    with (
+        pytest.raises(ServiceError, match=f"^{most}$"),
+        system.running(PackChoice({}), Console(), home=None, ports={}, pages=False),
+    ):
+        pass
+
+
+def test_a_limit_that_is_none_is_one_plain_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("MAX_MEDIA_BYTES", "64 MB")
+    fill(tmp_path, "a.jpg")
+    assert run.main(["--photos", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    assert "MAX_MEDIA_BYTES: " in capsys.readouterr().out
 
 
 def test_hidden_files_and_folders_are_left_alone(tmp_path: Path):

@@ -1,6 +1,7 @@
 """The demo's event is one for each folder, and it is kept: names stay, photos follow the folder."""
 
 import io
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,20 +9,24 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
+from local.demo import run
 from local.demo.event import event_status, read_event, upload_event
-from local.demo.run import _event_of
+from local.demo.search import search_for
+from local.demo.system import System
 from local.processes.stack import Stack, StackOptions
 from tests.data import any_pack, photo_of_six
 
 pytestmark = pytest.mark.slow
 Json = dict[str, Any]
+NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     options = StackOptions(
-        environ={"MODEL_DIR": str(any_pack())},
+        environ={"MODEL_DIR": str(any_pack()), "SEARCH": "on"},
         settings={"quiet_period_seconds": 0, "callbacks": False},
         sweep_seconds=1,
     )
@@ -48,9 +53,9 @@ def found(stack: Stack, event: str, photos: dict[str, Path]) -> Json:
 
 
 def test_a_folder_is_one_event_by_its_path(tmp_path: Path):
-    assert _event_of(str(tmp_path)) == _event_of(f"{tmp_path}/x/..")
-    assert _event_of(str(tmp_path)) != _event_of(f"{tmp_path}/x")
-    assert _event_of("") == "sample"
+    assert run._event_of(str(tmp_path)) == run._event_of(f"{tmp_path}/x/..")
+    assert run._event_of(str(tmp_path)) != run._event_of(f"{tmp_path}/x")
+    assert run._event_of("") == "sample"
 
 
 def test_names_stay_and_photos_follow_the_folder(stack: Stack, tmp_path: Path):
@@ -83,3 +88,56 @@ def test_names_stay_and_photos_follow_the_folder(stack: Stack, tmp_path: Path):
     assert max(Image.open(io.BytesIO(upload.download(preview))).size) <= 1024
     stored = upload.list(f"{event}/demo")
     assert len([item for item in stored if item["id"]]) >= 4
+
+
+def add_by_the_app(stack: Stack, event: str) -> None:
+    client: Any = stack.client()
+    path = f"{event}/added.jpg"
+    client.storage.from_("photos").upload(path, photo_of_six() + b"added")
+    ids = {"p_media_id": f"{event}-added", "p_event_id": event, "p_bucket": "photos"}
+    client.rpc("memoria_enqueue", ids | {"p_path": path}).execute()
+
+
+def test_a_cover_in_a_photo_that_the_app_added_ends_no_later_run(stack: Stack, tmp_path: Path):
+    client: Any = stack.client()
+    event, photos = "covered", fill(tmp_path / "a", "1.jpg", "2.jpg", "3.jpg")
+    found(stack, event, photos)
+    add_by_the_app(stack, event)
+    found(stack, event, photos)
+    media = client.rpc("memoria_media", {"p_event_id": event}).execute().data["media"]
+    (added,) = [photo for photo in media if photo["media_id"] == f"{event}-added"]
+    covers = {face["person_id"]: face["face_id"] for face in added["faces"]}
+
+    def cover(person_id: str) -> None:
+        ids = {"p_person_id": person_id, "p_face_id": covers[person_id]}
+        client.rpc("memoria_set_cover", ids).execute()
+
+    first, *others = found(stack, event, photos)["people"]
+    cover(first["person_id"])
+    console = Console(width=100, record=True, file=io.StringIO())
+    answer = run._find_people(System(stack, NOBODY), event, photos, console)
+    assert re.findall(r"\d+/\d+", console.export_text()) == ["3/3", "4/4"]
+    searched = search_for(answer, photos, stack)
+    assert searched is not None
+    assert searched["person"] == 2
+    assert searched["photo"] in photos
+    for person in others:
+        cover(person["person_id"])
+    assert search_for(found(stack, event, photos), photos, stack) is None
+
+
+def test_somebody_named_whose_faces_are_all_gone_ends_no_later_run(stack: Stack, tmp_path: Path):
+    client: Any = stack.client()
+    event, photos = "emptied", fill(tmp_path / "a", "1.jpg", "2.jpg", "3.jpg")
+    first = found(stack, event, photos)
+    ann = first["people"][0]["person_id"]
+    client.rpc("memoria_rename_person", {"p_person_id": ann, "p_name": "Ann"}).execute()
+    for photo in first["photos"].values():
+        for face in photo["faces"]:
+            if face["person_id"] == ann:
+                ids = {"p_face_id": face["face_id"], "p_person_id": ann}
+                client.rpc("memoria_reject_face", ids).execute()
+    again = found(stack, event, photos)
+    assert again["people"][-1] | {"person_id": ann, "face_count": 0} == again["people"][-1]
+    run.show(again, tmp_path, Console(quiet=True))
+    run._write_page(again, photos, tmp_path / "index.html", 1, Console(quiet=True))
