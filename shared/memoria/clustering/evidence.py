@@ -25,7 +25,7 @@ from memoria.clustering.groups import Groups
 from memoria.clustering.thresholds import Thresholds
 
 SLOPE = 3.1  # nats that a pair's evidence grows by over the band between link and sure
-FEWEST, BAND = 1e-3, 5e-3  # the least similarity and band: for thresholds that make no sense
+FEWEST = 1e-3  # the least similarity: for thresholds that make no sense
 BISECTIONS = 50
 LOOKS = 4.0  # a person's photos have moods, ages, cameras in common: n count as n/(1 + (n-1)/LOOKS)
 
@@ -105,7 +105,7 @@ def evidence_for(thresholds: Thresholds) -> Evidence:
     at ``sure`` it is 2 SLOPE, 500 : 1. Two equations for two unknowns, see `_zero` and the slope
     ``dimensions shared / (1 - shared²)``.
     """
-    band = max(thresholds.margin, BAND)
+    band = thresholds.margin
     zero = float(np.clip(thresholds.link - band, FEWEST, 1 - FEWEST))
     low, high = FEWEST, 1 - 1e-9
     for _ in range(BISECTIONS):

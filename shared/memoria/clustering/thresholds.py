@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 SURE_FALSE_ACCEPTS = 1 / 20_000
 LINK_FALSE_ACCEPTS = 1 / 2_000
 FEWEST_PAIRS = 1_000
+BAND = 5e-3  # the least between the two: few pairs may put both into one place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +27,8 @@ class Thresholds:
 
     @property
     def margin(self) -> float:
-        """The band between the two: the unit in which this model's similarities spread."""
-        return self.sure - self.link
+        """The band between the two: the unit in which this model's similarities spread. Over 0."""
+        return max(self.sure - self.link, BAND)
 
     @property
     def width(self) -> float:

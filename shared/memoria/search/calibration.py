@@ -10,6 +10,7 @@ from memoria.search.likeness import PEOPLE_MEASURED, Rule, background
 DRAWS = 20
 MOST_FACES = 8  # of one person in an event
 FEWEST_PEOPLE = 10
+LEAST_SLOPE = 0.01  # nats: as it is written down, over 0
 TAIL = 0.02  # the best fiftieth of strangers' scores tells how the tail falls
 
 
@@ -20,7 +21,8 @@ def calibrated(rule: Rule, vectors: F32, people: Index, source: str) -> Rule:
     others' photos are strangers' selfies, again and again. A stranger's best score has an
     exponential tail: its mean excess is the slope, and where 1 in 1,000 lies follows from it. The
     demand is never less than the rule's own, which is the floor: a hundred people who happen not
-    to look alike say nothing of the next event. Raises ValueError with fewer than ten people.
+    to look alike say nothing of the next event. Raises ValueError with fewer than ten people,
+    or where there is no tail.
     """
     rng = np.random.default_rng(0)
     everybody = np.unique(people)
@@ -35,7 +37,10 @@ def calibrated(rule: Rule, vectors: F32, people: Index, source: str) -> Rule:
         best.append(_best_scores(rule, vectors, people, chosen, rng))
     scores = np.concatenate(best)
     bar = float(np.quantile(scores, 1 - TAIL))
-    slope = float(np.mean(scores[scores > bar] - bar))
+    over = scores[scores > bar] - bar
+    if len(over) == 0:
+        raise ValueError("search cannot be calibrated: the strangers are copies of each other")
+    slope = max(float(np.mean(over)), LEAST_SLOPE)
     at_one_in_1000 = bar + slope * np.log(TAIL / 0.001)
     # told for 100 people; a smaller event than that never asks for less
     demand = at_one_in_1000 - slope * max(np.log(inside / PEOPLE_MEASURED), 0)
