@@ -25,10 +25,13 @@ _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 # How much freed memory a child keeps for the next photo: as far as glibc comes by itself after a
 # large one, but always, since the first use of a page costs several times what copying it does.
 _KEPT = {"MALLOC_MMAP_THRESHOLD_": f"{32 * MIB}", "MALLOC_TRIM_THRESHOLD_": f"{64 * MIB}"}
+# by codes of their own: what a branch inherits is the code of a bug
 _ERRORS = {
     error.code: error
     for error in vars(errors).values()
-    if isinstance(error, type) and issubclass(error, errors.Terminal)
+    if isinstance(error, type)
+    and issubclass(error, errors.Terminal | errors.Transient)
+    and "code" in vars(error)
 }
 
 

@@ -23,6 +23,7 @@ from memoria.errors import (
 )
 from memoria.media import open_photo
 from memoria.media.budget import MIB, MemoryBudget
+from memoria.media.child_process import ChildProcess
 from memoria.media.children import Decoders
 from tests.corpus.bombs import deflated_png, saved, scans
 
@@ -192,6 +193,14 @@ def test_a_bug_in_a_child_is_logged_with_its_traceback(
     assert "KeyError: 'something unheard of'" in record.facts["traceback"]
     with decoders.opened(GOOD) as opened:
         assert opened.size == (640, 480)
+
+
+def test_what_a_child_cannot_name_costs_an_attempt_and_not_the_photo() -> None:
+    child = ChildProcess(5)
+    with pytest.raises(MemoriaError, match="no photo is open") as bug:
+        child.ask({"do": "plan", "min_side": None})
+    child.end()
+    assert bug.value.policy == "attempt"
 
 
 def test_a_photo_waits_for_a_child_but_not_for_ever(impatient: Decoders) -> None:
