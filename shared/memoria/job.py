@@ -76,9 +76,9 @@ class JobRunner:
         """Record why a claimed job failed.
 
         Returns what to answer where that is final; raises Transient where the job is tried again,
-        and the error itself where it is a bug of ours (its attempt is recorded as well).
+        and MemoriaError where it is a bug of ours (its attempt is recorded as well).
         """
-        known = error if isinstance(error, MemoriaError) else MemoriaError("an internal error")
+        known = error if isinstance(error, MemoriaError) else _bug()
         recorded = self.jobs.fail(claim, known)
         log.event("job_failed", code=known.code, outcome=recorded.outcome, attempt=claim.attempt)
         if isinstance(recorded, Failed):
@@ -86,9 +86,17 @@ class JobRunner:
             return failed(known) | nothing
         if isinstance(recorded, Skipped):
             return _skipped(recorded)
-        if isinstance(error, MemoriaError) and not isinstance(error, Transient):
-            raise Transient(error.message) from error
-        raise error
+        if known is not error:
+            raise known from error
+        if not isinstance(known, Transient):
+            raise Transient(known.message) from error
+        raise known
+
+
+def _bug() -> MemoriaError:
+    """What is told of the exception being handled; the log has all of it, whatever comes of it."""
+    log.failure("unexpected")
+    return MemoriaError("an internal error")
 
 
 def _ids(request: Request) -> dict[str, str]:
