@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memoria import log
 from memoria.config import Settings
@@ -31,6 +31,10 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
     engine = Lazy(lambda: build(settings))
     decoders = Lazy(lambda: _start_decoders(settings))
     pipeline = Lazy(lambda: _process_pipeline(settings, engine, decoders))
+    searches = Lazy(lambda: _search_pipeline(settings, engine, decoders))
+    served: dict[str, list[Lazy[Any]]] = {
+        "off": [pipeline], "on": [pipeline, searches], "only": [searches],
+    }  # fmt: skip
 
     def health() -> Json:
         name = engine().model if engine.built else settings.model_dir.name
@@ -45,7 +49,8 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
         threading.Thread(target=decoders, daemon=True).start()  # they import while weights load
         model = engine().model
         # What else a request needs is imported right after the answer, not before it.
-        threading.Thread(target=pipeline, daemon=True).start()
+        for one in served[settings.search]:
+            threading.Thread(target=one, daemon=True).start()
         return {"model": model, "model_loaded": True}
 
     return Service(
@@ -56,20 +61,17 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
         run=lambda request: pipeline().run(request),
         ready=ready,
         health=health,
-        search=_search_routes(settings, engine, decoders),
+        search=_search_routes(settings, searches),
         only_search=settings.search == "only",
     )
 
 
-def _search_routes(
-    settings: Settings, engine: "Lazy[FaceEngine]", decoders: "Lazy[Decoders]"
-) -> "SearchRoutes | None":
+def _search_routes(settings: Settings, searches: "Lazy[SearchPipeline]") -> "SearchRoutes | None":
     if settings.search == "off":
         return None
     from memoria.search.routes import SearchRoutes
 
-    pipeline = Lazy(lambda: _search_pipeline(settings, engine, decoders))
-    return SearchRoutes(settings.webhook_secrets, settings.search_origins, pipeline)
+    return SearchRoutes(settings.webhook_secrets, settings.search_origins, searches)
 
 
 def _open_pack(settings: Settings) -> "FaceEngine":
