@@ -169,7 +169,7 @@ export interface Memoria {
   /** The links that many share, newest first. */
   searchLinks(args: SearchLinksArguments): Promise<SearchLinksAnswer>;
   revokeSearchLink(args: RevokeSearchLinkArguments): Promise<RevokeSearchLinkAnswer>;
-  /** The audit, newest first. */
+  /** The audit: first who asks to be taken out, then newest first. */
   searches(args: SearchesArguments): Promise<SearchesAnswer>;
 
   /** Every page of a list, read again from the start where it changes meanwhile. */
@@ -428,12 +428,15 @@ export interface RemoveMemberAnswer {
 
 export interface MembersArguments {
   event_id: Id;
+  after?: AfterMember | null;
+  limit?: number;
 }
 
 export interface MembersAnswer {
   event_id: Id;
   owner_id: Uuid | null;
   members: Member[];
+  next: AfterMember | null;
 }
 
 export interface EventStatusArguments {
@@ -697,7 +700,7 @@ export interface SearchesArguments {
   limit?: number;
 }
 
-/** The audit, newest first. */
+/** The audit: first who asks to be taken out, then newest first. */
 export interface SearchesAnswer {
   event_id: Id;
   searches: AuditedSearch[];
@@ -801,6 +804,11 @@ export interface Box {
 export type EventState = "open" | "archived";
 
 export type MemberRole = "host" | "cohost" | "contributor" | "viewer";
+
+export interface AfterMember {
+  added_at: Time;
+  user_id: Uuid;
+}
 
 export interface Member {
   user_id: Uuid;
@@ -966,6 +974,8 @@ export interface AuditedSearch {
   people: Uuid[];
   loose_faces: Count;
   removal_requested_at: Time | null;
+  /** Of a guest who asks to be taken out: the loose faces. */
+  take_out: FaceToTakeOut[];
 }
 
 export type Fraction = number;
@@ -1132,6 +1142,11 @@ export interface Face {
   person_id: Uuid | null;
   pinned: boolean;
 }
+
+export type FaceToTakeOut = Cover & {
+  /** Whose it has become since. */
+  person_id: Uuid | null;
+};
 
 export interface ToldFace {
   bbox: Box;

@@ -20,7 +20,7 @@ const CALLS = `
 /** The calls that answer in pages -> where the items of a page are. */
 const LISTS = {
   people: 'people', personPhotos: 'photos', photosWith: 'photos', media: 'media', unassignedFaces: 'faces',
-  history: 'changes', searchLinks: 'links',
+  history: 'changes', searchLinks: 'links', members: 'members',
 }
 
 /** Codes that are not already words: PostgreSQL's, PostgREST's, PT and an HTTP status; statuses. */

@@ -143,7 +143,8 @@ export const texts = {
       found: 'photos', nobody: 'nobody', begun: 'not finished',
       person_limit: 'too many people', too_many_searches: 'too many searches',
     },
-    refused: 'no usable picture', person: (n) => `person ${n}`, wantsOut: 'wants to be forgotten',
+    refused: 'no usable picture', person: (n) => `person ${n}`, inPhoto: (n) => `in photo ${n}`,
+    wantsOut: 'wants to be forgotten',
     keeping: 'How long it is kept',
     keepingWhy: `An archived event keeps its photos and names; what faces are recognised by is
       deleted.`,

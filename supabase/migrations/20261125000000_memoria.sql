@@ -97,6 +97,7 @@ create table memoria.members (
   constraint members_role_known check (role in ('host', 'cohost', 'contributor', 'viewer'))
 );
 create index members_user on memoria.members (user_id);
+create index members_page on memoria.members (event_id, added_at, user_id);
 
 create table memoria.media (
   id text primary key,
@@ -866,6 +867,8 @@ create table memoria.searches (
   removal_requested_at timestamptz
 );
 create index searches_event on memoria.searches (event_id, created_at desc);
+create index searches_removal on memoria.searches (event_id, removal_requested_at desc)
+  where removal_requested_at is not null;
 create index searches_guest on memoria.searches (event_id, guest, created_at desc);
 create index searches_link on memoria.searches (link_id);
 create index searches_age on memoria.searches (created_at);
@@ -3133,10 +3136,29 @@ begin
 end
 $$;
 
-create function public.memoria_members(p_event_id text) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+-- In the order in which they were added.
+create function public.memoria_members(
+  p_event_id text, p_after jsonb default null, p_limit integer default 100
+) returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit integer := memoria.page_limit(p_limit);
+  v_after timestamptz := coalesce((p_after ->> 'added_at')::timestamptz, '-infinity');
+  v_after_id uuid := coalesce(memoria.as_uuid(p_after ->> 'user_id'), '00000000-0000-0000-0000-000000000000');
+  v_page memoria.members[];
 begin
   perform memoria.authorize(p_event_id, 'manage');
+  v_page := array(
+    select members from memoria.members
+    where event_id = p_event_id and (added_at, user_id) > (v_after, v_after_id)
+    order by added_at, user_id limit v_limit + 1
+  );
   return jsonb_build_object(
     'event_id', p_event_id,
     'owner_id', (select owner_id from memoria.events where id = p_event_id),
@@ -3144,8 +3166,11 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'user_id', user_id, 'role', role, 'added_by', added_by, 'added_at', added_at
       ) order by added_at, user_id), '[]')
-      from memoria.members where event_id = p_event_id
-    )
+      from unnest(v_page[:v_limit])
+    ),
+    'next', case when cardinality(v_page) > v_limit then jsonb_build_object(
+      'added_at', v_page[v_limit].added_at, 'user_id', v_page[v_limit].user_id
+    ) end
   );
 end
 $$;
@@ -6210,21 +6235,46 @@ begin
 end
 $$;
 
--- The audit, newest first.
+-- The faces that a guest who asks to be taken out was found by, and that were nobody's then: whose they are now.
+create function memoria.faces_to_take_out(p_search memoria.searches) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(
+    memoria.face_cover(faces.id) || jsonb_build_object('person_id', person_id) order by media_number, faces.id
+  ), '[]')
+  from memoria.faces
+  where p_search.removal_requested_at is not null and id = any (p_search.loose_faces) and dismissed is null
+$$;
+
+-- The audit: first who asks to be taken out, then newest first.
 create function public.memoria_searches(p_event_id text, p_limit integer default 100) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_limit integer := least(greatest(coalesce(p_limit, 100), 1), 1000);
 begin
   perform memoria.authorize(p_event_id, 'manage');
   return jsonb_build_object('event_id', p_event_id, 'searches', (
     select coalesce(jsonb_agg(jsonb_build_object(
       'search_id', id, 'link_id', link_id, 'guest', left(encode(guest, 'hex'), 12),
       'created_at', created_at, 'consent', consent, 'outcome', outcome, 'people', people,
-      'loose_faces', cardinality(loose_faces), 'removal_requested_at', removal_requested_at
-    ) order by created_at desc, id), '[]')
+      'loose_faces', cardinality(loose_faces), 'removal_requested_at', removal_requested_at,
+      'take_out', memoria.faces_to_take_out(shown)
+    ) order by removal_requested_at desc nulls last, created_at desc, id), '[]')
     from (
-      select * from memoria.searches where event_id = p_event_id
-      order by created_at desc, id limit least(greatest(coalesce(p_limit, 100), 1), 1000)
-    ) as newest
+      select * from (
+        (
+          select * from memoria.searches
+          where event_id = p_event_id and removal_requested_at is not null
+          order by removal_requested_at desc, id limit v_limit
+        )
+        union all
+        (
+          select * from memoria.searches
+          where event_id = p_event_id and removal_requested_at is null
+          order by created_at desc, id limit v_limit
+        )
+      ) as either
+      order by removal_requested_at desc nulls last, created_at desc, id limit v_limit
+    ) as shown
   ));
 end
 $$;
@@ -6704,6 +6754,8 @@ declare
 begin
   if v_search.id is null then
     return jsonb_build_object('outcome', 'not_found');
+  elsif exists (select from memoria.events where id = v_search.event_id and status = 'archived') then
+    return jsonb_build_object('outcome', 'event_archived');
   end if;
   v_refusal := memoria.count_again(v_search);
   if v_refusal is not null then
@@ -6758,6 +6810,9 @@ language sql set search_path = '' as $$
   delete from memoria.searches where id in (
     select id from memoria.searches
     where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
+      -- a host has as long to see that a guest asks to be taken out
+      and greatest(created_at, removal_requested_at)
+        < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
     order by created_at limit 10000 for update skip locked
   );
   delete from memoria.search_links where id in (
@@ -7633,7 +7688,7 @@ grant execute on function
   public.memoria_set_owner(text, uuid),
   public.memoria_add_member(text, uuid, text),
   public.memoria_remove_member(text, uuid),
-  public.memoria_members(text),
+  public.memoria_members(text, jsonb, integer),
   public.memoria_event_status(text),
   public.memoria_archive_event(text),
   public.memoria_reopen_event(text),

@@ -40,6 +40,7 @@ create table memoria.members (
   constraint members_role_known check (role in ('host', 'cohost', 'contributor', 'viewer'))
 );
 create index members_user on memoria.members (user_id);
+create index members_page on memoria.members (event_id, added_at, user_id);
 
 create table memoria.media (
   id text primary key,

@@ -46,6 +46,8 @@ create table memoria.searches (
   removal_requested_at timestamptz
 );
 create index searches_event on memoria.searches (event_id, created_at desc);
+create index searches_removal on memoria.searches (event_id, removal_requested_at desc)
+  where removal_requested_at is not null;
 create index searches_guest on memoria.searches (event_id, guest, created_at desc);
 create index searches_link on memoria.searches (link_id);
 create index searches_age on memoria.searches (created_at);

@@ -83,10 +83,29 @@ begin
 end
 $$;
 
-create function public.memoria_members(p_event_id text) returns jsonb
-language plpgsql stable security definer set search_path = '' as $$
+-- In the order in which they were added.
+create function public.memoria_members(
+  p_event_id text, p_after jsonb default null, p_limit integer default 100
+) returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+set enable_sort = off
+set jit = off
+as $$
+declare
+  v_limit integer := memoria.page_limit(p_limit);
+  v_after timestamptz := coalesce((p_after ->> 'added_at')::timestamptz, '-infinity');
+  v_after_id uuid := coalesce(memoria.as_uuid(p_after ->> 'user_id'), '00000000-0000-0000-0000-000000000000');
+  v_page memoria.members[];
 begin
   perform memoria.authorize(p_event_id, 'manage');
+  v_page := array(
+    select members from memoria.members
+    where event_id = p_event_id and (added_at, user_id) > (v_after, v_after_id)
+    order by added_at, user_id limit v_limit + 1
+  );
   return jsonb_build_object(
     'event_id', p_event_id,
     'owner_id', (select owner_id from memoria.events where id = p_event_id),
@@ -94,8 +113,11 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'user_id', user_id, 'role', role, 'added_by', added_by, 'added_at', added_at
       ) order by added_at, user_id), '[]')
-      from memoria.members where event_id = p_event_id
-    )
+      from unnest(v_page[:v_limit])
+    ),
+    'next', case when cardinality(v_page) > v_limit then jsonb_build_object(
+      'added_at', v_page[v_limit].added_at, 'user_id', v_page[v_limit].user_id
+    ) end
   );
 end
 $$;

@@ -166,21 +166,46 @@ begin
 end
 $$;
 
--- The audit, newest first.
+-- The faces that a guest who asks to be taken out was found by, and that were nobody's then: whose they are now.
+create function memoria.faces_to_take_out(p_search memoria.searches) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(
+    memoria.face_cover(faces.id) || jsonb_build_object('person_id', person_id) order by media_number, faces.id
+  ), '[]')
+  from memoria.faces
+  where p_search.removal_requested_at is not null and id = any (p_search.loose_faces) and dismissed is null
+$$;
+
+-- The audit: first who asks to be taken out, then newest first.
 create function public.memoria_searches(p_event_id text, p_limit integer default 100) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_limit integer := least(greatest(coalesce(p_limit, 100), 1), 1000);
 begin
   perform memoria.authorize(p_event_id, 'manage');
   return jsonb_build_object('event_id', p_event_id, 'searches', (
     select coalesce(jsonb_agg(jsonb_build_object(
       'search_id', id, 'link_id', link_id, 'guest', left(encode(guest, 'hex'), 12),
       'created_at', created_at, 'consent', consent, 'outcome', outcome, 'people', people,
-      'loose_faces', cardinality(loose_faces), 'removal_requested_at', removal_requested_at
-    ) order by created_at desc, id), '[]')
+      'loose_faces', cardinality(loose_faces), 'removal_requested_at', removal_requested_at,
+      'take_out', memoria.faces_to_take_out(shown)
+    ) order by removal_requested_at desc nulls last, created_at desc, id), '[]')
     from (
-      select * from memoria.searches where event_id = p_event_id
-      order by created_at desc, id limit least(greatest(coalesce(p_limit, 100), 1), 1000)
-    ) as newest
+      select * from (
+        (
+          select * from memoria.searches
+          where event_id = p_event_id and removal_requested_at is not null
+          order by removal_requested_at desc, id limit v_limit
+        )
+        union all
+        (
+          select * from memoria.searches
+          where event_id = p_event_id and removal_requested_at is null
+          order by created_at desc, id limit v_limit
+        )
+      ) as either
+      order by removal_requested_at desc nulls last, created_at desc, id limit v_limit
+    ) as shown
   ));
 end
 $$;

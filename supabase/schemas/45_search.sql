@@ -455,6 +455,8 @@ declare
 begin
   if v_search.id is null then
     return jsonb_build_object('outcome', 'not_found');
+  elsif exists (select from memoria.events where id = v_search.event_id and status = 'archived') then
+    return jsonb_build_object('outcome', 'event_archived');
   end if;
   v_refusal := memoria.count_again(v_search);
   if v_refusal is not null then

@@ -6,6 +6,9 @@ language sql set search_path = '' as $$
   delete from memoria.searches where id in (
     select id from memoria.searches
     where created_at < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
+      -- a host has as long to see that a guest asks to be taken out
+      and greatest(created_at, removal_requested_at)
+        < now() - make_interval(days => memoria.number('keep_searches_days')::integer)
     order by created_at limit 10000 for update skip locked
   );
   delete from memoria.search_links where id in (

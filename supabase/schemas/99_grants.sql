@@ -48,7 +48,7 @@ grant execute on function
   public.memoria_set_owner(text, uuid),
   public.memoria_add_member(text, uuid, text),
   public.memoria_remove_member(text, uuid),
-  public.memoria_members(text),
+  public.memoria_members(text, jsonb, integer),
   public.memoria_event_status(text),
   public.memoria_archive_event(text),
   public.memoria_reopen_event(text),

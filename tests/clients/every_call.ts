@@ -120,6 +120,7 @@ expect((await host.dismissFace({ face_id: added.face_id })).face_id === added.fa
 const guest = crypto.randomUUID();
 await host.addMember({ event_id: event, user_id: guest, role: "viewer" });
 expect((await host.members({ event_id: event })).members[0].role === "viewer", "a member");
+expect((await host.all("members", { event_id: event, limit: 1 })).length === 1, "all members");
 expect((await host.removeMember({ event_id: event, user_id: guest })).removed, "no member");
 expect(await host.mayFollow({ topic: `memoria:${event}` }), "the owner may follow");
 expect(!(await host.mayFollow({ topic: "memoria:other" })), "and nothing else");

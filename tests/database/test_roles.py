@@ -388,6 +388,27 @@ def test_a_conflict_of_ids_is_never_silent(db: Database, party: Party) -> None:
     assert db.value("select event_id from memoria.media where id = 'm1'") == "party"
 
 
+def test_an_id_that_a_user_took_is_told_and_given_back_by_hand(db: Database, party: Party) -> None:
+    party["contributor"].enqueue("wedding-001")
+    with pytest.raises(psycopg.Error, match="taken by another photo"):
+        db.service.enqueue("wedding-001", "wedding")
+    db.service("delete_media", media_id="wedding-001")
+    assert db.service.enqueue("wedding-001", "wedding")["event_id"] == "wedding"
+
+
+def test_members_come_in_pages(db: Database, party: Party) -> None:
+    everyone = db.service("members", event_id="party")
+    assert everyone["next"] is None
+    pages, after = [], None
+    while True:
+        page = party["cohost"]("members", event_id="party", after=after, limit=1)
+        pages += page["members"]
+        if (after := page["next"]) is None:
+            break
+    assert pages == everyone["members"]
+    assert len(pages) > 2
+
+
 def test_an_owner_has_only_so_many_photos_waiting(db: Database, party: Party) -> None:
     db.configure(max_pending_per_owner=3)
     contributor = party["contributor"]

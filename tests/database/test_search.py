@@ -630,6 +630,63 @@ def test_an_event_keeps_its_time_through_archiving_and_opening(project: Project)
     assert call(party.host, "event_status", event_id=party.event)["status"] == "open"
 
 
+def test_who_asks_to_be_taken_out_is_first_and_the_host_can_act(project: Project) -> None:
+    """Before, a hundred later searches hid the request, and loose faces were a number."""
+    party = Party(project)
+    token = party.link()
+    found = party.search(token, party.selfie(3), "shy")
+    party.search(token, party.selfie(0), "later")
+    project.call(
+        "request_removal", search_id=found["search_id"], token_hash=hash_of(token), guest="shy"
+    )
+    (first,) = call(party.host, "searches", event_id=party.event, limit=1)["searches"]
+    assert first["search_id"] == found["search_id"]
+    (face,) = first["take_out"]
+    assert (face["face_id"], face["person_id"]) == (str(party.loose), None)
+    second = call(party.host, "searches", event_id=party.event)["searches"][1]
+    assert second["take_out"] == []
+    person = call(party.host, "assign_face", face_id=face["face_id"])["person_id"]
+    (first,) = call(party.host, "searches", event_id=party.event, limit=1)["searches"]
+    assert first["take_out"][0]["person_id"] == person
+    call(party.host, "forget_person", person_id=person)
+    (first,) = call(party.host, "searches", event_id=party.event, limit=1)["searches"]
+    assert first["take_out"] == []
+
+
+def test_a_request_is_kept_as_long_as_a_search(project: Project) -> None:
+    """Before, it went with its search, perhaps a day after it was made."""
+    party = Party(project)
+    token = party.link(expires_in_hours=2000)
+    found = party.search(token, party.selfie(0), "shy")
+    project.sql.execute(
+        "update memoria.searches set created_at = now() - interval '31 days' where event_id = %s",
+        (party.event,),
+    )
+    project.call(
+        "request_removal", search_id=found["search_id"], token_hash=hash_of(token), guest="shy"
+    )
+    project.call("sweep")
+    assert len(call(party.host, "searches", event_id=party.event)["searches"]) == 1
+    project.sql.execute(
+        "update memoria.searches set removal_requested_at = now() - interval '31 days'"
+        " where event_id = %s",
+        (party.event,),
+    )
+    project.call("sweep")
+    assert call(party.host, "searches", event_id=party.event)["searches"] == []
+
+
+def test_an_archived_event_is_not_searched_again(project: Project) -> None:
+    """Before, its guests went on being shown photos, and anew when it had been closed."""
+    party = Party(project)
+    token = party.link()
+    found = party.search(token, party.selfie(0))
+    call(party.host, "archive_event", event_id=party.event)
+    assert party.again(found["search_id"], token) == {"outcome": "event_archived"}
+    call(party.host, "reopen_event", event_id=party.event)
+    assert party.again(found["search_id"], token)["outcome"] == "found"
+
+
 def test_the_audit_is_pruned(project: Project) -> None:
     party = Party(project)
     party.search(party.link(), party.selfie(0))

@@ -106,9 +106,10 @@ function showLink(label, token) {
 
 function audit(event, searches, links) {
   const labels = new Map(links.map(({ link_id, label }) => [link_id, label]))
-  const found = ({ outcome, people, removal_requested_at }) => [
+  const found = ({ outcome, people, removal_requested_at, take_out }) => [
     words.outcomes[outcome] ?? words.refused, ' ',
     people.map((id, n) => [h('a', { href: to('person', event, id) }, words.person(n + 1)), ' ']),
+    take_out.map(({ media_id }, n) => [h('a', { href: to('photo', event, media_id) }, words.inPhoto(n + 1)), ' ']),
     removal_requested_at && h('strong', words.wantsOut)]
   const cells = (one) => [texts.moment(one.created_at), found(one), labels.get(one.link_id) ?? '–',
     one.guest ?? '–']
