@@ -8,8 +8,9 @@ from memoria.config import BadConfiguration, Settings
 
 bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"
 workers = 1
-worker_class = "memoria.gunicorn_worker.HeaderDeadlineWorker"
+worker_class = "memoria.gunicorn_worker.BufferingWorker"
 threads = int(os.environ.get("THREADS", "8"))  # Cloud Run's --concurrency, and a few for /health
+worker_connections = threads + 400  # the usual limit of open files is 1024
 timeout = 0  # with threads this would watch the worker's heartbeat, not a request
 graceful_timeout = 8  # Cloud Run kills ten seconds after SIGTERM
 keepalive = 75  # longer than the front end keeps its idle connections

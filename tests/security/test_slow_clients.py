@@ -1,91 +1,34 @@
 """Clients that take their time, against a function as it is served: gunicorn, real sockets."""
 
-import os
 import re
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-import httpx
 import pytest
 
-from local.processes.postgres import free_port
 from memoria.gunicorn_worker import HEADER_SECONDS
 from memoria.request_body import BODY_SECONDS
-from tests.deploy.project import ROOT
-
-SECRET = "a-secret-between-friends"
-THREADS = 4
+from tests.security.served import (
+    SECRET,
+    THREADS,
+    connect,
+    request,
+    served,
+    signature,
+    status,
+    wait_healthy,
+)
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    port = free_port()
-    environ = {
-        **os.environ,
-        "PYTHONPATH": str(ROOT / "shared"),
-        "PORT": str(port),
-        "THREADS": str(THREADS),
-        "SUPABASE_URL": "http://127.0.0.1:9",
-        "SUPABASE_SERVICE_ROLE_KEY": "key",
-        "CALLBACK_URL": "off",
-        "WEBHOOK_SECRET": SECRET,
-    }
-    app = f"functions_framework:create_app('cluster', '{ROOT}/functions/cluster/main.py')"
-    config = str(ROOT / "functions" / "gunicorn.conf.py")
-    command = [sys.executable, "-m", "gunicorn", "--config", config, "--log-level", "error", app]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as server:
-        try:
-            wait_healthy(port)
-            yield port
-        finally:
-            server.terminate()
-            server.wait()
-
-
-def healthy(port: int) -> bool:
-    try:
-        url = f"http://127.0.0.1:{port}/health"
-        return httpx.get(url, timeout=2, trust_env=False).is_success
-    except httpx.TransportError:
-        return False
-
-
-def wait_healthy(port: int, seconds: float = 60) -> float:
-    """Seconds until /health answered."""
-    start = time.monotonic()
-    while not healthy(port):
-        assert time.monotonic() - start < seconds
-        time.sleep(0.1)
-    return time.monotonic() - start
-
-
-def request(headers: str, *, length: int = 1000) -> bytes:
-    lines = ["POST /cluster HTTP/1.1", "Host: x", f"Content-Length: {length}", headers]
-    return "\r\n".join(lines).rstrip().encode() + b"\r\n\r\n"
-
-
-def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=20)
+    with served() as port:
+        yield port
 
 
 BEARER = f"Authorization: Bearer {SECRET}"
-
-
-def signature() -> str:
-    """Headers of a signature of this moment, which only the body tells from a true one."""
-    return f"webhook-id: 1\r\nwebhook-timestamp: {int(time.time())}\r\nwebhook-signature: v1,AAAA"
-
-
-def status(client: socket.socket) -> int:
-    """Of the next answer, however many pieces it comes in; the socket is good for nothing else."""
-    with client.makefile("rb") as answer:
-        version, code, *_ = answer.readline().split()
-    assert version == b"HTTP/1.1"
-    return int(code)
 
 
 @pytest.mark.parametrize("headers", ["", "Authorization: Bearer guess", "apikey: x"])
