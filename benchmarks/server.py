@@ -182,9 +182,12 @@ def ticks(pid: int) -> int:
 
 
 def resident(pid: int) -> int:
-    """Private memory and a share of what is shared (PSS), so that a fork counts once. Bytes."""
+    """Private memory and a share of what is shared (PSS), so that a fork counts once. Bytes.
+
+    Raises PermissionError where it is a function's and we are not root (decision 0207).
+    """
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):  # it has ended
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)

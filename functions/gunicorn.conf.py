@@ -1,10 +1,16 @@
 """How both functions are served: one worker, so one model in memory; threads for what waits."""
 
+import ctypes
 import os
 import sys
 from pathlib import Path
 
 from memoria.config import BadConfiguration, Settings
+
+# A decoding child has our user: it must not read our environment and memory by /proc. The worker
+# inherits this where it is forked, a child does not, since it is started with exec.
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
 
 bind = f"0.0.0.0:{os.environ.get('PORT', '8080')}"
 workers = 1

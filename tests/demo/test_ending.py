@@ -37,13 +37,22 @@ def processes_of(folder: Path) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            environ = (process / "environ").read_bytes().split(b"\0")
+            environ = environ_of(process).split(b"\0")
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
         if f"TMPDIR={folder}".encode() in environ and command:  # a zombie has none
             found.append(command)
     return found
+
+
+def environ_of(process: Path) -> bytes:
+    """A function's is read by root alone (decision 0207): others read its parent's."""
+    try:
+        return (process / "environ").read_bytes()
+    except PermissionError:
+        parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+        return (process.parent / parent / "environ").read_bytes()
 
 
 ENDINGS = [

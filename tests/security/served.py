@@ -19,8 +19,8 @@ CLUSTER = f"functions_framework:create_app('cluster', '{ROOT}/functions/cluster/
 
 
 @contextmanager
-def served(app: str = CLUSTER) -> Iterator[int]:
-    """Serves a WSGI app that has a /health; its port."""
+def served(app: str = CLUSTER, by: tuple[str, ...] = ()) -> Iterator[int]:
+    """Serves a WSGI app that has a /health, started by a command if need be; its port."""
     port = free_port()
     environ = {
         **os.environ,
@@ -33,8 +33,8 @@ def served(app: str = CLUSTER) -> Iterator[int]:
         "WEBHOOK_SECRET": SECRET,
     }
     config = str(ROOT / "functions" / "gunicorn.conf.py")
-    command = [sys.executable, "-m", "gunicorn", "--config", config, "--log-level", "error", app]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL) as server:
+    gunicorn = [sys.executable, "-m", "gunicorn", "--config", config, "--log-level", "error", app]
+    with subprocess.Popen([*by, *gunicorn], env=environ, stdout=subprocess.DEVNULL) as server:
         try:
             wait_healthy(port)
             yield port
