@@ -27,14 +27,8 @@ export async function act(said, call, { after = refresh, more = () => [] } = {})
   }
 }
 
-async function takeBack(changes) {
-  const failed = []
-  const undo = (change_id) => client.undo({ change_id }).catch((error) => failed.push(error))
-  for (const change_id of changes.toReversed()) await undo(change_id)
-  if (failed.length) tell(failed[0])
-  else toast(texts.undone)
-  if (failed.length < changes.length) await refresh()
-}
+const takeBack = (changes) => act(texts.undone, () =>
+  inTurn(changes.toReversed().map((change_id) => () => client.undo({ change_id }))))
 
 /** One after the other. Answers what was done before one failed: that can be taken back. */
 export async function inTurn(calls) {

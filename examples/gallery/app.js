@@ -1,8 +1,7 @@
 // The hosts' app: who is signed in, which page, and what every page is given.
 import { MemoriaError } from '/clients/memoria.js'
 import {
-  button, call, field, follow, form, h, icon, refresh, signIn, signUp, texts, to, toast,
-  user,
+  button, call, field, follow, form, h, icon, refresh, signIn, signUp, texts, to, toast, user,
 } from './kit.js'
 
 const NAVIGATION = ['people', 'review', 'upload', 'settings']
@@ -13,7 +12,7 @@ let events = [], whose
 /** What my_events tells of an event: title, role …; undefined of one that is not the user's. */
 async function ownEvent(event) {
   const find = () => events.find(({ event_id }) => event_id === event)
-  const asking = user().id
+  const asking = user()?.id
   if (whose !== asking || !find()) events = await call('my_events')
   whose = asking
   return find()
@@ -38,7 +37,6 @@ async function show(route, signal, again) {
 /** A page gets { page, event, id, query, kept, own: the event, manages }. */
 async function build(root, route, signal) {
   const { page, event } = route
-  if (!user()) throw new MemoriaError({ code: 'unauthorized' })
   if (event) route.own = await ownEvent(event)
   const there = PAGES.includes(page) && (route.own || page === 'events')
   if (!there) throw new MemoriaError({ code: 'not_found' })
@@ -83,8 +81,7 @@ function showSignIn(root) {
       await how(given)
       await refresh()
     } catch (error) {
-      said.textContent = sign.problems[error.code]
-        ?? (error.status === 400 ? sign.refused : error.words)
+      said.textContent = sign.problems[error.code] ?? error.words
     }
   }
   const given = () => Object.fromEntries(new FormData(asked))

@@ -2,8 +2,7 @@
 import { boxStyle, h, setStyle } from './dom.js'
 import { texts } from './texts.js'
 
-const LEAST = 0.02
-const STEP = 0.02
+const LEAST = 0.02, STEP = 0.02
 const STEPS = {
   ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP],
 }

@@ -3,8 +3,7 @@ import { h, toast } from './dom.js'
 import { texts } from './texts.js'
 
 const NEAR = { rootMargin: '800px' }
-const AGAIN_MS = 5_000
-const AT_ONCE = 16
+const AGAIN_MS = 5_000, AT_ONCE = 16
 const KINDS = { people: ['people-grid', 'person_id'], photos: ['photo-grid', 'media_id'] }
 
 /**

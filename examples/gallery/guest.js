@@ -30,7 +30,7 @@ function who() {
 
 const earlier = () => JSON.parse(sessionStorage.getItem(FOUND))
 
-/** Puts something else on the page; whatever went on before, the camera too, ends. */
+/** Puts something else on the page; what went on before, the camera too, ends. Answers a signal. */
 function show(title, content, ...choices) {
   leaving.abort()
   leaving = new AbortController()
@@ -40,6 +40,7 @@ function show(title, content, ...choices) {
   document.title = title
   heading.focus({ preventScroll: true })
   scrollTo(0, 0)
+  return leaving.signal
 }
 
 function begin() {
@@ -60,8 +61,7 @@ const readable = async (file) => await smaller(file, MOST_PIXELS, 0.9) ?? file
 async function camera() {
   const hint = h('p.hint', { role: 'status' }, words.waitForCamera)
   const video = h('video', { muted: true, playsinline: true, label: words.mirror })
-  show(words.look, [video, hint], button(texts.cancel, begin))
-  const { signal } = leaving
+  const signal = show(words.look, [video, hint], button(texts.cancel, begin))
   const tell = (turn) => { hint.textContent = turn }
   try {
     search(await frames(video, words.turns, tell, signal))
@@ -72,37 +72,42 @@ async function camera() {
 
 const wait = () => show(words.searching, [h('p.soft', words.searchingWhy), h('div.busy')])
 
-/** Waits for pictures, then for the answer. */
+/** Waits for pictures, then for the answer. They stay in this tab, to look again with them. */
 async function search(pictures, point) {
-  wait()
-  const images = await pictures
+  const signal = wait(), images = await pictures, anew = () => search(images, point)
   try {
     const found = await client.search({ ...who(), images, point, consent: CONSENT })
-    sessionStorage.setItem(FOUND, JSON.stringify(found.search_id))
-    showFound({ photos: found.matches.flatMap(({ photos }) => photos), complete: found.complete })
+    if (signal.aborted) return // another link was opened
+    const photos = found.matches.flatMap((match) => match.photos)
+    if (photos.length) sessionStorage.setItem(FOUND, JSON.stringify(found.search_id))
+    showFound({ photos, complete: found.complete }, anew)
   } catch (error) {
+    if (signal.aborted) return
     if (error.code === 'several_faces') showFaces(images, error.faces)
-    else showProblem(error)
+    else showProblem(error, anew)
   }
 }
 
 function again() {
   wait()
-  client.searchAgain({ ...who(), search_id: earlier() }).then(showFound).catch(showProblem)
+  client.searchAgain({ ...who(), search_id: earlier() })
+    .then((found) => showFound(found, again)).catch((error) => showProblem(error, again))
 }
 
-function showFound({ photos, complete }) {
+/** Who was found is looked for again by that; whoever was not, anew. */
+function showFound({ photos, complete }, anew) {
   const once = [...new Map(photos.map((photo) => [photo.media_id, photo])).values()]
-  const lookAgain = !complete && button(words.lookAgain, again)
   const why = h('p', complete ? words.nobodyWhy : words.notYet)
-  if (!once.length) return show(words.nobody, why, lookAgain, another())
+  if (!once.length) {
+    return show(words.nobody, why, !complete && button(words.lookAnew, anew), another())
+  }
   const picture = ({ url, width, height }, n) => {
     const link = { href: url, target: '_blank', rel: 'noreferrer', label: words.open(n + 1) }
     const image = { src: url, alt: '', width, height, loading: 'lazy' }
     return h('li', url ? h('a', link, h('img', image)) : h('p', words.unshown))
   }
   show(words.found(once.length), [!complete && why, h('ul.found', once.map(picture))],
-    lookAgain, another(), button(words.remove, remove, 'quiet'))
+    !complete && button(words.lookAgain, again), another(), button(words.remove, remove, 'quiet'))
 }
 
 /** Several faces: the guest taps theirs. */
@@ -115,22 +120,24 @@ async function showFaces(images, faces) {
     return button('', mine, { label, style: boxStyle(box) })
   })
   show(words.several, [h('p', words.severalWhy), h('div.pick', picture, boxes)], another())
-  leaving.signal.addEventListener('abort', () => URL.revokeObjectURL(picture.src))
+    .addEventListener('abort', () => URL.revokeObjectURL(picture.src))
 }
 
-function showProblem(error) {
+const wordsOf = (error) => words.problems[error.code] ?? error.words ?? texts.wrong
+
+function showProblem(error, anew) {
   if (!(error instanceof MemoriaError)) console.error(error)
-  const minutes = Math.ceil((error.retryAfterSeconds ?? 0) / 60)
-  const why = words.problems[error.code] ?? error.words ?? texts.wrong
-  const over = ['not_found', 'unauthorized', 'event_archived'].includes(error.code)
-  show(texts.wrong, h('p', { role: 'alert' }, why, minutes > 0 && words.wait(minutes)),
-    !over && another('primary'))
+  const { status, retryAfterSeconds = 0, code } = error, minutes = Math.ceil(retryAfterSeconds / 60)
+  const over = ['not_found', 'unauthorized', 'event_archived'].includes(code)
+  const passes = !over && (status < 400 || status === 409 || status > 422) // with the same pictures
+  show(texts.wrong, h('p', { role: 'alert' }, wordsOf(error), minutes > 0 && words.wait(minutes)),
+    passes && button(texts.tryAgain, anew, 'primary'), !over && another(passes ? '' : 'primary'))
 }
 
 async function remove() {
   if (!await confirm(words.remove, words.removeWhy, words.removeYes)) return
-  client.requestRemoval({ ...who(), search_id: earlier() })
-    .then(() => toast(words.removed), showProblem)
+  client.requestRemoval({ ...who(), search_id: earlier() }).then(() => toast(words.removed),
+    (error) => toast(wordsOf(error), [texts.tryAgain, remove]))
 }
 
 addEventListener('hashchange', () => {

@@ -5,8 +5,7 @@ import { faceOf } from './photos.js'
 import { client } from './session.js'
 import { texts } from './texts.js'
 
-const SHOWN = 24
-const PAUSE_MS = 200
+const SHOWN = 24, PAUSE_MS = 200
 const MOST_MERGED = 100 // in one call
 const { naming, picker } = texts
 

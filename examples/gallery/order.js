@@ -1,8 +1,7 @@
 // Which photo comes before and after another: of a person, of several together, or of the event.
 import { client } from './session.js'
 
-const PAGE = 500
-const MOST_PAGES = 20
+const PAGE = 500, MOST_PAGES = 20
 const orders = new Map() // by what they are an order of: { ids, next, pages }
 
 function page({ event, query }, after) {

@@ -4,8 +4,7 @@ import { config } from '/config.js'
 import { h } from './dom.js'
 import { request } from './session.js'
 
-const GOOD_SECONDS = 3600
-const MOST = 500 // in one request
+const GOOD_SECONDS = 3600, MOST = 500 // in one request
 const known = new Map() // bucket/path -> { address: promise, until }
 let wanted = []
 

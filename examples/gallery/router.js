@@ -9,7 +9,8 @@ export function to(page, event, id, query) {
 }
 
 function read(hash) {
-  const [path, more] = hash.replace(/^#\/?/, '').split('?')
+  const known = hash.startsWith('#/') ? hash.slice(2) : '' // else that of a mail's link
+  const [path, more] = known.split('?')
   const query = new URLSearchParams(more)
   try {
     const [first, event, page = 'people', id] = path.split('/').map(decodeURIComponent)

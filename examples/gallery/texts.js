@@ -24,12 +24,10 @@ export const texts = {
   app: 'Memoria', skip: 'Skip to content', back: 'Back', show: 'Show', close: 'Close',
   cancel: 'Cancel', remove: 'Remove', undo: 'Undo', undone: 'Taken back', tryAgain: 'Try again',
   offline: 'You are offline. What you see stays; changes can be made when you are connected again.',
-  online: 'You are connected again.',
-  wrong: 'That did not work',
+  online: 'You are connected again.', wrong: 'That did not work',
   unnamed: 'No name yet', somebody: 'this person',
   clear: 'Choose none', choose: (name) => `Choose ${they(name)}`,
-  chosen: (n) => `${n.toLocaleString('en')} chosen`,
-  photos,
+  chosen: (n) => `${n.toLocaleString('en')} chosen`, photos,
   day: time({ dateStyle: 'medium' }), longDay: time({ dateStyle: 'full' }),
   hour: time({ timeStyle: 'short' }), moment: time({ dateStyle: 'medium', timeStyle: 'short' }),
   nav: {
@@ -54,8 +52,7 @@ export const texts = {
     camera: 'I agree: take a selfie', files: 'I agree: choose pictures of me',
     again: 'Show what was found before',
     look: 'Look into the camera', mirror: 'What your camera sees',
-    waitForCamera: 'Allow the camera, please.',
-    turns: [
+    waitForCamera: 'Allow the camera, please.', turns: [
       'Look straight ahead.', 'Turn your head a little to the left.', 'And a little to the right.',
     ],
     noCamera: 'The camera cannot be used',
@@ -68,8 +65,8 @@ export const texts = {
     nobodyWhy: `Try again in better light, or with up to three pictures of you.
       Perhaps you are in none of the photos.`,
     notYet: 'Some photos are still being looked at. Try again in a few minutes.',
-    lookAgain: 'Look again', another: 'Try another picture',
-    several: 'Which face is yours?',
+    lookAgain: 'Look again', lookAnew: 'Look again with the same picture',
+    another: 'Try another picture', several: 'Which face is yours?',
     severalWhy: 'There are several faces in this picture. Tap yours.',
     yours: 'Your picture', face: (n, of) => `Face ${n} of ${of}`,
     problems: {
@@ -166,10 +163,14 @@ export const texts = {
     email: 'Email', password: 'Password', in: 'Sign in', up: 'Create an account',
     anonymous: 'Look around without an account', out: 'Sign out',
     outWhy: [`This account has no email: nobody can sign in to it again, and its events are lost.`],
-    refused: 'Email and password do not fit together.',
     problems: {
+      invalid_credentials: 'Email and password do not fit together.',
+      email_not_confirmed: 'Open the link in the mail that was sent to you.',
       user_already_exists: 'There is an account with this email. Sign in instead.',
+      email_address_invalid: 'This email cannot be used.',
       weak_password: 'The password is too short or too simple.',
+      signup_disabled: 'No new accounts can be made here.',
+      anonymous_provider_disabled: 'Here one needs an account.',
     },
   },
 
@@ -181,16 +182,14 @@ export const texts = {
 
   peoplePage: {
     search: 'Search by name', nobodyCalled: (name) => `Nobody here is called “${name}”.`,
-    hidden: 'Show hidden people', hiddenMark: 'Hidden',
-    empty: 'No people yet',
+    hidden: 'Show hidden people', hiddenMark: 'Hidden', empty: 'No people yet',
     emptyText: 'Add photos, and the people in them appear here by themselves.',
     all: (people, n) => `${count(people, 'person', 'people')} · ${photos(n)}`,
     looking: (n) => `${count(n, 'photo is', 'photos are')} still being looked at`,
     changed: 'People were found anew.',
     open: (name, n, hidden) => `${name ?? 'No name yet'}, ${photos(n)}${hidden ? ', Hidden' : ''}`,
     merge: 'Merge', merged: (n) => `${n} people are one now`, whichName: 'Which name stays?',
-    together: 'Together',
-    hide: 'Hide', hid: (n) => `${count(n, 'person is', 'people are')} hidden`,
+    together: 'Together', hide: 'Hide', hid: (n) => `${count(n, 'person is', 'people are')} hidden`,
   },
 
   together: {
@@ -210,8 +209,7 @@ export const texts = {
     download: 'Download all', downloading: (n, of) => `Downloading ${n} of ${of}`,
     downloaded: (n) => `${photos(n)} downloaded`,
     missing: (n) => `${photos(n)} could not be downloaded`,
-    cover: 'Use as cover', covered: 'This is the cover now',
-    split: 'Someone else',
+    cover: 'Use as cover', covered: 'This is the cover now', split: 'Someone else',
     wasSplit: (n) => `${count(n, 'photo is', 'photos are')} another person now`,
     reject: (name) => `Not ${they(name)}`,
     rejected: (n, name) => `${count(n, 'photo shows', 'photos show')} ${they(name)} no more`,
@@ -230,8 +228,7 @@ export const texts = {
   },
 
   photo: {
-    alt: (names) => (names.length ? `Photo of ${all(names)}` : 'Photo'),
-    people: 'In this photo',
+    alt: (names) => (names.length ? `Photo of ${all(names)}` : 'Photo'), people: 'In this photo',
     states: {
       completed: 'No faces were found in this photo.', failed: 'This photo could not be looked at.',
       pending: 'This photo is still being looked at.',
@@ -255,8 +252,7 @@ export const texts = {
     noneText: 'There is nothing to ask right now. New questions may come with new photos.',
     yes: 'Same person', no: 'Different people', nobodyPerson: 'A statue or poster',
     noneOf: 'None of them', someone: 'Somebody else…', nobodyFace: 'Not important',
-    notSure: 'Not sure',
-    keys: 'Keys: S same, D different, N not sure, Z undo',
+    notSure: 'Not sure', keys: 'Keys: S same, D different, N not sure, Z undo',
     keysWho: 'Keys: 1 to 9 choose, D none of them, N not sure, Z undo',
     named: 'Named', later: 'Asked again later', never: 'Not asked again',
     gone: 'That question is settled already.', nothingToUndo: 'There is nothing to take back.',
@@ -272,20 +268,17 @@ export const texts = {
         if (!name) return `took the name ${before} away`
         return before ? `renamed ${before} to ${name}` : `named somebody ${name}`
       },
-      hidden: ({ who }) => `hid ${who}`,
-      shown: ({ who }) => `showed ${who} again`,
+      hidden: ({ who }) => `hid ${who}`, shown: ({ who }) => `showed ${who} again`,
       cover: ({ who }) => `chose a cover for ${who}`,
       assigned: ({ who, n }) => `put ${faces(n)} to ${who}`,
       rejected: ({ who, n }) => `said that ${count(n, 'face is', 'faces are')} not ${who}`,
       merged: ({ who, n }) => `merged ${count(n, 'person', 'people')} with ${who}`,
       split: ({ other, n }) => `made ${faces(n)} of ${other} somebody else`,
       told_apart: ({ who, other }) => `said that ${who} and ${other} are different people`,
-      drawn: () => 'added a face by hand',
-      no_face: () => 'said that something is not a face',
+      drawn: () => 'added a face by hand', no_face: () => 'said that something is not a face',
       nobody: () => 'said that a face is not important',
       not_sure: () => 'was not sure about a question',
-      undone: () => 'took something back',
-      forgotten: () => 'forgot somebody for good',
+      undone: () => 'took something back', forgotten: () => 'forgot somebody for good',
       new: ({ who, n }) => `found ${who} in ${photos(n)}`,
       moved: ({ who, n }) => `moved ${faces(n)} to ${who}`,
       returned: ({ who }) => `found ${who} again`,

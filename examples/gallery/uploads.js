@@ -6,9 +6,8 @@ import { smaller } from './smaller.js'
 
 export const BUCKET = 'photos'
 const PREVIEW_PX = 1024 // of the longer side: what grids and covers show
-const AT_ONCE = 3
+const AT_ONCE = 3, UPLOAD_MS = 300_000
 const PATIENCE_MS = 10_000 // after a connection that failed
-const UPLOAD_MS = 300_000
 const PICTURE = /\.(jpe?g|png|webp|heic|heif|avif|tiff?|bmp|gif|dng|cr2|nef|arw)$/i
 const BEGUN = 'memoria-begun' // and not handed over, by id: a tab may end in between
 const queues = new Map()

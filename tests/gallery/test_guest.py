@@ -1,6 +1,7 @@
 """The guests' page: a selfie in, one's own photos out, and nothing else is within reach."""
 
 import io
+import json
 import re
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Route
 
 from local.processes.stack import Stack
 from tests.data import PORTRAITS, SMALL_PACK, needs, photo_of_six
@@ -202,6 +203,33 @@ def test_without_a_camera_pictures_can_be_chosen(
     page.get_by_role("button", name="take a selfie").click()
     heading(page, "The camera cannot be used")
     choose(page, searched.selfie, searched.selfie)
+    heading(page, f"Found {PHOTOS} photos of you")
+
+
+def test_whoever_was_not_found_yet_looks_again_with_the_same_picture(
+    guest: Visit, searched: Searched
+) -> None:
+    guest.expect("status of 429")
+    page = guest.open(f"guest.html#{searched.link()}")
+    nobody = {"search_id": "x", "outcome": "nobody", "matches": [], "complete": False}
+    late = {"error": {"code": "too_many_searches", "message": "!", "retry_after_seconds": 90}}
+    answers = [(200, nobody), (429, late)]  # while photos are looked at; then the real one
+
+    def answer(route: Route) -> None:
+        if not answers:
+            route.continue_()
+            return
+        status, body = answers.pop(0)
+        headers = {"Access-Control-Allow-Origin": "*"}
+        route.fulfill(status=status, headers=headers, body=json.dumps(body))
+
+    page.route("**/search", answer)
+    choose(page, searched.selfie)
+    heading(page, "No photos of you were found")
+    assert page.evaluate("sessionStorage.getItem('memoria-found')") is None
+    page.get_by_role("button", name="Look again with the same picture").click()
+    page.get_by_text("You can search again in 2 minutes.").wait_for()
+    page.get_by_role("button", name="Try again").click()
     heading(page, f"Found {PHOTOS} photos of you")
 
 

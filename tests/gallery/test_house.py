@@ -1,5 +1,6 @@
 """What all pages share: signing in, that a stranger sees nothing; and that complaints are heard."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Page
 
+from local.demo.system import HOST_EMAIL, HOST_PASSWORD
 from tests.gallery.conftest import Visit
 from tests.gallery.party import PARTY, PHOTOS, Party
 
@@ -84,6 +86,60 @@ def test_every_page_has_an_address_and_a_way_back(page: Page, party: Party) -> N
         if above:
             page.get_by_role("button", name="Back").click()
             shows(above)
+
+
+SPOIL = """
+    (spoilt) => {
+      const session = JSON.parse(localStorage.getItem('memoria-session'))
+      for (const name of spoilt) session[name] = 'no longer good'
+      localStorage.setItem('memoria-session', JSON.stringify(session))
+    }
+"""
+
+
+def test_a_token_that_is_refused_is_renewed(page: Page, host: Visit, party: Party) -> None:
+    host.expect("status of 401")
+    page.goto(f"{page.url.split('#')[0]}#/e/{party.event_id}/people")
+    page.get_by_label("Name of Ann").wait_for()
+    page.evaluate(SPOIL, ["access_token"])
+    page.reload()
+    page.get_by_label("Name of Ann").wait_for()
+    assert "no longer" not in page.evaluate("localStorage.getItem('memoria-session')")
+
+
+def test_a_session_that_ended_is_followed_by_the_sign_in_and_then_the_page(
+    page: Page, host: Visit, party: Party
+) -> None:
+    host.expect("status of 40[01]")
+    page.goto(f"{page.url.split('#')[0]}#/e/{party.event_id}/people")
+    page.get_by_label("Name of Ann").wait_for()
+    page.evaluate(SPOIL, ["access_token", "refresh_token"])
+    page.reload()
+    page.get_by_label("Email").fill(HOST_EMAIL)
+    page.get_by_label("Password").fill(HOST_PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_label("Name of Ann").wait_for()
+
+
+def test_an_email_that_is_to_be_confirmed_is_said(host: Visit) -> None:
+    host.expect("status of 400")
+    page = host.open()
+    new = json.dumps({"id": "x", "email": "new@example.com", "confirmation_sent_at": "now"})
+    page.route("**/auth/v1/signup", lambda route: route.fulfill(body=new))
+    refused = json.dumps({"code": 400, "error_code": "email_not_confirmed", "msg": "Not yet"})
+    page.route("**/auth/v1/token*", lambda route: route.fulfill(status=400, body=refused))
+    page.get_by_label("Email").fill("new@example.com")
+    page.get_by_label("Password").fill(HOST_PASSWORD)
+    for name in ("Create an account", "Sign in"):
+        page.get_by_role("button", name=name, exact=True).click()
+        page.get_by_text("Open the link in the mail that was sent to you.").wait_for()
+        page.evaluate("document.querySelector('.problem').textContent = ''")
+    assert page.evaluate("localStorage.length") == 0
+
+
+def test_the_link_of_a_mail_leads_to_the_events(page: Page) -> None:
+    page.goto(f"{page.url.split('#')[0]}#access_token=a.b/c&type=signup")
+    page.get_by_role("heading", name="Your events").wait_for()
 
 
 def test_barriers_are_seen(host: Visit, look: Callable[[Page, str], None]) -> None:

@@ -1,11 +1,12 @@
 """One person's page: photos, cover, splitting, rejecting, hiding, forgetting, downloading."""
 
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.gallery.conftest import Visit, sign_in
 from tests.gallery.party import PAINTED, Party, painted
@@ -151,4 +152,20 @@ def test_all_originals_come_as_one_file(ann: Page, tmp_path: Path):
         assert archive.namelist() == [f"Ann {n}.jpg" for n in range(1, 21)]
         originals = {painted(number) for number in range(PAINTED)}
         assert {archive.read(name) for name in archive.namelist()} <= originals
+    expect(ann.get_by_text("20 photos downloaded")).to_be_visible()
+
+
+def test_a_download_goes_on_while_one_looks_at_other_pages(ann: Page):
+    originals, held = re.compile(r"/sign/photos/[^/]+/\d+\.jpg\?"), list[Route]()
+    ann.route(originals, held.append)
+    with ann.expect_download() as download:
+        ann.get_by_role("button", name="Download all").click()
+        expect(ann.get_by_role("button", name="Downloading 1 of 20")).to_be_visible()
+        ann.get_by_role("button", name="Hide").click()
+        expect(ann.get_by_role("button", name="Show again")).to_be_visible()
+        expect(ann.get_by_role("button", name="Downloading")).to_be_visible()
+        ann.get_by_role("link", name="People").click()
+        ann.unroute(originals)
+        held[0].continue_()
+    assert download.value.suggested_filename == "Ann.zip"
     expect(ann.get_by_text("20 photos downloaded")).to_be_visible()

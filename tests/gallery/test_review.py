@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from local.processes.stack import Stack
 from tests.gallery.conftest import Visit, sign_in
 from tests.gallery.party import Party
 
@@ -105,6 +106,20 @@ def test_a_face_of_nobodys_gets_one_of_the_candidates_or_whoever_is_searched(
     review.get_by_role("link", name="People", exact=True).click()
     expect(review.get_by_role("link", name="Ann, 21 photos")).to_be_visible()
     expect(review.get_by_role("link", name="Cleo, 8 photos")).to_be_visible()
+
+
+def test_a_question_that_another_host_settled_holds_nothing_up(
+    review: Page, host: Visit, stack: Stack, party: Party
+):
+    host.expect("status of 404")
+    for number in range(2):
+        review.keyboard.press("n")
+        at(review, number + 2, 5)
+    forgotten = {"p_person_id": party.people[0]}  # who is a candidate for the face that is next
+    stack.client().rpc("memoria_forget_person", forgotten).execute()
+    review.keyboard.press("n")
+    review.get_by_role("button", name="Try again").click()
+    expect(review.get_by_role("heading", name="All done")).to_be_visible()
 
 
 def test_history_tells_in_words_and_undoes(review: Page, look: Look):

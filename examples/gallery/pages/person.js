@@ -3,7 +3,7 @@ import {
   act, back, button, choosePerson, client, confirm, faceOf, go, h, iconButton, mergeInto,
   nameField, photoTile, replace, texts, to,
 } from '../kit.js'
-import { downloadAll } from '../download.js'
+import { downloadButton } from '../download.js'
 import { grid } from '../grid.js'
 import { ticks } from '../ticks.js'
 
@@ -16,7 +16,7 @@ export async function show(root, { event, id, kept, manages }, signal) {
   const { person_id } = person // the name may change meanwhile
   const merged = person.is_now && !signal.aborted
   if (merged) replace(to('person', event, person_id))
-  root.append(about(person, event, manages, questions, signal))
+  root.append(about(person, event, manages, questions))
   const tick = ticks(root, (photos) => manages ? [
     photos.length === 1 && button(words.cover, () => cover(person_id, photos)),
     button(words.split, () => split(person_id, photos, event)),
@@ -39,20 +39,20 @@ export async function show(root, { event, id, kept, manages }, signal) {
 const questionsAbout = (person_id, event) =>
   client.suggestions({ event_id: event, person_id, limit: 1 }).then(({ total }) => total, () => 0)
 
-function about(person, event, manages, questions, signal) {
+function about(person, event, manages, questions) {
   const { person_id, name, face_count, hidden } = person
   const link = (page, label) =>
     h('a.button', { href: to(page, event, undefined, { person: person_id }) }, label)
   const title = h('h1.unseen', name ?? texts.unnamed)
   const named = () => { title.textContent = person.name ?? texts.unnamed }
-  const download = button(words.download, () => downloadAll(person, download, signal))
   const hide = () => act(hidden ? words.shown : words.hid,
     () => client.hidePerson({ person_id, hidden: !hidden }))
   return h('div.person-heading',
     iconButton('back', texts.back, () => back(to('people', event))), faceOf(person.cover, 'round'),
     h('div', title, manages ? nameField(person, named) : h('p.name', name ?? texts.unnamed),
       h('p.soft', texts.photos(face_count))),
-    h('div.actions', questions > 0 && link('review', words.questions(questions)), download,
+    h('div.actions', questions > 0 && link('review', words.questions(questions)),
+      downloadButton(person),
       manages && [
         button(hidden ? words.showAgain : words.hide, hide),
         button(words.mergeWith, () => merge(person, event)),

@@ -4,8 +4,7 @@ import {
   tell, texts, to, toast,
 } from '../kit.js'
 
-const BATCH = 20
-const FACES = 3
+const BATCH = 20, FACES = 3
 const { review: words } = texts
 
 export async function show(root, { event, query }, signal) {
@@ -56,8 +55,8 @@ export async function show(root, { event, query }, signal) {
 
   function stuck(error) {
     choices = {}
-    place.replaceChildren(
-      button(texts.tryAgain, () => alone(async () => true), 'primary'))
+    queue = [] // somebody else may have settled what is in it
+    place.replaceChildren(button(texts.tryAgain, () => alone(async () => true), 'primary'))
     tell(error)
   }
 

@@ -132,7 +132,8 @@ function keeping(event_id, own, open, photos) {
   const onchange = (changed) => act(words.saved, () => keep(changed))
   const whenOpen = [h('p', words.keepingWhy), h('div.line', select(words.keep, days, { onchange })),
     own.archive_at && h('p', words.archiveAt(texts.day(own.archive_at)))]
-  const archive = does(words.archive, () => client.archiveEvent({ event_id }), { why: words.archiveWhy })
+  const archive = does(words.archive, () => client.archiveEvent({ event_id }),
+    { why: words.archiveWhy })
   const reopen = does(words.reopen, () => client.reopenEvent({ event_id }))
   const eraseAll = does(words.erase, () => eraseEvent(event_id),
     { why: words.eraseWhy(photos), after: () => go(to('events')) })
