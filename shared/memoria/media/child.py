@@ -68,9 +68,9 @@ class Reader:
         return operation(**request) if descriptor is None else operation(descriptor, **request)
 
     def _open(self, descriptor: int, length: int, max_pixels: int, seconds: float) -> Answer:
-        data = read(descriptor, length)
         limit_seconds(seconds)
-        limit_memory(3 * len(data))
+        limit_memory(4 * length)  # before it is read: what holds is the photo's before it
+        data = read(descriptor, length)
         self._photo = open_photo(data, max_pixels=max_pixels)
         return {"size": self._photo.size}
 

@@ -249,6 +249,16 @@ def test_two_photos_are_read_at_once_and_more_wait(decoders: Decoders) -> None:
     assert max(at_once) == 2
 
 
+def test_a_large_file_behind_a_small_one_is_read_as_in_a_fresh_child() -> None:
+    large = GOOD + bytes(300 * MIB)
+    other = Decoders(1)
+    with other.opened(GOOD) as opened:
+        opened.frame()
+    with other.opened(large) as opened:
+        assert opened.size == (640, 480)
+    other.close()
+
+
 def test_a_child_knows_no_secrets_and_ends_with_its_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SUPABASE_SERVICE_ROLE_KEY", "secret")
     other = Decoders(1)
