@@ -3,7 +3,7 @@
 ::
 
     MemoriaError
-    ├── Refused     4xx, nothing is recorded: the caller must change the request
+    ├── Refused     4xx, nothing is done: the caller must change the request
     │   ├── InvalidRequest      400
     │   ├── Unauthorized        401
     │   ├── UnknownRoute        404
@@ -15,11 +15,12 @@
     │   ├── MediaForbidden      the host is not allowed, or denies access
     │   ├── MediaTooLarge       more bytes or pixels than the limit
     │   ├── UnreadableMedia     the bytes are no image, or damaged
-    │   └── UnsupportedMedia    a kind of file that is not a photo
+    │   ├── UnsupportedMedia    a kind of file that is not a photo
+    │   └── CallbackGone        the app's callback wants to hear no more of it
     └── Transient   503, recorded with the next try
         └── Outside     not the work's own fault: no attempt is spent, and it is ridden out for days
             ├── NeedsMemory         the event is too large for this instance: never given up
-            ├── MediaUnavailable    the media host timed out or answered 5xx
+            ├── MediaUnavailable    the media host timed out, answered 5xx or was not it
             ├── StoreUnavailable    the database did not answer
             │   └── StoreUnreachable    nor could it be asked
             ├── CallbackFailed      the app's callback did not accept the outcome
@@ -54,7 +55,11 @@ class MemoriaError(Exception):
 
 
 class Refused(MemoriaError):
-    """The request itself is wrong: nothing is recorded."""
+    """The request itself is wrong, and nothing was done.
+
+    The function records nothing. But the database sees how its nudge was answered: 400 or 413 ends
+    the job with that code, since another nudge would be answered the same (docs/queue.md).
+    """
 
     status = 400
 
@@ -136,7 +141,7 @@ class UnreadableMedia(Terminal):
 
 
 class UnsupportedMedia(Terminal):
-    """The file is of a kind that is not a still photo: video, RAW, PDF, SVG, HTML, archive."""
+    """A file that is no still photo (video, PDF, archive…), or a RAW without a large preview."""
 
     code = "unsupported_media_type"
 
@@ -161,7 +166,7 @@ class NeedsMemory(Outside):
 
 
 class MediaUnavailable(Outside):
-    """The media host timed out or answered 5xx."""
+    """The media host timed out or answered 5xx, or something answered in its place."""
 
     code = "media_unavailable"
 

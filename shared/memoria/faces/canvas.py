@@ -7,11 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.arrays import F32, Image
+from memoria.arrays import F32, Box, Image
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections
-
-Box = tuple[int, int, int, int]  # left, top, right, bottom, pixels
 
 _BEYOND = 127  # grey beyond the photo's edges: what the detector's own padding is
 _AREA_FROM = 1.5  # times that an image shrinks, from which a pixel is a mean and not a sample

@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from memoria.arrays import Image
-from memoria.faces.canvas import Box, look, look_by_tiles, tiles
+from memoria.arrays import Box, Image
+from memoria.faces.canvas import look, look_by_tiles, tiles
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, joined, suppressed
 

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.arrays import Image
-from memoria.faces.canvas import Box
+from memoria.arrays import Box, Image
 from memoria.faces.contact_sheet import GLANCE, seen_near
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, joined, suppressed

@@ -8,10 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from memoria.arrays import Image
+from memoria.arrays import Box, Image
 from memoria.errors import UnreadableMedia
 from memoria.media.headers import Header
-from memoria.media.orientation import Box
 from memoria.media.pixels import Banded, Pixels
 
 READABLE_SHARE = 0.5  # of a photo, below which it is not worth its faces

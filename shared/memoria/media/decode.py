@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
-from memoria.arrays import Image
+from memoria.arrays import Box, Image
 from memoria.errors import MediaTooLarge, UnreadableMedia
 from memoria.media.budget import BUDGET
 from memoria.media.formats import photo_format
 from memoria.media.headers import Header, HeifHeader, JpegHeader, RawPhoto, read_header
 from memoria.media.jpeg import decode_jpeg, reduction
-from memoria.media.orientation import Box, stored_box, upright, upright_corner
+from memoria.media.orientation import stored_box, upright, upright_corner
 from memoria.media.photo import DEFAULT_MAX_PIXELS
 from memoria.media.pixels import ArrayPixels, Pixels
 from memoria.media.stored import decoded_bytes, decoding_bytes, stored_pixels

@@ -4,9 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.arrays import Image
-
-Box = tuple[int, int, int, int]  # left, top, right, bottom, pixels
+from memoria.arrays import Box, Image
 
 _TURNS: dict[int, tuple[int | None, int | None]] = {  # orientation -> quarter turn, then flip
     2: (None, 1),

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from memoria.arrays import Image
-from memoria.media.orientation import Box
+from memoria.arrays import Box, Image
 
 DEFAULT_MAX_PIXELS = 1_000_000_000  # a ceiling: what memory allows is less (budget.LIMIT_BYTES)
 

@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.arrays import Image
-from memoria.media.orientation import Box
+from memoria.arrays import Box, Image
 
 if TYPE_CHECKING:
     from PIL import Image as Pillow

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from memoria.arrays import Image
+from memoria.arrays import Box, Image
 from memoria.errors import MemoriaError
 from memoria.media.budget import MemoryBudget
 from memoria.media.child_process import ChildProcess
-from memoria.media.orientation import Box
 from memoria.media.photo import LoadedPhoto
 
 

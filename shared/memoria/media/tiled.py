@@ -4,11 +4,10 @@ from functools import lru_cache
 
 import numpy as np
 
-from memoria.arrays import Image
+from memoria.arrays import Box, Image
 from memoria.errors import UnreadableMedia
 from memoria.media.cut import READABLE_SHARE
 from memoria.media.headers import TiledHeader
-from memoria.media.orientation import Box
 from memoria.media.pillow import loaded, reading, rgb
 from memoria.media.pixels import Banded
 

@@ -3,7 +3,10 @@
 The score is the evidence that grouping weighs (clustering/evidence.py): "one person" against "two",
 in nats, from the similarity of the selfie to the person's mean, how many faces made that mean, how
 alike they are, and how alike all people of the event are. The database computes it
-(``memoria.likeness`` in supabase/schemas); this is the same in Python, for calibration and tests.
+(``memoria.likeness`` in supabase/schemas); ``Rule.score`` is the same in Python, for calibration
+and tests. ``background`` is what the database's comes near to: the mean product of two people's
+means. There it is their mean cosine times the mean product of their lengths, which is the same
+where lengths and directions have nothing to do with each other: it keeps unit vectors alone.
 
 A stranger is compared with everybody, so the demand grows with the logarithm of how many there are;
 and a stranger's best score has an exponential tail, so the chance of each score is known.
