@@ -17,7 +17,7 @@ from tests.deploy.internet import Internet, Request
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
     "SUPABASE_SERVICE_ROLE_KEY": "sb_secret_'$(touch pwned)\"",
-    "CALLBACK_URL": "https://app.example/callback?a=1,2&b=c d",
+    "CALLBACK_URL": "https://app.example/callback?a=1,2&b=c%20d",
     "CALLBACK_SECRET": 'callback \\ "secret"',
     "MEDIA_URL_HOSTS": "a.example,b.example",
     "ACCEPT_INSIGHTFACE_LICENSE": "yes",
