@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from storage3.exceptions import StorageApiError
     from supabase import Client
 
-_UNREADABLE = "InternalError"  # storage3's word for a body that is not storage's own
 _NOT_SET_UP = "TenantNotFound"  # a 400, though it says nothing of the photo
 
 
@@ -32,7 +31,7 @@ def sign_url(client: "Client", bucket: str, path: str, seconds: int) -> str:
     except StorageApiError as exc:
         raise _translated(exc) from exc
     except ValidationError as exc:
-        raise MediaUnavailable("storage's answer is not storage's own") from exc
+        raise MediaUnavailable("it was not storage that answered 200") from exc
     except httpx.RequestError as exc:
         reason = f"storage at {address(exc.request.url)} did not answer ({type(exc).__name__})"
         raise MediaUnavailable(reason) from exc
@@ -53,14 +52,17 @@ def sign_urls(client: "Client", bucket: str, paths: list[str], seconds: int) -> 
 
 
 def _translated(error: "StorageApiError") -> MediaGone | MediaForbidden | MediaUnavailable:
-    """The true status is the body's, as text; a number is what proxies and frameworks write."""
+    """The true status is the body's, which storage writes as text.
+
+    A number is that of a framework's JSON, or of a page without any: not storage answered.
+    """
     status, code = error.status, error.code
-    if code in (_UNREADABLE, _NOT_SET_UP) or not isinstance(status, str):
-        return MediaUnavailable(f"storage answered {status} ({code})")
+    if not isinstance(status, str):
+        return MediaUnavailable(f"it was not storage that answered {status}")
     if status == "404":
         return MediaGone("the photo is no longer in storage")
     if code == "InvalidKey":
         return MediaForbidden("storage takes no object of this name (InvalidKey)")
-    if status in ("400", "401", "403"):
+    if status in ("400", "401", "403") and code != _NOT_SET_UP:
         return MediaForbidden("storage denied access to the photo")
     return MediaUnavailable(f"storage answered {status} ({code})")

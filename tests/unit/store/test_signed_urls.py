@@ -72,6 +72,12 @@ def test_the_status_in_the_body_is_the_true_one(
         sign_url(storage.client, "photos", "a.jpg", 60)
 
 
+def test_who_reads_the_error_is_told_that_it_was_not_storage(storage: Storage) -> None:
+    storage.answer = httpx.Response(404, text="404 page not found\n")
+    with pytest.raises(MediaUnavailable, match="not storage that answered 404"):
+        sign_url(storage.client, "photos", "a.jpg", 60)
+
+
 def test_a_name_that_storage_does_not_take_is_said_as_that(storage: Storage) -> None:
     storage.answer = httpx.Response(400, **told("400", "InvalidKey"))
     with pytest.raises(MediaForbidden, match="InvalidKey"):
