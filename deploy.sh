@@ -64,15 +64,16 @@ options
   --gpu                process on an NVIDIA L4
   --inference NAME     openvino: process in bfloat16, where the CPU has it (docs/deployment.md)
   --no-invoker-iam     where the organisation forbids allUsers: switch the IAM check off instead
+                       (also: INVOKER_IAM=off)
   --media-bucket NAME  let process read this Google Cloud Storage bucket (repeat for more)
   --notify CHANNEL     notification channel of the alerts (projects/…/notificationChannels/…)
   --dry-run            print every command, run none
 
 environment  SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY, CALLBACK_URL, CALLBACK_SECRET, and any of
              .env.example; MAX_IN_FLIGHT (32), CONCURRENCY (4), MIN_INSTANCES (0), CPU (2),
-             MEMORY (2Gi), CLUSTER_CPU, CLUSTER_MEMORY, SEARCH (off), WEIGHTS (release, or gs://bucket/prefix), PYTHON_IMAGE,
-             ACCEPT_INSIGHTFACE_LICENSE=yes, DATABASE_URL (connect Supabase through psql; default:
-             through its API)
+             MEMORY (2Gi), CLUSTER_CPU, CLUSTER_MEMORY, SEARCH (off), INVOKER_IAM (on),
+             WEIGHTS (release, or gs://bucket/prefix), PYTHON_IMAGE, ACCEPT_INSIGHTFACE_LICENSE=yes,
+             DATABASE_URL (connect Supabase through psql; default: through its API)
 TEXT
 }
 

@@ -28,7 +28,7 @@ itself at $LOCK_EXPIRES; sooner: $(again unlock)"
 }
 
 create_lock() {
-  local -a create=(gcloud secrets create "$LOCK" --project="$PROJECT" --replication-policy=automatic
+  local -a create=(gcloud secrets create "$LOCK" --project="$PROJECT" "${REPLICATION[@]}"
     --ttl="${LOCK_SECONDS}s" --labels="run=$RUN,by=$(as_label "$ACCOUNT"),doing=$COMMAND" --format='value(etag)')
   show "${create[@]}"
   [[ $DRY_RUN == no ]] || return 0

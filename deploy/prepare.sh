@@ -28,7 +28,7 @@ enable_apis() {
   step 'APIs'
   run gcloud services enable run.googleapis.com artifactregistry.googleapis.com \
     cloudbuild.googleapis.com secretmanager.googleapis.com logging.googleapis.com \
-    monitoring.googleapis.com --project="$PROJECT"
+    monitoring.googleapis.com iam.googleapis.com cloudresourcemanager.googleapis.com --project="$PROJECT"
 }
 
 create_repository() {

@@ -41,7 +41,7 @@ deploy_candidate() {
   # gcloud refuses --no-traffic for a service that does not exist, and has nowhere to leave the traffic
   # of one whose revisions never started. look_traffic has told both for certain.
   [[ -z ${WAS_SERVING[$service]} ]] || flags+=(--no-traffic)
-  if [[ $INVOKER_IAM == yes ]]; then flags+=(--allow-unauthenticated); else flags+=(--no-invoker-iam-check); fi
+  if [[ $INVOKER_IAM == on ]]; then flags+=(--allow-unauthenticated); else flags+=(--no-invoker-iam-check); fi
   run gcloud run deploy "memoria-$service" --image="$(image_of "$service")" --tag="$CANDIDATE" \
     --revision-suffix="$RUN" --project="$PROJECT" --region="$REGION" "${flags[@]}" --quiet \
     || die "memoria-$service: gcloud failed to deploy the new revision; $(now_serving "$service")"

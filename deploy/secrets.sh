@@ -62,7 +62,7 @@ store_secret() {
   local name=$1 value=$2 service
   look gcloud secrets describe "$name" --project="$PROJECT" --format='value(name)'
   [[ -n $ANSWER ]] \
-    || run gcloud secrets create "$name" --replication-policy=automatic --project="$PROJECT"
+    || run gcloud secrets create "$name" "${REPLICATION[@]}" --project="$PROJECT"
   store_version "$name" "$value"
   for service in "${SERVICES[@]}"; do
     patiently gcloud secrets add-iam-policy-binding "$name" --project="$PROJECT" \

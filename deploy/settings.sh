@@ -9,7 +9,6 @@ GIVEN_ENV_FILE=''
 TAG=''
 BUILD=yes
 GPU=no
-INVOKER_IAM=yes
 MEDIA_BUCKETS=()
 NOTIFY=''
 DRY_RUN=no
@@ -39,7 +38,7 @@ parse_options() {
       --notify) NOTIFY=$(value_of "$@"); shift ;;
       --no-build) BUILD=no ;;
       --gpu) GPU=yes ;;
-      --no-invoker-iam) INVOKER_IAM=no ;;
+      --no-invoker-iam) INVOKER_IAM=off ;;
       --dry-run) DRY_RUN=yes ;;
       --database-url*) die 'set DATABASE_URL in the environment or in .env: everybody on the machine can read a command line' ;;
       *) die "unknown option $1 (./deploy.sh --help)" ;;
@@ -75,6 +74,7 @@ set_defaults() {
   CLUSTER_CPU=${CLUSTER_CPU:-$CPU}
   CLUSTER_MEMORY=${CLUSTER_MEMORY:-$MEMORY}
   SEARCH=${SEARCH:-off}
+  INVOKER_IAM=${INVOKER_IAM:-on}
   WEIGHTS=${WEIGHTS:-release}
   MODEL_PACK=${MODEL_PACK:-buffalo_l}
   INFERENCE=${INFERENCE:-onnxruntime}
@@ -86,6 +86,8 @@ set_defaults() {
   problems=$(wrong_limits)
   [[ -z $problems ]] || die "the settings need mending:$problems"
   CALLBACK_URL=${CALLBACK_URL:-}
+  # Of every secret: automatic replication needs all of Google's regions, and a project may be limited to some.
+  REPLICATION=(--replication-policy=user-managed --locations="$REGION")
 }
 
 # At a terminal, what is missing is asked for; secrets are not shown.
@@ -114,10 +116,10 @@ read_settings() {
   for name in SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL; do
     [[ -n ${!name:-} ]] || problems+=$'\n'"  $name: is missing"
   done
-  [[ -z ${SUPABASE_URL:-} || $SUPABASE_URL == https://* ]] \
-    || problems+=$'\n''  SUPABASE_URL: must be an https URL that Cloud Run can reach'
-  [[ -z $CALLBACK_URL || $CALLBACK_URL == off || $CALLBACK_URL == https://* ]] \
-    || problems+=$'\n''  CALLBACK_URL: must be an https URL, or off'
+  [[ -z ${SUPABASE_URL:-} ]] || { is_url "$SUPABASE_URL" && [[ $SUPABASE_URL != *\?* ]]; } \
+    || problems+=$'\n''  SUPABASE_URL: must be an https URL that Cloud Run can reach, in ASCII, without ? and #'
+  [[ -z $CALLBACK_URL || $CALLBACK_URL == off ]] || is_url "$CALLBACK_URL" \
+    || problems+=$'\n''  CALLBACK_URL: must be an https URL in ASCII, without spaces and #, or off'
   [[ $CALLBACK_URL == off || -n ${CALLBACK_SECRET:-} ]] \
     || problems+=$'\n''  CALLBACK_SECRET: is missing'
   problems+=$(wrong_webhook_secret "${WEBHOOK_SECRET:-${CALLBACK_SECRET:-}}")

@@ -6,11 +6,29 @@ smoke_test() {
   show curl "$url/ready" "$url/health" "$url/$service"
   [[ $DRY_RUN == no ]] || return 0
   [[ -n $url ]] || { say 'the revision has no URL of its own'; return 1; }
-  curl -fsS -o /dev/null --max-time 120 --retry 3 --retry-delay 2 "$url/ready" || return 1
+  is_ready "$url" || return 1
   status=$(curl -sS -o /dev/null -w '%{http_code}' --max-time 30 -X POST -d '{}' "$url/$service") || return 1
   [[ $status == 401 ]] || { say "a stranger was answered $status, not 401"; return 1; }
   works_with_the_database "$url" || return 1
   if [[ $service == search ]]; then search_request "$url"; else whole_request "$service" "$url"; fi
+}
+
+# Google answers in the service's place until it is public everywhere, some seconds after gcloud said so. Where
+# the organisation forbids allUsers it does so for good, and gcloud only warned of it.
+is_ready() {
+  local attempt status
+  for attempt in 1 2 3 4 5; do
+    status=$(curl -sS -o /dev/null -w '%{http_code}' --max-time 120 --retry 3 --retry-delay 2 "$1/ready") || return 1
+    [[ $status == 40[13] && $attempt != 5 ]] || break
+    sleep "$((attempt * ${RETRY_SECONDS:-3}))"
+  done
+  case $status in
+    200) return 0 ;;
+    401 | 403) say "Google's door answers $status, the service was not asked: the public may not call it. Where the organisation \
+forbids allUsers, deploy with --no-invoker-iam, or with INVOKER_IAM=off in .env" ;;
+    *) say "/ready answered $status" ;;
+  esac
+  return 1
 }
 
 media_url() { printf '%s/storage/v1/object/public/memoria-smoke-test/none.jpg' "${SUPABASE_URL%/}"; }

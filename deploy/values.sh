@@ -13,8 +13,8 @@ SECRET_SETTINGS=(SUPABASE_SERVICE_ROLE_KEY CALLBACK_SECRET WEBHOOK_SECRET WEBHOO
 # Read by deploy.sh alone.
 WHOLE_NUMBERS=(MAX_IN_FLIGHT CONCURRENCY MIN_INSTANCES)
 DEPLOY_SETTINGS=(
-  REGION "${WHOLE_NUMBERS[@]}" CPU MEMORY CLUSTER_CPU CLUSTER_MEMORY SEARCH WEIGHTS PYTHON_IMAGE DATABASE_URL
-  ACCEPT_INSIGHTFACE_LICENSE
+  REGION "${WHOLE_NUMBERS[@]}" CPU MEMORY CLUSTER_CPU CLUSTER_MEMORY SEARCH INVOKER_IAM WEIGHTS PYTHON_IMAGE
+  DATABASE_URL ACCEPT_INSIGHTFACE_LICENSE
 )
 SETTINGS=("${PLAIN_SETTINGS[@]}" "${SECRET_SETTINGS[@]}" "${DEPLOY_SETTINGS[@]}")
 
@@ -31,6 +31,7 @@ declare -A ALPHABET=(
   [CLUSTER_CPU]='[0-9]{1,3}'
   [CLUSTER_MEMORY]='[0-9]{1,6}(Mi|Gi)'
   [SEARCH]='on|off'
+  [INVOKER_IAM]='on|off'
   [INFERENCE]='onnxruntime|openvino'
   [MAX_RUN_SECONDS]='[0-9]{1,3}(\.[0-9]+)?|[12][0-9]{3}(\.[0-9]+)?'
 )
@@ -92,6 +93,12 @@ fits_a_header() {
 wrong_webhook_secret() {
   [[ $1 != off ]] || printf '\n  WEBHOOK_SECRET: never off in public (CALLBACK_SECRET stands for it where it is not set)'
   fits_a_header "$1" || printf '\n  WEBHOOK_SECRET: must be printable ASCII, since it travels in a header'
+}
+
+# An address as memoria.config takes it, without a user's name.
+is_url() {
+  local LC_ALL=C host='[]A-Za-z0-9._:[-]+'
+  [[ $1 =~ ^https://$host([/?][!-~]*)?$ && $1 != *'#'* ]]
 }
 
 # A URL of postgres whose password can be taken out by its place (connect.sh): it stands there and nowhere

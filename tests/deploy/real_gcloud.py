@@ -88,6 +88,8 @@ def test_a_release_a_failed_one_a_good_one_and_back(real: Real) -> None:
     assert real.google.secrets["memoria-callback-secret"]["versions"] == [
         SETTINGS["CALLBACK_SECRET"]
     ]
+    here = {"userManaged": {"replicas": [{"location": "us-central1"}]}}
+    assert {str(made["replication"]) for made in real.google.secrets.values()} == {str(here)}
     assert "memoria-deploying" not in real.google.secrets
 
     real.net.broken = {"candidate/memoria-process": 404}
@@ -128,8 +130,16 @@ def test_a_service_that_cannot_be_asked_for_stops_the_deployment(real: Real, sta
 
 
 def test_a_second_run_sees_the_lock(real: Real) -> None:
-    create = ("secrets", "create", "memoria-deploying", "--replication-policy=automatic", "--quiet")
-    made = real.run("gcloud", *create, "--labels=run=1,by=ann", "--ttl=7200s", "--project=p-1")
+    create = ("secrets", "create", "memoria-deploying", "--replication-policy=user-managed")
+    made = real.run(
+        "gcloud",
+        *create,
+        "--locations=us-central1",
+        "--quiet",
+        "--labels=run=1,by=ann",
+        "--ttl=7200s",
+        "--project=p-1",
+    )
     assert made.returncode == 0, made.stderr
     done = real.deploy("connect")
     assert done.returncode == 1

@@ -186,6 +186,28 @@ def test_a_gpu_and_a_closed_organisation_have_their_flags(cloud: Cloud) -> None:
     assert "_TARGET=gpu" in options_of(build)["substitutions"]
 
 
+def test_an_env_file_may_say_that_the_organisation_is_closed(cloud: Cloud) -> None:
+    (cloud.folder / "settings").write_text("INVOKER_IAM=off\n")
+    cloud.deploy("--env-file", str(cloud.folder / "settings"), "--only", "process")
+    (deploy,) = [words for words in cloud.calls() if words[:2] == ["run", "deploy"]]
+    assert "no-invoker-iam-check" in options_of(deploy)
+
+
+def test_every_secret_is_kept_in_the_region_of_the_services(cloud: Cloud) -> None:
+    """A project may be limited to regions (gcp.resourceLocations): none is replicated elsewhere."""
+    cloud.deploy("--region", "europe-west1", "--only", "process")
+    made = [options_of(words) for words in cloud.calls() if words[:2] == ["secrets", "create"]]
+    assert len(made) == 4  # the lock is the first
+    for options in made:
+        assert options["replication-policy"] == "user-managed"
+        assert options["locations"] == "europe-west1"
+
+
+def test_the_apis_that_a_triggers_account_calls_are_enabled(deployed: Cloud) -> None:
+    (enable,) = [words for words in deployed.calls() if words[:2] == ["services", "enable"]]
+    assert {"iam.googleapis.com", "cloudresourcemanager.googleapis.com"} <= set(enable)
+
+
 def test_openvino_has_an_image_of_its_own(cloud: Cloud) -> None:
     cloud.deploy("--only", "process", INFERENCE="openvino")
     (build,) = [words for words in cloud.calls() if words[:2] == ["builds", "submit"]]

@@ -279,6 +279,29 @@ def test_a_first_release_that_fails_says_that_it_serves(cloud: Cloud) -> None:
     assert not cloud.told()
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_door_that_google_keeps_shut_is_called_that(cloud: Cloud, status: int) -> None:
+    cloud.net.broken = {"candidate/memoria-process": status}
+    done = cloud.deploy()
+    assert done.returncode == 1
+    assert f"Google's door answers {status}" in done.stderr
+    assert "--no-invoker-iam, or with INVOKER_IAM=off in .env" in done.stderr
+
+
+def test_a_door_that_opens_a_little_later_is_waited_for(cloud: Cloud) -> None:
+    cloud.net.broken = {"candidate/memoria-process": 403}
+    asked: list[None] = []
+
+    def ready() -> None:
+        asked.append(None)
+        if len(asked) == 3:
+            cloud.net.broken = {}
+
+    cloud.net.on_ready = ready
+    done = cloud.deploy()
+    assert done.returncode == 0, done.stderr
+
+
 def test_nobody_rolls_back_to_a_first_release_that_failed(cloud: Cloud) -> None:
     cloud.net.broken = {"candidate/memoria-process": 404}
     cloud.deploy()

@@ -46,6 +46,13 @@ def test_what_cannot_be_a_header_is_refused_at_once(cloud: Cloud, name: str, sec
     assert cloud.changes() == []
 
 
+URLS = [
+    "https://[2001:db8::1]/cb",
+    "https://app.example/cb?x=^::^a::b|c;d,e%f~g",
+    "https://app.example/?a=1::LD_PRELOAD=/tmp/x.so",
+]
+
+
 @pytest.mark.parametrize("secret", [*ODD, *BAD_SECRETS, "a b\r", "a b\r\n", " a "])
 def test_deploy_and_the_services_refuse_the_same(secret: str) -> None:
     words = [
@@ -64,19 +71,25 @@ def test_deploy_and_the_services_refuse_the_same(secret: str) -> None:
     assert (done.returncode == 0) == starts(known), done.stderr
 
 
+@pytest.mark.parametrize(
+    "url",
+    [*URLS, "https://app.example/a b", "https://bücher.example", "https://me:pw@app.example/",
+     "https://app.example/#part", "https://", "app.example", "https://app.example:8443/x/@y"],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["CALLBACK_URL", "SUPABASE_URL"])
+def test_deploy_and_the_services_refuse_the_same_address(cloud: Cloud, name: str, url: str) -> None:
+    known = {**SETTINGS, "SUPABASE_URL": "https://a.example", name: url}
+    done = cloud.deploy("--dry-run", **known)
+    assert (done.returncode == 0) == starts(known), done.stderr
+    assert done.returncode == 0 or f"  {name}: must be" in done.stderr
+
+
 def starts(environ: dict[str, str]) -> bool:
     try:
         Settings.from_env(environ)
     except BadConfiguration:
         return False
     return True
-
-
-URLS = [
-    "https://[2001:db8::1]/cb",
-    "https://app.example/cb?x=^::^a::b|c;d,e#f~g",
-    "https://app.example/?a=1::LD_PRELOAD=/tmp/x.so",
-]
 
 
 @pytest.mark.parametrize("url", URLS)
@@ -103,6 +116,7 @@ def test_no_value_makes_another_variable(cloud: Cloud, url: str) -> None:
         ([], {"MAX_IN_FLIGHT": "-1"}),
         ([], {"MAX_IN_FLIGHT": "99999999999999999999"}),
         ([], {"MEMORY": "2"}),
+        ([], {"INVOKER_IAM": "no"}),
         ([], {"DATABASE_URL": "host=db password=secret"}),
         ([], {"DATABASE_URL": "postgresql://me:se/cret@db/postgres"}),
         ([], {"DATABASE_URL": "postgresql://me:se@cret@db/postgres"}),
@@ -133,7 +147,7 @@ PATH=/nowhere
 EVIL=$(touch pwned)
 SUPABASE_URL=https://first.example
 SUPABASE_URL=%URL%   # the project
-  export CALLBACK_URL = "https://app.example/#top" # quoted "well"
+  export CALLBACK_URL = "https://app.example/~top" # quoted "well"
 CALLBACK_SECRET='a # b'
 SUPABASE_SERVICE_ROLE_KEY=sb_secret_x#y
 WEBHOOK_SECRET="in"side"
@@ -157,7 +171,7 @@ def test_an_env_file_is_read_and_never_executed(cloud: Cloud, ending: str, mark:
     assert cloud.secret("webhook-secret") == ['in"side']
     (revision,) = cloud.revisions()
     given = cloud.service()["revisions"][revision]["env"]
-    assert given["CALLBACK_URL"] == "https://app.example/#top"
+    assert given["CALLBACK_URL"] == "https://app.example/~top"
     assert given["SUPABASE_URL"] == cloud.net.url
     assert "MEDIA_URL_HOSTS" not in given
 

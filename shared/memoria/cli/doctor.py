@@ -113,7 +113,7 @@ def _function(
         yield wrong(service, f"{url} does not answer ({type(exc).__name__})", "is it deployed?")
         return
     if health.status_code in (401, 403):
-        mend = "allow public access: deploy.sh, or --no-invoker-iam where allUsers is forbidden"
+        mend = "deploy.sh lets the public in; with --no-invoker-iam where allUsers is forbidden"
         yield wrong(service, f"Google's door answers {health.status_code}", mend)
         return
     if not health.is_success:
