@@ -186,3 +186,27 @@ def test_taken_back_in_any_order_that_is_allowed_with_runs_in_between(
         changes = left
     party.cluster()
     assert party.seen() == before
+
+
+@pytest.mark.parametrize("undone", ["before the run", "while it is under way", "after it"])
+def test_a_merge_taken_back_leaves_everybody_the_photos_that_came_meanwhile(
+    project: Project, undone: str
+) -> None:
+    """Before, Bob's new photos stayed with Ann's name, and Ann became somebody new."""
+    party = Host(project)
+    party.does("rename_person", person_id=party.ann, name="Ann")
+    merge = party.does("merge_people", into=party.ann, **{"from": [party.bob]})
+    bobs = party.faces["Bob"] + party.shows("Bob", 20)
+    if undone == "before the run":
+        party.undo(merge)
+    claim, result = project.claim_run(party.event), project.group(party.event)
+    if undone == "while it is under way":
+        party.undo(merge)
+    assert project.save(claim, result)["outcome"] == "stored"
+    if undone == "after it":
+        party.undo(merge)
+    for _ in range(2):
+        assert party.people(party.faces["Ann"]) == {party.ann}
+        assert party.people(bobs) == {party.bob}
+        party.cluster()
+    assert party.listed("Ann") == {"hidden": False, "face_count": 5}

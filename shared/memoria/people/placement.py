@@ -8,7 +8,7 @@ import numpy as np
 from memoria.arrays import Index
 from memoria.people.centre import centroid
 from memoria.people.matching import match_by_faces, match_by_likeness
-from memoria.people.owners import divide, largest_group_of, owners_of_groups
+from memoria.people.owners import divide, largest_group_of, owners_of_groups, shared_faces
 from memoria.people.roster import Roster, make_roster
 from memoria.people.types import EventFaces, KnownPeople
 
@@ -17,7 +17,7 @@ PEOPLE = UUID("9d3c5b0e-7e0f-5a51-9a34-2f4b6f1c8e77")  # the namespace of new pe
 
 @dataclass(slots=True, eq=False)
 class Placement:
-    """Groups are matched one model at a time, by ``place_all``; then ``identity`` tells."""
+    """Groups are matched one model at a time, by ``place_all``; then the arrays tell."""
 
     faces: EventFaces
     known: KnownPeople
@@ -26,6 +26,7 @@ class Placement:
     similarity: float  # cosine, by which somebody without faces is found again
     roster: Roster = field(init=False)
     person: Index = field(init=False)  # (n,) roots, into ``ids``; -1 nobody's
+    identity: Index = field(init=False)  # (n,) into ``ids``, each under its root; -1 nobody's
     new_ids: list[UUID] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -37,18 +38,13 @@ class Placement:
         """Known identities, oldest first, and the new ones."""
         return (*self.roster.ids, *self.new_ids)
 
-    @property
-    def identity(self) -> Index:
-        """(n,) into ``ids``, -1 nobody's: a face that stays with its person keeps its identity."""
-        stays = (self.roster.identity >= 0) & (self.roster.prior == self.person)
-        return np.where(stays, self.roster.identity, self.person)
-
     def place_all(self, labels: Index) -> None:
         """Decide every face. (n,) groups, -1 for noise."""
         for model in range(len(self.faces.models)):
             rows = np.flatnonzero(self.faces.model_index == model)
             self._place(rows, labels[rows], model)
         self._keep_settled()
+        self.identity = self._identities(labels)
 
     def _place(self, rows: Index, groups: Index, model: int) -> None:
         """Decide the faces of one model."""
@@ -151,3 +147,23 @@ class Placement:
         """Faces that are in nobody's group stay with a person whom a user has touched."""
         stays = (self.person < 0) & self.roster.settled
         self.person = np.where(stays, self.roster.prior, self.person)
+
+    def _identities(self, labels: Index) -> Index:
+        """A face that stays with its person keeps its identity. (n,) groups -> (n,).
+
+        Of whom a user merged others into, another face gets the identity that most of its group's
+        faces have: when the merge is taken back, everybody's new photos go with them.
+        """
+        roster = self.roster
+        stays = (roster.identity >= 0) & (roster.prior == self.person)
+        found = np.where(stays, roster.identity, self.person)
+        group, who, faces = shared_faces(labels, np.where(stays, roster.identity, -1))
+        last = np.lexsort((-who, faces))  # most faces, then the older
+        main = dict(
+            zip(zip(group[last], roster.root[who[last]], strict=True), who[last], strict=True)
+        )
+        for row in np.flatnonzero(
+            ~stays & np.isin(self.person, np.flatnonzero(roster.merge_target))
+        ):
+            found[row] = main.get((labels[row], self.person[row]), found[row])
+        return found

@@ -211,6 +211,16 @@ def test_who_was_merged_by_a_user_stays_one_however_groups_fall() -> None:
         assert kinds(result) == ["kept"]
 
 
+def test_a_new_face_of_a_merged_person_is_whose_most_of_its_group_are() -> None:
+    """So that everybody has their own when the merge is taken back."""
+    known = people(KnownPerson(ANN), KnownPerson(BOB, merged_into=ANN), KnownPerson(EVE))
+    before = [ANN] * 3 + [NOBODY] + [BOB] * 3 + [ANN] + [NOBODY] * 2 + [EVE]
+    result = resolve([0] * 4 + [1] * 7, event(before), known)
+    assert owners(result) == [ANN] * 4 + [BOB] * 3 + [ANN] + [BOB] * 3
+    both = resolve([0] * 5, event([ANN] * 2 + [BOB] * 2 + [NOBODY]), known)
+    assert owners(both)[4] == ANN
+
+
 def test_noise_leaves_a_stranger_but_not_somebody_with_a_name() -> None:
     known = people(KnownPerson(ANN, name="Ann"), KnownPerson(BOB))
     result = resolve([-1] * 6, event([ANN] * 3 + [BOB] * 3), known)
