@@ -14,12 +14,12 @@ from memoria.errors import NeedsMemory, Outside
 
 GIB = 1 << 30
 IDLE_BYTES = 256 << 20  # the interpreter, numpy, scipy, hdbscan, tiles of the product
-# A run grows by 8,300 bytes a face: vectors twice, neighbours, what is sent back. The rest is for a
-# small run and a callback beside it.
-FACE_BYTES = 11_000
-# Of one CPU, for each face with each: 2.5 times what two cores of our own took, since a CPU of
-# Cloud Run is half a core.
-PAIR_SECONDS = 3e-8
+# From 20,000 to 100,000 faces a run grows by 11,800 bytes a face: vectors twice, neighbours, what
+# is sent back. The rest is for a small run and a callback beside it.
+FACE_BYTES = 13_000
+# Of one CPU, for each face with each: 2.6 times what grouping and matching took on two cores of our
+# own, since a CPU of Cloud Run is half a core.
+PAIR_SECONDS = 5e-8
 LONGEST_SECONDS = 3600  # Cloud Run hangs up then
 PATIENCE_SECONDS = 120  # with others that hold the memory; then the job is tried later
 LARGER = "./deploy.sh --cluster-memory 32Gi --cluster-cpu 8"

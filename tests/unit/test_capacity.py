@@ -1,10 +1,11 @@
 """Large events are refused by arithmetic, before anything is loaded."""
 
 import threading
+from pathlib import Path
 
 import pytest
 
-from memoria.capacity import FACE_BYTES, GIB, IDLE_BYTES, Capacity, Instance
+from memoria.capacity import FACE_BYTES, GIB, IDLE_BYTES, PAIR_SECONDS, Capacity, Instance
 from memoria.errors import NeedsMemory
 
 
@@ -21,8 +22,36 @@ def test_what_fits_is_let_in_and_one_face_more_is_told_what_mends_it() -> None:
     assert "./deploy.sh --cluster-memory 32Gi --cluster-cpu 8" in told.value.message
 
 
+def measured() -> dict[int, dict[str, float]]:
+    """Seconds of each stage and ``peak memory`` in bytes of first runs, by faces, from the docs."""
+    page = (Path(__file__).parents[2] / "docs" / "clustering.md").read_text()
+    table = page.partition("<!-- run stages -->")[2].partition("<!-- end")[0].strip().splitlines()
+    head, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in table)
+    runs = {}
+    for row in rows:
+        cells = dict(zip(head, row, strict=True))
+        if cells["run"] == "first":
+            took = {name: float(cells[name].removesuffix(" s")) for name in ("group", "match")}
+            peak = float(cells["peak memory"].removesuffix(" MiB").replace(",", "")) * (1 << 20)
+            runs[int(cells["faces"].replace(",", ""))] = took | {"peak memory": peak}
+    return runs
+
+
+def test_the_arithmetic_holds_what_whole_runs_took() -> None:
+    runs = measured()
+    (fewer, before), (most, after) = sorted(runs.items())[-2:]
+    for faces, run in runs.items():
+        if faces >= 20_000:
+            assert run["peak memory"] <= IDLE_BYTES + faces * FACE_BYTES
+    a_face = (after["peak memory"] - before["peak memory"]) / (most - fewer)
+    limit = Instance(2 * GIB, 2).faces_in_memory
+    assert after["peak memory"] + (limit - most) * a_face < 0.95 * 2 * GIB
+    cores, a_core = 2, 2  # two cores of ours, each as fast as two CPUs of Cloud Run
+    assert (after["group"] + after["match"]) * cores * a_core / most**2 < PAIR_SECONDS
+
+
 def test_the_mend_that_is_told_mends_it() -> None:
-    with Capacity(Instance(32 * GIB, 8)).hold(900_000):
+    with Capacity(Instance(32 * GIB, 8)).hold(700_000):
         pass
 
 
