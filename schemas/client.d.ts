@@ -111,6 +111,7 @@ export interface Lists {
   unassignedFaces: { args: UnassignedFacesArguments; item: UnassignedFace };
   history: { args: HistoryArguments; item: Change };
   searchLinks: { args: SearchLinksArguments; item: SearchLink };
+  members: { args: MembersArguments; item: Member };
 }
 
 export interface Memoria {
