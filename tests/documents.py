@@ -3,8 +3,10 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
 _FENCE = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
@@ -12,13 +14,17 @@ _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
+@cache
 def tracked() -> list[Path]:
-    """Every file of the repository."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    return [ROOT / line for line in listed.stdout.splitlines() if (ROOT / line).exists()]
+    """Every file that git would take, also where a source archive has no ``.git``."""
+    with TemporaryDirectory() as empty:
+        subprocess.run(["git", "init", "--quiet", "--bare", empty], check=True)
+        git = ["git", f"--git-dir={empty}", "--work-tree=."]
+        listed = subprocess.run(
+            [*git, "ls-files", "--others", "--exclude-standard"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    return [ROOT / line for line in listed.stdout.splitlines()]
 
 
 def documents() -> list[Path]:

@@ -83,8 +83,9 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture
-def environ(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The settings that memoria doctor reads."""
+def environ(stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """The settings that memoria doctor reads, and no ``.env`` of whoever runs this."""
+    monkeypatch.chdir(tmp_path)
     known = {
         "SUPABASE_URL": stack.supabase_url,
         "SUPABASE_SERVICE_ROLE_KEY": stack.keys.secret,

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.project import ROOT
+from tests.documents import tracked
 
 DOCKERFILES = sorted((ROOT / "functions").glob("*/Dockerfile"))
 FOR_THE_BUILD = {".dockerignore", "cloudbuild.yaml", "functions/gunicorn.conf.py"} | {
@@ -38,10 +39,9 @@ TRAVELS_TO_THE_BUILD = {"functions/process/Dockerfile", "functions/cluster/Docke
 
 
 def library() -> set[str]:
-    """The library's files, as git knows them or would."""
-    words = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run([*words, "shared/memoria"], capture_output=True, text=True, check=True)
-    return {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()}
+    """The library's files."""
+    names = (str(path.relative_to(ROOT)) for path in tracked())
+    return {name for name in names if name.startswith("shared/memoria/")}
 
 
 @pytest.fixture(scope="module")
