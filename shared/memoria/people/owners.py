@@ -15,6 +15,7 @@ from memoria.people.roster import Roster
 
 NEAREST = 3  # previous members that a new face is compared with
 BLOCK = 2048  # rows compared at once: bounds the memory of dividing one large group
+STRANGERS = -2  # in the place of an owner: the faces of untouched people, a part of their own
 
 
 def shared_faces(groups: Index, people: Index) -> tuple[Index, Index, Index]:
@@ -45,8 +46,8 @@ def owners_of_groups(
     in which it has the majority: what a user merged is not taken apart again. So does who was told
     apart from somebody: a part that became a newcomer could join that somebody.
 
-    In a group that has owners, but none of them with a name and ``min_faces``, the largest of the
-    untouched people becomes an owner as well, if it has more faces there than any of them.
+    In a group that has owners, but none of them with a name and ``min_faces``, whoever has more
+    faces than any of them owns it as well: another touched person, or ``STRANGERS``.
     """
     group, person, count = shared_faces(groups, prior)
     in_largest = largest_group_of(groups, prior, len(roster.ids))[person] == group
@@ -58,13 +59,25 @@ def owners_of_groups(
     owners: dict[int, list[tuple[int, int]]] = defaultdict(list)  # (person, faces) of each group
     for i in np.flatnonzero(owns).tolist():
         owners[int(group[i])].append((int(person[i]), int(count[i])))
-    untouched = np.flatnonzero(in_largest & ~touched)
-    for i in untouched[np.argsort(-count[untouched], kind="stable")].tolist():
-        here = owners.get(int(group[i]), [])
-        owned_by_name = any(roster.named[who] and faces >= min_faces for who, faces in here)
-        if here and not owned_by_name and count[i] > max(faces for _, faces in here):
-            here.append((int(person[i]), int(count[i])))
+    for number, who, faces in _rivals(group, person, count, touched, owns):
+        here = owners.get(number, [])
+        if here and all(
+            theirs < faces and not (roster.named[owner] and theirs >= min_faces)
+            for owner, theirs in here
+        ):
+            here.append((who, faces))
     return {number: [who for who, _ in here] for number, here in owners.items()}
+
+
+def _rivals(
+    group: Index, person: Index, count: Index, touched: NDArray[np.bool_], owns: NDArray[np.bool_]
+) -> list[tuple[int, int, int]]:
+    """(group, person, faces), most faces first: touched people who do not own, all strangers."""
+    others = touched & ~owns
+    found = list(zip(*(column[others].tolist() for column in (group, person, count)), strict=True))
+    strangers = np.bincount(group[~touched], weights=count[~touched]).astype(np.intp)
+    found += [(number, STRANGERS, faces) for number, faces in enumerate(strangers.tolist())]
+    return sorted(found, key=lambda rival: -rival[2])
 
 
 def _has_majority(group: Index, person: Index, count: Index) -> NDArray[np.bool_]:
@@ -87,9 +100,10 @@ def divide(
 ) -> Index:
     """Share out one group. (n, d), (n,), k people, (n, k) -> (n,) people, -1 for nobody.
 
-    Owners keep their faces; every other face goes to the owner it may belong to whose members
-    are nearest. Owners with fewer than ``min_faces`` here keep what they have and attract
-    nothing while a larger one is there: one corrected face must not pull its neighbours along.
+    Owners keep their faces, also ``STRANGERS``; every other face goes to the owner it may belong
+    to whose members are nearest. Owners with fewer than ``min_faces`` here keep what they have and
+    attract nothing while a larger one is there: one corrected face must not pull its neighbours
+    along.
     """
     people = np.array(owners, dtype=np.intp)
     if len(people) == 1:

@@ -4,11 +4,18 @@ from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
 import numpy as np
+from numpy.typing import NDArray
 
 from memoria.arrays import Index
 from memoria.people.centre import centroid
 from memoria.people.matching import match_by_faces, match_by_likeness
-from memoria.people.owners import divide, largest_group_of, owners_of_groups, shared_faces
+from memoria.people.owners import (
+    STRANGERS,
+    divide,
+    largest_group_of,
+    owners_of_groups,
+    shared_faces,
+)
 from memoria.people.roster import Roster, make_roster
 from memoria.people.types import EventFaces, KnownPeople
 
@@ -78,22 +85,27 @@ class Placement:
     def _divide(self, rows: Index, parts: Index, owners: dict[int, list[int]]) -> Index:
         """The faces of owned groups to their owners; the groups vanish from ``parts``. -> (m,).
 
-        Enough faces of one group that may be none of its owners become a part of their own: a user
-        said so of each. Those of a touched person stay with it.
+        What is the strangers' becomes a part of its own, and so do enough faces of one group that
+        may be none of its owners: a user said so of each. Those of a touched person stay with it.
         """
         roster, groups = self.roster, parts.copy()
         person = np.full(len(rows), -1, dtype=np.intp)
         spare = int(parts.max(initial=-1)) + 1
+        prior = np.where(roster.strangers, STRANGERS, roster.prior)[rows]
         for group, people in owners.items():
             inside = np.flatnonzero(groups == group)
-            allowed = np.stack([roster.may_be(rows[inside], who) for who in people], axis=1)
-            vectors, prior = self.faces.vectors[rows[inside]], roster.prior[rows[inside]]
-            person[inside] = divide(vectors, prior, people, allowed, self.min_faces)
-            outcasts = inside[(person[inside] < 0) & ~roster.settled[rows[inside]]]
-            parts[inside] = -1
-            parts[outcasts] = spare if len(outcasts) >= self.min_faces else -1
+            allowed = np.stack([self._may_be(rows[inside], who) for who in people], axis=1)
+            vectors = self.faces.vectors[rows[inside]]
+            found = divide(vectors, prior[inside], people, allowed, self.min_faces)
+            outcast = (found == STRANGERS) | ((found == -1) & ~roster.settled[rows[inside]])
+            is_part = STRANGERS in people or np.count_nonzero(outcast) >= self.min_faces
+            person[inside] = np.maximum(found, -1)
+            parts[inside] = np.where(outcast & is_part, spare, -1)
             spare += 1
         return person
+
+    def _may_be(self, rows: Index, who: int) -> NDArray[np.bool_]:
+        return np.ones(len(rows), bool) if who == STRANGERS else self.roster.may_be(rows, who)
 
     def _match(self, rows: Index, parts: Index, person: Index, model: int) -> None:
         """Give the parts without an owner to the remaining people, or to new ones; in place."""
@@ -158,12 +170,9 @@ class Placement:
         stays = (roster.identity >= 0) & (roster.prior == self.person)
         found = np.where(stays, roster.identity, self.person)
         group, who, faces = shared_faces(labels, np.where(stays, roster.identity, -1))
-        last = np.lexsort((-who, faces))  # most faces, then the older
-        main = dict(
-            zip(zip(group[last], roster.root[who[last]], strict=True), who[last], strict=True)
-        )
-        for row in np.flatnonzero(
-            ~stays & np.isin(self.person, np.flatnonzero(roster.merge_target))
-        ):
+        by_faces = np.lexsort((-who, faces))  # the last of equals wins: the older
+        main = {(group[i], roster.root[who[i]]): who[i] for i in by_faces}
+        united = np.isin(self.person, np.flatnonzero(roster.merge_target))
+        for row in np.flatnonzero(united & ~stays):
             found[row] = main.get((labels[row], self.person[row]), found[row])
         return found

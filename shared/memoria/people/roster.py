@@ -24,6 +24,7 @@ class Roster:
     before: Index  # (n,) root of each face as it was loaded; -1 nobody
     prior: Index  # (n,) root of each face, corrections applied; -1 nobody
     settled: NDArray[np.bool_]  # (n,) prior is touched: the face does not become nobody's
+    strangers: NDArray[np.bool_]  # (n,) prior is somebody whom no user touched
     pinned: Index  # (n,) root a user assigned; -1 none
     rejected: NDArray[np.int64]  # (m,) row * k + root of each face and whom it is not, sorted
     apart: NDArray[np.int64]  # (2 a,) root * k + root of two people told apart, both ways, sorted
@@ -69,6 +70,7 @@ def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
         before=before,
         prior=prior,
         settled=np.isin(prior, np.flatnonzero(touched)),
+        strangers=np.isin(prior, np.flatnonzero(~touched)),
         pinned=pinned,
         rejected=rejected,
         apart=apart,
