@@ -101,7 +101,8 @@ def thresholds_from_pairs(same: ArrayLike, different: ArrayLike, *, source: str)
     two. ``sure`` is exceeded by 1 in 20,000 pairs of strangers, ``link`` by 1 in 2,000. With fewer
     pairs the highest ones stand in for what cannot be counted.
 
-    Raises ValueError with fewer than 1,000 pairs of strangers or none of one person.
+    Raises ValueError with fewer than 1,000 pairs of strangers or none of one person, and where
+    strangers look like copies or like nobody: SIMILARITY_THRESHOLDS would refuse what comes of it.
     """
     strangers = np.asarray(different, dtype=np.float64).ravel()
     if len(strangers) < FEWEST_PAIRS or np.size(same) == 0:
@@ -109,9 +110,14 @@ def thresholds_from_pairs(same: ArrayLike, different: ArrayLike, *, source: str)
             f"calibration needs {FEWEST_PAIRS} pairs of different people and one of the same, "
             f"got {len(strangers)} and {np.size(same)}"
         )
-    sure = similarity_at(strangers, SURE_FALSE_ACCEPTS)
-    link = similarity_at(strangers, LINK_FALSE_ACCEPTS)
-    return Thresholds(sure=round(sure, 4), link=round(min(link, sure), 4), source=source)
+    sure = round(similarity_at(strangers, SURE_FALSE_ACCEPTS), 4)
+    link = round(similarity_at(strangers, LINK_FALSE_ACCEPTS), 4)
+    if not 0 < link <= sure < 1:
+        raise ValueError(
+            f"different people reach a similarity of {sure:g}, 1 in 2,000 pairs {link:g}: "
+            "is a photo there twice under two names?"
+        )
+    return Thresholds(sure=sure, link=link, source=source)
 
 
 def similarity_at(different: ArrayLike, false_accepts: float) -> float:

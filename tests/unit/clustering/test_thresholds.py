@@ -34,6 +34,12 @@ def test_too_few_pairs_are_refused():
         thresholds_from_pairs([0.7], [0.1] * 999, source="made")
 
 
+@pytest.mark.parametrize("similarity", [1.0, 0.0, -0.2])
+def test_what_the_setting_would_refuse_is_not_measured(similarity):
+    with pytest.raises(ValueError, match="under two names"):
+        thresholds_from_pairs([0.7], [similarity] * 2000, source="made")
+
+
 def test_the_similarity_at_a_rate_is_reached_by_that_part():
     assert similarity_at(np.linspace(0, 1, 101), 0.1) == pytest.approx(0.9)
 
