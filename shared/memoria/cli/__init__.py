@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from memoria import __version__
+from memoria.cli.terminal import plain
 from memoria.config import BadConfiguration
 from memoria.errors import MemoriaError
 
@@ -29,11 +30,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     try:
         return int(modules[chosen.command].run(chosen))
-    except (BadConfiguration, MemoriaError) as problem:
-        sys.stderr.write(f"memoria: {problem}\n")
-        return 2
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except (BadConfiguration, MemoriaError, OSError, UnicodeEncodeError) as problem:
+        sys.stderr.write(f"memoria: {_sentence(problem)}\n")
+        return 2
+
+
+def _sentence(problem: Exception) -> str:
+    match problem:
+        case BadConfiguration():  # lines of our own
+            return str(problem)
+        case UnicodeEncodeError():
+            return "a name that is not UTF-8 cannot be asked for"
+        case OSError(filename=str(name), strerror=str(why)):
+            return plain(f"{name}: {why}")
+    return plain(str(problem))

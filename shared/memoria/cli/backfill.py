@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import json
-import math
 import os
 import sys
 import time
@@ -14,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from memoria.cli.environment import environment
+from memoria.cli.inputs import ask, positive
 from memoria.cli.inventory import Item, LeftOut, items_of
 from memoria.cli.terminal import plain
 from memoria.config import Settings
-from memoria.store.client import open_client, rpc
+from memoria.store.client import open_client
 
 if TYPE_CHECKING:
     from supabase import Client
@@ -58,7 +58,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--column", action="append", default=[], metavar="OURS=YOURS", help="such as media_id=id"
     )
-    parser.add_argument("--rate", type=_rate, default=50.0, help="photos enqueued a second (50)")
+    parser.add_argument("--rate", type=positive, default=50.0, help="photos enqueued a second (50)")
     parser.add_argument("--journal", type=Path, help="where to remember what was enqueued")
     parser.add_argument("--dry-run", action="store_true", help="list what would be enqueued")
 
@@ -130,15 +130,8 @@ def _enqueue_many(client: "Client", event_id: str, items: list[Item]) -> dict[st
         {"media_id": item.media_id, "bucket": item.bucket, "path": item.path} for item in items
     ]
     params = {"p_event_id": event_id, "p_media": photos}
-    answers = rpc(client, "memoria_enqueue_many", params)["media"]
+    answers = ask(client, "memoria_enqueue_many", params, "media")["media"]
     return {one["media_id"]: one["error"]["message"] for one in answers if "error" in one}
-
-
-def _rate(text: str) -> float:
-    rate = float(text)
-    if not 0 < rate < math.inf:
-        raise argparse.ArgumentTypeError("must be over 0")
-    return rate
 
 
 def _journal_of(source: str, project: str) -> Path:
@@ -152,7 +145,7 @@ def _journalled(path: Path) -> set[str]:
     done: set[str] = set()
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
-            with suppress(ValueError):
+            with suppress(ValueError, RecursionError):
                 known = json.loads(line)
                 done |= {known} if isinstance(known, str) else set()
     return done

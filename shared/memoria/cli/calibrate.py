@@ -7,6 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memoria.cli.inputs import text_of
+from memoria.errors import InvalidRequest
+
 if TYPE_CHECKING:
     from memoria.arrays import F32
     from memoria.clustering.thresholds import Thresholds
@@ -49,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         source = f"memoria calibrate, {len(people)} photos of {len(set(people))} people"
         measured = thresholds_from_pairs(values[same], values[~same], source=source)
         search = _search_rule(model, measured, vectors, people, source)
-    except (OSError, ValueError) as problem:
+    except ValueError as problem:
         sys.stderr.write(f"memoria: {problem}\n")
         return 2
     sys.stdout.write(json.dumps({model: asdict(measured)}, indent=2) + "\n")
@@ -77,7 +80,10 @@ def _search_rule(
 
 
 def _labels(path: Path) -> dict[str, str]:
-    read = json.loads(path.read_text())
+    try:
+        read = json.loads(text_of(path))
+    except (json.JSONDecodeError, RecursionError) as trouble:
+        raise InvalidRequest(f"{path} is no JSON: {trouble}") from trouble
     photos = read.get("photos", read) if isinstance(read, dict) else None
     if not isinstance(photos, dict):
         raise ValueError("the labels are no object of file name -> person")  # noqa: TRY004

@@ -47,6 +47,9 @@ def wrong(about: str, detail: str, mend: str) -> Finding:
     return Finding("wrong", about, detail, mend)
 
 
+FIELDS = ("migrations", "cron", "vault", "settings", "last_nudges")  # that are always told
+
+
 def diagnose(told: Json) -> Iterator[Finding]:
     """Every finding that needs nothing but ``memoria_doctor``'s answer."""
     yield _migrations(told["migrations"])

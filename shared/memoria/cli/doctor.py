@@ -11,8 +11,9 @@ import httpx
 
 from memoria import __version__
 from memoria.agreement import Agreement
-from memoria.cli.diagnosis import Finding, diagnose, note, ok, together, wrong
+from memoria.cli.diagnosis import FIELDS, Finding, diagnose, note, ok, together, wrong
 from memoria.cli.environment import environment
+from memoria.cli.inputs import ask, positive
 from memoria.config import OFF, BadConfiguration, Settings
 from memoria.contracts import Json
 from memoria.errors import MemoriaError, StoreUnavailable
@@ -40,7 +41,9 @@ def add_parser(subparsers: Any) -> None:
         "exist, in an event of its own, which is deleted again; your callback hears of it.",
     )
     parser.add_argument("--no-probe", action="store_true", help="send no probe job")
-    parser.add_argument("--wait", type=float, default=60, help="seconds to wait for the probe (60)")
+    parser.add_argument(
+        "--wait", type=positive, default=60, help="seconds to wait for the probe (60)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -70,7 +73,7 @@ def _examine_system(
     client: "Client", settings: Settings, wait_seconds: float | None
 ) -> Iterator[Finding]:
     try:
-        told: Json = rpc(client, "memoria_doctor", {}, retries=0)
+        told = ask(client, "memoria_doctor", {}, "postgres", *FIELDS, retries=0)
     except MemoriaError as error:
         yield _database_trouble(error)
         return

@@ -90,7 +90,7 @@ def plan(ours: Files, theirs: Files, release: str, now: str) -> Plan:
             merge.migration(source, ours[source])
         else:
             merge.function_file(source, ours[source])
-    config = with_function(theirs[CONFIG].decode())
+    config = with_function(_text(theirs[CONFIG]))
     if config is not None:
         merge.plan.writes[CONFIG] = config.encode()
     record.release = release
@@ -167,6 +167,13 @@ def with_function(text: str) -> str | None:
     elif functions["ml-callback"].get("verify_jwt", True) is False:
         return None
     raise CannotInstall(f"supabase/{CONFIG}: [functions.ml-callback] must say verify_jwt = false")
+
+
+def _text(config: bytes) -> str:
+    try:
+        return config.decode()
+    except UnicodeDecodeError as problem:
+        raise CannotInstall(f"supabase/{CONFIG} is no text in UTF-8: {problem.reason}") from problem
 
 
 def _parsed(text: str) -> dict[str, Any]:

@@ -54,13 +54,19 @@ def items_of(args: argparse.Namespace, client: "Client", left_out: LeftOut) -> I
     """The items of ``args.source``. Raises InvalidRequest where something they need is missing."""
     scheme, _, rest = args.source.partition(":")
     if scheme in ("storage", "gs"):
-        bucket, _, prefix = rest.lstrip("/").partition("/")
+        bucket, _, prefix = _named(args.source, rest).partition("/")
         listed = _storage(client, bucket, prefix) if scheme == "storage" else _gcs(bucket, prefix)
         name = bucket if scheme == "storage" else f"gs://{bucket}"
         return _objects(args, name, prefix, listed, left_out)
     if scheme == "table":
-        return _rows(args, _table(client, rest, _columns(args)["media_id"]))
+        return _rows(args, _table(client, _named(args.source, rest), _columns(args)["media_id"]))
     return _rows(args, _csv(Path(args.source)))
+
+
+def _named(source: str, rest: str) -> str:
+    if not (name := rest.lstrip("/")):
+        raise InvalidRequest(f"{source} names nothing: storage://BUCKET, gs://BUCKET or table:NAME")
+    return name
 
 
 def media_id_of(bucket: str, path: str) -> str:
@@ -100,7 +106,7 @@ def _storage(client: "Client", bucket: str, folder: str) -> Iterator[str]:
     while True:
         order: Any = {"limit": _PAGE, "offset": start, "sortBy": {"column": "name", "order": "asc"}}
         with _told(f"storage://{bucket}"):
-            page: list[dict[str, Any]] = client.storage.from_(bucket).list(folder, order)
+            page = _rows_of(client.storage.from_(bucket).list(folder, order), "name")
         for entry in page:
             path = f"{folder}/{entry['name']}".lstrip("/")
             if entry.get("id") is None:
@@ -131,11 +137,19 @@ def _table(client: "Client", name: str, key: str) -> Iterator[Mapping[str, Any]]
     while True:
         rows = client.table(name).select("*").order(key)
         with _told(f"table:{name}"):
-            page: Any = rows.range(start, start + _PAGE - 1).execute().data
+            page = _rows_of(rows.range(start, start + _PAGE - 1).execute().data)
         yield from page
         if not page:
             return
         start += len(page)  # the server may hand out less than was asked for
+
+
+def _rows_of(answer: Any, *fields: str) -> list[dict[str, Any]]:
+    """Raises ValueError where it is none of Supabase's."""
+    rows: list[dict[str, Any]] = answer if isinstance(answer, list) else [answer]
+    if not all(isinstance(row, dict) and row.keys() >= set(fields) for row in rows):
+        raise ValueError("no rows")
+    return rows
 
 
 def _csv(path: Path) -> Iterator[Mapping[str, Any]]:
@@ -160,7 +174,9 @@ def _told(source: str) -> Iterator[None]:
         raise InvalidRequest(f"{source} cannot be read: {refusal.message}") from refusal
     except StorageApiError as refusal:
         raise InvalidRequest(f"{source} cannot be read: {refusal.message}") from refusal
-    except httpx.TransportError as trouble:
+    except ValueError as trouble:  # also from the client's own reading of a page of HTML
+        raise InvalidRequest(f"{source}: it was not Supabase that answered") from trouble
+    except httpx.RequestError as trouble:
         where = address(trouble.request.url)
         raise StoreUnavailable(
             f"{source}: {where} cannot be reached ({type(trouble).__name__})"

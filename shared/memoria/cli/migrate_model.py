@@ -1,7 +1,6 @@
 """``memoria migrate-model``: the vectors of events made anew, by the pack that *process* runs."""
 
 import argparse
-import os
 import sys
 import time
 from collections import Counter
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from memoria.cli.environment import environment
+from memoria.cli.inputs import ask, positive, text_of
 from memoria.clustering.thresholds import UNVERIFIED, thresholds_for
 from memoria.config import Settings
 from memoria.errors import InvalidRequest
@@ -44,7 +45,11 @@ def add_parser(subparsers: Any) -> None:
         "--model", default="", metavar="PACK", help="the pack (what process says that it runs)"
     )
     parser.add_argument(
-        "--stuck", type=float, default=30, metavar="MINUTES", help="give up without progress (30)"
+        "--stuck",
+        type=positive,
+        default=30,
+        metavar="MINUTES",
+        help="give up without progress (30)",
     )
 
 
@@ -54,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     if not events:
         raise InvalidRequest("name an event, or a file of events with --events")
     unneeded = {"CALLBACK_URL": "off", "WEBHOOK_SECRET": "unneeded"}
-    client = open_client(Settings.from_env({**os.environ, **unneeded}))
+    client = open_client(Settings.from_env({**environment(), **unneeded}))
     model = args.model or running_model(client)
     if thresholds_for(model).source == UNVERIFIED:
         print(f"{model}: its thresholds are unverified, see `memoria calibrate`", file=sys.stderr)
@@ -63,10 +68,10 @@ def run(args: argparse.Namespace) -> int:
 
 def running_model(client: "Client") -> str:
     """The pack that *process* runs. Raises InvalidRequest where it does not say."""
-    url = rpc(client, "memoria_doctor", {})["settings"].get("process_url")
+    url = ask(client, "memoria_doctor", {}, "settings")["settings"].get("process_url")
     try:
         told = httpx.get(f"{url}/health", timeout=PATIENCE_SECONDS).json().get("model")
-    except (httpx.HTTPError, ValueError, AttributeError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, AttributeError):
         told = None
     if not told:
         raise InvalidRequest(f"process at {url} does not say which pack it runs: give --model")
@@ -77,7 +82,7 @@ def migrate(client: "Client", event: str, model: str, stuck_seconds: float) -> b
     """One event, to its end. Returns whether every photo that can be read is of the model then."""
     before = models(client, event)
     if before.keys() - {model} or before.total() == 0:
-        status: Json = rpc(client, "memoria_event_status", {"p_event_id": event})
+        status = _status(client, event)
         if not status["photos"]["pending"]:  # else an earlier run has queued it
             rpc(client, "memoria_reprocess", {"p_event_id": event})
         if not _settled(client, event, stuck_seconds):
@@ -98,16 +103,21 @@ def models(client: "Client", event: str) -> Counter[str]:
 def _photos(client: "Client", event: str) -> Iterator[Json]:
     params: Json = {"p_event_id": event}
     while params:
-        page: Json = rpc(client, "memoria_media", params)
+        page = ask(client, "memoria_media", params, "media")
         yield from page["media"]
         params = params | {"p_after": page["next"]} if page.get("next") else {}
+
+
+def _status(client: "Client", event: str) -> Json:
+    fields = ("photos", "done", "clustering")
+    return ask(client, "memoria_event_status", {"p_event_id": event}, *fields)
 
 
 def _settled(client: "Client", event: str, stuck_seconds: float) -> bool:
     """Wait until nothing is left to do; False after so long without any progress."""
     seen, since = None, time.monotonic()
     while time.monotonic() - since < stuck_seconds:
-        status: Json = rpc(client, "memoria_event_status", {"p_event_id": event})
+        status = _status(client, event)
         if status["done"]:
             return True
         now = (status["photos"]["pending"], status["clustering"])
@@ -125,4 +135,4 @@ def _tell(line: str) -> None:
 
 
 def _listed(path: Path) -> list[str]:
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line.strip() for line in text_of(path).splitlines() if line.strip()]

@@ -2,15 +2,17 @@
 
 import argparse
 import json
-import os
-import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from memoria.errors import UnknownRoute
+from memoria.cli.environment import environment
+from memoria.contracts import Json
+from memoria.errors import InvalidRequest, UnknownRoute
 
+_LOCAL = "http://127.0.0.1:8081"  # of `make serve`
 _TIMEOUT_SECONDS = 90.0
 
 
@@ -19,11 +21,11 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "search",
         help="find the photos of who is in a picture",
-        description="Asks the service at --url (default $SEARCH_URL) with $WEBHOOK_SECRET.",
+        description="Asks the service at --url with $WEBHOOK_SECRET, or with $CALLBACK_SECRET.",
     )
     parser.add_argument("event", metavar="EVENT")
     parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
-    parser.add_argument("--url", default=os.environ.get("SEARCH_URL", "http://127.0.0.1:8081"))
+    parser.add_argument("--url", default="", help=f"of the service ($SEARCH_URL, or {_LOCAL})")
     parser.add_argument("--consent", default="1", help="the version of the text that was accepted")
     parser.add_argument("--point", metavar="X,Y", help="which face of the first picture, 0..1")
     parser.add_argument("--json", action="store_true", help="the whole answer")
@@ -31,29 +33,38 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the photos. Returns 0 where some were found, 1 where not, 2 where it was refused."""
-    secret = os.environ.get("WEBHOOK_SECRET") or os.environ.get("CALLBACK_SECRET", "")
+    known = environment()
+    args.url = args.url or known.get("SEARCH_URL") or _LOCAL
+    secret = known.get("WEBHOOK_SECRET") or known.get("CALLBACK_SECRET", "")
     fields = {"event_id": args.event, "consent": args.consent}
     if args.point:
         fields["point"] = args.point
+    pictures = [path.read_bytes() for path in args.pictures]
     try:
-        pictures = [path.read_bytes() for path in args.pictures]
         answer = ask(args.url, secret, fields, pictures)
-        body = answer.json()
-    except httpx.HTTPError as problem:
-        sys.stderr.write(f"memoria: {args.url} does not answer ({problem})\n")
-        return 2
-    except (OSError, ValueError) as problem:
-        sys.stderr.write(f"memoria: {problem}\n")
-        return 2
+    except (httpx.HTTPError, httpx.InvalidURL) as problem:
+        raise InvalidRequest(f"{args.url} does not answer ({problem})") from problem
+    body = _body(answer, args.url)
     if args.json:
         print(json.dumps(body, indent=2))
-    if not answer.is_success:
-        sys.stderr.write(f"memoria: {_refusal(body['error'], args)}\n")
-        return 2
+    if "error" in body:
+        raise InvalidRequest(_refusal(body["error"], args))
     if args.json:
         return 0
     _print_photos(body["matches"])
     return 0 if body["matches"] else 1
+
+
+def _body(answer: httpx.Response, url: str) -> Json:
+    """With "matches", or with the "error" of a refusal. Raises InvalidRequest for anything else."""
+    with suppress(ValueError):
+        body = answer.json()
+        error = body.get("error") if isinstance(body, dict) else None
+        if isinstance(error, dict) and error.keys() >= {"code", "message"}:
+            return {"error": error}
+        if answer.is_success and isinstance(body, dict) and isinstance(body.get("matches"), list):
+            return dict(body)
+    raise InvalidRequest(f"{url} answers {answer.status_code}, but not as Memoria's search does")
 
 
 def _print_photos(matches: list[dict[str, Any]]) -> None:
@@ -70,8 +81,8 @@ def _refusal(error: dict[str, Any], args: argparse.Namespace) -> str:
         return f"{said}. Does {args.url} answer searches (SEARCH=on)?"
     if error["code"] == "not_found":
         return f"{said}. Is there an event {args.event}?"
-    if error["code"] == "several_faces" and len(args.pictures) == 1:
-        boxes = error["faces"]
+    boxes = error.get("faces")
+    if error["code"] == "several_faces" and boxes and len(args.pictures) == 1:
         middles = (f"{b['x'] + b['w'] / 2:.2f},{b['y'] + b['h'] / 2:.2f}" for b in boxes)
         return f"{said}: --point {' or '.join(middles)}"
     return said

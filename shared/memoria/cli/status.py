@@ -8,12 +8,14 @@ from contextlib import nullcontext
 from typing import Any
 
 from memoria.cli.environment import environment
+from memoria.cli.inputs import ask, positive
 from memoria.cli.terminal import plain
 from memoria.config import Settings
 from memoria.contracts import Json
-from memoria.store.client import open_client, rpc
+from memoria.store.client import open_client
 
 _KINDS = ("process", "cluster", "callback")
+_FIELDS = ("queue", "in_flight", "oldest_waiting", "outages", "failures", "archived")
 _STATES = ("queued", "dispatched", "running", "completed", "failed", "cancelled")
 
 
@@ -21,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
     """Describe the command."""
     parser = subparsers.add_parser("status", help="queue depth, oldest waiting, failures by reason")
     parser.add_argument("--json", action="store_true", help="as the database gives it")
-    parser.add_argument("--watch", type=float, metavar="SECONDS", help="again and again")
+    parser.add_argument("--watch", type=positive, metavar="SECONDS", help="again and again")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -30,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
     client = open_client(Settings.from_env({**environment(), **unneeded}))
     with client.options.httpx_client or nullcontext():
         while True:
-            status: Json = rpc(client, "memoria_status", {})
+            status = ask(client, "memoria_status", {}, *_FIELDS)
             text = json.dumps(status, indent=2) if args.json else "\n".join(report(status))
             print(text, flush=True)
             if args.watch is None:
