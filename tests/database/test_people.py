@@ -243,6 +243,21 @@ def test_corrections_bind_over_a_change_of_model(project: Project, party: Party)
     assert party.person(bob[1:]) != right
 
 
+def test_small_people_without_a_name_stay_over_a_change_of_model(
+    project: Project, party: Party
+) -> None:
+    """Before, two faces by each model were too few for a group of either, and the person went."""
+    small = {who: party.shows(who, 4) for who in ("Ann", "Bob", "Eve")}
+    party.cluster()
+    before = {who: party.person(faces) for who, faces in small.items()}
+    for half in (slice(2), slice(2, 4)):
+        for who, faces in small.items():
+            for face in faces[half]:
+                assert party.upload(party.photo[face], f"{who} anew", model="new") == face
+        party.cluster()
+        assert {who: party.person(faces) for who, faces in small.items()} == before
+
+
 def test_what_happens_during_a_run_wins(project: Project, party: Party) -> None:
     ann, bob, eve = party.shows("Ann", 5), party.shows("Bob", 5), party.shows("Eve", 5)
     party.cluster()

@@ -156,7 +156,10 @@ class Placement:
         return len(self.roster.ids) + len(self.new_ids) - 1
 
     def _keep_settled(self) -> None:
-        """Faces that are in nobody's group stay with a person whom a user has touched."""
+        """Faces that are in nobody's group stay with a person whom a user has touched.
+
+        And with anybody whose faces are of two models.
+        """
         stays = (self.person < 0) & self.roster.settled
         self.person = np.where(stays, self.roster.prior, self.person)
 

@@ -13,7 +13,8 @@ The rules, in the order in which they win:
    those of the forgotten.
 
 Groups of different models are matched one model at a time: faces shared with the same known
-person make them one person; vectors of two models are never compared.
+person make them one person; vectors of two models are never compared. Whoever has faces of two
+models loses none of them to noise.
 """
 
 from dataclasses import replace
@@ -43,14 +44,14 @@ def resolve_people(
     """Groups into people.
 
     ``labels`` (n,) are the groups of a run, -1 for noise; no group holds faces of two models.
-    Running it again on its own outcome changes nothing: where users said something, it is placed
-    again and again until that is so.
+    Running it again on its own outcome changes nothing: where users said something, or two models
+    meet, it is placed again and again until that is so.
     """
     groups = np.asarray(labels)
     placed = Placement(faces, known, event_id, min_cluster_size, similarity)
     roster = placed.roster
     placed.place_all(groups)
-    for _ in range(ROUNDS if roster.touched.any() else 0):
+    for _ in range(ROUNDS if roster.touched.any() or roster.settled.any() else 0):
         again = replace(placed, faces=_as_placed(placed), known=_known_now(placed), new_ids=[])
         again.place_all(groups)
         if np.array_equal(again.identity, placed.identity):

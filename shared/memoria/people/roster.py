@@ -23,7 +23,7 @@ class Roster:
     identity: Index  # (n,) of each face, corrections applied; -1 nobody
     before: Index  # (n,) root of each face as it was loaded; -1 nobody
     prior: Index  # (n,) root of each face, corrections applied; -1 nobody
-    settled: NDArray[np.bool_]  # (n,) prior is touched: the face does not become nobody's
+    settled: NDArray[np.bool_]  # (n,) the face does not become nobody's
     strangers: NDArray[np.bool_]  # (n,) prior is somebody whom no user touched
     pinned: Index  # (n,) root a user assigned; -1 none
     rejected: NDArray[np.int64]  # (m,) row * k + root of each face and whom it is not, sorted
@@ -69,12 +69,22 @@ def make_roster(faces: EventFaces, known: KnownPeople) -> Roster:
         identity=identity,
         before=before,
         prior=prior,
-        settled=np.isin(prior, np.flatnonzero(touched)),
+        settled=np.isin(prior, np.flatnonzero(touched | _of_two_models(faces, prior, len(ids)))),
         strangers=np.isin(prior, np.flatnonzero(~touched)),
         pinned=pinned,
         rejected=rejected,
         apart=apart,
     )
+
+
+def _of_two_models(faces: EventFaces, prior: Index, people: int) -> NDArray[np.bool_]:
+    """Who has faces of more than one model. (n,) -> (people,).
+
+    While an event goes over to another model, those of one may be too few for a group.
+    """
+    models, known = max(len(faces.models), 1), prior >= 0
+    pairs = np.unique(prior[known] * models + faces.model_index[known])
+    return np.bincount(pairs // models, minlength=people) > 1
 
 
 def _pinned_identities(faces: EventFaces, known: KnownPeople, position: dict[UUID, int]) -> Index:

@@ -271,6 +271,15 @@ def test_two_models_meet_in_one_person() -> None:
     assert group.model == "model 0"
 
 
+def test_who_is_too_few_for_a_group_of_either_model_stays_meanwhile() -> None:
+    """While an event goes over to another model. One model's doubt still counts."""
+    known = people(KnownPerson(ANN), KnownPerson(BOB))
+    before = [ANN] * 4 + [BOB, NOBODY] * 2
+    for _ in range(2):
+        before = owners(resolve([-1] * 8, event(before, models=2), known))
+        assert before == [ANN] * 4 + [NOBODY] * 4
+
+
 def test_the_representative_is_the_best_face_near_the_centre() -> None:
     faces = event([NOBODY] * 5, looks=[0, 0, 0, 0, 1])  # the last one has the best quality
     (group,) = resolve([0] * 5, faces, people()).groups
