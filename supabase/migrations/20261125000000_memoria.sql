@@ -3529,7 +3529,8 @@ language sql set search_path = '' as $$
 $$;
 
 -- Makes room under ids that the app's table wants: a row that a user put there goes, with its faces, and
--- that is recorded; one that the table has moved to another event goes, too. The events are locked.
+-- that is recorded; one that the table has moved to another event goes, too. The events are locked. Each photo is
+-- looked up by its key: a join may read all of the table's.
 create function memoria.clear_squatted(p_rows memoria.handed[], p_source text) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -3540,7 +3541,8 @@ begin
       row(media.id, given.event_id, 'taken_over',
         'A user had put a photo under this id; it went, with its faces.')::memoria.refused
     ) filter (where media.source is null) as taken_over
-    from unnest(p_rows) as given join memoria.media on media.id = given.media_id
+    from unnest(p_rows) as given
+    cross join lateral (select * from memoria.media where id = given.media_id offset 0) as media
     where (media.source is null and media.added_by is not null
         and (media.event_id, media.bucket, media.path) <> (given.event_id, given.bucket, given.path))
       or (media.source = p_source and media.event_id <> given.event_id)
@@ -4081,6 +4083,7 @@ language plpgsql set search_path = '' set lock_timeout = '10s' as $$
 declare
   v_late bigint[];
   v_size integer := 1000;
+  v_until constant timestamptz := clock_timestamp() + interval '5 seconds';
 begin
   -- whoever changes what is followed holds the table: nobody waits for them, and what is read from here on stands
   execute format('lock table %s in access share mode nowait', p_relation);
@@ -4090,7 +4093,8 @@ begin
   );
   for v_turn in 1..50 loop
     v_size := least(v_size, cardinality(v_late));
-    exit when v_size = 0;
+    -- a thousand are parted in eleven turns
+    exit when v_size = 0 or (v_turn > 11 and clock_timestamp() > v_until);
     begin
       return memoria.retry_rows(p_relation, v_late[:v_size]);
     exception

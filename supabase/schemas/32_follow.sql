@@ -247,6 +247,7 @@ language plpgsql set search_path = '' set lock_timeout = '10s' as $$
 declare
   v_late bigint[];
   v_size integer := 1000;
+  v_until constant timestamptz := clock_timestamp() + interval '5 seconds';
 begin
   -- whoever changes what is followed holds the table: nobody waits for them, and what is read from here on stands
   execute format('lock table %s in access share mode nowait', p_relation);
@@ -256,7 +257,8 @@ begin
   );
   for v_turn in 1..50 loop
     v_size := least(v_size, cardinality(v_late));
-    exit when v_size = 0;
+    -- a thousand are parted in eleven turns
+    exit when v_size = 0 or (v_turn > 11 and clock_timestamp() > v_until);
     begin
       return memoria.retry_rows(p_relation, v_late[:v_size]);
     exception
