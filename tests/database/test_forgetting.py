@@ -24,10 +24,12 @@ def face(box: tuple[float, ...], seed: str) -> Json:
     }  # fmt: skip
 
 
-def look(db: Database, media: str, faces: list[Json], digest: str | None = None) -> list[str]:
-    db.service.enqueue(media)
+def look(
+    db: Database, media: str, faces: list[Json], digest: str | None = None, event: str = "party"
+) -> list[str]:
+    db.service.enqueue(media, event)
     if not any(job["media_id"] == media for job in db.dispatched("process")):
-        db.do("select memoria.queue_media('party', array[%s])", media)
+        db.do("select memoria.queue_media(%s, array[%s])", event, media)
     job = next(job for job in db.dispatched("process") if job["media_id"] == media)
     claim = db.service.claim(job)
     result = {
@@ -192,6 +194,47 @@ def test_a_copy_of_the_photo_keeps_nothing_of_the_forgotten(
     left = db.rows("select x from memoria.faces where media_id in ('copy', 'another''s')")
     assert left == pytest.approx([BOB[0]] * 2)
     assert np.allclose(centroid(db, bob), mean(db, bob), atol=1e-6)
+
+
+def test_another_event_keeps_who_is_forgotten_here(party: tuple[Database, UUID, UUID]) -> None:
+    """Two who photograph the same bytes do not decide for each other."""
+    db, ann, _ = party
+    both = [face(ANN, "ann1"), face(BOB, "bob1")]
+    look(db, "theirs", both, digest_of(1), "another")
+    db.service("forget_person", person_id=ann)
+    assert db.value("select count(*) from memoria.faces where event_id = 'another'") == 2
+    assert None not in look(db, "theirs, too", both, digest_of(1), "another")
+    look(db, "nobody seen", [], digest_of(1), "another")
+    drawn = dict(zip("xywh", ANN, strict=True))
+    assert db.service("add_face", media_id="nobody seen", bbox=drawn)["face_id"] is not None
+
+
+def test_a_pinned_face_that_a_model_missed_stays_forgotten(
+    party: tuple[Database, UUID, UUID],
+) -> None:
+    db, ann, _ = party
+    shown = face(ANN, "ann1")
+    (pinned,) = db.rows(
+        "select id from memoria.faces where media_id = 'm1' and person_id = %s", ann
+    )
+    db.service("split_person", person_id=ann, face_ids=[pinned])
+    alone = db.value("select person_id from memoria.faces where id = %s", pinned)
+    assert look(db, "m1", [], digest_of(1)) == []
+    assert db.service("forget_person", person_id=alone)["faces_forgotten"] == 0
+    assert look(db, "m1", [shown], digest_of(1)) == [None]
+    assert look(db, "a copy", [shown], digest_of(1)) == [None]
+
+
+def test_no_table_holds_the_id_of_the_forgotten(party: tuple[Database, UUID, UUID]) -> None:
+    """Not even a correction that took a face away from them, which stays."""
+    db, _, bob = party
+    taken = "select count(*) from memoria.corrections where kind = 'pin' and was is not null"
+    assert db.value(taken) == 1
+    db.service("forget_person", person_id=bob)
+    assert db.value("select count(*) from memoria.corrections where kind = 'pin'") == 1
+    for table in db.rows("select tablename from pg_tables where schemaname = 'memoria'"):
+        held = f"select count(*) from memoria.{table} as rows where position(%s in rows::text) > 0"
+        assert db.value(held, str(bob)) == 0, table
 
 
 def test_a_run_follows(party: tuple[Database, UUID, UUID]) -> None:
