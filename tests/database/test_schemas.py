@@ -6,9 +6,8 @@ import psycopg
 import pytest
 
 from local.processes.postgres import Postgres
-from local.supabase.migrations import MIGRATIONS, apply_migrations
-from local.supabase.released import released
-from local.supabase.schemas import MIGRATION, SCHEMAS, apply_schemas, migration_text
+from local.supabase.migrations import apply_migrations
+from local.supabase.schemas import SCHEMAS, apply_schemas
 
 # everything that a migration could leave otherwise than the schemas say it
 CATALOGUE = """
@@ -94,14 +93,6 @@ def test_a_slip_in_a_migration_would_be_seen(described: str, slip: str) -> None:
     with psycopg.connect(described) as connection:
         connection.execute(slip.encode())
     assert catalogue(described) != before
-
-
-def test_the_only_migration_is_written_from_the_schemas() -> None:
-    """Until 0.2.0 is released; ``python -m local.supabase.schemas`` writes it."""
-    if MIGRATION.name in released():
-        return  # it stays as it is, and the schemas go on
-    (migration,) = MIGRATIONS.glob("*.sql")
-    assert migration.read_text() == migration_text()
 
 
 def test_every_function_is_defined_once() -> None:
