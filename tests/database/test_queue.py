@@ -107,6 +107,8 @@ def test_a_worker_whose_lease_ran_out_cannot_write(db: Database) -> None:
 
     second = db.service.claim(job)
     assert second["attempt"] == 2
+    held = db.service("heartbeat", job_id=claim["job_id"], token=claim["token"])
+    assert held == {"held": False}
     assert db.service.complete(claim, [(0.1, 0.1, 0.2, 0.2)]) == lost
     assert db.value("select count(*) from memoria.faces") == 0
     assert db.service.complete(second)["outcome"] == "stored"

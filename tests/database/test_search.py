@@ -134,6 +134,15 @@ def test_a_face_that_belongs_to_nobody_is_found_too(party: Party) -> None:
     assert media(found) == {f"{party.event} loose"}
 
 
+def test_a_loose_face_that_was_dismissed_is_not_shown_again(project: Project) -> None:
+    party = Party(project)
+    token = party.link()
+    done = party.search(token, party.selfie(3))["search_id"]
+    assert len(party.again(done, token)["photos"]) == 1
+    call(party.host, "dismiss_face", face_id=str(party.loose))
+    assert party.again(done, token)["photos"] == []
+
+
 def test_a_stranger_finds_nobody(party: Party) -> None:
     assert party.search(party.link(), party.new_face())["outcome"] == "nobody"
 

@@ -202,6 +202,17 @@ def test_what_a_user_says_ends_the_question(party: Reunion, said: str) -> None:
     assert party.asked(kind="same_person") == []
 
 
+def test_two_told_apart_are_denied_in_either_order(party: Reunion) -> None:
+    """Also under an id that was merged away: what comes first may be last then."""
+    project, pair = party.project, (party.person(party.young), party.person(party.old))
+    denied = "select memoria.are_denied(%s, %s) and memoria.are_denied(%s, %s) as denied"
+    project.call("tell_apart", a=pair[0], b=pair[1])
+    assert project.rows(denied, *pair, *reversed(pair)) == [{"denied": True}]
+    bob = party.person(party.bob)
+    project.call("merge_people", into=bob, **{"from": [pair[0]]})
+    assert project.rows(denied, bob, pair[1], pair[1], bob) == [{"denied": True}]
+
+
 def test_a_photo_that_shows_both_halves_and_two_end_it(project: Project) -> None:
     party = Reunion(project)
     before = party.question("same_person")["likelihood"]
