@@ -61,7 +61,7 @@ options
   --with-search        a third service, where guests find their photos (also: SEARCH=on)
   --cluster-memory SIZE, --cluster-cpu N
                        for events that outgrow an instance: 32Gi and 8
-  --gpu                process on an NVIDIA L4
+  --gpu                process on an NVIDIA L4 (also: USE_GPU=true)
   --inference NAME     openvino: process in bfloat16, where the CPU has it (docs/deployment.md)
   --no-invoker-iam     where the organisation forbids allUsers: switch the IAM check off instead
                        (also: INVOKER_IAM=off)
@@ -71,7 +71,7 @@ options
 
 environment  SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY, CALLBACK_URL, CALLBACK_SECRET, and any of
              .env.example; MAX_IN_FLIGHT (32), CONCURRENCY (4), MIN_INSTANCES (0), CPU (2),
-             MEMORY (2Gi), CLUSTER_CPU, CLUSTER_MEMORY, SEARCH (off), INVOKER_IAM (on),
+             MEMORY (2Gi), CLUSTER_CPU, CLUSTER_MEMORY, SEARCH (off), USE_GPU (false), INVOKER_IAM (on),
              WEIGHTS (release, or gs://bucket/prefix), PYTHON_IMAGE, ACCEPT_INSIGHTFACE_LICENSE=yes,
              DATABASE_URL (connect Supabase through psql; default: through its API)
 TEXT

@@ -8,7 +8,6 @@ ENV_FILE=''
 GIVEN_ENV_FILE=''
 TAG=''
 BUILD=yes
-GPU=no
 MEDIA_BUCKETS=()
 NOTIFY=''
 DRY_RUN=no
@@ -37,7 +36,7 @@ parse_options() {
       --media-bucket) MEDIA_BUCKETS+=("$(value_of "$@")"); shift ;;
       --notify) NOTIFY=$(value_of "$@"); shift ;;
       --no-build) BUILD=no ;;
-      --gpu) GPU=yes ;;
+      --gpu) USE_GPU=true ;;
       --no-invoker-iam) INVOKER_IAM=off ;;
       --dry-run) DRY_RUN=yes ;;
       --database-url*) die 'set DATABASE_URL in the environment or in .env: everybody on the machine can read a command line' ;;
@@ -75,6 +74,8 @@ set_defaults() {
   CLUSTER_MEMORY=${CLUSTER_MEMORY:-$MEMORY}
   SEARCH=${SEARCH:-off}
   INVOKER_IAM=${INVOKER_IAM:-on}
+  GPU=no
+  [[ ${USE_GPU:-false} == false ]] || GPU=yes
   WEIGHTS=${WEIGHTS:-release}
   MODEL_PACK=${MODEL_PACK:-buffalo_l}
   INFERENCE=${INFERENCE:-onnxruntime}

@@ -193,6 +193,15 @@ def test_an_env_file_may_say_that_the_organisation_is_closed(cloud: Cloud) -> No
     assert "no-invoker-iam-check" in options_of(deploy)
 
 
+def test_an_env_file_may_ask_for_a_gpu(cloud: Cloud) -> None:
+    (cloud.folder / "settings").write_text("USE_GPU=true\n")
+    cloud.deploy("--env-file", str(cloud.folder / "settings"))
+    one, two = [options_of(words) for words in cloud.calls() if words[:2] == ["run", "deploy"]]
+    assert one["gpu"] == "1"
+    assert "USE_GPU=true" in one["set-env-vars"]
+    assert "gpu" not in two  # cluster
+
+
 def test_every_secret_is_kept_in_the_region_of_the_services(cloud: Cloud) -> None:
     """A project may be limited to regions (gcp.resourceLocations): none is replicated elsewhere."""
     cloud.deploy("--region", "europe-west1", "--only", "process")

@@ -117,6 +117,7 @@ def test_no_value_makes_another_variable(cloud: Cloud, url: str) -> None:
         ([], {"MAX_IN_FLIGHT": "99999999999999999999"}),
         ([], {"MEMORY": "2"}),
         ([], {"INVOKER_IAM": "no"}),
+        ([], {"USE_GPU": "maybe"}),
         ([], {"DATABASE_URL": "host=db password=secret"}),
         ([], {"DATABASE_URL": "postgresql://me:se/cret@db/postgres"}),
         ([], {"DATABASE_URL": "postgresql://me:se@cret@db/postgres"}),
