@@ -113,7 +113,7 @@ def divide(
     attracting = sizes >= min_faces
     if not attracting.any():
         attracting = sizes == sizes.max()
-    free = np.flatnonzero(taken < 0)
+    free = np.flatnonzero(taken == -1)
     if len(free) == 0:
         return taken
     affinity = np.full((len(free), len(people)), -np.inf, dtype=np.float32)

@@ -177,6 +177,12 @@ def test_hidden_people_absorb_nobody() -> None:
     assert owners(result) == [EVE] * 3 + [BOB] * 5
 
 
+def test_strangers_keep_also_who_looks_like_somebody_hidden_among_them() -> None:
+    known = people(KnownPerson(BOB), KnownPerson(EVE, hidden=True))
+    faces = event([EVE] * 3 + [BOB] * 5 + [NOBODY], looks=[1, 1, 1, 1, 0, 0, 0, 0, 1])
+    assert owners(resolve([0] * 9, faces, known)) == [EVE] * 3 + [BOB] * 5 + [EVE]
+
+
 def test_a_pinned_face_is_that_persons_even_among_others_or_alone() -> None:
     known = people(KnownPerson(ANN), KnownPerson(BOB), pins=((face(0), ANN), (face(7), ANN)))
     result = resolve([0, 0, 0, 0, 1, 1, 1, -1], event([BOB] * 4 + [ANN] * 3 + [NOBODY]), known)
