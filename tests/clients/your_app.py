@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import FilePayload, Page, expect, sync_playwright
+from playwright.sync_api import FilePayload, Page, Route, expect, sync_playwright
 from rich.console import Console
 
 from local.demo.system import PORTS, System, describe, running
@@ -121,6 +121,39 @@ def people_of(system: System, party: str) -> list[dict[str, Any]]:
     return found
 
 
+def _careful(visit: Page) -> None:
+    """What fails is said and can be tried again; of two quick taps the last one is shown."""
+    undo, name = visit.locator("#undo"), visit.locator("[name=name]")
+    said: list[str] = []
+    visit.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+    visit.route("**/rpc/memoria_undo", lambda route: route.abort())
+    with visit.expect_event("dialog"):
+        undo.click()
+    assert said == ["There is no connection. Try again."]
+    expect(undo).to_be_visible()
+    visit.unroute("**/rpc/memoria_undo")
+    late: list[Route] = []
+
+    def hold(route: Route) -> None:
+        late.append(route)
+
+    visit.route("**/rpc/memoria_person_photos", hold)
+    visit.get_by_title("Ann").click()
+    visit.locator("#people button:not([title=Ann])").first.click()
+    expect(visit.locator("#person")).to_be_hidden()
+    while len(late) < 2:
+        visit.wait_for_timeout(20)
+    for route in reversed(late):
+        with visit.expect_response("**/object/sign/**"):
+            route.continue_()
+    visit.unroute("**/rpc/memoria_person_photos")
+    expect(name).to_have_value("")
+    visit.select_option("[name=same]", label="Ann")
+    expect(name).to_be_disabled()
+    visit.select_option("[name=same]", "")
+    expect(name).to_be_enabled()
+
+
 def test_the_page_makes_an_app(app: str, system: System, visit: Page) -> None:
     visit.set_default_timeout(PATIENCE_MS)
     expect.set_options(timeout=PATIENCE_MS)
@@ -146,6 +179,8 @@ def test_the_page_makes_an_app(app: str, system: System, visit: Page) -> None:
     expect(faces).to_have_count(PEOPLE - 1)
     visit.click("#undo")
     expect(faces).to_have_count(PEOPLE)
+
+    _careful(visit)
 
     visit.reload()  # the same user, the same party
     expect(visit.get_by_title("Ann")).to_have_count(1)
