@@ -10,8 +10,8 @@ import { texts } from './texts.js'
  * what the client answered, or a list of that; false: nothing was done. said may be a function of
  * that, more answers further actions. Answers null where it did not work.
  */
-export async function act(said, call, { after = refresh, more = () => [] } = {}) {
-  const { at } = history.state ?? {}
+export async function act(said, call, options = {}) {
+  const { after = refresh, more = () => [] } = options, { at } = history.state ?? {}
   try {
     const answer = await call()
     if (answer === false) return null
@@ -22,7 +22,7 @@ export async function act(said, call, { after = refresh, more = () => [] } = {})
     if (after !== refresh || history.state?.at === at) await after(answer) // else it was left
     return answer
   } catch (error) {
-    tell(error)
+    tell(error, () => act(said, call, options))
     return null
   }
 }
@@ -45,8 +45,10 @@ export async function inTurn(calls) {
   return done
 }
 
-export function tell(error) {
+/** again: offered where the same may go well the next time. */
+export function tell(error, again) {
   if (!(error instanceof MemoriaError)) throw error
   if (!user()) refresh() // it ended meanwhile: to the sign-in
-  toast(error.words)
+  const passes = again && user() && !(error.status >= 400 && error.status < 500)
+  toast(error.words, ...(passes ? [[texts.tryAgain, again]] : []))
 }

@@ -11,8 +11,7 @@ let events = [], whose
 
 /** What my_events tells of an event: title, role …; undefined of one that is not the user's. */
 async function ownEvent(event) {
-  const find = () => events.find(({ event_id }) => event_id === event)
-  const asking = user()?.id
+  const asking = user()?.id, find = () => events.find(({ event_id }) => event_id === event)
   if (whose !== asking || !find()) events = await call('my_events')
   whose = asking
   return find()
@@ -47,8 +46,7 @@ async function build(root, route, signal) {
 
 function showError(root, route, error) {
   if (!(error instanceof MemoriaError)) console.error(error)
-  const { title, text, home } = texts.notFound
-  const lost = error.code === 'not_found'
+  const { title, text, home } = texts.notFound, lost = error.code === 'not_found'
   if (!user() || (lost && !route.own)) delete route.event
   if (!user()) showSignIn(root)
   else if (lost) {
@@ -74,8 +72,7 @@ function showTop({ page, event, own, manages }) {
 }
 
 function showSignIn(root) {
-  const { sign } = texts
-  const said = h('p.problem', { role: 'alert' })
+  const { sign } = texts, said = h('p.problem', { role: 'alert' })
   const enter = async (how, given) => {
     try {
       await how(given)

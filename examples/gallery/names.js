@@ -45,14 +45,18 @@ export function nameField(person, named) {
   const merge = (from) => act(texts.person.merged, () => mergeInto(person_id, from))
   const rename = async () => {
     const typed = input.value, name = typed.trim() || null
+    const show = ({ name: now }) => {
+      const typing = input.value !== typed && document.activeElement === input
+      if (!typing) input.value = now ?? ''
+      person.name = now
+      input.setAttribute('aria-label', naming.field(now))
+      named(person)
+    }
     await act(({ same_name }) => (same_name.length ? naming.same(name) : naming.named(name)),
       () => client.renamePerson({ person_id, name }), {
         more: ({ same_name }) => (same_name.length ? [[naming.merge, () => merge(same_name)]] : []),
-        after: (answer) => { person.name = answer.name },
-      })
-    if (input.value === typed) input.value = person.name ?? '' // else another is being typed
-    input.setAttribute('aria-label', naming.field(person.name))
-    named(person)
+        after: show,
+      }) ?? show(person)
   }
   const input = h('input.name', {
     value: person.name, placeholder: naming.add, label: naming.field(person.name),

@@ -14,8 +14,7 @@ function page({ event, query }, after) {
 
 /** { before, after }: ids, or undefined at the ends. Reads as far as it must, once. */
 export async function neighbours(route) {
-  const name = `${route.event} ${route.query}`
-  const known = orders.get(name)
+  const name = `${route.event} ${route.query}`, known = orders.get(name)
   const order = known?.ids.includes(route.id) ? known : { ids: [], next: null, pages: 0 }
   orders.set(name, order)
   const at = () => order.ids.indexOf(route.id)

@@ -9,8 +9,7 @@ export function to(page, event, id, query) {
 }
 
 function read(hash) {
-  const known = hash.startsWith('#/') ? hash.slice(2) : '' // else that of a mail's link
-  const [path, more] = known.split('?')
+  const [path, more] = (hash.startsWith('#/') ? hash.slice(2) : '').split('?') // else a mail's
   const query = new URLSearchParams(more)
   try {
     const [first, event, page = 'people', id] = path.split('/').map(decodeURIComponent)
@@ -47,8 +46,7 @@ export async function refresh() {
   if (visit) visit.scroll = scrollY
   leaving.abort()
   leaving = new AbortController()
-  const { signal } = leaving
-  const at = history.state?.at ?? crypto.randomUUID()
+  const { signal } = leaving, at = history.state?.at ?? crypto.randomUUID()
   history.replaceState({ at }, '')
   const again = visit && visit === visits.get(at)
   const inside = Boolean(stepped ? stepped.inside : visit)

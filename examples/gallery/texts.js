@@ -141,8 +141,7 @@ export const texts = {
       person_limit: 'too many people', too_many_searches: 'too many searches',
     },
     refused: 'no usable picture', person: (n) => `person ${n}`, inPhoto: (n) => `in photo ${n}`,
-    wantsOut: 'wants to be forgotten',
-    keeping: 'How long it is kept',
+    wantsOut: 'wants to be forgotten', keeping: 'How long it is kept',
     keepingWhy: `An archived event keeps its photos and names; what faces are recognised by is
       deleted.`,
     keep: 'Archive it by itself', keepSet: 'on the day below', never: 'never',
@@ -216,8 +215,7 @@ export const texts = {
     forget: 'Forget…', forgetTitle: (name) => `Forget ${they(name)} for good?`,
     forgetText: (n) => [
       `What the app knows of this face in ${photos(n)} is deleted. The photos themselves stay.`,
-      'New photos of the same person will show up as somebody new.',
-      'This cannot be undone.',
+      'New photos of the same person will show up as somebody new.', 'This cannot be undone.',
     ],
     forgetYes: 'Forget for good', forgotten: 'Forgotten',
   },

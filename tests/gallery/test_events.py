@@ -182,6 +182,16 @@ def test_an_event_is_archived_by_itself_at_once_and_opened_again(
     page.get_by_role("button", name="Archive now").wait_for()
 
 
+def test_a_choice_that_was_not_saved_is_not_shown(page: Page, host: Visit, party: Party) -> None:
+    host.expect("ERR_FAILED")
+    settings(page, party.event_id)
+    page.route("**/rpc/memoria_set_retention", lambda route: route.abort())
+    keep = page.get_by_label("Archive it by itself")
+    keep.select_option("30")
+    page.get_by_text("There is no connection. Try again.").wait_for()
+    expect(keep).to_have_value("")
+
+
 def test_a_stranger_sees_no_event_and_no_settings(
     stranger: Page, party: Party, look: Callable[[Page, str], None]
 ) -> None:

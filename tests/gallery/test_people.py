@@ -186,6 +186,21 @@ def test_without_a_connection_that_is_said_and_the_old_name_stays(
     expect(page.get_by_role("heading", name="Review", exact=True)).to_be_visible()
 
 
+def test_a_change_that_failed_is_tried_again_with_what_was_typed(people: Page, host: Visit):
+    host.expect("ERR_FAILED")
+    people.route("**/rpc/memoria_rename_person", lambda route: route.abort())
+    field = people.locator("input.name").first
+    field.fill("Anna")
+    field.press("Enter")
+    again = people.get_by_role("button", name="Try again")
+    again.wait_for()
+    expect(field).to_have_value("Ann")
+    people.unroute("**/rpc/memoria_rename_person")
+    again.click()
+    expect(people.locator("#toasts")).to_contain_text("Named Anna")
+    expect(field).to_have_value("Anna")
+
+
 def test_who_may_only_look_finds_nothing_to_change(
     visit: Callable[..., Visit], users: dict[str, str], party: Party, look: Look,
     database: psycopg.Connection[Any],

@@ -47,8 +47,7 @@ export async function show(root, { event, query, kept, manages }, signal) {
   async function draw() {
     drawn?.abort()
     drawn = new AbortController()
-    const over = AbortSignal.any([signal, drawn.signal])
-    const fresh = h('section')
+    const over = AbortSignal.any([signal, drawn.signal]), fresh = h('section')
     const asked = { event_id: event, name: name || null, with_hidden: hidden, limit: 100 }
     const count = await grid(fresh, 'people', {
       label: texts.nav.people, build, kept, signal: over,
@@ -66,7 +65,7 @@ export async function show(root, { event, query, kept, manages }, signal) {
     hidden = everybody.checked
     replace(to('people', event, undefined, { ...(name && { name }), ...(hidden && { hidden: 1 }) }))
     kept.count = 0
-    draw().catch(tell)
+    draw().catch((error) => tell(error, again))
   }
 
   await draw()

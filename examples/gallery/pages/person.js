@@ -75,8 +75,7 @@ const reject = ({ person_id, name }, photos) => act(words.rejected(photos.length
 async function merge({ person_id, name }, event) {
   const chosen = await choosePerson(words.mergeTitle(name), event, { without: person_id })
   if (!chosen) return
-  const other = chosen.person
-  const stays = name || !other.name // who has a name keeps it
+  const other = chosen.person, stays = name || !other.name // who has a name keeps it
   const [into, from] = stays ? [person_id, other.person_id] : [other.person_id, person_id]
   await act(words.merged, () => mergeInto(into, [from]))
 }

@@ -11,8 +11,7 @@ const { naming, photo: words } = texts
 let boxes = false // shown; stays so from photo to photo
 
 export async function show(root, route, signal) {
-  const { event, id, query, manages } = route
-  const turning = turns(route, signal)
+  const { event, id, query, manages } = route, turning = turns(route, signal)
   const photo = await client.photo({ media_id: id })
   const names = new Map(photo.people.map((person) => [person.person_id, person]))
   const title = words.alt(photo.people.map(({ name }) => name).filter(Boolean))

@@ -55,8 +55,7 @@ function membersOf(event_id, members) {
     })
   }
   const row = ({ user_id, email, role, is_owner }) => {
-    const name = email || user_id
-    const remove = () => client.removeMember({ event_id, user_id })
+    const name = email || user_id, remove = () => client.removeMember({ event_id, user_id })
     const again = () => act(words.added(name), () => add({ email, role }))
     const more = () => (email ? [[texts.undo, again]] : [])
     return h('li', h('span', name), h('small', is_owner ? words.owner : words.roles[role]),
@@ -95,7 +94,8 @@ function linksOf(event_id, links, open) {
 /** The token is told once: here. The fragment of an address reaches no server. */
 function showLink(label, token) {
   const address = new URL(`guest.html#${token}`, location.href).href
-  const copy = () => navigator.clipboard.writeText(address).then(() => toast(words.copied))
+  const copy = () => navigator.clipboard.writeText(address)
+    .then(() => toast(words.copied), () => toast(texts.wrong))
   const onfocus = ({ target }) => target.select()
   const picture = encodeURIComponent(renderSVG(address, { ecc: 'M', border: 4 }))
   const code = { src: `data:image/svg+xml,${picture}`, alt: words.code(label) }
@@ -106,10 +106,11 @@ function showLink(label, token) {
 
 function audit(event, searches, links) {
   const labels = new Map(links.map(({ link_id, label }) => [link_id, label]))
+  const link = (page, id, said) => [h('a', { href: to(page, event, id) }, said), ' ']
   const found = ({ outcome, people, removal_requested_at, take_out }) => [
     words.outcomes[outcome] ?? words.refused, ' ',
-    people.map((id, n) => [h('a', { href: to('person', event, id) }, words.person(n + 1)), ' ']),
-    take_out.map(({ media_id }, n) => [h('a', { href: to('photo', event, media_id) }, words.inPhoto(n + 1)), ' ']),
+    people.map((id, n) => link('person', id, words.person(n + 1))),
+    take_out.map(({ media_id }, n) => link('photo', media_id, words.inPhoto(n + 1))),
     removal_requested_at && h('strong', words.wantsOut)]
   const cells = (one) => [texts.moment(one.created_at), found(one), labels.get(one.link_id) ?? '–',
     one.guest ?? '–']
@@ -122,14 +123,16 @@ function audit(event, searches, links) {
 }
 
 function keeping(event_id, own, open, photos) {
-  const keep = async ({ target: { value } }) => {
-    if (value === 'set') return false
-    const days = Number(value) || null
+  const keep = async (days) => {
     own.archive_at = (await client.setRetention({ event_id, days })).archive_at
   }
   const set = own.archive_at ? [['set', words.keepSet, true]] : []
   const days = [...set, ['', words.never], ...KEEP_DAYS.map((n) => [n, words.inDays(n)])]
-  const onchange = (changed) => act(words.saved, () => keep(changed))
+  const onchange = ({ target }) => {
+    const chosen = Number(target.value) || null
+    target.selectedIndex = 0 // what holds, until it is saved
+    return act(words.saved, () => keep(chosen))
+  }
   const whenOpen = [h('p', words.keepingWhy), h('div.line', select(words.keep, days, { onchange })),
     own.archive_at && h('p', words.archiveAt(texts.day(own.archive_at)))]
   const archive = does(words.archive, () => client.archiveEvent({ event_id }),
