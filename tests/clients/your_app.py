@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import FilePayload, Page, Route, expect, sync_playwright
+from playwright.sync_api import Dialog, FilePayload, Page, Route, expect, sync_playwright
 from rich.console import Console
 
 from local.demo.system import PORTS, System, describe, running
@@ -125,7 +125,12 @@ def _careful(visit: Page) -> None:
     """What fails is said and can be tried again; of two quick taps the last one is shown."""
     undo, name = visit.locator("#undo"), visit.locator("[name=name]")
     said: list[str] = []
-    visit.on("dialog", lambda dialog: (said.append(dialog.message), dialog.dismiss()))
+
+    def hear(dialog: Dialog) -> None:
+        said.append(dialog.message)
+        dialog.dismiss()
+
+    visit.on("dialog", hear)
     visit.route("**/rpc/memoria_undo", lambda route: route.abort())
     with visit.expect_event("dialog"):
         undo.click()
