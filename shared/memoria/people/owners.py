@@ -14,7 +14,7 @@ from memoria.arrays import F32, Index
 from memoria.people.roster import Roster
 
 NEAREST = 3  # previous members that a new face is compared with
-BLOCK = 2048  # rows compared at once: bounds the memory of dividing one large group
+BLOCK = 2**22  # similarities at once: bounds the memory of dividing one large group
 STRANGERS = -2  # in the place of an owner: the faces of untouched people, a part of their own
 
 
@@ -129,10 +129,10 @@ def divide(
 
 def _nearness(rows: F32, members: F32) -> F32:
     """Mean cosine similarity with the nearest members. (n, d), (m, d) -> (n,)."""
-    nearest = min(NEAREST, len(members))
+    nearest, rows_at_once = min(NEAREST, len(members)), max(1, BLOCK // len(members))
     found = np.empty(len(rows), dtype=np.float32)
-    for start in range(0, len(rows), BLOCK):
-        similar = rows[start : start + BLOCK] @ members.T
-        top = np.partition(similar, len(members) - nearest, axis=1)[:, -nearest:]
-        found[start : start + BLOCK] = top.mean(axis=1)
+    for start in range(0, len(rows), rows_at_once):
+        similar = rows[start : start + rows_at_once] @ members.T
+        similar.partition(len(members) - nearest, axis=1)
+        found[start : start + rows_at_once] = similar[:, -nearest:].mean(axis=1)
     return found

@@ -111,7 +111,7 @@ class Placement:
         """Give the parts without an owner to the remaining people, or to new ones; in place."""
         roster, prior = self.roster, self.roster.prior[rows]
         free = np.isin(prior, np.flatnonzero(~roster.touched)) & ~np.isin(prior, person)
-        found = match_by_faces(parts, np.where(free, prior, -1), len(roster.ids))
+        found = match_by_faces(parts, np.where(free, prior, -1))
         left = [int(part) for part in np.unique(parts[parts >= 0]) if int(part) not in found]
         busy = {*found.values(), *person.tolist(), *self.person.tolist()}
         found |= self._recognise(rows, parts, left, busy, model)
