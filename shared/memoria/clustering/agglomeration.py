@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from memoria.arrays import F64, Index
+from memoria.arrays import F32, F64, Index
 from memoria.clustering.evidence import Evidence
-from memoria.clustering.groups import Faces, dots, groups_of
+from memoria.clustering.groups import Faces, dots, groups_of, sizes
 from memoria.clustering.keys import unordered_pairs
+
+MANY_COPIES = 32  # more than a face has near ones
 
 
 def agglomerated(faces: Faces, group: Index, evidence: Evidence, demand: float) -> Index:
@@ -14,11 +16,40 @@ def agglomerated(faces: Faces, group: Index, evidence: Evidence, demand: float) 
     (n,) each face's group, numbered by one of its faces -> the same. A round joins all pairs that
     are each other's best; a pair is weighed again only when a side changed.
     """
+    group = with_copies_joined(faces, group, evidence, demand)
     names, group = np.unique(group, return_inverse=True)
     joining = _Joining(faces, group, evidence, demand)
     while joining.round():
         pass
     return names[joining.group]
+
+
+def with_copies_joined(faces: Faces, group: Index, evidence: Evidence, demand: float) -> Index:
+    """Where a face is there very often, its copies that stand alone joined at once. (n,) -> (n,).
+
+    They are near to the same few copies alone, of which a round joins one at a time. Each is
+    weighed against the best, the last in canonical order; of a photo's only one is joined.
+    """
+    run = runs_of_copies(faces.rows)
+    often = np.bincount(run)[run] > MANY_COPIES
+    able = np.flatnonzero(often & faces.founds & (sizes(group) == 1))
+    best = able[np.searchsorted(run[able], run[able], side="right") - 1]
+    weight = faces.weight.astype(np.float64)
+    alone = evidence.alone(weight, weight**2)
+    found = evidence.together(alone.at(best), alone.at(able), weight[best] * weight[able])
+    joined = np.flatnonzero(found >= demand)
+    joined = joined[faces.photos.one_each(able[joined], best[joined])]
+    group = group.copy()
+    group[able[joined]] = best[joined]
+    return group
+
+
+def runs_of_copies(rows: F32) -> Index:
+    """Which run of equal rows each row is in: they stand together. (n, d) -> (n,) ascending."""
+    fresh = rows[1:, 0] != rows[:-1, 0]
+    rest = np.flatnonzero(~fresh)
+    fresh[rest] = np.any(rows[rest] != rows[rest + 1], axis=1)
+    return np.append(0, np.cumsum(fresh))[: len(rows)]
 
 
 class _Joining:

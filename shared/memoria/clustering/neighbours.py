@@ -14,6 +14,7 @@ U64 = NDArray[np.uint64]
 ROW_SHIFT = np.uint64(32)
 DISTANCE_BITS = np.uint64(0xFFFFFFFF)
 SLACK = 1e-6  # more than the rounding error of a float32 product of unit rows
+PAIRS_AT_ONCE = 1 << 17  # of a tile: copies are all equally near, and take no more memory
 
 
 class NeighbourLists(NamedTuple):
@@ -44,6 +45,10 @@ class _Nearest:
         self.floor = np.full(
             rows, -np.inf, dtype=np.float32
         )  # of each row: a similarity below is not among its best
+        # Above which it must be where all columns are over ``equals``, the highest one that is as
+        # near as the ``count``-th best: of equal ones the lowest count.
+        self.strict = np.full(rows, -np.inf, dtype=np.float32)
+        self.equals = np.full(rows, rows)
         self.keys: list[U64] = []
         self.columns: list[NDArray[np.int32]] = []
         self.pending = 0
@@ -75,7 +80,12 @@ class _Nearest:
 
     def note_pairs(self, start: int, first: int, tile: F32) -> None:
         """Notes what in a tile may be among the best of its rows, which begin at ``start``."""
-        above = tile > self.floor[start : start + len(tile), None]
+        above = tile > self.floors(slice(start, start + len(tile)), first)[:, None]
+        if np.count_nonzero(above) > PAIRS_AT_ONCE and len(tile) > 1:
+            half = len(tile) // 2
+            self.note_pairs(start, first, tile[:half])
+            self.note_pairs(start + half, first, tile[half:])
+            return
         if tile.flags.c_contiguous:
             row, column = np.divmod(np.flatnonzero(above), tile.shape[1])
         else:
@@ -90,6 +100,13 @@ class _Nearest:
             if self.pending > self.rows * self.count:
                 self.prune()
 
+    def floors(self, rows: slice, first: int) -> F32:
+        """What similarities of rows to columns from ``first`` on must be above."""
+        with self.lock:
+            floor = self.floor[rows]
+            strict = np.maximum(self.strict[rows], floor)
+            return np.where(self.equals[rows] < first, strict, floor)
+
     def prune(self) -> None:
         """Raises the floors to each row's ``count``-th best, drops what is below."""
         keys, columns = np.concatenate(self.keys), np.concatenate(self.columns)
@@ -98,21 +115,36 @@ class _Nearest:
         full = np.flatnonzero(np.diff(begin) >= self.count)
         last = np.full(self.rows, np.iinfo(np.uint64).max)
         last[full] = ordered[begin[full] + self.count - 1]
-        kept = keys <= last[keys >> ROW_SHIFT]
-        self.keys, self.columns, self.pending = [keys[kept]], [columns[kept]], 0
-        self.floor[full] = 1 - _distances(last[full]) - np.float32(SLACK)
+        kept = np.flatnonzero(keys <= last[keys >> ROW_SHIFT])
+        if len(kept) > 2 * self.rows * self.count:  # copies: more are equal to the last than fit
+            kept = kept[_best(keys[kept], columns[kept], self.rows, self.count)]
+        keys, columns = keys[kept], columns[kept]
+        self.keys, self.columns, self.pending = [keys], [columns], 0
+        row = keys >> ROW_SHIFT
+        equal = keys == last[row]
+        self.equals[full] = 0
+        np.maximum.at(self.equals, row[equal], columns[equal])
+        distance = _distances(last[full])
+        self.strict[full] = np.where(distance > 0, 1 - distance, np.inf)
+        self.floor[full] = 1 - distance - np.float32(SLACK)
 
     def lists(self) -> NeighbourLists:
         """The ``count`` best of every row."""
         self.prune()
         keys, columns = self.keys[0], self.columns[0]
-        order = np.lexsort((columns, keys))
-        row = (keys[order] >> ROW_SHIFT).astype(np.intp)
-        begin = np.searchsorted(row, np.arange(self.rows))
-        kept = order[np.arange(len(order)) - begin[row] < self.count]
+        best = _best(keys, columns, self.rows, self.count)
         shape = (self.rows, self.count)
-        index = columns[kept].astype(np.intp)
-        return NeighbourLists(_distances(keys[kept]).reshape(shape), index.reshape(shape))
+        index = columns[best].astype(np.intp)
+        return NeighbourLists(_distances(keys[best]).reshape(shape), index.reshape(shape))
+
+
+def _best(keys: U64, columns: NDArray[np.int32], rows: int, count: int) -> Index:
+    """Which are the ``count`` best of each row, of equal ones the lowest columns; sorted by row."""
+    order = np.lexsort((columns, keys))
+    row = (keys[order] >> ROW_SHIFT).astype(np.intp)
+    begin = np.searchsorted(row, np.arange(rows))
+    best: Index = order[np.arange(len(order)) - begin[row] < count]
+    return best
 
 
 def _distances(keys: U64) -> F32:

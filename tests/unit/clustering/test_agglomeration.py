@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from memoria.clustering.agglomeration import agglomerated
-from memoria.clustering.evidence import evidence_for
+from memoria.clustering.evidence import Evidence, evidence_for
 from memoria.clustering.grouping import near_pairs
 from memoria.clustering.groups import Faces, dots, groups_of, sizes
 from memoria.clustering.neighbours import nearest_neighbours
@@ -79,6 +79,29 @@ def test_a_lower_demand_joins_more(crowd):
         joined.append(int(np.sum(size - 1)))
     assert joined == sorted(joined)
     assert joined[0] < joined[-1]
+
+
+class Counting(Evidence):
+    """Counts how often pairs are weighed."""
+
+    def together(self, one, other, products):
+        ROUNDS.append(len(products))
+        return super().together(one, other, products)
+
+
+ROUNDS: list[int] = []
+
+
+def test_copies_are_joined_in_a_few_rounds_however_many():
+    rows = np.repeat(directions(2), [400, 5], axis=0)
+    photos = SharedPhotos(np.arange(405))
+    lists = nearest_neighbours(rows, 16)
+    faces = Faces(rows, *face_weights(None, 405), photos, *near_pairs(lists))
+    counting = Counting(shared=EVIDENCE.shared, dimensions=EVIDENCE.dimensions)
+    ROUNDS.clear()
+    group = agglomerated(faces, np.arange(405), counting, 3.0)
+    assert sorted(np.unique(group, return_counts=True)[1]) == [5, 400]
+    assert len(ROUNDS) < 20
 
 
 def test_a_group_goes_by_one_of_its_faces(crowd):

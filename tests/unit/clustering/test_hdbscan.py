@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import adjusted_rand_score
 
 from memoria.clustering import hdbscan_labels
-from memoria.clustering.hdbscan import neighbour_lists
+from memoria.clustering.hdbscan import neighbour_lists, one_label_for_copies
 from memoria.clustering.rows import canonical_order, unit_rows
 from memoria.clustering.spanning_tree import single_linkage
 from tests.data import LFW, there
@@ -108,6 +108,20 @@ def test_the_order_of_the_rows_does_not_matter_even_with_copies(rng, faces, copi
     assert np.array_equal(
         hdbscan_labels(rows[order], **chosen), hdbscan_labels(rows, **chosen)[order]
     )
+
+
+@settings(max_examples=40)
+@given(rng=vectors, noise=st.sampled_from([0.05, 0.3, 0.8, 2.0]), choice=st.sampled_from(CHOICES))
+def test_labels_are_those_of_all_pairs_where_a_list_holds_only_some_copies(rng, noise, choice):
+    faces = rng.normal(size=(6, 24))[rng.integers(0, 6, 60)] + noise * rng.normal(size=(60, 24))
+    copies = np.where(rng.random(60) < 0.1, rng.integers(20, 80, 60), 1)
+    rows = unit_rows(np.repeat(faces, copies, axis=0))
+    rows = rows[canonical_order(rows)]
+    labels = hdbscan_labels(
+        rows, min_cluster_size=choice[0], min_samples=choice[1], epsilon=choice[2]
+    )
+    expected = one_label_for_copies(rows, reference_labels(rows, *choice))
+    assert adjusted_rand_score(labels, expected) == 1.0
 
 
 @pytest.mark.parametrize("faces", [0, 1, 2, 5])
