@@ -1,6 +1,7 @@
 // Photos on their way into an event: made smaller, stored twice, handed over, looked at.
 import { MemoriaError } from '/clients/memoria.js'
 import { endingOf } from './photos.js'
+import { refresh } from './router.js'
 import { client, erase, request, user } from './session.js'
 import { smaller } from './smaller.js'
 
@@ -137,7 +138,7 @@ class Uploads extends EventTarget {
       item.path = `${event}/${id}${endingOf(item.file.name)}`
       item.preview_path = preview && `${event}/preview/${id}.jpg`
       const { path, preview_path } = item
-      note(id, { id, name, path, preview_path, event, user: user().id, since: Date.now() })
+      note(id, { id, name, path, preview_path, event, user: user()?.id, since: Date.now() })
       if (preview) await store(preview_path, preview)
       await store(path, item.file)
       await this.#handOver(item)
@@ -145,6 +146,7 @@ class Uploads extends EventTarget {
     } catch (error) {
       const known = error instanceof MemoriaError ? error : { code: 'unreadable_file' }
       this.#set(item, { state: 'refused', code: known.code, words: known.words })
+      if (!user()) refresh() // to the sign-in; what waits is here afterwards
       if (known.code === 'unreachable') await connection()
     }
   }

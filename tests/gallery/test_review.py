@@ -78,6 +78,18 @@ def test_on_a_phone_the_undo_hides_no_answer(visit: Callable[..., Visit], party:
     assert hidden == []
 
 
+def test_an_undo_that_failed_can_be_tried_again(review: Page, host: Visit):
+    host.expect("ERR_FAILED")
+    review.get_by_role("button", name="Not sure").click()
+    at(review, 2, 5)
+    review.route("**/rpc/memoria_undo", lambda route: route.abort())
+    review.get_by_role("button", name="Undo").click()
+    review.get_by_role("button", name="Try again").wait_for()
+    review.unroute("**/rpc/memoria_undo")
+    review.get_by_role("button", name="Try again").click()
+    at(review, 1, 5)
+
+
 def test_same_merges_and_undo_asks_again(review: Page, party: Party):
     review.keyboard.press("s")
     expect(review.locator("#toasts")).to_contain_text("Same person")

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
+from local.demo.system import HOST_EMAIL, HOST_PASSWORD
 from local.processes.stack import Stack
 from tests.data import SMALL_PACK, photo_of_six
 from tests.gallery.conftest import Visit, sign_in
@@ -186,6 +187,23 @@ def test_what_was_stored_when_the_tab_ended_is_handed_over_by_the_next(
     page.reload()
     page.get_by_text("Drop photos or folders here").wait_for()
     assert page.evaluate("localStorage.getItem('memoria-begun')") == "{}"
+
+
+def test_a_session_that_ends_while_photos_are_sent_loses_none(host: Visit, event: str) -> None:
+    host.expect("status of 40[01]")
+    page = upload_page(host, event)
+    page.route("**/object/photos/**", lambda route: route.fulfill(status=401, body="{}"))
+    page.route("**/auth/v1/token*", lambda route: route.fulfill(status=400, body="{}"))
+    choose(page, **{f"{number}_jpg": photo_of_six() + bytes([number]) for number in range(5)})
+    page.get_by_label("Email").wait_for()
+    page.unroute("**/object/photos/**")
+    page.unroute("**/auth/v1/token*")
+    page.get_by_label("Email").fill(HOST_EMAIL)
+    page.get_by_label("Password").fill(HOST_PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    page.get_by_text("Please sign in again.").nth(4).wait_for()
+    page.get_by_role("button", name="Try all again").click()
+    page.get_by_text("5 photos are in").wait_for(timeout=60_000)
 
 
 def test_who_may_not_add_is_told(

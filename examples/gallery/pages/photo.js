@@ -84,7 +84,7 @@ async function arrows(stage, { around, turn }) {
   const { before, after } = await around
   const arrow = (name, side, label, where) =>
     iconButton(name, label, () => turn(side), `turn ${where}`)
-  if (before) stage.append(arrow('back', 'before', words.previous, 'previous'))
+  if (before) stage.append(arrow('back', 'before', words.previous, ''))
   if (after) stage.append(arrow('next', 'after', words.next, 'next'))
 }
 

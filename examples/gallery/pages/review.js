@@ -87,7 +87,8 @@ export async function show(root, { event, query }, signal) {
     const last = answered.at(-1)
     if (!last) return toast(words.nothingToUndo)
     const { id, change_id } = last
-    if (change_id && !await client.undo({ change_id }).catch(tell)) return false
+    const failed = (error) => tell(error, undo)
+    if (change_id && !await client.undo({ change_id }).catch(failed)) return false
     answered.pop()
     settled.delete(id)
     toast(texts.undone)
