@@ -24,6 +24,7 @@ TURN_SECONDS = 60.0  # that a request whose body is not there waits for a thread
 SEND_SECONDS = 20.0  # in which a client takes something of its answer
 DRAIN_SECONDS = 0.1  # for a body that nobody read, so that its connection can be kept
 LINGER_SECONDS = 2.0  # for the client's end before ours, which could overtake the answer
+FRESH_SECONDS = 1.0  # in which a new connection does not count as idle
 
 Answered = Future[object]  # of a thread: whether the connection is kept
 
@@ -177,9 +178,13 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
         conn.close()
 
     def _make_room(self) -> None:
-        """Close what has waited longest: of those to whom nothing is owed, if there are any."""
+        """Close what has waited longest: an idle one, if there is any that did not just come."""
         self.is_crowded = False
-        waiting = chain(self.pending_conns, self.keepalived_conns)
-        oldest = min(waiting, key=lambda conn: (conn.is_owed, conn.since), default=None)
+        fresh = time.monotonic() - FRESH_SECONDS
+
+        def last(conn: Connection) -> tuple[bool, float]:
+            return conn.is_owed or conn.since > fresh, conn.since
+
+        oldest = min(chain(self.pending_conns, self.keepalived_conns), key=last, default=None)
         if oldest is not None:
             self._drop(oldest)

@@ -135,16 +135,22 @@ def test_half_closed_connections_are_answered_and_closed(
     assert_serves(port)
 
 
-@pytest.mark.parametrize("data", [b"", b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"])
-def test_idle_connections_give_way_to_new_ones(
-    port: int, clients: Callable[..., list[socket.socket]], data: bytes
+IDLE = {
+    "never asked": lambda: b"",
+    "asked once": lambda: b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n",
+    "sent no body": lambda: request(signature()),
+}
+
+
+@pytest.mark.parametrize("data", IDLE.values(), ids=IDLE)
+def test_more_connections_than_are_kept_give_way_to_new_ones(
+    port: int, clients: Callable[..., list[socket.socket]], data: Callable[[], bytes]
 ) -> None:
-    """More than the server keeps: those that never asked, and those that asked once."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
     try:
         with suppress(ConnectionResetError):
-            clients(data, 1200)
+            clients(data(), 1200)
         assert_serves(port)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
