@@ -210,3 +210,17 @@ def test_a_merge_taken_back_leaves_everybody_the_photos_that_came_meanwhile(
         assert party.people(bobs) == {party.bob}
         party.cluster()
     assert party.listed("Ann") == {"hidden": False, "face_count": 5}
+
+
+def test_replaced_photos_of_merged_people_go_with_each_of_them(project: Project) -> None:
+    """Before, whoever was found again by likeness was the one merged into."""
+    party = Host(project)
+    merge = party.does("merge_people", into=party.ann, **{"from": [party.bob]})
+    edited = {
+        who: [party.replace(face, who) for face in party.faces[who]] for who in ("Ann", "Bob")
+    }
+    party.cluster()
+    assert party.person([*edited["Ann"], *edited["Bob"]]) == party.ann
+    party.undo(merge)
+    assert party.person(edited["Ann"]) == party.ann
+    assert party.person(edited["Bob"]) == party.bob

@@ -35,6 +35,9 @@ class Placement:
     person: Index = field(init=False)  # (n,) roots, into ``ids``; -1 nobody's
     identity: Index = field(init=False)  # (n,) into ``ids``, each under its root; -1 nobody's
     new_ids: list[UUID] = field(default_factory=list)
+    seen_as: dict[int, int] = field(
+        init=False, default_factory=dict
+    )  # row -> identity, by likeness
 
     def __post_init__(self) -> None:
         self.roster = make_roster(self.faces, self.known)
@@ -128,19 +131,20 @@ class Placement:
     ) -> dict[int, int]:
         """People without faces, among the parts that are nobody's, by their last centroid."""
         name = self.faces.models[model]
+        root = self.roster.root.tolist()
         absent = [
-            (int(self.roster.root[index]), person.centroid)
+            (index, person.centroid)
             for index, person in enumerate(self.known.people)
-            if person.centroid is not None
-            and person.model == name
-            and int(self.roster.root[index]) not in busy
+            if person.centroid is not None and person.model == name and root[index] not in busy
         ]
         if not absent or not left:
             return {}
         groups = np.stack([centroid(self.faces.vectors[rows[parts == part]]) for part in left])
         people = np.stack([vector for _, vector in absent])
         likely = match_by_likeness(groups, people, self.similarity)
-        return {left[group]: absent[who][0] for group, who in likely.items()}
+        for group, who in likely.items():
+            self.seen_as |= dict.fromkeys(rows[parts == left[group]].tolist(), absent[who][0])
+        return {left[group]: root[absent[who][0]] for group, who in likely.items()}
 
     def _newcomer(self, first_row: int) -> int:
         """The index of a new person, named after its first face; ids in use are passed over.
@@ -167,7 +171,8 @@ class Placement:
         """A face that stays with its person keeps its identity. (n,) groups -> (n,).
 
         Of whom a user merged others into, another face gets the identity that most of its group's
-        faces have: when the merge is taken back, everybody's new photos go with them.
+        faces have, or that it looks like: when the merge is taken back, everybody's new photos go
+        with them.
         """
         roster = self.roster
         stays = (roster.identity >= 0) & (roster.prior == self.person)
@@ -177,5 +182,6 @@ class Placement:
         main = {(group[i], roster.root[who[i]]): who[i] for i in by_faces}
         united = np.isin(self.person, np.flatnonzero(roster.merge_target))
         for row in np.flatnonzero(united & ~stays):
-            found[row] = main.get((labels[row], self.person[row]), found[row])
+            alike = self.seen_as.get(int(row), found[row])
+            found[row] = main.get((labels[row], self.person[row]), alike)
         return found
