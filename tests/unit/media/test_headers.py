@@ -1,6 +1,7 @@
 """Header walks: what they tell, and what they refuse before any library sees the file."""
 
 import io
+from collections.abc import Callable
 from contextlib import suppress
 
 import pillow_heif
@@ -10,7 +11,7 @@ from PIL import Image
 from memoria.errors import UnreadableMedia, UnsupportedMedia
 from memoria.media.headers import JpegHeader, WebpHeader, read_header
 from memoria.media.headers.exif import orientation
-from tests.corpus.bombs import grid, page, patched_sizes, saved, scans, tiff, tiled
+from tests.corpus.bombs import box, chunk, grid, page, patched_sizes, saved, scans, tiff, tiled
 
 pillow_heif.register_heif_opener()
 KINDS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "HEIF", "AVIF")
@@ -75,6 +76,70 @@ def test_other_processes_are_named(marker: int, name: str) -> None:
     data = saved(scene(), "JPEG").replace(b"\xff\xc0", bytes((0xFF, marker)), 1)
     with pytest.raises(UnsupportedMedia, match=name):
         read_header(data, "JPEG")
+
+
+def many(kind: str, count: int) -> bytes:
+    """A photo with so many more of what costs a file next to nothing."""
+    data = saved(scene(), kind)
+    if kind == "JPEG":
+        return data[:2] + b"\xff\xe5\0\x02" * count + data[2:]
+    if kind == "PNG":
+        return data[:33] + chunk(b"teSt", b"") * count + data[33:]
+    if kind == "GIF":
+        at = 13 + 3 * 2 ** ((data[10] & 7) + 1)
+        return data[:at] + b"\x21\xfe" + b"\1\0" * count + b"\0" + data[at:]
+    if kind == "WEBP":
+        return data[:12] + b"teSt\0\0\0\0" * count + data[12:]
+    return data + box(b"free") * count
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit", "what"),
+    [
+        ("JPEG", 20_000, "segments"),
+        ("PNG", 100_000, "chunks"),
+        ("GIF", 500_000, "blocks"),
+        ("WEBP", 10_000, "chunks"),
+        ("HEIF", 20_000, "boxes"),
+        ("AVIF", 20_000, "boxes"),
+    ],
+)
+def test_more_parts_than_any_photo_has_are_refused(kind: str, limit: int, what: str) -> None:
+    assert read_header(many(kind, limit * 9 // 10), kind).size == (96, 64)
+    with pytest.raises(UnreadableMedia, match=f"over {limit} {what}"):
+        read_header(many(kind, limit + 1), kind)
+
+
+def described(body: bytes) -> bytes:
+    return box(b"ftyp", b"heic", bytes(4), b"mif1") + box(b"meta", bytes(4), body)
+
+
+def extents(count: int) -> bytes:
+    """Of no bytes, for one item."""
+    return box(b"iloc", bytes(6), b"\0\1", b"\0\1", bytes(2), count.to_bytes(2, "big"))
+
+
+def references(count: int) -> bytes:
+    made_of = b"\0\1" + count.to_bytes(2, "big") + b"\0\2" * count
+    return box(b"iref", bytes(4), box(b"dimg", made_of))
+
+
+def owners(count: int) -> bytes:
+    return box(b"iprp", box(b"ipma", bytes(4), count.to_bytes(4, "big"), b"\0\1\0" * count))
+
+
+@pytest.mark.parametrize(
+    ("once", "limit", "what"),
+    [(extents, 20_000, "extents"), (references, 20_000, "references"), (owners, 5_000, "pictures")],
+)
+def test_what_a_heif_tells_has_limits_over_all_its_boxes(
+    once: Callable[[int], bytes], limit: int, what: str
+) -> None:
+    """The file has no picture: only the limit may say so first."""
+    with pytest.raises(UnreadableMedia, match="picture has no size"):
+        read_header(described(once(limit // 2) * 2), "HEIF")
+    with pytest.raises(UnreadableMedia, match=f"over {limit} {what}"):
+        read_header(described(once(limit // 2) * 2 + once(1)), "HEIF")
 
 
 def test_twelve_bits_are_named() -> None:
