@@ -363,6 +363,32 @@ def test_a_guest_is_slowed_down(party: Party) -> None:
     assert refused["outcome"] == "too_many_searches"
     assert 0 < refused["retry_after"] <= 600
     assert party.begin(token, "another")["outcome"] == "begun"
+    earlier(party, "searches", "9 minutes")
+    assert party.begin(token, "eager")["outcome"] == "too_many_searches"
+    earlier(party, "searches", "1 minute")
+    assert party.begin(token, "eager")["outcome"] == "begun"
+
+
+def earlier(party: Party, table: str, by: str) -> None:
+    """As if an event's searches, or links, had been made before."""
+    party.project.sql.execute(
+        f"update memoria.{table} set created_at = created_at - %s::interval where event_id = %s",
+        (by, party.event),
+    )
+
+
+def test_an_event_is_searched_so_often_a_minute_whoever_asks(project: Project) -> None:
+    party = Party(project, people=1)
+    project.call("configure", settings={"searches_per_minute": 3})
+    try:
+        tokens = [party.link(), party.link(), None, party.link()]
+        answers = [party.begin(token, f"g{n}") for n, token in enumerate(tokens)]
+        earlier(party, "searches", "1 minute")
+        answers.append(party.begin(party.link()))
+    finally:
+        project.call("configure", settings={"searches_per_minute": 600})
+    begun = ["begun"] * 3
+    assert [a["outcome"] for a in answers] == [*begun, "too_many_searches", "begun"]
 
 
 def test_one_guest_is_at_most_three_people(project: Project) -> None:
@@ -405,9 +431,13 @@ def test_a_signed_in_guest_opens_only_so_many_searches(project: Project) -> None
     with everybody_may_search(project):
         for _ in range(20):
             call(eager, "open_search", event_id=party.event, consent="1")
-        with pytest.raises(APIError) as refused:
-            call(eager, "open_search", event_id=party.event, consent="1")
-    assert refused.value.code == "PT429"
+        for by in ("0", "14 minutes"):
+            earlier(party, "search_links", by)
+            with pytest.raises(APIError) as refused:
+                call(eager, "open_search", event_id=party.event, consent="1")
+            assert refused.value.code == "PT429"
+        earlier(party, "search_links", "1 minute")
+        call(eager, "open_search", event_id=party.event, consent="1")
 
 
 def test_a_guest_stays_one_person_while_the_event_grows(project: Project) -> None:
