@@ -196,6 +196,7 @@ def test_who_may_see_an_event_may_follow_it(order: str, request: pytest.FixtureR
     assert may_follow(db, "authenticated", OWNER, "memoria:gala")
     assert not may_follow(db, "authenticated", OWNER, "memoria:other")
     assert not may_follow(db, "authenticated", OWNER, "gala")
+    assert not may_follow(db, "authenticated", OWNER, "another:gala")
     assert not may_follow(db, "authenticated", OWNER, "")
     assert not may_follow(db, "authenticated", STRANGER, "memoria:gala")
     assert not may_follow(db, "anon", None, "memoria:gala")

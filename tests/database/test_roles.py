@@ -419,6 +419,10 @@ def test_an_owner_has_only_so_many_photos_waiting(db: Database, party: Party) ->
     with pytest.raises(psycopg.Error, match="max_pending_per_owner is 3") as refused:
         contributor.enqueue("d")
     assert refused.value.sqlstate == "PT429"
+    db.configure(max_pending_per_owner=4)
+    two = [{"media_id": name, "bucket": "photos", "path": "party/x.jpg"} for name in "de"]
+    with pytest.raises(psycopg.Error, match="max_pending_per_owner is 4"):
+        contributor("enqueue_many", event_id="party", media=two)
     db.service.enqueue("d")  # the app's backend decides for itself
 
 

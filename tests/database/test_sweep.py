@@ -74,6 +74,16 @@ def test_work_that_reached_an_archived_event_is_cancelled(db: Database) -> None:
     assert db.rows("select status, error_code from memoria.media") == [("failed", "event_archived")]
 
 
+def test_what_an_archived_event_owes_the_app_outlives_the_sweep(db: Database) -> None:
+    db.service.process("m1")
+    db.service.enqueue("m2")
+    db.service("archive_event", event_id="party")
+    db.do("update memoria.jobs set status = 'queued', finished_at = null where media_id = 'm2'")
+    assert db.service("sweep")["cancelled"] == 1
+    unfinished = "select kind, media_id from memoria.jobs where finished_at is null"
+    assert db.rows(unfinished) == [("callback", "m1")]
+
+
 def test_old_dispatches_are_pruned(db: Database) -> None:
     db.service.enqueue("m1")
     db.do("update memoria.dispatches set created_at = created_at - interval '2 days'")
