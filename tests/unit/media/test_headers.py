@@ -194,6 +194,28 @@ def test_a_grid_is_as_large_as_it_says() -> None:
     assert read_header(grid(tile, 20_000), "HEIF").pixels == 20_000**2
 
 
+def test_a_grid_hides_no_size_in_any_of_its_words() -> None:
+    tile = saved(Image.new("RGB", (64, 64)), "HEIF")
+    of_tiles = read_header(grid(tile, 64, tile_side=20_000), "HEIF")
+    of_itself = read_header(patched_sizes(grid(tile, 20_000), 64, 64), "HEIF")
+    assert of_tiles.size == of_itself.size == (64, 64)
+    assert of_tiles.pixels == of_itself.pixels == 20_000**2
+
+
+def test_a_size_in_the_stream_alone_is_found() -> None:
+    """A decoder takes it from there, whatever the file's configuration tells."""
+    data = bytearray(patched_sizes(saved(scene(640, 320), "HEIF"), 64, 64))
+    sps = data.index(b"\x42\x01\x01", data.index(b"hvcC"))  # a sequence parameter set
+    length = int.from_bytes(data[sps - 2 : sps], "big")
+    stream = data.index(b"mdat") + 4
+    unit = length.to_bytes(4, "big") + data[sps : sps + length]
+    data[stream : stream + len(unit)] = unit
+    data[sps] = 0x44  # a picture parameter set, by its word
+    header = read_header(bytes(data), "HEIF")
+    assert header.size == (64, 64)
+    assert header.pixels >= 640 * 320
+
+
 def test_the_first_frame_of_an_animation_is_a_still() -> None:
     frames = [scene(), scene().rotate(90)]
     data = saved(frames[0], "WEBP", save_all=True, append_images=frames[1:])
