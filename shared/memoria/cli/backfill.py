@@ -27,7 +27,8 @@ _DESCRIPTION = """
 Enqueues every photo of SOURCE once. Enqueueing is cheap; how many photos are worked on at a time
 is the database's to decide (max_in_flight). A journal remembers what was enqueued: interrupt it
 whenever you like, and run the same command again to go on. It lies in ~/.local/state/memoria (or
-XDG_STATE_HOME), one for each source of each project.
+XDG_STATE_HOME), one for each source, --event, project and key. It does not know what was deleted
+since: remove it, and everything is handed over again, which changes nothing of what is there.
 
 SOURCE is storage://BUCKET[/PREFIX] (Supabase Storage), gs://BUCKET[/PREFIX] (Google Cloud Storage),
 table:NAME (rows that the Data API shows), or a CSV file with a header. Tables and files need the
@@ -88,7 +89,7 @@ def _hand_over(
     args: argparse.Namespace, settings: Settings, client: "Client", items: Iterable[Item]
 ) -> Mapping[str, str]:
     """Enqueue what the journal does not hold. Returns the photos that were refused, and why."""
-    path = args.journal or _journal_of(args.source, settings.supabase_url)
+    path = args.journal or _journal_of(args, settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     done = _journalled(path)
     with path.open("a", encoding="utf-8") as journal, _progress(len(done)) as advance:
@@ -96,7 +97,8 @@ def _hand_over(
         count, refused = enqueue(client, fresh, journal, rate=args.rate, advance=advance)
     for media_id, reason in refused.items():
         print(f"not enqueued: {plain(media_id)}: {plain(reason)}", file=sys.stderr)
-    print(f"{count} enqueued, {len(done)} were already by {path}", file=sys.stderr)
+    again = ": remove it to hand them over again" if done else ""
+    print(f"{count} enqueued, {len(done)} were already by {path}{again}", file=sys.stderr)
     return refused
 
 
@@ -134,9 +136,12 @@ def _enqueue_many(client: "Client", event_id: str, items: list[Item]) -> dict[st
     return {one["media_id"]: one["error"]["message"] for one in answers if "error" in one}
 
 
-def _journal_of(source: str, project: str) -> Path:
+def _journal_of(args: argparse.Namespace, settings: Settings) -> Path:
+    """The key tells databases apart that had one URL in turn, as those on one's machine do."""
     state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    name = hashlib.sha256(f"{project}\n{source}".encode()).hexdigest()[:16]
+    key = settings.supabase_service_role_key.get_secret_value()
+    parts = (settings.supabase_url, key, args.source, args.event)
+    name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return state / "memoria" / f"backfill-{name}.journal"
 
 

@@ -82,7 +82,9 @@ def _objects(
 
     if not args.event and not args.event_from_folder:
         raise InvalidRequest("a bucket needs --event ID or --event-from-folder")
+    is_empty = True
     for path in paths:
+        is_empty = False
         if _is_no_file(path):
             continue
         ending = ending_of(path)
@@ -93,6 +95,8 @@ def _objects(
             yield Item(media_id_of(bucket, path), args.event or event, bucket, path)
         else:
             left_out.outside += 1
+    if is_empty:  # Storage lists a bucket that is not there as one that is empty
+        raise InvalidRequest(f"nothing was found in {args.source}: is there such a bucket?")
 
 
 def _is_no_file(path: str) -> bool:

@@ -307,6 +307,37 @@ def test_each_source_of_each_project_has_a_journal_of_its_own(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.csv", "state", "two.csv"]
 
 
+def test_another_event_and_another_database_have_a_journal_of_their_own(
+    supabase: Supabase,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    supabase.folders = {"": objects("a.jpg")}
+
+    def handed_over(event: str) -> str:
+        assert backfill.run(arguments("storage://b", "--event", event)) == 0
+        return capsys.readouterr().err
+
+    assert "1 enqueued" in handed_over("one")
+    assert "1 enqueued" in handed_over("two")
+    monkeypatch.setenv("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_begun_anew")
+    assert "1 enqueued" in handed_over("one")
+    told = handed_over("one")
+    assert "0 enqueued, 1 were already by" in told
+    assert "remove it to hand them over again" in told
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["", "dry"])
+def test_a_bucket_where_nothing_is_found_is_asked_about(
+    supabase: Supabase, tmp_path: Path, dry: list[str]
+) -> None:
+    supabase.folders = {"": []}
+    with pytest.raises(InvalidRequest, match="nothing was found in storage://nosuch: is there"):
+        run(tmp_path, "storage://nosuch", "--event", "e", *dry)
+
+
 def test_names_in_a_dry_run_move_no_cursor_and_add_no_row(
     supabase: Supabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
