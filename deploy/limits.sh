@@ -55,6 +55,10 @@ wrong_limits() {
   [[ $GPU == no || $INFERENCE == onnxruntime ]] || printf '\n  INFERENCE: %s runs on the CPU, without --gpu' "$INFERENCE"
   ((MAX_IN_FLIGHT > 0)) || printf '\n  MAX_IN_FLIGHT: at least 1'
   ((CONCURRENCY > 0 && CONCURRENCY <= 1000)) || printf '\n  CONCURRENCY: 1 to 1000'
+  fits_cloud_run CPU MEMORY
+  # those of cluster are these where they are not set: told once
+  [[ $CLUSTER_CPU-$CLUSTER_MEMORY == "$CPU-$MEMORY" ]] || fits_cloud_run CLUSTER_CPU CLUSTER_MEMORY
+  ((MAX_IN_FLIGHT > 0 && CONCURRENCY > 0)) || return 0 # nothing can be divided by them
   needed=$((MODELS_MIB + CHILDREN_MIB + DECODING_MIB + CONCURRENCY * REQUEST_MIB))
   ((needed <= $(mebibytes "$memory"))) \
     || printf '\n  MEMORY: %s is too little for CONCURRENCY=%s, which needs %s MiB' "$memory" "$CONCURRENCY" "$needed"
@@ -62,8 +66,6 @@ wrong_limits() {
     ((MIN_INSTANCES <= $(max_instances "$service"))) \
       || printf '\n  MIN_INSTANCES: at most %s, so many instances has %s' "$(max_instances "$service")" "$service"
   done
-  fits_cloud_run CPU MEMORY
-  fits_cloud_run CLUSTER_CPU CLUSTER_MEMORY
 }
 
 # Cloud Run's own: 4 GiB a CPU at most; 4 CPUs take 2 GiB at least, more of them 4.

@@ -40,7 +40,8 @@ parse_options() {
       --no-invoker-iam) INVOKER_IAM=off ;;
       --dry-run) DRY_RUN=yes ;;
       --database-url*) die 'set DATABASE_URL in the environment or in .env: everybody on the machine can read a command line' ;;
-      *) die "unknown option $1 (./deploy.sh --help)" ;;
+      -*) die "unknown option $1 (./deploy.sh --help)" ;;
+      *) die "unknown command $1 (deploy, rollback, connect, monitoring or unlock; ./deploy.sh --help)" ;;
     esac
     shift
   done
@@ -82,6 +83,7 @@ set_defaults() {
   TAG=${TAG:-$(git -C "$ROOT" rev-parse --short=12 HEAD 2>/dev/null || date -u +%Y%m%d-%H%M%S)}
   local problems name
   problems=$(wrong_values)
+  [[ $COMMAND != deploy ]] || problems+=$(wrong_urls) # connect is told by read_settings
   [[ -z $problems ]] || die "the settings need mending:$problems"
   for name in "${WHOLE_NUMBERS[@]}"; do printf -v "$name" '%d' "$((10#${!name}))"; done # 010 is ten
   problems=$(wrong_limits)
@@ -117,10 +119,7 @@ read_settings() {
   for name in SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL; do
     [[ -n ${!name:-} ]] || problems+=$'\n'"  $name: is missing"
   done
-  [[ -z ${SUPABASE_URL:-} ]] || { is_url "$SUPABASE_URL" && [[ $SUPABASE_URL != *\?* ]]; } \
-    || problems+=$'\n''  SUPABASE_URL: must be an https URL that Cloud Run can reach, in ASCII, without ? and #'
-  [[ -z $CALLBACK_URL || $CALLBACK_URL == off ]] || is_url "$CALLBACK_URL" \
-    || problems+=$'\n''  CALLBACK_URL: must be an https URL in ASCII, without spaces and #, or off'
+  problems+=$(wrong_urls)
   [[ $CALLBACK_URL == off || -n ${CALLBACK_SECRET:-} ]] \
     || problems+=$'\n''  CALLBACK_SECRET: is missing'
   problems+=$(wrong_webhook_secret "${WEBHOOK_SECRET:-${CALLBACK_SECRET:-}}")

@@ -21,7 +21,7 @@ SETTINGS=("${PLAIN_SETTINGS[@]}" "${SECRET_SETTINGS[@]}" "${DEPLOY_SETTINGS[@]}"
 # What stands in a name, a command line or a build's substitutions keeps to its own alphabet.
 declare -A ALPHABET=(
   [PROJECT]='[a-z][a-z0-9.:-]*'
-  [REGION]='[a-z][a-z0-9-]*'
+  [REGION]='[a-z]+-[a-z]+[0-9]{1,2}'
   [TAG]='[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}'
   [MODEL_PACK]='[A-Za-z0-9._-]+'
   [WEIGHTS]='release|gs://[a-z0-9][a-z0-9._-]+(/[A-Za-z0-9._/-]*)?'
@@ -35,6 +35,15 @@ declare -A ALPHABET=(
   [INVOKER_IAM]='on|off'
   [INFERENCE]='onnxruntime|openvino'
   [MAX_RUN_SECONDS]='[0-9]{1,3}(\.[0-9]+)?|[12][0-9]{3}(\.[0-9]+)?'
+)
+
+# What to write instead.
+declare -A MEANT=(
+  [PROJECT]='such as my-project-1' [REGION]='such as europe-west1' [TAG]='such as v1.2'
+  [MODEL_PACK]='such as buffalo_l' [WEIGHTS]='release, or such as gs://my-bucket/weights'
+  [PYTHON_IMAGE]='such as python:3.12-slim' [CPU]='such as 2' [MEMORY]='such as 2Gi'
+  [SEARCH]='on or off' [USE_GPU]='true or false' [INVOKER_IAM]='on or off'
+  [INFERENCE]='onnxruntime or openvino' [MAX_RUN_SECONDS]='such as 300, and less than 3000'
 )
 
 # KEY=VALUE lines are read, never executed; what the environment says already wins, the last line of
@@ -109,10 +118,18 @@ is_database_url() {
   [[ $1 =~ ^postgres(ql)?://([^:@/?#]+(:([^%:@/?#]|%$hex$hex)*)?@)?[^@?]*(\?[^@%]*)?$ && $1 != *password=* ]]
 }
 
+# The addresses that are given and cannot be, a line each.
+wrong_urls() {
+  [[ -z ${SUPABASE_URL:-} ]] || { is_url "$SUPABASE_URL" && [[ $SUPABASE_URL != *\?* ]]; } \
+    || printf '\n  SUPABASE_URL: must be an https URL that Cloud Run can reach, in ASCII, without ? and #'
+  [[ -z ${CALLBACK_URL:-} || ${CALLBACK_URL,,} == off ]] || is_url "$CALLBACK_URL" \
+    || printf '\n  CALLBACK_URL: must be an https URL in ASCII, without spaces and #, or off'
+}
+
 # Everything that is wrong with the values, a line each. The rules for secrets and for control characters
 # are those of memoria.config, which would stop the services.
 wrong_values() {
-  local LC_ALL=C name
+  local LC_ALL=C name base
   for name in "${SETTINGS[@]}"; do
     [[ ${!name:-} != *[[:cntrl:]]* ]] || printf '\n  %s: must not hold line breaks or control characters' "$name"
   done
@@ -121,7 +138,10 @@ wrong_values() {
       || printf '\n  %s: must be printable ASCII, since it travels in a header' "$name"
   done
   for name in "${!ALPHABET[@]}"; do
-    [[ -z ${!name:-} || ${!name} =~ ^(${ALPHABET[$name]})$ ]] || printf '\n  %s: cannot be %q' "$name" "${!name}"
+    base=${name#CLUSTER_} # those of cluster are CPU and MEMORY where they are not set: told once
+    [[ $name == "$base" || ${!name:-} != "${!base:-}" ]] || continue
+    [[ -z ${!name:-} || ${!name} =~ ^(${ALPHABET[$name]})$ ]] \
+      || printf '\n  %s: cannot be %q (%s)' "$name" "${!name}" "${MEANT[$base]}"
   done
   [[ -z ${DATABASE_URL:-} ]] || is_database_url "$DATABASE_URL" \
     || printf '\n  DATABASE_URL: must be postgresql://user:password@host:port/database, with : / ? # @ %% in a password as %%3A %%2F %%3F %%23 %%40 %%25, and no %% after a ?'

@@ -377,6 +377,17 @@ def test_limits_that_do_not_fit_together_are_refused(
     assert cloud.project.calls == []
 
 
+@pytest.mark.parametrize("name", ["CONCURRENCY", "MAX_IN_FLIGHT"])
+def test_nothing_is_divided_by_a_limit_of_nothing(cloud: Cloud, name: str) -> None:
+    done = cloud.deploy("--dry-run", **{name: "0"})
+    assert [line.split(":")[0] for line in done.stderr.splitlines()[1:]] == [f"  {name}"]
+
+
+def test_what_cluster_takes_over_is_told_once(cloud: Cloud) -> None:
+    for cpu in ("x", "3"):
+        assert "CLUSTER_CPU" not in cloud.deploy(CPU=cpu).stderr
+
+
 def test_the_memory_of_an_instance_is_counted_as_the_functions_count_it() -> None:
     script = (ROOT / "deploy" / "limits.sh").read_text()
     told = {
@@ -439,7 +450,8 @@ def told_by_default(deployed: Cloud) -> dict[str, int]:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["--bogus"], "unknown option"),
+        (["--bogus"], "unknown option --bogus"),
+        (["frobnicate"], "unknown command frobnicate (deploy, rollback, "),
         (["--tag"], "needs a value"),
         (["--tag", "--dry-run"], "needs a value"),
         (["--media-bucket", "--dry-run"], "needs a value"),

@@ -1,5 +1,6 @@
 """What a value may hold: in .env, in a header, in curl's config, on a command line."""
 
+import re
 import subprocess
 
 import psycopg
@@ -111,6 +112,7 @@ def test_no_value_makes_another_variable(cloud: Cloud, url: str) -> None:
         ([], {"PYTHON_IMAGE": "python:3,_TEST=yes"}),
         ([], {"WEIGHTS": "gs://bucket/a,b"}),
         (["--region", "us-central1 --flag"], {}),
+        (["--region", "atlantis"], {}),
         (["--project", "p,q"], {}),
         ([], {"MAX_IN_FLIGHT": "ten"}),
         ([], {"MAX_IN_FLIGHT": "-1"}),
@@ -136,6 +138,32 @@ def test_what_does_not_fit_is_refused_by_name(
     assert f"  {name}: " in done.stderr
     assert "secret" not in done.stderr
     assert cloud.project.calls == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "told"),
+    [
+        ({"MEMORY": "2"}, "  MEMORY: cannot be 2 (such as 2Gi)"),
+        ({"CLUSTER_CPU": "x"}, "  CLUSTER_CPU: cannot be x (such as 2)"),
+        ({"SEARCH": "yes"}, "  SEARCH: cannot be yes (on or off)"),
+        ({"REGION": "Europe West"}, "  REGION: cannot be Europe\\ West (such as europe-west1)"),
+    ],
+)
+def test_what_can_be_is_told_with_what_cannot(
+    cloud: Cloud, environ: dict[str, str], told: str
+) -> None:
+    lines = cloud.deploy(**environ, CALLBACK_URL="http://a.example").stderr.splitlines()
+    assert told in lines
+    assert any(line.startswith("  CALLBACK_URL: must be") for line in lines)
+
+
+def test_every_value_that_cannot_be_has_an_example() -> None:
+    script = (ROOT / "deploy" / "values.sh").read_text()
+    alphabet, meant = (
+        set(re.findall(r"\[([A-Z_]+)\]=", script.split(f"declare -A {name}=(")[1].split("\n)")[0]))
+        for name in ("ALPHABET", "MEANT")
+    )
+    assert {name.removeprefix("CLUSTER_") for name in alphabet} == meant
 
 
 def test_a_number_with_a_leading_zero_is_decimal(deployed: Cloud) -> None:
