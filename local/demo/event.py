@@ -120,10 +120,12 @@ def event_status(client: Client, event_id: str) -> Json:
 
 
 def read_event(client: Client, event_id: str, names: Mapping[str, str]) -> Json:
-    """The answer of the demo, ``people.json``, from ``memoria_media`` and ``memoria_people``."""
+    """The answer of the demo, ``people.json``, from ``memoria_media`` and ``memoria_people``.
+
+    The people are in the database's order, which is the app's.
+    """
     media = _all(client, "memoria_media", event_id, "media")
     people = _all(client, "memoria_people", event_id, "people")
-    people.sort(key=_place)
     photos = {names[m["media_id"]]: _photo(m) for m in media if m["media_id"] in names}
     photos = dict(sorted(photos.items()))
     return {
@@ -151,12 +153,6 @@ def _call(client: Client, function: str, asked: Json) -> Json:
     return cast("Json", client.rpc(function, asked).execute().data)
 
 
-def _place(person: Json) -> tuple[bool, int]:
-    """By label: ties of counts come in any order. Somebody named whose faces are gone has none."""
-    label = person["cluster_label"]
-    return label is None, label or 0
-
-
 def _photo(item: Json) -> Json:
     keys = ("face_id", "bbox", "quality_score", "person_id")
     faces = [
@@ -168,9 +164,10 @@ def _photo(item: Json) -> Json:
 
 
 def _person(person: Json, photos: Mapping[str, Json]) -> Json:
-    keys = ("person_id", "cluster_label", "face_count", "representative_face_id", "avg_quality")
+    keys = ("person_id", "name", "cluster_label", "face_count", "representative_face_id")
     seen_in = [name for name, photo in photos.items() if _shows(photo, person["person_id"])]
-    return {key: person[key] for key in keys} | {"photos": seen_in}
+    known = {key: person[key] for key in (*keys, "avg_quality")}
+    return known | {"photos": seen_in}
 
 
 def _shows(photo: Json, person_id: str) -> bool:

@@ -38,10 +38,16 @@ _TEMPLATES = jinja2.Environment(
 class Portrait:
     """One person as the page shows them."""
 
-    number: int  # from 1, by cluster_label
+    number: int  # from 1, in the order of the answer
     person_id: str
+    name: str  # as given in the app, empty where nobody did
     crop: str  # data URI, empty where their best photo cannot be read any more
     photo_count: int
+
+    @property
+    def called(self) -> str:
+        """For who hears the page read out."""
+        return self.name or f"person {self.number}"
 
     @property
     def hue(self) -> int:
@@ -88,6 +94,7 @@ def write_gallery(
         Portrait(
             number=number,
             person_id=person["person_id"],
+            name=person["name"] or "",
             crop=crops.get(person["representative_face_id"], ""),
             photo_count=len(person["photos"]),
         )

@@ -140,8 +140,9 @@ def show(answer: Json, out: Path, console: Console) -> None:
         photos = person["photos"]
         listed = ", ".join(photos[:4]) + (f" and {len(photos) - 4} more" if len(photos) > 4 else "")
         quality = f"{person['avg_quality']:.2f}" if person["face_count"] else ""
-        # a Text: what stands in a file's name is no markup, and no escape of the terminal
-        table.add_row(str(number), str(person["face_count"]), Text(plain(listed)), quality)
+        # a Text: what stands in a file's or person's name is no markup, and no escape
+        who = Text(plain(person["name"] or str(number)))
+        table.add_row(who, str(person["face_count"]), Text(plain(listed)), quality)
     console.print(table)
     faces = [face for photo in answer["photos"].values() for face in photo["faces"]]
     alone = sum(face["person_id"] is None for face in faces)
@@ -160,7 +161,7 @@ def show_search(searched: Json | None, console: Console) -> None:
     """What a guest's search finds."""
     if searched is None:
         return
-    who = f"person {searched['person']}, cut out of {plain(searched['photo'])}"
+    who = f"{plain(searched['person'])}, cut out of {plain(searched['photo'])}"
     what = searched.get("error") or f"{searched['found']} photos found"
     console.print(Text(f"find my photos: with the face of {who}, as the selfie: {what}"))
 

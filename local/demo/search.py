@@ -18,35 +18,38 @@ def search_for(answer: Json, photos: Mapping[str, Path], stack: Stack) -> Json |
     """What a search with the face of somebody whom these photos show finds; None without one.
 
     ``answer`` is ``people.json``. -> ``{"photo", "person", "found"}``: whose face in which photo,
-    and how many photos were found, or ``{"photo", "person", "error"}``.
+    by number or name, and how many photos were found, or ``{"photo", "person", "error"}``.
     """
-    chosen = _first_face(answer)
+    chosen = _best_face(answer)
     if chosen is None:
         return None
-    number, name, face = chosen
+    person, name, face = chosen
     fields = {"event_id": answer["event_id"], "consent": "1", "point": "0.5,0.5"}
     selfie = _cut_out(photos[name], face["bbox"])
     told = ask(stack.process_url, stack.webhook_secret, fields, [selfie]).json()
     if "error" in told:
-        return {"photo": name, "person": number, "error": told["error"]["message"]}
+        return {"photo": name, "person": person, "error": told["error"]["message"]}
     found = {photo["media_id"] for match in told["matches"] for photo in match["photos"]}
-    return {"photo": name, "person": number, "found": len(found)}
+    return {"photo": name, "person": person, "found": len(found)}
 
 
-def _first_face(answer: Json) -> tuple[int, str, Json] | None:
-    """The first person whose best face is in one of the photos: number from 1, photo, face.
+def _best_face(answer: Json) -> tuple[str, str, Json] | None:
+    """The best face that stands for anybody, of those in the photos: whose, photo, face.
 
-    That of another may be in a photo that came by the app.
+    A blurred one finds little, as a blurred selfie does. That of some may be in a photo that came
+    by the app.
     """
     faces = {
         face["face_id"]: (name, face)
         for name, photo in answer["photos"].items()
         for face in photo["faces"]
     }
-    for number, person in enumerate(answer["people"], start=1):
-        if (best := person["representative_face_id"]) in faces:
-            return number, *faces[best]
-    return None
+    shown = [
+        (person["name"] or f"person {number}", *faces[best])
+        for number, person in enumerate(answer["people"], start=1)
+        if (best := person["representative_face_id"]) in faces
+    ]
+    return max(shown, key=lambda one: one[2]["quality_score"], default=None)
 
 
 def _cut_out(photo: Path, box: Mapping[str, float]) -> bytes:

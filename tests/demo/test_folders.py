@@ -120,15 +120,16 @@ def test_the_demo_looks_at_out_before_it_starts_anything(
     assert "1 × .mp4" in told
 
 
-def test_what_stands_in_a_files_name_is_no_markup_and_moves_no_cursor(tmp_path: Path):
+def test_what_stands_in_a_name_is_no_markup_and_moves_no_cursor(tmp_path: Path):
     name = "[red]a[/nope]\x1b[2J.jpg"
-    person = {"photos": [name], "avg_quality": 0.5, "face_count": 3}
+    person = {"name": "[b]Ann\x1b[2J", "photos": [name], "avg_quality": 0.5, "face_count": 3}
     failed = {"faces": [], "error": {"message": "no [b]photo[/b]"}}
     console = Console(width=200, record=True, highlight=False)
     run.show(
         {"people": [person], "photos": {name: failed}, "model": "m"}, tmp_path / "[i]out", console
     )
     told = console.export_text()
+    assert r"[b]Ann\x1b[2J" in told
     assert told.count(r"[red]a[/nope]\x1b[2J.jpg") == 2
     assert "no [b]photo[/b]" in told
     assert "[i]out/people.json" in told

@@ -24,6 +24,7 @@ def answer(names: list[str]) -> dict[str, Any]:
     stranger = face | {"face_id": "f2", "person_id": None}
     person = {
         "person_id": "p1",
+        "name": "Ann <b>",
         "cluster_label": 0,
         "face_count": len(names),
         "representative_face_id": "f1",
@@ -86,6 +87,12 @@ def test_boxes_are_where_the_faces_are_and_carry_their_person(page: str):
     assert "left:25.00%;top:5.00%;width:25.00%;height:30.00%" in (box["style"] or "")
     assert len(elements.all("span", "alone")) == 2
     assert len(elements.all("input", "name")) == 1
+
+
+def test_a_name_given_in_the_app_stands_in_its_field_and_on_the_boxes(page: str):
+    [field] = Elements(page).all("input", "name")
+    assert field["value"] == "Ann <b>"
+    assert page.count('<b data-person="1">Ann &lt;b&gt;</b>') == 2
 
 
 def test_an_event_without_anybody_is_a_page_too(tmp_path: Path):

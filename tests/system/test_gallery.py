@@ -36,7 +36,7 @@ def answer(names: list[str]) -> dict[str, object]:
     faces[names[0]].append(face("bob-0", BOB, "bob"))
     faces[names[3]].append(face("someone", BOB, None))
     people = [
-        {"person_id": person_id, "cluster_label": label, "face_count": len(photos)}
+        {"person_id": person_id, "name": None, "cluster_label": label, "face_count": len(photos)}
         | {"representative_face_id": f"{person_id}-0", "avg_quality": 0.9, "photos": photos}
         for label, (person_id, photos) in enumerate((("ann", names[:3]), ("bob", names[:1])))
     ]
