@@ -101,11 +101,11 @@ class Settings(BaseModel):
             raise ValueError("DET_SIZE: must be 640 or 320")
         if self.use_gpu and self.inference == "openvino":
             raise ValueError("INFERENCE: openvino runs on the CPU, without USE_GPU")
-        if self.webhook_secret.get_secret_value() == OFF and not self._on_loopback:
+        if self.webhook_secret.get_secret_value() == OFF and not self.on_loopback:
             raise ValueError(
                 "WEBHOOK_SECRET: off is allowed only where SUPABASE_URL is on loopback"
             )
-        if "*" in self.search_origins and not self._on_loopback:
+        if "*" in self.search_origins and not self.on_loopback:
             raise ValueError("SEARCH_ORIGINS: * is allowed only where SUPABASE_URL is on loopback")
         for name in ("supabase_service_role_key", "callback_secret", "webhook_secret"):
             if not getattr(self, name).get_secret_value():
@@ -115,7 +115,8 @@ class Settings(BaseModel):
         return self
 
     @property
-    def _on_loopback(self) -> bool:
+    def on_loopback(self) -> bool:
+        """Whether the project is one on this machine."""
         return urlsplit(self.supabase_url).hostname in LOOPBACK
 
     @property

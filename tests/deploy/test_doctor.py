@@ -42,9 +42,16 @@ def test_missing_settings_are_named(environ: pytest.MonkeyPatch) -> None:
     assert "SUPABASE_URL: is missing" in str(found)
 
 
-def test_a_project_that_does_not_answer(environ: pytest.MonkeyPatch) -> None:
-    environ.setenv("SUPABASE_URL", "http://127.0.0.1:9")
-    assert "paused" in str(examined()["database"])
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("http://127.0.0.1:9", "is make serve running?"),
+        ("http://127.0.0.2:9", "is the project paused?"),
+    ],
+)
+def test_a_project_that_does_not_answer(environ: pytest.MonkeyPatch, url: str, asked: str) -> None:
+    environ.setenv("SUPABASE_URL", url)
+    assert asked in str(examined()["database"])
 
 
 def test_a_key_that_may_not_call(stack: Stack, environ: pytest.MonkeyPatch) -> None:

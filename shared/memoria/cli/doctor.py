@@ -75,7 +75,7 @@ def _examine_system(
     try:
         told = ask(client, "memoria_doctor", {}, "postgres", *FIELDS, retries=0)
     except MemoriaError as error:
-        yield _database_trouble(error)
+        yield _database_trouble(error, settings)
         return
     yield ok("database", f"PostgreSQL {told['postgres']} answers, the key may do what it must")
     yield from diagnose(told)
@@ -88,7 +88,7 @@ def _examine_system(
         yield _probe(client, wait_seconds)
 
 
-def _database_trouble(error: MemoriaError) -> Finding:
+def _database_trouble(error: MemoriaError, settings: Settings) -> Finding:
     code = str(getattr(error.__cause__, "code", ""))
     match code:
         case "PGRST202":
@@ -102,7 +102,8 @@ def _database_trouble(error: MemoriaError) -> Finding:
         case "401" | "403" | "PGRST301" | "PGRST302":
             return wrong("database", "the key is not accepted", "SUPABASE_SERVICE_ROLE_KEY")
         case "" if isinstance(error, StoreUnavailable):
-            return wrong("database", error.message, "SUPABASE_URL: is the project paused?")
+            cause = "make serve running" if settings.on_loopback else "the project paused"
+            return wrong("database", error.message, f"SUPABASE_URL: is {cause}?")
     return wrong("database", error.message, "see the project's API log")
 
 

@@ -21,7 +21,9 @@ def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "search",
         help="find the photos of who is in a picture",
-        description="Asks the service at --url with $WEBHOOK_SECRET, or with $CALLBACK_SECRET.",
+        description="Asks the service at --url with $WEBHOOK_SECRET, or with $CALLBACK_SECRET. "
+        "Prints a line for each photo, with tabs: sure or maybe, the confidence (0 to 1) in who it "
+        "is, media_id.",
     )
     parser.add_argument("event", metavar="EVENT")
     parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")

@@ -186,3 +186,10 @@ def test_what_a_search_refuses_is_said(
 def test_a_time_that_is_none_is_refused(words: list[str], number: str) -> None:
     with pytest.raises(SystemExit):
         main([*words, number])
+
+
+def test_the_help_of_search_names_what_it_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["search", "--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    assert "sure or maybe, the confidence (0 to 1) in who it is, media_id" in told
