@@ -5,6 +5,7 @@ Beside the folder lies a clone, as far as the page asks for one, whose system is
 Run by ``make soak``.
 """
 
+import json
 import os
 import re
 import shutil
@@ -26,7 +27,7 @@ from local.demo.system import PORTS, System, describe, running
 from local.demo.weights import PackChoice
 from local.processes.home import Home
 from local.processes.postgres import free_port
-from tests.clients.conftest import PEOPLE, PHOTOS
+from tests.clients.conftest import OWNER, PEOPLE, PHOTOS
 from tests.clients.test_snippets import selfie
 from tests.data import any_pack, photo_of_six
 from tests.documents import ROOT, page
@@ -204,5 +205,20 @@ def test_the_page_makes_an_app(app: str, system: System, visit: Page) -> None:
     expect(guest.locator("#said")).to_have_text("Here you are:")
     expect(guest.locator("#photos img")).to_have_count(PHOTOS)
 
+    guest.route(f"{system.stack.process_url}/search**", lambda _: None)  # no answer yet: no old one either
+    guest.set_input_files("#selfie", picture(face))
+    expect(guest.locator("#said")).to_have_text("Looking…")
+    expect(guest.locator("#photos img")).to_have_count(0)
+
     visit.click("#close")
     expect(visit.locator("#progress")).to_have_text("This party is closed.")
+
+
+def test_the_pages_rule_leaves_other_events_to_their_owners(app: str, system: System) -> None:
+    arguments = {"p_event_id": "of another app", "p_owner_id": OWNER}
+    system.stack.client().rpc("memoria_create_event", arguments).execute()
+    with psycopg.connect(system.stack.database_url) as connection:
+        claims = json.dumps({"sub": OWNER, "role": "authenticated"})
+        connection.execute("select set_config('request.jwt.claims', %s, false)", (claims,))
+        connection.execute("set role authenticated")
+        connection.execute("select public.memoria_event_status('of another app')")
