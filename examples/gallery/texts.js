@@ -9,7 +9,7 @@ const they = (name) => name ?? 'this person'
 
 // Why a photo could not be taken, and what to do.
 const REASONS = {
-  unreadable_media: ['The file is broken.', 'Take it from the camera or phone again.'],
+  unreadable_media: ['The file holds no readable photo.', 'It may be damaged. Add the original.'],
   unreadable_file: ['Your browser cannot read the file.', 'Perhaps it was moved. Choose it again.'],
   unsupported_media_type: ['This is not a photo.', 'Only still photos: no videos, no documents.'],
   media_too_large: ['The photo is too large.', 'Save it smaller and add it again.'],

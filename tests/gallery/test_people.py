@@ -42,6 +42,17 @@ def test_everybody_is_there_with_a_cover_and_a_count(people: Page, look: Look):
     look(people, "people")
 
 
+def test_photos_that_could_not_be_taken_are_not_counted(
+    host: Visit, party: Party, database: psycopg.Connection[Any]
+):
+    database.execute(
+        "insert into memoria.media (id, event_id, bucket, path, status, error_code)"
+        " values (gen_random_uuid()::text, %s, 'photos', 'bad.jpg', 'failed', 'unreadable_media')",
+        (party.event_id,),
+    )
+    expect(at(host, party.event_id).get_by_text("6 people · 24 photos")).to_be_visible()
+
+
 def test_a_name_typed_in_place_survives_a_reload_as_text(people: Page):
     name = "Dora <b>& co</b>"
     field = people.get_by_label("Name of this person").first

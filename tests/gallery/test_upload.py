@@ -74,8 +74,8 @@ def test_photos_are_sent_with_a_smaller_copy_and_looked_at(
         found = r"[56] faces" if SMALL_PACK.exists() else "faces|nobody"
         assert re.search(found, row.inner_text()), row.inner_text()
     broken = page.get_by_role("listitem").filter(has_text="bad.jpg")
-    assert "The file is broken." in broken.inner_text()
-    assert "again" in broken.inner_text()
+    assert "The file holds no readable photo." in broken.inner_text()
+    assert "Add the original." in broken.inner_text()
     look(page, "upload-done")
 
     media: Rows = database.execute(

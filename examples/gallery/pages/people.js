@@ -80,7 +80,7 @@ function follow(event, status, signal) {
   let since
   const end = client.watch(event, ({ event: news, photos, people, clustered_at }) => {
     if (photos?.pending) status.textContent = words.looking(photos.pending)
-    else if (people !== undefined) status.textContent = words.all(people, photos.total)
+    else if (people !== undefined) status.textContent = words.all(people, photos.completed)
     if (news !== 'people') return
     if (since && since !== clustered_at) toast(words.changed, [texts.show, refresh])
     since = clustered_at
