@@ -205,7 +205,7 @@ def test_the_page_makes_an_app(app: str, system: System, visit: Page) -> None:
     expect(guest.locator("#said")).to_have_text("Here you are:")
     expect(guest.locator("#photos img")).to_have_count(PHOTOS)
 
-    guest.route(f"{system.stack.process_url}/search**", lambda _: None)  # no answer yet: no old one either
+    guest.route(f"{system.stack.process_url}/search**", lambda _: None)  # no answer: no old one
     guest.set_input_files("#selfie", picture(face))
     expect(guest.locator("#said")).to_have_text("Looking…")
     expect(guest.locator("#photos img")).to_have_count(0)
