@@ -916,8 +916,9 @@ exception when others then
 end
 $$;
 
+-- Under the event's key, also while it has few neighbours: else PostgreSQL 16 counts among their photos.
 create function memoria.photo_counts(p_event_id text) returns jsonb
-language sql stable set search_path = '' as $$
+language sql stable set search_path = '' set enable_seqscan = off set jit = off as $$
   select jsonb_build_object(
     'total', count(*),
     'pending', count(*) filter (where status = 'pending'),
@@ -2024,15 +2025,18 @@ language sql stable set search_path = '' as $$
 $$;
 
 -- The figures of these people, from their faces. A representative that is no longer theirs gives way to
--- their best face; what a user chose wins.
+-- their best face; what a user chose wins. What it reads lies under keys, whatever the planner knows.
 create function memoria.refresh_people(p_people uuid[]) returns void
-language sql set search_path = '' as $$
+language sql set search_path = '' set enable_seqscan = off set jit = off as $$
   with counted as (
-    select persons.id, count(faces.id) as face_count, avg(faces.quality)::real as avg_quality,
-      bool_or(faces.id = persons.representative_face_id) as keeps_cover
-    from memoria.persons left join memoria.faces on faces.person_id = persons.id
+    select persons.id, theirs.*
+    -- each by its key: joined, PostgreSQL 16 reads the faces of all events before anybody analyzes
+    from memoria.persons cross join lateral (
+      select count(*) as face_count, avg(quality)::real as avg_quality,
+        bool_or(faces.id = persons.representative_face_id) as keeps_cover
+      from memoria.faces where person_id = persons.id
+    ) as theirs
     where persons.id = any (p_people)
-    group by persons.id
   ), figures as (
     select counted.*, coalesce(
       memoria.chosen_cover(counted.id),
@@ -2070,7 +2074,7 @@ $$;
 -- The mean vector of each of these identities, of the model that most of its faces have. Computed here
 -- alone: a mean that a worker made of vectors that were forgotten meanwhile would give them away.
 create function memoria.refresh_centroids(p_people uuid[]) returns void
-language sql set search_path = '' as $$
+language sql set search_path = '' set enable_seqscan = off set jit = off as $$
   update memoria.persons set centroid = means.centroid, centroid_faces = means.faces,
     mean_length = means.mean_length, model = coalesce(means.model, persons.model)
   from (
@@ -4728,9 +4732,12 @@ begin
     'event_id', p_event_id, 'version', memoria.version_of(p_event_id),
     'faces', (
       select coalesce(jsonb_agg(
-        memoria.face_cover(id) || jsonb_build_object('quality_score', quality) order by media_number, id
+        memoria.face_cover(face.id) || jsonb_build_object('quality_score', quality) order by media_number, face.id
       ), '[]')
-      from memoria.faces where id = any (v_page[:v_limit])
+      -- each by its key: PostgreSQL 16 reads the loose faces of all events to have them in order
+      from unnest(v_page[:v_limit]) as wanted (id), lateral (
+        select * from memoria.faces where id = wanted.id offset 0
+      ) as face
     ),
     'next', case when cardinality(v_page) > v_limit then (
       select jsonb_build_object('number', media_number, 'face_id', id)

@@ -391,9 +391,12 @@ begin
     'event_id', p_event_id, 'version', memoria.version_of(p_event_id),
     'faces', (
       select coalesce(jsonb_agg(
-        memoria.face_cover(id) || jsonb_build_object('quality_score', quality) order by media_number, id
+        memoria.face_cover(face.id) || jsonb_build_object('quality_score', quality) order by media_number, face.id
       ), '[]')
-      from memoria.faces where id = any (v_page[:v_limit])
+      -- each by its key: PostgreSQL 16 reads the loose faces of all events to have them in order
+      from unnest(v_page[:v_limit]) as wanted (id), lateral (
+        select * from memoria.faces where id = wanted.id offset 0
+      ) as face
     ),
     'next', case when cardinality(v_page) > v_limit then (
       select jsonb_build_object('number', media_number, 'face_id', id)

@@ -1,5 +1,7 @@
 """What a call costs does not hang on what lies in other events."""
 
+import pytest
+
 from tests.database.caller import Caller, Database
 from tests.database.test_reading import READS, make_event
 from tests.database.test_roles import DEEDS, RIGHTS, Deed, Party, party
@@ -24,8 +26,10 @@ def reads(who: Caller) -> int:
     return int(row[0] or 0)
 
 
-def test_no_call_reads_the_event_next_door(db: Database, party: Party) -> None:
-    """Also before anybody analyzes. Corrections read the people of all events, once."""
+@pytest.mark.parametrize("analyzed", [False, True])
+def test_no_call_reads_the_event_next_door(db: Database, party: Party, *, analyzed: bool) -> None:
     make_event(db, faces=FACES, people=1_000)
+    if analyzed:
+        db.do("analyze")
     read = {deed: rows_read(party["owner"], RIGHTS[right][deed], party) for right, deed in DEEDS}
     assert not {deed: rows for deed, rows in read.items() if rows > 200}
