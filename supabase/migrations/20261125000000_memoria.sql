@@ -2798,10 +2798,19 @@ begin
   elsif v_what = 'made' and v_text::boolean then
     insert into memoria.persons (id, event_id) values (v_id, p_change.event_id) on conflict do nothing;
   elsif v_what = 'made' then
-    -- nobody is seen as this person any more; the row waits for the change to be made again
+    -- nobody is seen as this person any more; the row waits for the change to be made again. A run may have added
+    -- faces of which users said that they are not the other's: those are nobody's.
     update memoria.faces
-    set identity_id = p_change.other_person_id, person_id = memoria.root_of(p_change.other_person_id)
-    where identity_id = v_id;
+    set identity_id = taken.identity_id, person_id = memoria.root_of(taken.identity_id)
+    from (
+      select id, case when not exists (
+        select from memoria.corrections as said
+        where said.face_id = faces.id and said.kind = 'reject' and said.withdrawn_by is null
+          and memoria.root_of(said.person_id) = memoria.root_of(p_change.other_person_id)
+      ) then p_change.other_person_id end as identity_id
+      from memoria.faces where identity_id = v_id
+    ) as taken
+    where faces.id = taken.id;
   end if;
 end
 $$;

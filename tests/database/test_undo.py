@@ -224,3 +224,18 @@ def test_replaced_photos_of_merged_people_go_with_each_of_them(project: Project)
     party.undo(merge)
     assert party.person(edited["Ann"]) == party.ann
     assert party.person(edited["Bob"]) == party.bob
+
+
+def test_a_split_taken_back_gives_nobody_a_face_that_is_not_theirs(project: Project) -> None:
+    """A run gave it to the person who was split off: that it is not Ann's was said before."""
+    party = Host(project)
+    face = party.shows("Ann", 1)[0]
+    party.cluster()
+    party.does("reject_face", face_id=face, person_id=party.ann)
+    split = party.does("split_person", person_id=party.ann, face_ids=party.faces["Ann"][:3])
+    party.cluster()
+    apart = party.person(party.faces["Ann"][:3])
+    assert party.person([face]) == apart != party.ann
+    party.undo(split)
+    assert party.people(party.faces["Ann"]) == {party.ann}
+    assert party.people([face]) == {None}
