@@ -1830,7 +1830,7 @@ returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_callback uuid;
-  v_removed boolean;
+  v_removed boolean := false;
 begin
   update memoria.jobs set
     status = 'failed', finished_at = clock_timestamp(), token = null, leased_until = null,
@@ -1845,7 +1845,10 @@ begin
     if not found then
       return jsonb_build_object('outcome', 'failed', 'callback_job_id', null);
     end if;
-    v_removed := memoria.remove_replaced_faces(p_job.event_id, p_job.media_id);
+    -- an outage, or workers that died, say nothing of the picture that lies there now
+    if p_code in ('media_gone', 'media_too_large', 'unreadable_media', 'unsupported_media_type') then
+      v_removed := memoria.remove_replaced_faces(p_job.event_id, p_job.media_id);
+    end if;
     perform memoria.touch_photos(p_job.event_id);
     perform memoria.settle_event(p_job.event_id, v_removed);
     perform memoria.broadcast(p_job.event_id, 'photo_failed', jsonb_build_object(
@@ -3285,7 +3288,12 @@ begin
         'media_id', row_id, 'code', code, 'message', message, 'at', created_at
       ) order by id), '[]')
       from (
-        select * from memoria.hand_overs where event_id = p_event_id order by id limit 100
+        select * from (
+          -- the last of each row
+          select distinct on (row_id, code) * from memoria.hand_overs
+          where event_id = p_event_id order by row_id, code, id desc
+        ) as each_once
+        order by id limit 100
       ) as told
     )
   );
@@ -4100,6 +4108,9 @@ declare
 begin
   -- whoever changes what is followed holds the table: nobody waits for them, and what is read from here on stands
   execute format('lock table %s in access share mode nowait', p_relation);
+  if memoria.followers(p_relation) <> array[to_regclass(p_relation)] then
+    return 0;  -- it is another table's name now: broken_follows tells
+  end if;
   v_late := array(
     select id from memoria.hand_overs
     where relation = p_relation and failed and code = 'not_handed_over' order by tries, id limit 1000
@@ -4254,6 +4265,16 @@ begin
 end
 $$;
 
+-- Tables whose triggers hand over under this name, which may have been theirs once.
+create function memoria.followers(p_relation text) returns regclass[]
+language sql stable set search_path = '' as $$
+  select array(
+    select distinct tgrelid::regclass from pg_trigger
+    where tgfoid = 'memoria.follow_changes()'::regprocedure and not tgisinternal
+      and convert_from(substring(tgargs for octet_length(tgargs) - 1), getdatabaseencoding()) = p_relation
+  )
+$$;
+
 -- Locks a table. Where it was followed and renamed since, what is known under the name that its triggers tell goes
 -- by the new one from now on, unless another table is followed under the old one.
 create function memoria.follow_renamed(p_table regclass) returns void
@@ -4318,13 +4339,18 @@ begin
     raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
   end if;
   perform memoria.follow_renamed(p_table);
+  if memoria.followers(v_relation) <> '{}' and memoria.followers(v_relation) <> array[p_table] then
+    -- else its photos would be taken for rows that are gone from this table
+    raise exception 'Another table was followed as %: call memoria_follow or memoria_unfollow of that one first.', v_relation
+      using errcode = '55000';
+  end if;
   insert into memoria.followed (relation, columns) values (v_relation, v_columns)
   on conflict (relation) do update set columns = excluded.columns, broken = null;
   perform memoria.unfollow_triggers(p_table);
   perform memoria.follow_triggers(p_table, v_relation);
+  delete from memoria.hand_overs where relation = v_relation and failed;
   v_count := memoria.hand_over_existing(p_table, v_relation, v_columns);
   perform memoria.remove_gone(p_table, v_relation, v_columns);
-  delete from memoria.hand_overs where relation = v_relation and failed and code = 'not_handed_over';
   return jsonb_build_object('table', v_relation, 'handed_over', v_count, 'failed', (
     select count(*) from memoria.hand_overs where relation = v_relation and failed
   ));
@@ -7309,6 +7335,13 @@ create view memoria.broken_follows with (security_invoker = true) as
         where tgrelid = to_regclass(relation) and tgfoid = 'memoria.follow_changes()'::regprocedure
           and tgenabled in ('O', 'A')
       ) < 4 then 'Its triggers are missing or off.'
+      when exists (
+        select from jsonb_each_text(columns) as named
+        where named.key <> 'bucket' and not exists (
+          select from pg_attribute
+          where attrelid = to_regclass(relation) and attname = named.value and attnum > 0 and not attisdropped
+        )
+      ) then 'A column by which it is followed is missing.'
     end) as reason
   ) as told
   where reason is not null;

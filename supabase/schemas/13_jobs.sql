@@ -198,7 +198,7 @@ returns jsonb
 language plpgsql set search_path = '' as $$
 declare
   v_callback uuid;
-  v_removed boolean;
+  v_removed boolean := false;
 begin
   update memoria.jobs set
     status = 'failed', finished_at = clock_timestamp(), token = null, leased_until = null,
@@ -213,7 +213,10 @@ begin
     if not found then
       return jsonb_build_object('outcome', 'failed', 'callback_job_id', null);
     end if;
-    v_removed := memoria.remove_replaced_faces(p_job.event_id, p_job.media_id);
+    -- an outage, or workers that died, say nothing of the picture that lies there now
+    if p_code in ('media_gone', 'media_too_large', 'unreadable_media', 'unsupported_media_type') then
+      v_removed := memoria.remove_replaced_faces(p_job.event_id, p_job.media_id);
+    end if;
     perform memoria.touch_photos(p_job.event_id);
     perform memoria.settle_event(p_job.event_id, v_removed);
     perform memoria.broadcast(p_job.event_id, 'photo_failed', jsonb_build_object(

@@ -219,7 +219,12 @@ begin
         'media_id', row_id, 'code', code, 'message', message, 'at', created_at
       ) order by id), '[]')
       from (
-        select * from memoria.hand_overs where event_id = p_event_id order by id limit 100
+        select * from (
+          -- the last of each row
+          select distinct on (row_id, code) * from memoria.hand_overs
+          where event_id = p_event_id order by row_id, code, id desc
+        ) as each_once
+        order by id limit 100
       ) as told
     )
   );

@@ -251,6 +251,9 @@ declare
 begin
   -- whoever changes what is followed holds the table: nobody waits for them, and what is read from here on stands
   execute format('lock table %s in access share mode nowait', p_relation);
+  if memoria.followers(p_relation) <> array[to_regclass(p_relation)] then
+    return 0;  -- it is another table's name now: broken_follows tells
+  end if;
   v_late := array(
     select id from memoria.hand_overs
     where relation = p_relation and failed and code = 'not_handed_over' order by tries, id limit 1000
@@ -405,6 +408,16 @@ begin
 end
 $$;
 
+-- Tables whose triggers hand over under this name, which may have been theirs once.
+create function memoria.followers(p_relation text) returns regclass[]
+language sql stable set search_path = '' as $$
+  select array(
+    select distinct tgrelid::regclass from pg_trigger
+    where tgfoid = 'memoria.follow_changes()'::regprocedure and not tgisinternal
+      and convert_from(substring(tgargs for octet_length(tgargs) - 1), getdatabaseencoding()) = p_relation
+  )
+$$;
+
 -- Locks a table. Where it was followed and renamed since, what is known under the name that its triggers tell goes
 -- by the new one from now on, unless another table is followed under the old one.
 create function memoria.follow_renamed(p_table regclass) returns void
@@ -469,13 +482,18 @@ begin
     raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
   end if;
   perform memoria.follow_renamed(p_table);
+  if memoria.followers(v_relation) <> '{}' and memoria.followers(v_relation) <> array[p_table] then
+    -- else its photos would be taken for rows that are gone from this table
+    raise exception 'Another table was followed as %: call memoria_follow or memoria_unfollow of that one first.', v_relation
+      using errcode = '55000';
+  end if;
   insert into memoria.followed (relation, columns) values (v_relation, v_columns)
   on conflict (relation) do update set columns = excluded.columns, broken = null;
   perform memoria.unfollow_triggers(p_table);
   perform memoria.follow_triggers(p_table, v_relation);
+  delete from memoria.hand_overs where relation = v_relation and failed;
   v_count := memoria.hand_over_existing(p_table, v_relation, v_columns);
   perform memoria.remove_gone(p_table, v_relation, v_columns);
-  delete from memoria.hand_overs where relation = v_relation and failed and code = 'not_handed_over';
   return jsonb_build_object('table', v_relation, 'handed_over', v_count, 'failed', (
     select count(*) from memoria.hand_overs where relation = v_relation and failed
   ));

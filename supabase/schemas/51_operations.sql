@@ -38,6 +38,13 @@ create view memoria.broken_follows with (security_invoker = true) as
         where tgrelid = to_regclass(relation) and tgfoid = 'memoria.follow_changes()'::regprocedure
           and tgenabled in ('O', 'A')
       ) < 4 then 'Its triggers are missing or off.'
+      when exists (
+        select from jsonb_each_text(columns) as named
+        where named.key <> 'bucket' and not exists (
+          select from pg_attribute
+          where attrelid = to_regclass(relation) and attname = named.value and attnum > 0 and not attisdropped
+        )
+      ) then 'A column by which it is followed is missing.'
     end) as reason
   ) as told
   where reason is not null;

@@ -421,10 +421,31 @@ def test_a_table_that_took_the_name_of_another_keeps_its_photos(app: Database) -
         'alter table public."My Photos" rename to old;'
         ' create table public."My Photos" as select * from public.old'
     )
-    follow(app)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="that one first"):
+        follow(app)
     app.value("select memoria_unfollow('public.old')")
+    follow(app)
     assert app.rows("select source from memoria.media") == ['public."My Photos"']
     assert app.rows("select relation from memoria.followed") == ['public."My Photos"']
+    app.do("truncate public.old")
+    assert app.value("select count(*) from memoria.media") == 1
+
+
+def test_an_empty_table_of_a_followed_ones_old_name_removes_nothing(app: Database) -> None:
+    """As where photos are kept by the year: those of the last one lie in the renamed table."""
+    follow(app)
+    add(app, 1)
+    app.do(
+        'alter table public."My Photos" rename to last_year;'
+        ' create table public."My Photos" (like public.last_year)'
+    )
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="that one first"):
+        follow(app)
+    with psycopg.connect(app.url) as other:
+        other.execute("select from memoria.events for update")
+        app.do("update public.last_year set place = 'else.jpg'")  # not handed over yet
+    app.service("sweep")
+    assert app.value("select count(*) from memoria.media") == 1
 
 
 def test_a_row_that_always_fails_keeps_no_other_waiting(app: Database) -> None:

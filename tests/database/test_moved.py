@@ -119,6 +119,15 @@ def test_nobody_is_shown_by_a_picture_that_is_gone(db: Database) -> None:
     assert db.value("select ungrouped_since is not null from memoria.events")
 
 
+def test_an_outage_after_a_move_takes_nobodys_faces(db: Database) -> None:
+    """It says nothing of the object, and what it ended is looked at again by itself."""
+    db.service.process("m1", [ANN, BOB])
+    claim = db.service.claim(db.service.enqueue("m1", path="elsewhere/m1.jpg"))
+    db.service.fail(claim, terminal=True, code="internal_error")
+    assert photo(db) == ("elsewhere/m1.jpg", "failed", "internal_error")
+    assert db.value("select count(*) from memoria.faces") == 2
+
+
 @pytest.mark.parametrize("path", ["party/m1.jpg", "other.jpg"])
 def test_a_second_look_that_fails_leaves_the_faces_of_the_same_picture(
     db: Database, path: str
