@@ -15,7 +15,12 @@ CLUSTER_CONCURRENCY=2 # one event's faces may fill an instance: two at a time, a
 SPARE_THREADS=4       # for /health and /ready while every request waits
 
 concurrency() { if [[ $1 == cluster ]]; then printf %s "$CLUSTER_CONCURRENCY"; else printf '%s' "$CONCURRENCY"; fi; }
-threads() { printf '%s' $(($(concurrency "$1") + SPARE_THREADS)); }
+# Half of them take requests whose body is large, as every search's is: as many as Cloud Run sends.
+threads() {
+  local requests
+  requests=$(concurrency "$1")
+  printf '%s' $((requests > SPARE_THREADS ? 2 * requests : requests + SPARE_THREADS))
+}
 
 # Cloud Run hangs up after the run itself has ended: MAX_RUN_SECONDS, and time to store and call back.
 photo_timeout() {

@@ -76,7 +76,7 @@ set_defaults() {
   SEARCH=${SEARCH:-off}
   INVOKER_IAM=${INVOKER_IAM:-on}
   GPU=no
-  [[ ${USE_GPU:-false} == false ]] || GPU=yes
+  case ${USE_GPU:-false} in true | True | 1 | yes | on) GPU=yes ;; esac
   WEIGHTS=${WEIGHTS:-release}
   MODEL_PACK=${MODEL_PACK:-buffalo_l}
   INFERENCE=${INFERENCE:-onnxruntime}

@@ -20,6 +20,12 @@ class Client(socket.socket):
         family, kind, protocol = accepted.family, accepted.type, accepted.proto
         super().__init__(family, kind, protocol, fileno=accepted.detach())
         self.unsent = bytearray()
+        self.is_stopped = False  # the rest of a body was given up: what comes is no request
+
+    def shutdown(self, how: int) -> None:
+        """Take or send no more."""
+        self.is_stopped |= how != socket.SHUT_WR
+        super().shutdown(how)
 
     def sendall(self, data: bytes) -> None:  # type: ignore[override]
         """Send it now or later."""

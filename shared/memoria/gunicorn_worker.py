@@ -79,7 +79,7 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
                 conn.is_unread = True
                 self.unread += 1
                 self._hand_over(conn)
-        if self.is_crowded or self.nr_conns >= self.worker_connections:
+        if self.alive and (self.is_crowded or self.nr_conns >= self.worker_connections):
             self._make_room()
 
     def _await_request(self, conn: Connection) -> None:
@@ -134,7 +134,9 @@ class BufferingWorker(gthread.ThreadWorker):  # type: ignore[misc]
             self._sort(conn)
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
-        return keepalive and conn.parser.finish_body(deadline=time.monotonic() + DRAIN_SECONDS)
+        if not keepalive or conn.sock.is_stopped:
+            return False
+        return bool(conn.parser.finish_body(deadline=time.monotonic() + DRAIN_SECONDS))
 
     def _cap_keepalive(self, deadline: float) -> None:
         super()._cap_keepalive(deadline)

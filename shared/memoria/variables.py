@@ -136,13 +136,19 @@ def _origin(text: str) -> str:
     return f"{scheme}://{_place(rest).removesuffix(_DEFAULT_PORTS[scheme])}"
 
 
+def _log_level(text: str) -> str:
+    """As Python's logging names it, also by its short names, in either case of letters."""
+    name = text.upper()
+    return {"WARN": "WARNING", "FATAL": "CRITICAL"}.get(name, name)
+
+
 Url = Annotated[str, AfterValidator(_http_url)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(_hosts)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 LogLevel = Annotated[
-    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(str.upper)
+    Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_log_level)
 ]
 Count = Annotated[int, Field(ge=1, le=10**12)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]  # of one wait

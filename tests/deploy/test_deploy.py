@@ -164,6 +164,13 @@ def test_instances_follow_from_the_setting_that_paces_the_queue(cloud: Cloud) ->
     assert (options["concurrency"], options["min-instances"]) == ("10", "1")
 
 
+def test_half_of_the_threads_are_as_many_as_the_requests_at_once(cloud: Cloud) -> None:
+    """Half of them take large bodies, as every search has: else guests wait, and are cut off."""
+    cloud.deploy("--only", "process", CONCURRENCY="10", MAX_IN_FLIGHT="50")
+    deploy = next(words for words in cloud.calls() if words[:2] == ["run", "deploy"])
+    assert pairs(options_of(deploy)["set-env-vars"])["THREADS"] == "20"
+
+
 def test_the_defaults_are_two_cpus_and_two_gibibytes(deployed: Cloud) -> None:
     for deploy in (words for words in deployed.calls() if words[:2] == ["run", "deploy"]):
         options = options_of(deploy)
@@ -193,8 +200,9 @@ def test_an_env_file_may_say_that_the_organisation_is_closed(cloud: Cloud) -> No
     assert "no-invoker-iam-check" in options_of(deploy)
 
 
-def test_an_env_file_may_ask_for_a_gpu(cloud: Cloud) -> None:
-    (cloud.folder / "settings").write_text("USE_GPU=true\n")
+@pytest.mark.parametrize("yes", ["true", "1"])
+def test_an_env_file_may_ask_for_a_gpu(cloud: Cloud, yes: str) -> None:
+    (cloud.folder / "settings").write_text(f"USE_GPU={yes}\n")
     cloud.deploy("--env-file", str(cloud.folder / "settings"))
     one, two = [options_of(words) for words in cloud.calls() if words[:2] == ["run", "deploy"]]
     assert one["gpu"] == "1"

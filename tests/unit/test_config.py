@@ -168,7 +168,8 @@ def test_what_is_empty_is_missing(name: str) -> None:
 
 def test_a_level_of_the_log_may_be_in_lower_case() -> None:
     assert Settings.from_env(ENOUGH).log_level == "INFO"
-    assert Settings.from_env(ENOUGH | {"LOG_LEVEL": "warning"}).log_level == "WARNING"
+    for told in ("warning", "WARN"):
+        assert Settings.from_env(ENOUGH | {"LOG_LEVEL": told}).log_level == "WARNING"
 
 
 def test_a_callbacks_url_stays_as_it_was_written() -> None:

@@ -37,7 +37,7 @@ def with_copies_joined(faces: Faces, group: Index, evidence: Evidence, demand: f
     weight = faces.weight.astype(np.float64)
     alone = evidence.alone(weight, weight**2)
     found = evidence.together(alone.at(best), alone.at(able), weight[best] * weight[able])
-    joined = np.flatnonzero(found >= demand)
+    joined = np.flatnonzero(found >= demand)[::-1]  # the best is the first of its own photo
     joined = joined[faces.photos.one_each(able[joined], best[joined])]
     group = group.copy()
     group[able[joined]] = best[joined]

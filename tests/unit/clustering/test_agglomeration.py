@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from memoria.clustering.agglomeration import agglomerated
+from memoria.clustering.agglomeration import agglomerated, with_copies_joined
 from memoria.clustering.evidence import Evidence, evidence_for
 from memoria.clustering.grouping import near_pairs
 from memoria.clustering.groups import Faces, dots, groups_of, sizes
@@ -102,6 +102,16 @@ def test_copies_are_joined_in_a_few_rounds_however_many():
     group = agglomerated(faces, np.arange(405), counting, 3.0)
     assert sorted(np.unique(group, return_counts=True)[1]) == [5, 400]
     assert len(ROUNDS) < 20
+
+
+def test_of_a_photos_copies_only_one_is_joined_at_once():
+    photos = np.arange(40)
+    photos[38] = photos[39]
+    rows = np.repeat(directions(1), 40, axis=0)
+    near = near_pairs(nearest_neighbours(rows, 16))
+    faces = Faces(rows, *face_weights(None, 40), SharedPhotos(photos), *near)
+    group = with_copies_joined(faces, np.arange(40), EVIDENCE, 3.0)
+    assert group.tolist() == [39] * 38 + [38, 39]
 
 
 def test_a_group_goes_by_one_of_its_faces(crowd):
