@@ -10,7 +10,7 @@ import pytest
 import memoria
 from local.supabase.migrations import MIGRATIONS
 from local.supabase.released import changed, freeze, released
-from local.supabase.schemas import MIGRATION
+from local.supabase.schemas import FIRST_MIGRATION
 from tests.documents import page
 
 # "## 0.2.0 (not yet released)" or "## 0.1.0 (2026-11-23)"
@@ -45,7 +45,7 @@ def test_every_migration_of_a_release_is_frozen() -> None:
     (_, date), *_ = HEADING.findall(page("CHANGELOG.md"))
     if date != "not yet released":
         assert released().keys() == {migration.name for migration in MIGRATIONS.glob("*.sql")}
-    assert MIGRATION.name in released()
+    assert FIRST_MIGRATION.name in released()
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def frozen(tmp_path: Path) -> tuple[Path, Path]:
     """A list, and a folder with one migration that is on it."""
     folder, file = tmp_path / "migrations", tmp_path / "released.sha256"
     folder.mkdir()
-    (folder / MIGRATION.name).write_bytes((MIGRATIONS / MIGRATION.name).read_bytes())
+    (folder / FIRST_MIGRATION.name).write_bytes((MIGRATIONS / FIRST_MIGRATION.name).read_bytes())
     freeze(file, folder)
     return file, folder
 
@@ -64,17 +64,17 @@ def test_a_frozen_migration_may_have_others_after_it(frozen: tuple[Path, Path]) 
     (folder / "29991231000000_more.sql").write_text("select 1;")
     assert changed(file, folder) == []
     freeze(file, folder)
-    assert list(released(file)) == [MIGRATION.name, "29991231000000_more.sql"]
+    assert list(released(file)) == [FIRST_MIGRATION.name, "29991231000000_more.sql"]
 
 
 @pytest.mark.parametrize("how", ["changed", "gone"])
 def test_one_that_is_not_as_it_was_is_named(frozen: tuple[Path, Path], how: str) -> None:
     file, folder = frozen
     if how == "gone":
-        (folder / MIGRATION.name).unlink()
+        (folder / FIRST_MIGRATION.name).unlink()
     else:
-        with (folder / MIGRATION.name).open("a") as migration:
+        with (folder / FIRST_MIGRATION.name).open("a") as migration:
             migration.write("\n")
-    assert changed(file, folder) == [MIGRATION.name]
-    with pytest.raises(ValueError, match=MIGRATION.name):
+    assert changed(file, folder) == [FIRST_MIGRATION.name]
+    with pytest.raises(ValueError, match=FIRST_MIGRATION.name):
         freeze(file, folder)
