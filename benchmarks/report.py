@@ -59,12 +59,15 @@ def table(known: dict[str, Any]) -> str:
     """Markdown of every section that was ever measured."""
     lines = ["| what | measured | to reach | reached | in detail |", "|---|---|---|---|---|"]
     lines += [_cells(row) for section in known.values() for row in section["rows"]]
-    runs = {
-        f"{section['models']} on {section['machine']} at load {section['load']}; "
-        f"{section['versions']}; {section['date']}"
-        for section in known.values()
-    }
-    return "\n".join([*lines, "", *(f"Measured: {run}." for run in sorted(runs))])
+    runs: dict[str, list[str]] = {}
+    for name, section in known.items():
+        run = (
+            f"{section['models']} on {section['machine']} at load {section['load']}; "
+            f"{section['versions']}; {section['date']}"
+        )
+        runs.setdefault(run, []).append(f"`{name}`")
+    measured = [f"- {', '.join(names)}: {run}." for run, names in runs.items()]
+    return "\n".join([*lines, "", "Sections, and what they were measured with:", "", *measured])
 
 
 def _cells(row: dict[str, Any]) -> str:

@@ -9,18 +9,16 @@ the table of docs/clustering.md.
 """
 
 import argparse
-import json
 import sys
 import time
 from multiprocessing import get_context
-from pathlib import Path
 
 import httpx
 import numpy as np
 import psycopg
 from supabase import Client, ClientOptions
 
-from benchmarks.cluster_page import set_table
+from benchmarks.cluster_page import set_rows
 from benchmarks.load_faces import EVENT, FACES_PER_PHOTO, fill, peak_mib
 from local.processes.stack import Stack, StackOptions
 from memoria.arrays import F32
@@ -37,20 +35,16 @@ from memoria.store.people import load_event, save_people
 SIZES = [1_000, 5_000, 20_000, 100_000]
 NEW_PHOTOS = 3
 STEPS = ("load", "group", "match", "ask", "save")
-STORED = Path(__file__).parents[1] / ".cache" / "benchmarks" / "run_stages.json"
 Seconds = dict[str, float]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("faces", type=int, nargs="*", default=SIZES)
-    results = json.loads(STORED.read_text()) if STORED.exists() else {}
-    STORED.parent.mkdir(parents=True, exist_ok=True)
     for faces in parser.parse_args().faces:
-        results[str(faces)] = measured(faces)
-        print(faces, results[str(faces)], flush=True)
-        STORED.write_text(json.dumps(results, indent=1))
-    set_table("run stages", table(results))
+        rows = table_rows(measured(faces))
+        print(*rows, sep="\n", flush=True)
+        set_rows("run stages", faces, rows)
 
 
 def measured(faces: int) -> list[Seconds]:
@@ -147,19 +141,17 @@ def entered(rows: F32, lists: NeighbourLists, fresh: int) -> int:
     return int(np.count_nonzero(distances < lists.distances[:, -1]))
 
 
-def table(results: dict[str, list[Seconds]]) -> str:
-    """Markdown of all sizes, smallest first."""
-    head = ["faces", "run", *STEPS, "all", "lists", "lists kept would save", "peak memory"]
-    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for faces in sorted(results, key=int):
-        for name, run in zip(("first", "3 photos more"), results[faces], strict=True):
-            whole = sum(run[step] for step in STEPS)
-            saved = (run["lists"] - run["update"]) / whole
-            cells = [f"{int(faces):,}", name, *(f"{run[step]:.2f} s" for step in STEPS)]
-            cells += [f"{whole:.2f} s", f"{run['lists']:.2f} s"]
-            cells += [f"{saved:.0%}", f"{run['peak_mib']:,.0f} MiB"]
-            lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+def table_rows(runs: list[Seconds]) -> list[str]:
+    """Markdown of one size."""
+    rows = []
+    for name, run in zip(("first", "3 photos more"), runs, strict=True):
+        whole = sum(run[step] for step in STEPS)
+        saved = (run["lists"] - run["update"]) / whole
+        cells = [name, *(f"{run[step]:.2f} s" for step in STEPS)]
+        cells += [f"{whole:.2f} s", f"{run['lists']:.2f} s"]
+        cells += [f"{saved:.0%}", f"{run['peak_mib']:,.0f} MiB"]
+        rows.append(" | ".join(cells))
+    return rows
 
 
 if __name__ == "__main__":

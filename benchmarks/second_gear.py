@@ -1,16 +1,19 @@
-"""A photo in OpenVINO's bfloat16 against ONNX Runtime; says so where the CPU has no bfloat16.
+"""OpenVINO's bfloat16 against ONNX Runtime and FaceAnalysis; says so where the CPU has no bfloat16.
 
-python -m benchmarks second_gear              # 1, 3 and 20 faces a photo
+python -m benchmarks second_gear              # 1, 3 and 20 faces a photo; waking
 """
 
 import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks import photos
-from benchmarks.measures import STEADY, Row, alternated
-from benchmarks.server import as_in_the_image
+from benchmarks.measures import STEADY, Row, alternated, quickest
+from benchmarks.server import PLAIN, ROOT, as_in_the_image
+from benchmarks.speed import face_analysis, find_as_insightface
+from benchmarks.waking import start
 from memoria.faces import Engine, find_faces_in_photo, open_engine
 from memoria.packs.inference import hindrance
 from memoria.packs.intermediate import FOLDER, write_intermediates
@@ -21,7 +24,9 @@ def second_gear(pack: Path) -> list[Row]:
     if reason := hindrance():
         return [Row(f"second gear: not measured, {reason}", None)]
     image = with_intermediates(pack)
-    return measured(open_engine(image), open_engine(image, inference="openvino"))
+    reference = face_analysis(pack)
+    rows = measured(open_engine(image), open_engine(image, inference="openvino"), reference)
+    return rows + waking(pack, image)
 
 
 def with_intermediates(pack: Path) -> Path:
@@ -33,9 +38,14 @@ def with_intermediates(pack: Path) -> Path:
 
 
 def measured(
-    first: Engine, second: Engine, *, cases: tuple[int, ...] = (1, 3, 20), rounds: int = 9
+    first: Engine,
+    second: Engine,
+    reference: Any,
+    *,
+    cases: tuple[int, ...] = (1, 3, 20),
+    rounds: int = 18,
 ) -> list[Row]:
-    """The rows for two engines of one pack; tested in float32."""
+    """The rows for two engines of one pack and insightface's; tested in float32."""
     rows = []
     for faces in cases:
         data = photos.jpeg(photos.photo(photos.MEGAPIXELS_12, faces))
@@ -45,7 +55,32 @@ def measured(
         calls: list[Callable[[], object]] = [
             partial(find_faces_in_photo, engine, data) for engine in (first, second)
         ]
-        one, two = alternated(calls, rounds, steady=STEADY if rounds > 1 else None)
+        calls.append(partial(find_as_insightface, reference, data))
+        one, two, peer = alternated(calls, rounds, steady=STEADY if rounds > 1 else None)
         detail = f"{1000 * two:.0f} ms against {1000 * one:.0f} ms; {found[0]} faces found"
-        rows.append(Row(f"second gear / ONNX Runtime, {faces} faces", two / one, detail=detail))
+        rows += [
+            Row(f"second gear / ONNX Runtime, {faces} faces", two / one, detail=detail),
+            Row(f"second gear: photos a second / FaceAnalysis from JPEG bytes, {faces} faces",
+                peer / two, limit=2.2, at_most=False,
+                detail=f"{1 / two:.2f} a second against {1 / peer:.2f}"),
+        ]  # fmt: skip
     return rows
+
+
+def waking(pack: Path, image: Path, rounds: int = 6) -> list[Row]:
+    """From exec to /ready with OpenVINO, with ONNX Runtime, and of a plain function."""
+    process = ROOT / "functions" / "process" / "main.py"
+    gears = {"MODEL_DIR": str(image)} | {"INFERENCE": "openvino"}, {"MODEL_DIR": str(image)}
+    starts = [
+        (start(process, gears[0]), start(process, gears[1]), start(PLAIN, {"MODEL_DIR": str(pack)}))
+        for _ in range(rounds + 1)  # the first round fills the page cache and compiles bytecode
+    ][1:]
+    second, first, plain = ([quickest(values) for values in zip(*runs, strict=True)]
+                            for runs in zip(*starts, strict=True))  # fmt: skip
+    return [
+        Row("second gear: exec to /ready / a plain function that builds FaceAnalysis",
+            second[0] / plain[0], limit=0.8,
+            detail=f"{second[0]:.2f} s against {plain[0]:.2f} s; ONNX Runtime {first[0]:.2f} s"),
+        Row("second gear: memory after start, process", second[2], "MB",
+            detail=f"ONNX Runtime: {first[2]:.0f} MB"),
+    ]  # fmt: skip

@@ -19,7 +19,7 @@ def cold_start(pack: Path) -> list[Row]:
     environ = {"MODEL_DIR": str(as_in_the_image(pack))}
     process = FUNCTIONS / "process" / "main.py"
     starts = [
-        (_start(process, environ), _start(PLAIN, plain_environ))
+        (start(process, environ), start(PLAIN, plain_environ))
         for _ in range(9)  # the first round fills the page cache and compiles bytecode
     ][1:]
     ours, plain = ([quickest(values) for values in zip(*runs, strict=True)]
@@ -34,7 +34,7 @@ def cold_start(pack: Path) -> list[Row]:
     ]  # fmt: skip
 
 
-def _start(source: Path, environ: dict[str, str]) -> tuple[float, float, float]:
+def start(source: Path, environ: dict[str, str]) -> tuple[float, float, float]:
     """Seconds and CPU seconds from exec to /ready, and megabytes then."""
     with serve("process", source, environ) as server:
         return server.ready_seconds, server.ready_cpu_seconds, server.megabytes

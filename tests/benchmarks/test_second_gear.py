@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import second_gear
+from benchmarks.speed import face_analysis
 from memoria.faces import open_engine
 from memoria.packs.intermediate import intermediate_of
 from tests.data import any_pack
@@ -24,11 +25,14 @@ def test_the_pack_is_what_the_image_holds(pack: Path) -> None:
         assert intermediate_of(path).is_file()
 
 
-def test_two_engines_are_compared_on_the_same_photo() -> None:
+def test_two_engines_and_a_peer_are_compared_on_the_same_photo() -> None:
     engine = open_engine(any_pack(), threads=2)
-    (row,) = second_gear.measured(engine, engine, cases=(1,), rounds=1)
-    assert row.value is not None
-    assert 0.05 < row.value < 20
+    peer = face_analysis(any_pack())
+    ratio, beside = second_gear.measured(engine, engine, peer, cases=(1,), rounds=1)
+    assert ratio.value is not None
+    assert 0.05 < ratio.value < 20
+    assert beside.value is not None
+    assert 0.05 < beside.value < 20
 
 
 def test_without_bfloat16_nothing_is_measured_and_the_table_says_why(

@@ -33,7 +33,8 @@ def move_weights_out(folder: Path) -> list[Path]:
             location=tensors.name,
             size_threshold=_SMALLEST_BYTES,
         )
-        tensors.chmod(path.stat().st_mode)
+        if tensors.exists():  # a network may have none that is large enough
+            tensors.chmod(path.stat().st_mode)
         partial.replace(path)
         written.append(path)
     return written
