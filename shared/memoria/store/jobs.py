@@ -112,18 +112,7 @@ class JobStore:
 
         ``digest``: the SHA-256 of the bytes that were looked at, in hex.
         """
-        result = {
-            "digest": digest,
-            "model": photo.model,
-            "width": photo.width,
-            "height": photo.height,
-            "processing_time_seconds": seconds,
-            "faces": [_face_row(face) for face in photo.faces],
-            "drawn": [
-                {"face_id": face_id, **(_face_row(face) if face else {"embedding": None})}
-                for face_id, face in photo.drawn.items()
-            ],
-        }
+        result = media_result(photo, digest, seconds)
         return saved(self._finish("memoria_complete_media", claim, p_result=result))
 
     def complete_callback(self, claim: Claim) -> None:
@@ -171,6 +160,22 @@ class JobStore:
             self.client, function, {"p_job_id": claim.job_id, "p_token": claim.token, **params}
         )
         return dict(answer)
+
+
+def media_result(photo: "PhotoFaces", digest: str, seconds: float) -> dict[str, Any]:
+    """What memoria_complete_media is told of a photo."""
+    return {
+        "digest": digest,
+        "model": photo.model,
+        "width": photo.width,
+        "height": photo.height,
+        "processing_time_seconds": seconds,
+        "faces": [_face_row(face) for face in photo.faces],
+        "drawn": [
+            {"face_id": face_id, **(_face_row(face) if face else {"embedding": None})}
+            for face_id, face in photo.drawn.items()
+        ],
+    }
 
 
 def saved(answer: dict[str, Any]) -> Stored | Skipped:
