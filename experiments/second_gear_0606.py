@@ -1,6 +1,7 @@
 """What bfloat16 does to vectors and groups, beside what saving a JPEG once more does.
 
     python -m experiments.second_gear_0606 EVENT      # a folder with labels.json: sitcom, portraits
+    python -m experiments.second_gear_0606 parts      # milliseconds of each network's twin
 
 Runs on any CPU: bfloat16 is imitated, by rounding weights and the output of every operator to it. A
 CPU that has it rounds less often, since it fuses operators; there the real one is measured as well.
@@ -12,19 +13,25 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
+from benchmarks import twins
+from benchmarks.measures import alternated
 from benchmarks.quality import SHARED
 from memoria.arrays import F32
 from memoria.clustering import group_faces
 from memoria.faces import Engine, Face, open_engine
 from memoria.media import decode_image
 from memoria.packs.inference import hindrance
+from memoria.packs.openvino_session import open_openvino
+from memoria.packs.session import open_session
 
 PERCENTILES = (0, 0.1, 1, 5, 50)
 SAME_PLACE = 0.5  # intersection over union of one face's two boxes
@@ -140,9 +147,33 @@ def main(event: Path) -> None:
          lambda data: low.find_faces(decode_image(data)), known)  # fmt: skip
     if not hindrance():
         real = open_engine(source, inference="openvino")
+        recogniser = replace(engine, recogniser=real.recogniser)
+        told("recogniser in OpenVINO", photos, engine,
+             lambda data: recogniser.find_faces(decode_image(data)), known)  # fmt: skip
         told("both in OpenVINO", photos, engine,
              lambda data: real.find_faces(decode_image(data)), known)  # fmt: skip
 
 
+def parts() -> None:
+    """Each network of buffalo_l's twin alone, two threads."""
+    with tempfile.TemporaryDirectory() as folder:
+        pack = twins.make(Path(folder) / "buffalo_l")
+        for name, size in (("det_10g", (480, 640)), ("w600k_r50", (112, 112))):
+            path = pack / f"{name}.onnx"
+            sessions: list[Any] = [open_session(path, threads=2)]
+            sessions += [open_openvino(path, threads=2, precision=how) for how in ("f32", "bf16")]
+            blob = np.random.default_rng(0).standard_normal((1, 3, *size)).astype(np.float32)
+            inputs = {sessions[0].get_inputs()[0].name: blob}
+            calls: list[Callable[[], object]] = [
+                partial(session.run, None, inputs) for session in sessions
+            ]
+            times = [f"{1000 * taken:.0f} ms" for taken in alternated(calls, 15)]
+            print(f"{name}: {times[0]} in ONNX Runtime; OpenVINO {times[1]} in float32, "
+                  f"{times[2]} in bfloat16", flush=True)  # fmt: skip
+
+
 if __name__ == "__main__":
-    main(SHARED / "events" / sys.argv[1])
+    if sys.argv[1] == "parts":
+        parts()
+    else:
+        main(SHARED / "events" / sys.argv[1])
