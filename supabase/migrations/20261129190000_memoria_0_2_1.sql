@@ -1,5 +1,6 @@
--- 0.2.1. Photos are not changed before their event is locked: one that somebody else added while another was
--- waited for was, and two that did so ended in a deadlock (40P01).
+-- 0.2.1.
+
+-- Functions that changed: written by python -m local.supabase.changes.
 
 -- Of these photos, those that are known already and are not as they are given.
 create or replace function memoria.differing(p_rows memoria.handed[], p_source text) returns text[]
@@ -12,9 +13,8 @@ language sql stable set search_path = '' as $$
       or (p_source is null and media.status <> 'completed')
   )
 $$;
-revoke all on function memoria.differing(memoria.handed[], text) from public, anon, authenticated, service_role;
 
-drop function memoria.lock_events_of(memoria.handed[], text);
+revoke all on function memoria.differing(memoria.handed[],text) from public, anon, authenticated, service_role;
 
 -- Locks, in the order of their ids, the events of photos that are known already: where they are, and where they go.
 create or replace function memoria.lock_events_of(p_rows memoria.handed[]) returns void
@@ -26,6 +26,7 @@ language sql set search_path = '' as $$
   )
   order by id for no key update
 $$;
+
 revoke all on function memoria.lock_events_of(memoria.handed[]) from public, anon, authenticated, service_role;
 
 -- Takes photos in: p_source names the app's table that they are rows of, p_added_by the user who handed
@@ -96,3 +97,5 @@ begin
   return v_refused;
 end
 $$;
+
+drop function memoria.lock_events_of(memoria.handed[],text);
