@@ -7,6 +7,7 @@ lead to. Tables, views, types and grants of functions in ``public`` are written 
 import re
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -17,7 +18,8 @@ from local.supabase.released import released
 from local.supabase.schemas import SCHEMAS, apply_schemas
 
 _FUNCTIONS = """
-    select proname, oid::regprocedure::text, pg_get_functiondef(oid),
+    select oid::regprocedure::text, proname, pg_get_functiondef(oid),
+      concat_ws(' ', pg_get_function_arguments(oid), pg_get_function_result(oid)),
       pronamespace = 'memoria'::regnamespace
     from pg_proc where prokind = 'f' and (pronamespace = 'memoria'::regnamespace
       or (pronamespace = 'public'::regnamespace and proname like 'memoria%'))
@@ -25,19 +27,35 @@ _FUNCTIONS = """
 _NOBODY = "public, anon, authenticated, service_role"
 
 
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function of a database; ``shape`` is what cannot be replaced: arguments and result."""
+
+    name: str
+    definition: str
+    shape: str
+    is_ours: bool  # in our own schema: nobody may call it
+
+
 def changes(server: Postgres) -> str:
     """SQL that leads the functions of the released migrations to those of the schemas."""
     known, wanted = _released(server), _described(server)
-    parts = []
+    kept = {
+        name for name in known.keys() & wanted.keys() if known[name].shape == wanted[name].shape
+    }
+    parts = [f"drop function {signature};\n" for signature in known.keys() - kept]
     for text in _texts():
-        name = re.search(r"create function \w+\.(\w+)", text)[1]  # type: ignore[index]
-        for signature, (of, definition, is_ours) in wanted.items():
-            if of == name and definition != known.get(signature, ("", "", True))[1]:
-                parts.append(text.replace("create function", "create or replace function", 1))
-                if is_ours and signature not in known:
-                    parts.append(f"revoke all on function {signature} from {_NOBODY};\n")
-    parts += [f"drop function {signature};\n" for signature in known.keys() - wanted.keys()]
+        for signature, function in wanted.items():
+            if function.name != _name(text) or function == known.get(signature):
+                continue
+            parts.append(text.replace("create function", "create or replace function", 1))
+            if function.is_ours and signature not in kept:
+                parts.append(f"revoke all on function {signature} from {_NOBODY};\n")
     return "\n".join(parts)
+
+
+def _name(text: str) -> str:
+    return text.partition("create function ")[2].partition("(")[0].partition(".")[2]
 
 
 def _texts() -> list[str]:
@@ -48,7 +66,7 @@ def _texts() -> list[str]:
     )
 
 
-def _released(server: Postgres) -> dict[str, tuple[str, str, bool]]:
+def _released(server: Postgres) -> dict[str, Function]:
     with tempfile.TemporaryDirectory() as folder:
         for name in released():
             (Path(folder) / name).write_bytes((MIGRATIONS / name).read_bytes())
@@ -57,17 +75,17 @@ def _released(server: Postgres) -> dict[str, tuple[str, str, bool]]:
     return _functions(url)
 
 
-def _described(server: Postgres) -> dict[str, tuple[str, str, bool]]:
+def _described(server: Postgres) -> dict[str, Function]:
     url = server.create_database("after_changes")
     apply_schemas(url)
     return _functions(url)
 
 
-def _functions(url: str) -> dict[str, tuple[str, str, bool]]:
-    """Signature -> name, definition, whether it is in our own schema."""
+def _functions(url: str) -> dict[str, Function]:
+    """By their signatures."""
     with psycopg.connect(url) as connection:
         rows = connection.execute(_FUNCTIONS.encode()).fetchall()
-    return {signature: (name, text, is_ours) for name, signature, text, is_ours in rows}
+    return {signature: Function(*rest) for signature, *rest in rows}
 
 
 def main() -> None:

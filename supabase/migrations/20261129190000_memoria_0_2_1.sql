@@ -2,6 +2,112 @@
 
 -- Functions that changed: written by python -m local.supabase.changes.
 
+drop function memoria.lock_events_of(memoria.handed[],text);
+
+drop function memoria.store_groups(text,jsonb,uuid[]);
+
+drop function memoria.alike(text,vector,text,jsonb,double precision);
+
+drop function memoria.evidence_item(jsonb);
+
+-- Faces of which a user took back, since the run was claimed, whose they are: they stay as they are.
+create or replace function memoria.released_since(p_event_id text, p_since timestamptz) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(
+    select said.face_id
+    from memoria.changes join memoria.corrections as said on said.withdrawn_by = changes.id
+    where changes.event_id = p_event_id and changes.created_at > p_since and said.kind = 'pin'
+  )
+$$;
+
+revoke all on function memoria.released_since(text,timestamp with time zone) from public, anon, authenticated, service_role;
+
+-- Who is in which group, with the people made who are new. A person that a user forgot since the run
+-- loaded them does not come back: their group becomes a stranger's. p_kept: whose faces stay; p_released: faces
+-- that stay.
+create or replace function memoria.store_groups(p_event_id text, p_groups jsonb, p_kept uuid[], p_released uuid[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  create temporary table saved_groups on commit drop as
+  select
+    case
+      when (body ->> 'is_new')::boolean is not true and not exists (
+        select from memoria.persons
+        where id = (body ->> 'person_id')::uuid and event_id = p_event_id
+      ) then gen_random_uuid()
+      else (body ->> 'person_id')::uuid
+    end as person_id,
+    position,
+    body
+  from jsonb_array_elements(p_groups) with ordinality as groups (body, position);
+
+  insert into memoria.persons (id, event_id, created_at)
+  -- so that people made by one run keep their order
+  select person_id, p_event_id, now() + position * interval '1 microsecond'
+  from pg_temp.saved_groups
+  on conflict (id) do nothing;
+
+  update memoria.faces
+  set identity_id = saved_groups.person_id
+  from pg_temp.saved_groups, jsonb_array_elements_text(body -> 'face_ids') as face (id)
+  where faces.id = face.id::uuid and faces.event_id = p_event_id
+    and faces.identity_id is distinct from saved_groups.person_id
+    and (faces.identity_id = any (p_kept)) is not true and faces.id <> all (p_released);
+
+  -- of several groups that are one person, the largest shows its face
+  update memoria.persons
+  set representative_face_id = (body ->> 'representative_face_id')::uuid
+  from (
+    select distinct on (memoria.root_of(person_id)) memoria.root_of(person_id) as root, body
+    from pg_temp.saved_groups
+    order by memoria.root_of(person_id), jsonb_array_length(body -> 'face_ids') desc, position
+  ) as largest
+  where persons.id = largest.root and persons.event_id = p_event_id;
+  drop table pg_temp.saved_groups;
+end
+$$;
+
+revoke all on function memoria.store_groups(text,jsonb,uuid[],uuid[]) from public, anon, authenticated, service_role;
+
+create or replace function public.memoria_save_people(p_job_id uuid, p_token uuid, p_result jsonb) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '120s'
+as $$
+declare
+  v_job memoria.jobs := memoria.lock_run(p_job_id, p_token);
+  v_kept uuid[];
+  v_everybody uuid[];  -- also who has no faces left
+  v_summary jsonb;
+  v_photos jsonb;
+begin
+  if v_job.id is null or v_job.kind <> 'cluster' then
+    return memoria.why_lost(p_job_id);
+  end if;
+  v_kept := memoria.changed_since(v_job.event_id, v_job.started_at);
+  perform memoria.store_groups(
+    v_job.event_id, p_result -> 'groups', v_kept, memoria.released_since(v_job.event_id, v_job.started_at)
+  );
+  v_everybody := memoria.people_of_event(v_job.event_id);
+  perform memoria.store_nobody(v_job.event_id, p_result -> 'nobody', v_kept);
+  perform memoria.apply_corrections(v_job.event_id);
+  perform memoria.settle_people(v_job.event_id);
+  perform memoria.note_run(v_job, v_everybody, v_kept, p_result -> 'changes');
+  perform memoria.store_suggestions(v_job.event_id, coalesce(p_result -> 'suggestions', '[]'));
+  perform memoria.note_grouped(v_job.event_id, (p_result ->> 'processing_time_seconds')::real);
+  v_summary := memoria.people_summary(v_job.event_id);
+  v_photos := memoria.photo_counts(v_job.event_id);
+  perform memoria.announce_people(v_job.event_id, v_summary, v_photos);
+  return v_summary || jsonb_build_object(
+    'outcome', 'stored',
+    'callback_job_id', memoria.finish_job(v_job, v_summary || jsonb_build_object(
+      'job_id', v_job.id, 'event_id', v_job.event_id, 'photos', v_photos,
+      'processing_time_seconds', p_result -> 'processing_time_seconds', 'status', 'completed'
+    ))
+  );
+end
+$$;
+
 -- Of these photos, those that are known already and are not as they are given.
 create or replace function memoria.differing(p_rows memoria.handed[], p_source text) returns text[]
 language sql stable set search_path = '' as $$
@@ -98,4 +204,340 @@ begin
 end
 $$;
 
-drop function memoria.lock_events_of(memoria.handed[],text);
+-- Two faces of an event: a photo that went to another one keeps its faces' ids.
+create or replace function memoria.evidence_item(p_event_id text, p_pair jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object(
+    'face_id', one.id, 'media_id', one.media_id, 'bbox', memoria.face_box(one),
+    'other_face_id', other.id, 'other_media_id', other.media_id, 'other_bbox', memoria.face_box(other),
+    'similarity', p_pair -> 'similarity'
+  )
+  from memoria.faces as one, memoria.faces as other
+  where one.id = (p_pair ->> 'face_id')::uuid and other.id = (p_pair ->> 'other_face_id')::uuid
+    and one.event_id = p_event_id and other.event_id = p_event_id
+$$;
+
+revoke all on function memoria.evidence_item(text,jsonb) from public, anon, authenticated, service_role;
+
+-- Evidence names faces of one_id first; turned where the other one goes first.
+create or replace function memoria.suggestion_item(s memoria.suggestions) returns jsonb
+language sql stable set search_path = '' as $$
+  select jsonb_build_object('id', s.id, 'kind', s.kind, 'likelihood', round(s.likelihood::numeric, 3)) || case s.kind
+    when 'same_person' then (
+      select jsonb_build_object(
+        'into', (select memoria.person_item(persons) from memoria.persons where id = pair[1]),
+        'from', (select memoria.person_item(persons) from memoria.persons where id = pair[2]),
+        'photos_together', s.photos_together,
+        'evidence', (
+          select coalesce(jsonb_agg(item order by n) filter (where item is not null), '[]')
+          from jsonb_array_elements(s.evidence) with ordinality as shown (body, n),
+            lateral (select memoria.evidence_item(s.event_id, case when pair[1] = s.one_id then body
+              else body || jsonb_build_object(
+                'face_id', body -> 'other_face_id', 'other_face_id', body -> 'face_id'
+              )
+            end) as item) as made
+        )
+      )
+      from memoria.into_first(s.one_id, s.other_id) as pair
+    )
+    else jsonb_build_object('face', memoria.face_cover(s.face_id), 'candidates', memoria.candidates_of(s))
+  end
+$$;
+
+-- The faces that belonged to nobody when a search found them. A photo that went to another event keeps its faces'
+-- ids, and is no longer this one's.
+create or replace function memoria.loose_faces_of(p_search memoria.searches) returns setof memoria.faces
+language sql stable set search_path = '' as $$
+  select * from memoria.faces where id = any (p_search.loose_faces) and event_id = p_search.event_id
+$$;
+
+revoke all on function memoria.loose_faces_of(memoria.searches) from public, anon, authenticated, service_role;
+
+-- The faces that a guest who asks to be taken out was found by, and that were nobody's then: whose they are now.
+create or replace function memoria.faces_to_take_out(p_search memoria.searches) returns jsonb
+language sql stable set search_path = '' as $$
+  select coalesce(jsonb_agg(
+    memoria.face_cover(faces.id) || jsonb_build_object('person_id', person_id) order by media_number, faces.id
+  ), '[]')
+  from memoria.loose_faces_of(p_search) as faces
+  where p_search.removal_requested_at is not null and dismissed is null
+$$;
+
+-- Whom a search found, as whom they are shown today, best first.
+create or replace function memoria.people_found(p_search memoria.searches) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(
+    select memoria.root_of(person) as root from unnest(p_search.people) with ordinality as found (person, place)
+    group by root order by min(place)
+  )
+$$;
+
+revoke all on function memoria.people_found(memoria.searches) from public, anon, authenticated, service_role;
+
+-- The audit: first who asks to be taken out, then newest first.
+create or replace function public.memoria_searches(p_event_id text, p_limit integer default 100) returns jsonb
+language plpgsql stable security definer set search_path = '' as $$
+declare
+  v_limit integer := least(greatest(coalesce(p_limit, 100), 1), 1000);
+begin
+  perform memoria.authorize(p_event_id, 'manage');
+  return jsonb_build_object('event_id', p_event_id, 'searches', (
+    select coalesce(jsonb_agg(jsonb_build_object(
+      'search_id', id, 'link_id', link_id, 'guest', left(encode(guest, 'hex'), 12),
+      'created_at', created_at, 'consent', consent, 'outcome', outcome, 'people', memoria.people_found(shown),
+      'loose_faces', cardinality(loose_faces), 'removal_requested_at', removal_requested_at,
+      'take_out', memoria.faces_to_take_out(shown)
+    ) order by removal_requested_at desc nulls last, created_at desc, id), '[]')
+    from (
+      select * from (
+        (
+          select * from memoria.searches
+          where event_id = p_event_id and removal_requested_at is not null
+          order by removal_requested_at desc, id limit v_limit
+        )
+        union all
+        (
+          select * from memoria.searches
+          where event_id = p_event_id and removal_requested_at is null
+          order by created_at desc, id limit v_limit
+        )
+      ) as either
+      order by removal_requested_at desc nulls last, created_at desc, id limit v_limit
+    ) as shown
+  ));
+end
+$$;
+
+-- Everybody and every loose face that the selfie scores at least p_least with, best first; of somebody who was
+-- merged, the identities that do: a merge may be taken back.
+create or replace function memoria.alike(
+  p_event_id text, p_embedding extensions.vector, p_model text, p_rule jsonb, p_least double precision
+) returns table (subject uuid, is_person boolean, score double precision, identities uuid[])
+language plpgsql stable set search_path = '' as $$
+declare
+  v_weight constant double precision := p_rule ->> 'weight';
+  v_length constant double precision := p_rule ->> 'mean_length';
+  v_shared constant double precision := p_rule ->> 'shared';
+  v_dimensions constant double precision := p_rule ->> 'dimensions';
+  v_background constant double precision := memoria.background(p_event_id, p_model);
+  -- a loose face's score is a straight line over its similarity: two points give the one to ask for
+  v_at_0 constant double precision :=
+    memoria.likeness(0, v_weight, v_length, 1, 1, v_background, v_shared, v_dimensions);
+  v_at_1 constant double precision :=
+    memoria.likeness(1, v_weight, v_length, 1, 1, v_background, v_shared, v_dimensions);
+begin
+  return query
+  with identity as (
+    select persons.id, coalesce(persons.merged_into, persons.id) as root, memoria.likeness(
+      -(persons.centroid operator(extensions.<#>) p_embedding), v_weight, v_length,
+      persons.centroid_faces, persons.mean_length, v_background, v_shared, v_dimensions
+    ) as score
+    from memoria.persons
+    where persons.event_id = p_event_id and persons.model = p_model and persons.centroid is not null
+  ), found as (
+    select identity.root, true, max(identity.score) as score, array_agg(identity.id order by identity.id)
+    from identity join memoria.persons on persons.id = identity.root
+    where not persons.hidden and persons.face_count > 0 and identity.score >= p_least
+    group by identity.root
+    union all
+    select faces.id, false, v_at_0 + (v_at_1 - v_at_0) * -(faces.embedding operator(extensions.<#>) p_embedding),
+      '{}'::uuid[]
+    from memoria.faces
+    where faces.event_id = p_event_id and faces.person_id is null and faces.dismissed is null
+      and faces.model = p_model
+      and -(faces.embedding operator(extensions.<#>) p_embedding) >= (p_least - v_at_0) / (v_at_1 - v_at_0)
+  )
+  select * from found order by 3 desc, 1 limit 200;
+end
+$$;
+
+revoke all on function memoria.alike(text,vector,text,jsonb,double precision) from public, anon, authenticated, service_role;
+
+-- How alike a face is to the mean of its person's other faces, from the mean of all. Null where there are
+-- too few of them, or where a user said whose it is; as unlike as can be where another model looked at them,
+-- until a run has made a mean of the face's own.
+create or replace function memoria.alike_to_others(p_face memoria.faces) returns double precision
+language sql stable set search_path = '' as $$
+  select case when model = p_face.model
+    then (total * similarity - 1) / nullif(sqrt(total ^ 2 - 2 * total * similarity + 1), 0) else -1 end
+  from (
+    select model, centroid_faces * mean_length::double precision as total,
+      -(centroid operator(extensions.<#>) p_face.embedding) as similarity
+    from memoria.persons where id = p_face.identity_id and centroid_faces > 2
+  ) as person
+  where not exists (
+    select from memoria.corrections where face_id = p_face.id and kind = 'pin' and withdrawn_by is null
+  )
+$$;
+
+-- The photos of people and of loose faces: each photo once, with the box that is meant. It is sure where
+-- the face is alike enough to its person's others; the rest only for who is told of what may be. A picture that
+-- took another's place is nobody's until it was looked at.
+create or replace function memoria.photos_of(p_people uuid[], p_faces uuid[], p_belongs double precision, p_maybe boolean)
+returns jsonb
+language sql stable set search_path = '' as $$
+  with boxes as (
+    select distinct on (media_id) media_id, x, y, w, h, is_sure
+    from (
+      select media_id, x, y, w, h, quality,
+        coalesce(memoria.alike_to_others(faces) >= p_belongs, true) as is_sure
+      from memoria.faces where person_id = any (p_people)
+      union all
+      select media_id, x, y, w, h, quality, true from memoria.faces where id = any (p_faces)
+    ) as faces
+    where is_sure or p_maybe
+    order by media_id, is_sure desc, quality desc
+  )
+  select coalesce(jsonb_agg(jsonb_build_object(
+    'media_id', media.id, 'bbox', jsonb_build_object('x', x, 'y', y, 'w', w, 'h', h),
+    'width', width, 'height', height, 'band', case when is_sure then 'sure' else 'maybe' end,
+    'bucket', bucket, 'path', path, 'preview_path', preview_path
+  ) order by media.number), '[]')
+  from boxes join memoria.media on media.id = boxes.media_id
+  where (placed_at > looked_at) is not true
+$$;
+
+-- The scan and the audit. p_rule: search/likeness.py's Rule, with the selfie's weight and mean_length.
+create or replace function public.memoria_search(
+  p_search_id uuid, p_embedding extensions.vector, p_model text, p_rule jsonb
+) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '5s'
+-- plans made while the tables were small must serve when they are large
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+declare
+  v_search memoria.searches;
+  v_link memoria.search_links;
+  v_event memoria.events;
+  v_searched jsonb;
+  v_others integer;
+  v_slope constant double precision := p_rule ->> 'slope';
+  v_belongs constant double precision := p_rule ->> 'belongs';
+  v_tells_maybe boolean;
+  v_certain double precision;
+  v_sure double precision;
+  v_maybe double precision;
+  v_people uuid[];  -- identities, which a merge that is taken back leaves as they are
+  v_faces uuid[];
+  v_themselves uuid[];
+  v_matches jsonb;
+begin
+  select * into v_search from memoria.searches where id = p_search_id and outcome = 'begun';
+  select * into v_event from memoria.events where id = v_search.event_id for key share;
+  select * into v_link from memoria.search_links where id = v_search.link_id;
+  if v_event.id is null or (v_search.link_id is not null and (v_link.revoked_at is not null)) then
+    return jsonb_build_object('outcome', 'not_found');
+  elsif v_event.status = 'archived' then
+    return jsonb_build_object('outcome', 'event_archived');
+  end if;
+  v_searched := memoria.searched(v_event.id, p_model);
+  if (v_searched ->> 'of_another_model')::integer > 0 and not exists (
+    select from memoria.faces where event_id = v_event.id and model = p_model and embedding is not null
+  ) then
+    update memoria.searches set outcome = 'model_changed', model = p_model where id = p_search_id;
+    return jsonb_build_object('outcome', 'model_changed');
+  end if;
+  v_others := (v_searched ->> 'people')::integer + (v_searched ->> 'loose_faces')::integer;
+  -- the score that every stranger reaches somewhere: from there on the chance falls to 1/e per slope
+  v_certain := (p_rule ->> 'demand')::double precision
+    + v_slope * (greatest(ln(greatest(v_others, 1) / 100.0), 0) - ln(1000));
+  v_sure := v_certain - v_slope * ln((p_rule ->> 'fpir')::double precision);
+  v_maybe := v_certain - v_slope * ln(0.02);
+  v_tells_maybe := v_search.link_id is null or v_link.maybe;
+
+  select
+    string_to_array(string_agg(array_to_string(identities, ','), ',' order by place) filter (where is_person), ','),
+    array_agg(subject order by place) filter (where not is_person),
+    array_agg(subject) filter (where place = 1 or score >= v_sure),
+    jsonb_agg(jsonb_build_object(
+      'match', 'm' || place, 'subject', subject, 'is_person', is_person,
+      'confidence', round((1 - exp(-greatest((score - v_certain) / v_slope, 0)))::numeric, 6),
+      'band', case when score >= v_sure then 'sure' else 'maybe' end,
+      'photos', photos
+    ) order by place)
+  into v_people, v_faces, v_themselves, v_matches
+  from (
+    select *, row_number() over (order by score desc, subject) as place
+    from memoria.alike(
+      v_event.id, p_embedding, p_model, p_rule, case when v_tells_maybe then least(v_sure, v_maybe) else v_sure end
+    ), lateral (
+      select memoria.photos_of(
+        case when is_person then array[subject] end, case when not is_person then array[subject] end,
+        v_belongs, v_tells_maybe
+      ) as photos
+      offset 0  -- once, not each time that it is named
+    ) as theirs
+    where photos <> '[]'
+  ) as ranked;
+
+  if v_matches is not null and v_search.guest is not null and not memoria.take_slot(
+    v_event.id, v_search.guest, v_themselves, coalesce(v_link.people_per_guest, 3)
+  ) then
+    update memoria.searches set outcome = 'person_limit', model = p_model where id = p_search_id;
+    return jsonb_build_object('outcome', 'person_limit');
+  end if;
+  -- whom a user forgets meanwhile is not noted, or is there to be purged: forgetting waits for these locks
+  v_people := array(select id from memoria.persons where id = any (v_people) for key share skip locked);
+  v_faces := array(select id from memoria.faces where id = any (v_faces) for key share skip locked);
+  update memoria.searches
+  set outcome = case when v_matches is null then 'nobody' else 'found' end, model = p_model,
+    people = v_people, loose_faces = v_faces, belongs = v_belongs
+  where id = p_search_id;
+  return jsonb_build_object(
+    'outcome', case when v_matches is null then 'nobody' else 'found' end,
+    'event_id', v_event.id, 'matches', coalesce(v_matches, '[]'), 'searched', v_searched,
+    'complete', memoria.search_complete(v_event.id)
+  );
+end
+$$;
+
+-- Today's photos of the same matches, without another selfie.
+create or replace function public.memoria_search_again(
+  p_search_id uuid, p_token_hash text default null, p_guest text default null, p_event_id text default null
+) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '5s'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+declare
+  v_search memoria.searches := memoria.own_search(p_search_id, p_token_hash, p_guest, p_event_id);
+  v_refusal jsonb;
+  v_people uuid[];
+  v_faces uuid[];
+begin
+  if v_search.id is null then
+    return jsonb_build_object('outcome', 'not_found');
+  elsif exists (select from memoria.events where id = v_search.event_id and status = 'archived') then
+    return jsonb_build_object('outcome', 'event_archived');
+  end if;
+  v_refusal := memoria.count_again(v_search);
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+  -- people may have been merged or hidden since, loose faces may have found their person
+  select array_agg(distinct persons.id) into v_people
+  from memoria.persons
+  where persons.event_id = v_search.event_id and not persons.hidden and persons.id in (
+    select memoria.root_of(person) from unnest(v_search.people) as person
+    union
+    select person_id from memoria.loose_faces_of(v_search) where person_id is not null
+  );
+  v_faces := array(
+    select id from memoria.loose_faces_of(v_search) where person_id is null and dismissed is null
+  );
+  return jsonb_build_object(
+    'outcome', v_search.outcome, 'event_id', v_search.event_id,
+    'photos', memoria.photos_of(v_people, v_faces, v_search.belongs, coalesce(
+      (select maybe from memoria.search_links where id = v_search.link_id), true
+    )),
+    'complete', memoria.search_complete(v_search.event_id)
+  );
+end
+$$;

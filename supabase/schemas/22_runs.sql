@@ -171,9 +171,20 @@ language sql stable set search_path = '' as $$
   )
 $$;
 
+-- Faces of which a user took back, since the run was claimed, whose they are: they stay as they are.
+create function memoria.released_since(p_event_id text, p_since timestamptz) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(
+    select said.face_id
+    from memoria.changes join memoria.corrections as said on said.withdrawn_by = changes.id
+    where changes.event_id = p_event_id and changes.created_at > p_since and said.kind = 'pin'
+  )
+$$;
+
 -- Who is in which group, with the people made who are new. A person that a user forgot since the run
--- loaded them does not come back: their group becomes a stranger's. p_kept: whose faces stay.
-create function memoria.store_groups(p_event_id text, p_groups jsonb, p_kept uuid[]) returns void
+-- loaded them does not come back: their group becomes a stranger's. p_kept: whose faces stay; p_released: faces
+-- that stay.
+create function memoria.store_groups(p_event_id text, p_groups jsonb, p_kept uuid[], p_released uuid[]) returns void
 language plpgsql set search_path = '' as $$
 begin
   create temporary table saved_groups on commit drop as
@@ -200,7 +211,7 @@ begin
   from pg_temp.saved_groups, jsonb_array_elements_text(body -> 'face_ids') as face (id)
   where faces.id = face.id::uuid and faces.event_id = p_event_id
     and faces.identity_id is distinct from saved_groups.person_id
-    and (faces.identity_id = any (p_kept)) is not true;
+    and (faces.identity_id = any (p_kept)) is not true and faces.id <> all (p_released);
 
   -- of several groups that are one person, the largest shows its face
   update memoria.persons
@@ -327,7 +338,9 @@ begin
     return memoria.why_lost(p_job_id);
   end if;
   v_kept := memoria.changed_since(v_job.event_id, v_job.started_at);
-  perform memoria.store_groups(v_job.event_id, p_result -> 'groups', v_kept);
+  perform memoria.store_groups(
+    v_job.event_id, p_result -> 'groups', v_kept, memoria.released_since(v_job.event_id, v_job.started_at)
+  );
   v_everybody := memoria.people_of_event(v_job.event_id);
   perform memoria.store_nobody(v_job.event_id, p_result -> 'nobody', v_kept);
   perform memoria.apply_corrections(v_job.event_id);

@@ -167,7 +167,8 @@ language sql stable set search_path = '' as $$
   )
 $$;
 
-create function memoria.evidence_item(p_pair jsonb) returns jsonb
+-- Two faces of an event: a photo that went to another one keeps its faces' ids.
+create function memoria.evidence_item(p_event_id text, p_pair jsonb) returns jsonb
 language sql stable set search_path = '' as $$
   select jsonb_build_object(
     'face_id', one.id, 'media_id', one.media_id, 'bbox', memoria.face_box(one),
@@ -176,6 +177,7 @@ language sql stable set search_path = '' as $$
   )
   from memoria.faces as one, memoria.faces as other
   where one.id = (p_pair ->> 'face_id')::uuid and other.id = (p_pair ->> 'other_face_id')::uuid
+    and one.event_id = p_event_id and other.event_id = p_event_id
 $$;
 
 -- Evidence names faces of one_id first; turned where the other one goes first.
@@ -190,9 +192,11 @@ language sql stable set search_path = '' as $$
         'evidence', (
           select coalesce(jsonb_agg(item order by n) filter (where item is not null), '[]')
           from jsonb_array_elements(s.evidence) with ordinality as shown (body, n),
-            lateral (select memoria.evidence_item(case when pair[1] = s.one_id then body else body || jsonb_build_object(
-              'face_id', body -> 'other_face_id', 'other_face_id', body -> 'face_id'
-            ) end) as item) as made
+            lateral (select memoria.evidence_item(s.event_id, case when pair[1] = s.one_id then body
+              else body || jsonb_build_object(
+                'face_id', body -> 'other_face_id', 'other_face_id', body -> 'face_id'
+              )
+            end) as item) as made
         )
       )
       from memoria.into_first(s.one_id, s.other_id) as pair

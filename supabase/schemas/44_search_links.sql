@@ -166,14 +166,30 @@ begin
 end
 $$;
 
+-- The faces that belonged to nobody when a search found them. A photo that went to another event keeps its faces'
+-- ids, and is no longer this one's.
+create function memoria.loose_faces_of(p_search memoria.searches) returns setof memoria.faces
+language sql stable set search_path = '' as $$
+  select * from memoria.faces where id = any (p_search.loose_faces) and event_id = p_search.event_id
+$$;
+
 -- The faces that a guest who asks to be taken out was found by, and that were nobody's then: whose they are now.
 create function memoria.faces_to_take_out(p_search memoria.searches) returns jsonb
 language sql stable set search_path = '' as $$
   select coalesce(jsonb_agg(
     memoria.face_cover(faces.id) || jsonb_build_object('person_id', person_id) order by media_number, faces.id
   ), '[]')
-  from memoria.faces
-  where p_search.removal_requested_at is not null and id = any (p_search.loose_faces) and dismissed is null
+  from memoria.loose_faces_of(p_search) as faces
+  where p_search.removal_requested_at is not null and dismissed is null
+$$;
+
+-- Whom a search found, as whom they are shown today, best first.
+create function memoria.people_found(p_search memoria.searches) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(
+    select memoria.root_of(person) as root from unnest(p_search.people) with ordinality as found (person, place)
+    group by root order by min(place)
+  )
 $$;
 
 -- The audit: first who asks to be taken out, then newest first.
@@ -186,7 +202,7 @@ begin
   return jsonb_build_object('event_id', p_event_id, 'searches', (
     select coalesce(jsonb_agg(jsonb_build_object(
       'search_id', id, 'link_id', link_id, 'guest', left(encode(guest, 'hex'), 12),
-      'created_at', created_at, 'consent', consent, 'outcome', outcome, 'people', people,
+      'created_at', created_at, 'consent', consent, 'outcome', outcome, 'people', memoria.people_found(shown),
       'loose_faces', cardinality(loose_faces), 'removal_requested_at', removal_requested_at,
       'take_out', memoria.faces_to_take_out(shown)
     ) order by removal_requested_at desc nulls last, created_at desc, id), '[]')

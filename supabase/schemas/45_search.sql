@@ -157,10 +157,11 @@ language sql stable set search_path = '' as $$
   from means
 $$;
 
--- Everybody and every loose face that the selfie scores at least p_least with, best first.
+-- Everybody and every loose face that the selfie scores at least p_least with, best first; of somebody who was
+-- merged, the identities that do: a merge may be taken back.
 create function memoria.alike(
   p_event_id text, p_embedding extensions.vector, p_model text, p_rule jsonb, p_least double precision
-) returns table (subject uuid, is_person boolean, score double precision)
+) returns table (subject uuid, is_person boolean, score double precision, identities uuid[])
 language plpgsql stable set search_path = '' as $$
 declare
   v_weight constant double precision := p_rule ->> 'weight';
@@ -175,20 +176,21 @@ declare
     memoria.likeness(1, v_weight, v_length, 1, 1, v_background, v_shared, v_dimensions);
 begin
   return query
-  with identities as (
-    select coalesce(persons.merged_into, persons.id) as root, memoria.likeness(
+  with identity as (
+    select persons.id, coalesce(persons.merged_into, persons.id) as root, memoria.likeness(
       -(persons.centroid operator(extensions.<#>) p_embedding), v_weight, v_length,
       persons.centroid_faces, persons.mean_length, v_background, v_shared, v_dimensions
     ) as score
     from memoria.persons
     where persons.event_id = p_event_id and persons.model = p_model and persons.centroid is not null
   ), found as (
-    select identities.root, true, max(identities.score) as score
-    from identities join memoria.persons on persons.id = identities.root
-    where not persons.hidden and persons.face_count > 0 and identities.score >= p_least
-    group by identities.root
+    select identity.root, true, max(identity.score) as score, array_agg(identity.id order by identity.id)
+    from identity join memoria.persons on persons.id = identity.root
+    where not persons.hidden and persons.face_count > 0 and identity.score >= p_least
+    group by identity.root
     union all
-    select faces.id, false, v_at_0 + (v_at_1 - v_at_0) * -(faces.embedding operator(extensions.<#>) p_embedding)
+    select faces.id, false, v_at_0 + (v_at_1 - v_at_0) * -(faces.embedding operator(extensions.<#>) p_embedding),
+      '{}'::uuid[]
     from memoria.faces
     where faces.event_id = p_event_id and faces.person_id is null and faces.dismissed is null
       and faces.model = p_model
@@ -199,23 +201,25 @@ end
 $$;
 
 -- How alike a face is to the mean of its person's other faces, from the mean of all. Null where there are
--- too few of them, or where a user said whose it is.
+-- too few of them, or where a user said whose it is; as unlike as can be where another model looked at them,
+-- until a run has made a mean of the face's own.
 create function memoria.alike_to_others(p_face memoria.faces) returns double precision
 language sql stable set search_path = '' as $$
-  select (total * similarity - 1) / nullif(sqrt(total ^ 2 - 2 * total * similarity + 1), 0)
+  select case when model = p_face.model
+    then (total * similarity - 1) / nullif(sqrt(total ^ 2 - 2 * total * similarity + 1), 0) else -1 end
   from (
-    select centroid_faces * mean_length::double precision as total,
+    select model, centroid_faces * mean_length::double precision as total,
       -(centroid operator(extensions.<#>) p_face.embedding) as similarity
-    from memoria.persons
-    where id = p_face.identity_id and model = p_face.model and centroid_faces > 2
+    from memoria.persons where id = p_face.identity_id and centroid_faces > 2
   ) as person
   where not exists (
-    select from memoria.corrections where face_id = p_face.id and kind = 'pin'
+    select from memoria.corrections where face_id = p_face.id and kind = 'pin' and withdrawn_by is null
   )
 $$;
 
 -- The photos of people and of loose faces: each photo once, with the box that is meant. It is sure where
--- the face is alike enough to its person's others; the rest only for who is told of what may be.
+-- the face is alike enough to its person's others; the rest only for who is told of what may be. A picture that
+-- took another's place is nobody's until it was looked at.
 create function memoria.photos_of(p_people uuid[], p_faces uuid[], p_belongs double precision, p_maybe boolean)
 returns jsonb
 language sql stable set search_path = '' as $$
@@ -237,6 +241,7 @@ language sql stable set search_path = '' as $$
     'bucket', bucket, 'path', path, 'preview_path', preview_path
   ) order by media.number), '[]')
   from boxes join memoria.media on media.id = boxes.media_id
+  where (placed_at > looked_at) is not true
 $$;
 
 -- Whether this guest may be these people too. People and faces that one selfie surely finds are one human
@@ -316,7 +321,7 @@ declare
   v_certain double precision;
   v_sure double precision;
   v_maybe double precision;
-  v_people uuid[];
+  v_people uuid[];  -- identities, which a merge that is taken back leaves as they are
   v_faces uuid[];
   v_themselves uuid[];
   v_matches jsonb;
@@ -345,7 +350,7 @@ begin
   v_tells_maybe := v_search.link_id is null or v_link.maybe;
 
   select
-    array_agg(subject order by place) filter (where is_person),
+    string_to_array(string_agg(array_to_string(identities, ','), ',' order by place) filter (where is_person), ','),
     array_agg(subject order by place) filter (where not is_person),
     array_agg(subject) filter (where place = 1 or score >= v_sure),
     jsonb_agg(jsonb_build_object(
@@ -468,11 +473,10 @@ begin
   where persons.event_id = v_search.event_id and not persons.hidden and persons.id in (
     select memoria.root_of(person) from unnest(v_search.people) as person
     union
-    select person_id from memoria.faces where id = any (v_search.loose_faces) and person_id is not null
+    select person_id from memoria.loose_faces_of(v_search) where person_id is not null
   );
   v_faces := array(
-    select id from memoria.faces
-    where id = any (v_search.loose_faces) and person_id is null and dismissed is null
+    select id from memoria.loose_faces_of(v_search) where person_id is null and dismissed is null
   );
   return jsonb_build_object(
     'outcome', v_search.outcome, 'event_id', v_search.event_id,

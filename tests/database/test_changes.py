@@ -28,6 +28,8 @@ def edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     change(folder / "00_schema.sql", "between 1 and 200\n", "between 1 and 199\n")
     change(folder / "31_media.sql", "people_in(p_media_ids text[])",
            "people_in(p_media_ids text[], p_more integer default 0)")  # fmt: skip
+    change(folder / "32_follow.sql", "retry_hand_overs() returns integer",
+           "retry_hand_overs() returns bigint")  # fmt: skip
     with (folder / "31_media.sql").open("a") as file:
         file.write(NEW)
 
@@ -46,6 +48,8 @@ def test_what_differs_is_made_anew_and_what_is_gone_is_dropped(postgres_server: 
     assert "revoke all on function memoria.newer(text) from public, anon" in script
     assert "revoke all on function memoria.is_id" not in script
     assert "drop function memoria.people_in(text[]);" in script
+    assert "drop function memoria.retry_hand_overs();" in script
+    assert "revoke all on function memoria.retry_hand_overs() from public" in script
     assert "memoria.refuse_unknown(p_what" not in script
     with psycopg.connect(postgres_server.url_of("before_changes")) as connection:
         connection.execute(script.encode())

@@ -17,7 +17,7 @@ from supabase import Client
 from local.processes.postgres import Postgres
 from memoria.arrays import F32
 from memoria.search.likeness import Rule, alike_to_others, background
-from memoria.store.jobs import vector_text
+from memoria.store.jobs import Claim, vector_text
 from tests.database.caller import Database
 from tests.database.project import Project, likeness
 
@@ -193,17 +193,7 @@ def test_the_databases_background_is_nearly_the_librarys(project: Project) -> No
 
 def test_a_face_unlike_its_persons_others_is_kept_from_guests(project: Project) -> None:
     party = Party(project)
-    photo = f"{party.event} 0 unlike"
-    face = party.add(photo, likeness(party.centres[0], 0.4, party.rng))
-    (first,) = project.rows(
-        "select identity_id from memoria.faces where media_id = %s", f"{party.event} 0 0"
-    )
-    person = first["identity_id"]
-    project.sql.execute(
-        "update memoria.faces set identity_id = %s, person_id = %s where id = %s",
-        (person, person, face),
-    )
-    project.sql.execute("select memoria.refresh_centroids(array[%s]::uuid[])", (person,))
+    photo, face = with_a_face_unlike_the_others(party, 0)
     theirs = {f"{party.event} 0 {number}" for number in range(4)}
     for token, expected in (
         (party.link(), theirs),
@@ -222,8 +212,99 @@ def test_a_face_unlike_its_persons_others_is_kept_from_guests(project: Project) 
             ),
         )
         assert {p["media_id"]: p["band"] for p in again["photos"]} == bands
-    call(party.host, "assign_face", face_id=str(face), person_id=str(person))
+    call(party.host, "assign_face", face_id=face, person_id=identity_of(party, 0))
     assert media(party.search(party.link(), party.selfie(0))) == theirs | {photo}
+
+
+def with_a_face_unlike_the_others(party: Party, person: int) -> tuple[str, str]:
+    """A photo that a run put with a person, which shows a face unlike theirs; and that face."""
+    photo = f"{party.event} {person} unlike"
+    face = party.add(photo, likeness(party.centres[person], 0.4, party.rng))
+    theirs = identity_of(party, person)
+    party.project.sql.execute(
+        "update memoria.faces set identity_id = %s, person_id = %s where id = %s",
+        (theirs, theirs, face),
+    )
+    party.project.sql.execute("select memoria.refresh_centroids(array[%s]::uuid[])", (theirs,))
+    return photo, str(face)
+
+
+def identity_of(party: Party, person: int) -> str:
+    (row,) = party.project.rows(
+        "select identity_id from memoria.faces where media_id = %s", f"{party.event} {person} 0"
+    )
+    return str(row["identity_id"])
+
+
+def test_what_a_host_took_back_shows_no_blurred_face(project: Project) -> None:
+    party = Party(project)
+    photo, face = with_a_face_unlike_the_others(party, 0)
+    change = call(party.host, "assign_face", face_id=face, person_id=identity_of(party, 0))
+    assert photo in media(party.search(party.link(), party.selfie(0)))
+    call(party.host, "undo", change_id=change["change_id"])
+    found = party.search(party.link(), party.selfie(0))
+    assert photo not in media(found)
+    assert len(media(found)) == 4
+
+
+def test_another_models_look_shows_no_blurred_face(project: Project) -> None:
+    party = Party(project)
+    photo, _ = with_a_face_unlike_the_others(party, 0)
+    token = party.link()
+    found = party.search(token, party.selfie(0))
+    assert photo not in media(found)
+    looked = [(BOX, likeness(party.centres[0], 0.4, party.rng))]
+    project.process(party.event, photo, looked, model="other")
+    assert photo not in {p["media_id"] for p in party.again(found["search_id"], token)["photos"]}
+    assert photo not in media(party.search(token, party.selfie(0)))
+
+
+def test_a_picture_that_nobody_has_looked_at_is_shown_to_no_guest(project: Project) -> None:
+    party = Party(project)
+    token = party.link()
+    found = party.search(token, party.selfie(0))
+    photo = f"{party.event} 0 0"
+    elsewhere = {"event_id": party.event, "bucket": "photos", "path": "somebody-elses.jpg"}
+    project.call("enqueue", media_id=photo, **elsewhere)
+    assert photo not in media(party.search(token, party.selfie(0)))
+    assert photo not in {p["media_id"] for p in party.again(found["search_id"], token)["photos"]}
+    (job,) = project._waiting("process", photo)
+    claim = project.jobs.claim("process", job, party.event, photo)
+    assert isinstance(claim, Claim)
+    failure = {"code": "media_forbidden", "message": "It went wrong.", "policy": "terminal"}
+    project.call("fail", job_id=claim.job_id, token=claim.token, **failure)
+    assert len(media(party.search(token, party.selfie(0)))) == 3
+
+
+def test_a_photo_of_another_event_is_not_shown_again(project: Project) -> None:
+    party, other = Party(project), f"private {uuid.uuid4()}"
+    token = party.link()
+    found = party.search(token, party.selfie(3))
+    photo = f"{party.event} loose"
+    assert media(found) == {photo}
+    call(party.host, "delete_media", media_id=photo)
+    project.process(other, photo, [(BOX, likeness(party.centres[3], 0.85, party.rng))])
+    asked = {"token_hash": hash_of(token), "guest": "g"}
+    project.call("request_removal", search_id=found["search_id"], **asked)
+    assert party.again(found["search_id"], token)["photos"] == []
+    (audited,) = call(party.host, "searches", event_id=party.event)["searches"]
+    assert audited["take_out"] == []
+
+
+def test_a_merge_that_is_taken_back_leaves_a_guest_their_own_photos(project: Project) -> None:
+    party = Party(project)
+    mine, theirs = identity_of(party, 0), identity_of(party, 1)
+    merged = call(party.host, "merge_people", into=theirs, **{"from": [mine]})
+    token = party.link()
+    found = party.search(token, party.selfie(0))
+    assert len(media(found)) == 8
+    (audited,) = call(party.host, "searches", event_id=party.event)["searches"]
+    assert audited["people"] == [theirs]
+    call(party.host, "undo", change_id=merged["change_id"])
+    again = party.again(found["search_id"], token)
+    assert {p["media_id"] for p in again["photos"]} == {f"{party.event} 0 {n}" for n in range(4)}
+    (audited,) = call(party.host, "searches", event_id=party.event)["searches"]
+    assert audited["people"] == [mine]
 
 
 def test_the_database_compares_a_face_with_its_persons_others(project: Project) -> None:

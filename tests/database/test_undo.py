@@ -239,3 +239,18 @@ def test_a_split_taken_back_gives_nobody_a_face_that_is_not_theirs(project: Proj
     party.undo(split)
     assert party.people(party.faces["Ann"]) == {party.ann}
     assert party.people([face]) == {None}
+
+
+@pytest.mark.parametrize("to", ["Ann", "somebody new"])
+def test_whose_a_face_is_no_more_a_run_under_way_does_not_bring_back(
+    project: Project, party: Host, to: str
+) -> None:
+    whose = {"person_id": party.ann} if to == "Ann" else {}
+    change = party.does("assign_face", face_id=party.stranger, **whose)
+    claim, result = project.claim_run(party.event), project.group(party.event)
+    before = len(project.call("people", event_id=party.event)["people"])
+    party.undo(change)
+    assert project.save(claim, result)["outcome"] == "stored"
+    assert project.person_of(party.event)[party.stranger] is None
+    people = project.call("people", event_id=party.event)["people"]
+    assert len(people) == before - (to == "somebody new")
