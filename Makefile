@@ -38,7 +38,7 @@ test: .venv/test lint       ## everything that a change must pass
 
 soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulated lives, every figure of finding faces
 	$(BIN)/python -m pytest --postgres 16 tests/database
-	LIFE_EXAMPLES=200 $(BIN)/python -m pytest -s tests/database/test_life.py
+	LIFE_EXAMPLES=200 $(BIN)/python -m pytest -s -o timeout=3000 tests/database/test_life.py
 	UNDO_EXAMPLES=100 $(BIN)/python -m pytest tests/database/test_undo.py
 	APART_LIVES=10 APART_RUNS=20 $(BIN)/python -m pytest tests/database/test_told_apart.py
 	$(BIN)/python -m pytest tests/deploy/real_gcloud.py tests/clients/your_app.py

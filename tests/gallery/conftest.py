@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from local.demo.system import HOST_EMAIL, HOST_PASSWORD
 from local.processes.pages import START
@@ -30,6 +30,7 @@ from tests.npm import package
 AXE = "axe-core@4.14.1"
 SIZES = {"390": (390, 844), "1280": (1280, 800), "landscape": (844, 390)}
 PATIENCE_MS = 15_000
+expect.set_options(timeout=PATIENCE_MS)
 STILL = 0.005  # of the layout's shifts; 0.1 is what browsers call good
 _SHIFTS = """
     window.shifted = 0
