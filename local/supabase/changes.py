@@ -36,6 +36,11 @@ class Function:
     shape: str
     is_ours: bool  # in our own schema: nobody may call it
 
+    def is_of(self, text: str) -> bool:
+        """Whether it was made by this statement."""
+        made = text.partition("create function ")[2].partition("(")[0].partition(".")[2]
+        return made == self.name and self.definition.split("$function$")[1] in text
+
 
 def changes(server: Postgres) -> str:
     """SQL that leads the functions of the released migrations to those of the schemas."""
@@ -43,19 +48,15 @@ def changes(server: Postgres) -> str:
     kept = {
         name for name in known.keys() & wanted.keys() if known[name].shape == wanted[name].shape
     }
-    parts = [f"drop function {signature};\n" for signature in known.keys() - kept]
+    parts = [f"drop function if exists {signature};\n" for signature in known.keys() - kept]
     for text in _texts():
         for signature, function in wanted.items():
-            if function.name != _name(text) or function == known.get(signature):
+            if not function.is_of(text) or function == known.get(signature):
                 continue
             parts.append(text.replace("create function", "create or replace function", 1))
             if function.is_ours and signature not in kept:
                 parts.append(f"revoke all on function {signature} from {_NOBODY};\n")
     return "\n".join(parts)
-
-
-def _name(text: str) -> str:
-    return text.partition("create function ")[2].partition("(")[0].partition(".")[2]
 
 
 def _texts() -> list[str]:
@@ -84,6 +85,7 @@ def _described(server: Postgres) -> dict[str, Function]:
 def _functions(url: str) -> dict[str, Function]:
     """By their signatures."""
     with psycopg.connect(url) as connection:
+        connection.execute("set search_path = ''")  # every type by its whole name
         rows = connection.execute(_FUNCTIONS.encode()).fetchall()
     return {signature: Function(*rest) for signature, *rest in rows}
 

@@ -2,13 +2,7 @@
 
 -- Functions that changed: written by python -m local.supabase.changes.
 
-drop function memoria.lock_events_of(memoria.handed[],text);
-
-drop function memoria.store_groups(text,jsonb,uuid[]);
-
-drop function memoria.alike(text,vector,text,jsonb,double precision);
-
-drop function memoria.evidence_item(jsonb);
+drop function if exists memoria.alike(text,extensions.vector,text,jsonb,double precision);
 
 -- Faces of which a user took back, since the run was claimed, whose they are: they stay as they are.
 create or replace function memoria.released_since(p_event_id text, p_since timestamptz) returns uuid[]
@@ -351,7 +345,7 @@ begin
 end
 $$;
 
-revoke all on function memoria.alike(text,vector,text,jsonb,double precision) from public, anon, authenticated, service_role;
+revoke all on function memoria.alike(text,extensions.vector,text,jsonb,double precision) from public, anon, authenticated, service_role;
 
 -- How alike a face is to the mean of its person's other faces, from the mean of all. Null where there are
 -- too few of them, or where a user said whose it is; as unlike as can be where another model looked at them,

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from local.processes.postgres import Postgres
-from local.supabase.migrations import apply_migrations
+from local.supabase.migrations import MIGRATIONS, apply_migrations
 from local.supabase.schemas import SCHEMAS, apply_schemas
 
 # everything that a migration could leave otherwise than the schemas say it
@@ -73,6 +73,13 @@ def test_the_migrations_lead_to_what_the_schemas_describe(described: str, migrat
     wanted, found = catalogue(described), catalogue(migrated)
     assert len(wanted) > 300
     assert found == wanted
+
+
+def test_migrations_after_the_first_may_be_applied_twice(migrated: str) -> None:
+    """``make serve`` does so; and so does ``db push`` after somebody applied one by hand."""
+    before = catalogue(migrated)
+    assert len(apply_migrations(migrated)) == len(list(MIGRATIONS.glob("*.sql"))) - 1
+    assert catalogue(migrated) == before
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,11 @@ from memoria.cli.install import FUNCTION, MIGRATIONS, RECORD, CannotInstall, Pla
 from memoria.cli.terminal import plain
 
 OURS = Path(memoria.__file__).parents[2] / "supabase"
-_NEXT = """\
-next, in {place}:
-  npx supabase@3.1.0 db push --remote
-  npx supabase@3.1.0 secrets set CALLBACK_SECRET=…
-  npx supabase@3.1.0 functions deploy ml-callback
-"""
+_NEXT = {  # what was written -> the command that brings it to the project
+    MIGRATIONS: "db push --remote",
+    FUNCTION: "functions deploy ml-callback",
+}
+_FIRST = "secrets set CALLBACK_SECRET=…"
 
 
 def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -39,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     made = plan(_ours(), theirs, memoria.__version__, now)
     for path, content in made.writes.items():
         _write(place / path, content)
-    _tell(made, arguments.folder)
+    _tell(made, arguments.folder, is_first=RECORD not in theirs)
     return 1 if made.behind else 0
 
 
@@ -81,13 +80,19 @@ def _write(path: Path, content: bytes) -> None:
     unfinished.replace(path)
 
 
-def _tell(made: Plan, folder: Path) -> None:
+def _tell(made: Plan, folder: Path, *, is_first: bool) -> None:
     for path in made.writes:
         sys.stdout.write(f"wrote supabase/{plain(path)}\n")
     for path in made.edited:
         what = "behind this release" if path in made.behind else "left as it is"
-        sys.stdout.write(f"edited by somebody, {what}: supabase/{plain(path)}\n")
-    if made.writes:
-        sys.stdout.write(_NEXT.format(place=plain(str(folder))))
-    else:
+        sys.stdout.write(f"edited or moved by somebody, {what}: supabase/{plain(path)}\n")
+    if not made.writes:
         sys.stdout.write(f"release {memoria.__version__} is there; nothing was changed\n")
+    elif steps := _steps(made, is_first=is_first):
+        sys.stdout.write(f"next, in {plain(str(folder))}:\n")
+        sys.stdout.writelines(f"  npx supabase@3.1.0 {step}\n" for step in steps)
+
+
+def _steps(made: Plan, *, is_first: bool) -> list[str]:
+    steps = [step for kind, step in _NEXT.items() if any(p.startswith(kind) for p in made.writes)]
+    return [*steps[:1], _FIRST, *steps[1:]] if is_first else steps

@@ -1,5 +1,6 @@
 """What is written into an app's supabase folder, and what is left alone."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,8 @@ def test_the_command_on_a_real_folder(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "supabase" / "config.toml").write_bytes(CONFIG)
     assert main(["supabase", "upgrade", str(tmp_path)]) == 2
     assert main(["supabase", "install", str(tmp_path)]) == 0
-    assert "db push" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert all(step in said for step in ("db push", "secrets set", "functions deploy"))
     files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     migrations = len(list((supabase.OURS / "migrations").glob("*.sql")))
     assert len([path for path in files if path.suffix == ".sql"]) == migrations
@@ -163,3 +165,23 @@ def test_another_release_is_an_upgrade(
     assert "memoria supabase upgrade" in capsys.readouterr().err
     assert main(["supabase", "upgrade", str(tmp_path)]) == 0
     assert '"release": "9.0.0"' in (tmp_path / "supabase" / "memoria.json").read_text()
+
+
+def test_an_upgrade_tells_the_steps_of_what_it_wrote(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before, it had a new secret set, with which callbacks were refused."""
+    (tmp_path / "supabase").mkdir()
+    (tmp_path / "supabase" / "config.toml").write_bytes(CONFIG)
+    assert main(["supabase", "install", str(tmp_path)]) == 0
+    record = tmp_path / "supabase" / "memoria.json"
+    known = json.loads(record.read_text())
+    source = max(path for path in known["files"] if path.endswith(".sql"))
+    (tmp_path / "supabase" / known["files"].pop(source)["path"]).unlink()
+    record.write_text(json.dumps(known))
+    capsys.readouterr()
+    assert main(["supabase", "upgrade", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "db push" in said
+    assert "secrets set" not in said
+    assert "functions deploy" not in said
