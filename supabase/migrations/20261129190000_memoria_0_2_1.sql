@@ -1,5 +1,11 @@
 -- 0.2.1.
 
+-- Events that hold photos of a followed table are the app's: it named their owners.
+update memoria.events set made_by = null
+where made_by is not null and exists (
+  select from memoria.media where event_id = events.id and source is not null
+);
+
 -- Functions that changed: written by python -m local.supabase.changes.
 
 drop function if exists memoria.alike(text,extensions.vector,text,jsonb,double precision);
@@ -195,6 +201,101 @@ begin
     exit when cardinality(v_rows) = 0;
   end loop;
   return v_refused;
+end
+$$;
+
+-- {event: its owner} of some rows of a followed table, as far as they name one.
+create or replace function memoria.owners_expression(p_columns jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select case when p_columns ? 'owner' then format(
+    'coalesce(jsonb_object_agg(%1$I::text, %2$I::text) filter (where %1$I is not null and %2$I is not null), ''{}'')',
+    p_columns ->> 'event', p_columns ->> 'owner'
+  ) else 'null::jsonb' end
+$$;
+
+-- Gives an event back to the app that a user made under one of its ids, without what that user put there.
+create or replace function memoria.take_event_over(p_relation text, p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  delete from memoria.members where event_id = p_event_id;
+  perform memoria.remove_media(p_event_id, array(
+    select id from memoria.media where event_id = p_event_id and source is null and added_by is not null
+  ));
+  perform memoria.note_hand_overs(p_relation, array[row(
+    p_event_id, p_event_id, 'event_taken_over',
+    'A user had made an event of this id; it is the app''s again, without that user''s photos and members.'
+  )::memoria.refused], false);
+end
+$$;
+
+revoke all on function memoria.take_event_over(text,text) from public, anon, authenticated, service_role;
+
+-- Makes the events that rows name. One that a user made is the app's as soon as rows name its owner: where that is
+-- its owner or its maker, it stays as it is (who made it may have given it away), else it is taken over; rows that
+-- name no owner say nothing. The photos of a followed table are never filed under an event of which only a user says
+-- whose it is. Returns the events that are not the app's.
+create or replace function memoria.claim_events(p_relation text, p_events text[], p_owners jsonb) returns text[]
+language plpgsql set search_path = '' as $$
+declare
+  v_event memoria.events;
+  v_owner uuid;
+begin
+  insert into memoria.events (id, owner_id)
+  select id, memoria.as_uuid(p_owners ->> id) from unnest(p_events) as wanted (id)
+  where not exists (select from memoria.events where events.id = wanted.id)
+  order by id on conflict do nothing;
+  for v_event in
+    select * from memoria.events
+    where id = any (p_events) and (made_by is not null or owner_id is null)
+      and memoria.as_uuid(p_owners ->> id) is not null
+    order by id for no key update
+  loop
+    v_owner := memoria.as_uuid(p_owners ->> v_event.id);
+    if v_owner in (v_event.owner_id, v_event.made_by) then
+      v_owner := coalesce(v_event.owner_id, v_owner);
+    elsif v_event.made_by is not null then
+      perform memoria.take_event_over(p_relation, v_event.id);
+    end if;
+    update memoria.events set owner_id = v_owner, made_by = null where id = v_event.id;
+    update memoria.hand_overs set code = 'not_handed_over'
+    where event_id = v_event.id and failed and code = 'event_of_a_user';
+  end loop;
+  return array(select id from memoria.events where id = any (p_events) and made_by is not null);
+end
+$$;
+
+-- Takes in rows of a followed table. What is not complete yet, or cannot be taken, is written down.
+create or replace function memoria.hand_over(p_relation text, p_rows memoria.handed[], p_owners jsonb) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_rows memoria.handed[];
+  v_refused memoria.refused[];
+  v_others text[];
+begin
+  v_refused := array(
+    select row(media_id, event_id, 'incomplete',
+      'The row names no ' || case when event_id is null then 'event' else 'path' end || ' yet.')::memoria.refused
+    from unnest(p_rows) where event_id is null or path is null
+  );
+  perform memoria.remove_followed(p_relation, array(select media_id from unnest(v_refused)));
+  v_rows := array(select given from unnest(p_rows) as given where event_id is not null and path is not null);
+  v_others := memoria.claim_events(p_relation, array(
+    select distinct event_id from unnest(v_rows) as given where memoria.fault_of(given) is null
+  ), p_owners);
+  v_refused := v_refused || array(
+    select row(media_id, event_id, 'event_of_a_user', 'A user made an event of this id: ' || case
+      when p_owners is null then 'name the column of the event''s owner in memoria_follow.'
+      else 'the row names no owner of the event.'
+    end)::memoria.refused
+    from unnest(v_rows) where event_id = any (v_others)
+  );
+  v_rows := array(select given from unnest(v_rows) as given where event_id <> all (v_others));
+  v_refused := v_refused || memoria.take_in(v_rows, p_relation, null);
+  delete from memoria.hand_overs
+  where relation = p_relation and failed and code <> 'not_handed_over'
+    and row_id = any (array(select media_id from unnest(p_rows)));
+  perform memoria.note_hand_overs(p_relation, v_refused, true);
+  return cardinality(p_rows) - cardinality(v_refused);
 end
 $$;
 

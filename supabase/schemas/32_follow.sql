@@ -16,18 +16,34 @@ language sql immutable set search_path = '' as $$
   )
 $$;
 
--- {event: its owner} of some rows of a followed table.
+-- {event: its owner} of some rows of a followed table, as far as they name one.
 create function memoria.owners_expression(p_columns jsonb) returns text
 language sql immutable set search_path = '' as $$
   select case when p_columns ? 'owner' then format(
-    'coalesce(jsonb_object_agg(%1$I::text, %2$I::text) filter (where %1$I is not null), ''{}'')',
+    'coalesce(jsonb_object_agg(%1$I::text, %2$I::text) filter (where %1$I is not null and %2$I is not null), ''{}'')',
     p_columns ->> 'event', p_columns ->> 'owner'
   ) else 'null::jsonb' end
 $$;
 
--- Makes the events that rows name, and gives back to the app those that a user made under its ids. The
--- photos of a followed table are never filed under an event of which only a user says whose it is.
--- Returns the events that are not the app's.
+-- Gives an event back to the app that a user made under one of its ids, without what that user put there.
+create function memoria.take_event_over(p_relation text, p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  delete from memoria.members where event_id = p_event_id;
+  perform memoria.remove_media(p_event_id, array(
+    select id from memoria.media where event_id = p_event_id and source is null and added_by is not null
+  ));
+  perform memoria.note_hand_overs(p_relation, array[row(
+    p_event_id, p_event_id, 'event_taken_over',
+    'A user had made an event of this id; it is the app''s again, without that user''s photos and members.'
+  )::memoria.refused], false);
+end
+$$;
+
+-- Makes the events that rows name. One that a user made is the app's as soon as rows name its owner: where that is
+-- its owner or its maker, it stays as it is (who made it may have given it away), else it is taken over; rows that
+-- name no owner say nothing. The photos of a followed table are never filed under an event of which only a user says
+-- whose it is. Returns the events that are not the app's.
 create function memoria.claim_events(p_relation text, p_events text[], p_owners jsonb) returns text[]
 language plpgsql set search_path = '' as $$
 declare
@@ -38,29 +54,23 @@ begin
   select id, memoria.as_uuid(p_owners ->> id) from unnest(p_events) as wanted (id)
   where not exists (select from memoria.events where events.id = wanted.id)
   order by id on conflict do nothing;
-  if p_owners is null then
-    return array(select id from memoria.events where id = any (p_events) and made_by is not null);
-  end if;
   for v_event in
     select * from memoria.events
     where id = any (p_events) and (made_by is not null or owner_id is null)
-      and owner_id is distinct from memoria.as_uuid(p_owners ->> id)
+      and memoria.as_uuid(p_owners ->> id) is not null
     order by id for no key update
   loop
     v_owner := memoria.as_uuid(p_owners ->> v_event.id);
-    if v_event.made_by is not null then
-      delete from memoria.members where event_id = v_event.id;
-      perform memoria.remove_media(v_event.id, array(
-        select id from memoria.media where event_id = v_event.id and source is null and added_by is not null
-      ));
-      perform memoria.note_hand_overs(p_relation, array[row(
-        v_event.id, v_event.id, 'event_taken_over',
-        'A user had made an event of this id; it is the app''s again, without that user''s photos and members.'
-      )::memoria.refused], false);
+    if v_owner in (v_event.owner_id, v_event.made_by) then
+      v_owner := coalesce(v_event.owner_id, v_owner);
+    elsif v_event.made_by is not null then
+      perform memoria.take_event_over(p_relation, v_event.id);
     end if;
     update memoria.events set owner_id = v_owner, made_by = null where id = v_event.id;
+    update memoria.hand_overs set code = 'not_handed_over'
+    where event_id = v_event.id and failed and code = 'event_of_a_user';
   end loop;
-  return '{}';
+  return array(select id from memoria.events where id = any (p_events) and made_by is not null);
 end
 $$;
 
@@ -101,8 +111,10 @@ begin
     select distinct event_id from unnest(v_rows) as given where memoria.fault_of(given) is null
   ), p_owners);
   v_refused := v_refused || array(
-    select row(media_id, event_id, 'event_of_a_user',
-      'A user made an event of this id: name the column of the event''s owner in memoria_follow.')::memoria.refused
+    select row(media_id, event_id, 'event_of_a_user', 'A user made an event of this id: ' || case
+      when p_owners is null then 'name the column of the event''s owner in memoria_follow.'
+      else 'the row names no owner of the event.'
+    end)::memoria.refused
     from unnest(v_rows) where event_id = any (v_others)
   );
   v_rows := array(select given from unnest(v_rows) as given where event_id <> all (v_others));

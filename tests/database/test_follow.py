@@ -6,7 +6,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from tests.database.caller import Database, Json, wait_until_blocked
+from tests.database.caller import Caller, Database, Json, wait_until_blocked
 
 HOST, STRANGER = UUID(int=1), UUID(int=2)
 ANYBODY_MAKES_EVENTS = (
@@ -520,6 +520,49 @@ def test_without_an_owner_photos_are_not_filed_under_an_event_that_a_user_made(
     assert told["code"] == "event_of_a_user"
     follow(app)
     assert app.rows("select id from memoria.media") == ["1"]
+
+
+NO_OWNER = """insert into public."My Photos" values (%s, 'party', 'p.jpg')"""
+
+
+def hosts_party(app: Database) -> Caller:
+    """An event that HOST made, with a member and a photo that HOST handed over; it is followed."""
+    app.do(ANYBODY_MAKES_EVENTS)
+    host = app.caller("authenticated", HOST)
+    host("create_event", event_id="party")
+    host("add_member", event_id="party", user_id=STRANGER, role="viewer")
+    host.enqueue("own", "party")
+    follow(app)
+    return host
+
+
+def test_a_row_that_names_no_owner_takes_no_event_from_its_owner(app: Database) -> None:
+    """Before, nobody counted as somebody else: members and photos of the owner went."""
+    host = hosts_party(app)
+    app.do(NO_OWNER % 1)
+    assert app.rows("select id from memoria.media") == ["own"]
+    (told,) = app.service("event_status", event_id="party")["not_handed_over"]
+    assert (told["media_id"], told["code"]) == ("1", "event_of_a_user")
+    assert "names no owner" in told["message"]
+    add(app, 2)  # now the app says whose it is
+    app.do(NO_OWNER % 3)
+    app.service("sweep")
+    assert app.rows("select id from memoria.media order by id") == ["1", "2", "3", "own"]
+    assert app.rows("select owner_id, made_by from memoria.events") == [(HOST, None)]
+    assert len(host("members", event_id="party")["members"]) == 1
+    assert app.value("select count(*) from memoria.hand_overs") == 0
+
+
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_an_event_that_its_maker_gave_away_stays_given(app: Database, confirmed: bool) -> None:
+    """Before, the next row took it back, and deleted what had been handed over by hand."""
+    host = hosts_party(app)
+    if confirmed:
+        add(app, 1)
+    host("set_owner", event_id="party", owner_id=STRANGER)
+    add(app, 2)
+    assert app.rows("select owner_id, made_by from memoria.events") == [(STRANGER, None)]
+    assert set(app.rows("select id from memoria.media")) >= {"own", "2"}
 
 
 def test_a_user_of_the_app_hands_over_by_inserting(app: Database) -> None:

@@ -48,3 +48,21 @@ def test_an_event_in_use_stays_as_it_is_and_goes_on(url: str) -> None:
         assert party.person(party.faces["Ann"]) == party.ann
         assert party.person([party.stranger]) == party.bob
         assert party.undone(renamed)
+
+
+def test_events_that_a_followed_table_confirmed_are_the_apps(url: str) -> None:
+    """0.2.0 went on taking them for events that only a user says whose they are."""
+    with Project(url) as project:
+        project.sql.execute(
+            "insert into memoria.events (id, owner_id, made_by)"
+            " select id, gen_random_uuid(), gen_random_uuid()"
+            " from unnest(array['theirs', 'followed']) as id"
+        )
+        project.sql.execute(
+            "insert into memoria.media (id, event_id, bucket, path, source)"
+            " values ('1', 'followed', 'photos', 'p.jpg', 'public.pics'),"
+            " ('2', 'theirs', 'photos', 'p.jpg', null)"
+        )
+        apply_migrations(url, MIGRATIONS)
+        made_by_a_user = project.rows("select id from memoria.events where made_by is not null")
+        assert [event["id"] for event in made_by_a_user] == ["theirs"]
