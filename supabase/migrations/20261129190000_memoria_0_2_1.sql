@@ -299,6 +299,49 @@ begin
 end
 $$;
 
+-- Locks, in the order of their ids, the events of photos with these ids and those that rows name: as whoever works
+-- on several events does.
+create or replace function memoria.lock_events_of_rows(p_ids text[], p_rows memoria.handed[]) returns void
+language sql set search_path = '' as $$
+  select from memoria.events
+  where id in (
+    select event_id from memoria.media where id = any (p_ids) union select event_id from unnest(p_rows)
+  )
+  order by id for no key update
+$$;
+
+revoke all on function memoria.lock_events_of_rows(text[],memoria.handed[]) from public, anon, authenticated, service_role;
+
+-- Tries again rows that were written down: as they are now; those that are gone are removed. What the app
+-- changed meanwhile stays written down: its own hand-over may have come before this one.
+create or replace function memoria.retry_rows(p_relation text, p_late bigint[]) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_ids constant text[] := array(select distinct row_id from memoria.hand_overs where id = any (p_late));
+  v_before record;
+  v_after record;
+  v_count integer;
+begin
+  select * into v_before from memoria.rows_now(p_relation, v_ids);
+  perform memoria.lock_events_of_rows(v_ids, v_before.rows);
+  perform memoria.remove_followed(p_relation, array(
+    select id from unnest(v_ids) as late (id)
+    where id not in (select media_id from unnest(v_before.rows) where media_id is not null)
+  ));
+  v_count := memoria.hand_over(p_relation, v_before.rows, v_before.owners);
+  select * into v_after from memoria.rows_now(p_relation, v_ids);
+  delete from memoria.hand_overs where id = any (p_late) and row_id not in (
+    select media_id from (
+      (select * from unnest(v_before.rows) except select * from unnest(v_after.rows))
+      union all
+      (select * from unnest(v_after.rows) except select * from unnest(v_before.rows))
+    ) as changed
+    where media_id is not null
+  );
+  return v_count;
+end
+$$;
+
 -- Two faces of an event: a photo that went to another one keeps its faces' ids.
 create or replace function memoria.evidence_item(p_event_id text, p_pair jsonb) returns jsonb
 language sql stable set search_path = '' as $$

@@ -234,6 +234,26 @@ def test_a_sweep_holds_no_event_while_it_waits_for_another(app: Database) -> Non
     assert app.rows("select id from memoria.media") == ["broken"]
 
 
+def test_a_sweep_locks_events_in_the_order_in_which_others_do(app: Database) -> None:
+    """Before, it removed rows that had gone first, and met memoria_requeue in a deadlock."""
+    follow(app)
+    add(app, 1, event="zoo")
+    add(app, 2, event="ark")
+    with psycopg.connect(app.url) as run:
+        run.execute("select from memoria.events order by id for no key update")
+        app.do("""delete from public."My Photos" where id = 1""")
+        app.do("""update public."My Photos" set place = 'new.jpg' where id = 2""")
+    lock = "select from memoria.events where id = %s for no key update"
+    with psycopg.connect(app.url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute(lock, ["ark"])
+        swept = pool.submit(app.service, "sweep")
+        wait_until_blocked(app.rows, swept)
+        other.execute(lock + " nowait", ["zoo"])
+        other.commit()
+        assert swept.result()["handed_over"] == 1
+    assert app.rows("select id, path from memoria.media") == [("2", "new.jpg")]
+
+
 def users_statement(app: Database, command: str, seconds: int = 3) -> None:
     """As PostgREST runs it: with the time that a signed-in user's statement has."""
     url = app.server.url_of(app.name, "authenticator")
