@@ -342,6 +342,61 @@ begin
 end
 $$;
 
+-- What is still to be done for a table, without leave to fail: rows that cannot be handed over are parted from the
+-- others by halves, and told.
+create or replace function memoria.retry_all(p_relation text, p_late bigint[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_half constant integer := cardinality(p_late) / 2;
+begin
+  perform memoria.retry_rows(p_relation, p_late);
+exception
+  when transaction_rollback then
+    raise;  -- not by these rows
+  when others then
+    if v_half = 0 then
+      raise warning 'memoria: row % of % was not handed over: %',
+        (select row_id from memoria.hand_overs where id = any (p_late)), p_relation, sqlerrm;
+    else
+      perform memoria.retry_all(p_relation, p_late[:v_half]);
+      perform memoria.retry_all(p_relation, p_late[v_half + 1:]);
+    end if;
+end
+$$;
+
+revoke all on function memoria.retry_all(text,bigint[]) from public, anon, authenticated, service_role;
+
+-- The table is no longer followed; the photos that it handed over stay. What is still to be done for it is done
+-- first, however long that waits.
+create or replace function public.memoria_unfollow(p_table regclass) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_relation text := memoria.name_of(p_table);
+  v_late bigint[];
+begin
+  perform memoria.follow_renamed(p_table);
+  v_late := array(
+    select id from memoria.hand_overs
+    where relation = v_relation and failed and code = 'not_handed_over' order by id
+  );
+  -- all at once, before their photos, as everyone does
+  perform memoria.lock_events_of_rows(array(
+    select id from memoria.media where source = v_relation
+    union select row_id from memoria.hand_overs where id = any (v_late)
+  ), array(
+    select row(row_id, event_id, null, null, null)::memoria.handed from memoria.hand_overs where id = any (v_late)
+  ));
+  for v_page in 1..(cardinality(v_late) + 999) / 1000 loop
+    perform memoria.retry_all(v_relation, v_late[v_page * 1000 - 999 : v_page * 1000]);
+  end loop;
+  perform memoria.unfollow_triggers(p_table);
+  delete from memoria.followed where relation = v_relation;
+  delete from memoria.hand_overs where relation = v_relation and failed;
+  update memoria.media set source = null where source = v_relation;
+  return jsonb_build_object('table', v_relation, 'followed', false);
+end
+$$;
+
 -- Two faces of an event: a photo that went to another one keeps its faces' ids.
 create or replace function memoria.evidence_item(p_event_id text, p_pair jsonb) returns jsonb
 language sql stable set search_path = '' as $$
