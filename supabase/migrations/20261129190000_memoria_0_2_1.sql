@@ -135,6 +135,37 @@ $$;
 
 revoke all on function memoria.lock_events_of(memoria.handed[]) from public, anon, authenticated, service_role;
 
+-- Makes room under ids that the app's table wants: a row that a user put there goes, with its faces, and
+-- that is recorded; one that the table has moved to another event goes, too, also where it is the table's no longer,
+-- but still the same object. The events are locked. Each photo is looked up by its key: a join may read all of the
+-- table's.
+create or replace function memoria.clear_squatted(p_rows memoria.handed[], p_source text) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_gone record;
+begin
+  for v_gone in
+    select media.event_id, array_agg(media.id) as ids, array_agg(
+      row(media.id, given.event_id, 'taken_over',
+        'A user had put a photo under this id; it went, with its faces.')::memoria.refused
+    ) filter (where media.source is null and media.added_by is not null) as taken_over
+    from unnest(p_rows) as given
+    cross join lateral (select * from memoria.media where id = given.media_id offset 0) as media
+    where (media.source is null and media.added_by is not null
+        and (media.event_id, media.bucket, media.path) <> (given.event_id, given.bucket, given.path))
+      or (media.event_id <> given.event_id and (media.source = p_source or (
+        media.source is null and (media.bucket, media.path) = (given.bucket, given.path)
+      )))
+    group by media.event_id order by media.event_id
+  loop
+    perform memoria.remove_media(v_gone.event_id, v_gone.ids);
+    if v_gone.taken_over is not null then
+      perform memoria.note_hand_overs(p_source, v_gone.taken_over, false);
+    end if;
+  end loop;
+end
+$$;
+
 -- Takes photos in: p_source names the app's table that they are rows of, p_added_by the user who handed
 -- them over. Their events exist. Returns those that could not be taken.
 create or replace function memoria.take_in(p_rows memoria.handed[], p_source text, p_added_by uuid)

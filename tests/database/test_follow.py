@@ -448,6 +448,17 @@ def test_what_is_still_to_be_done_is_done_before_a_table_is_left_alone(app: Data
     assert app.value("select count(*) from memoria.hand_overs") == 0
 
 
+def test_a_photo_whose_row_moved_while_nobody_followed_moves_with_it(app: Database) -> None:
+    """Before, its id was taken by itself, and it was shown in the former event for good."""
+    follow(app)
+    add(app, 1)
+    app.value("select memoria_unfollow('public.\"My Photos\"')")
+    app.do("""update public."My Photos" set "the event" = 'other'""")
+    assert follow(app)["failed"] == 0
+    assert app.rows("select event_id, source is not null from memoria.media") == [("other", True)]
+    assert app.value("select count(*) from memoria.hand_overs") == 0
+
+
 def test_a_table_that_took_the_name_of_another_keeps_its_photos(app: Database) -> None:
     follow(app)
     add(app, 1)
