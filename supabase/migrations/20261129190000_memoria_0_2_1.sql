@@ -295,6 +295,31 @@ begin
 end
 $$;
 
+-- Removes photos of a followed table that are no longer its rows. Where another followed table wants one of their
+-- ids, as when a row was copied there before it went from here, the sweeper tries again; what is in other hands at
+-- this instant is not waited for.
+create or replace function memoria.remove_followed(p_relation text, p_ids text[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_gone record;
+begin
+  for v_gone in
+    select event_id, array_agg(id) as ids from memoria.media
+    where id = any (p_ids) and source = p_relation group by event_id order by event_id
+  loop
+    perform memoria.lock_event(v_gone.event_id);
+    perform memoria.remove_media(v_gone.event_id, v_gone.ids);
+  end loop;
+  delete from memoria.hand_overs
+  where relation = p_relation and row_id = any (p_ids) and failed and code <> 'not_handed_over';
+  update memoria.hand_overs set code = 'not_handed_over' where id in (
+    select hand_overs.id from memoria.followed join memoria.hand_overs on hand_overs.relation = followed.relation
+    where followed.relation <> p_relation and row_id = any (p_ids) and failed and code = 'id_taken'
+    for no key update of hand_overs skip locked
+  );
+end
+$$;
+
 -- Takes in rows of a followed table. What is not complete yet, or cannot be taken, is written down.
 create or replace function memoria.hand_over(p_relation text, p_rows memoria.handed[], p_owners jsonb) returns integer
 language plpgsql set search_path = '' as $$

@@ -74,7 +74,9 @@ begin
 end
 $$;
 
--- Removes photos of a followed table that are no longer its rows.
+-- Removes photos of a followed table that are no longer its rows. Where another followed table wants one of their
+-- ids, as when a row was copied there before it went from here, the sweeper tries again; what is in other hands at
+-- this instant is not waited for.
 create function memoria.remove_followed(p_relation text, p_ids text[]) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -89,6 +91,11 @@ begin
   end loop;
   delete from memoria.hand_overs
   where relation = p_relation and row_id = any (p_ids) and failed and code <> 'not_handed_over';
+  update memoria.hand_overs set code = 'not_handed_over' where id in (
+    select hand_overs.id from memoria.followed join memoria.hand_overs on hand_overs.relation = followed.relation
+    where followed.relation <> p_relation and row_id = any (p_ids) and failed and code = 'id_taken'
+    for no key update of hand_overs skip locked
+  );
 end
 $$;
 

@@ -616,6 +616,19 @@ def test_an_event_that_its_maker_gave_away_stays_given(app: Database, confirmed:
     assert set(app.rows("select id from memoria.media")) >= {"own", "2"}
 
 
+def test_a_row_that_is_copied_to_another_table_before_it_goes_is_not_lost(app: Database) -> None:
+    """Before, the id was taken when it came, and nobody tried again when it was free."""
+    follow(app)
+    app.do('create table public.kept (like public."My Photos")')
+    app.value("select memoria_follow('public.kept', 'id', 'the event', 'place', 'photos')")
+    add(app, 1)
+    app.do("""insert into public.kept select * from public."My Photos" """)
+    app.do("""delete from public."My Photos" """)
+    assert app.service("sweep")["handed_over"] == 1
+    assert app.rows("select id, source from memoria.media") == [("1", "public.kept")]
+    assert app.value("select count(*) from memoria.hand_overs") == 0
+
+
 def test_a_user_of_the_app_hands_over_by_inserting(app: Database) -> None:
     follow(app)
     with app.admin.transaction():
