@@ -166,6 +166,48 @@ begin
 end
 $$;
 
+-- Brings photos that are known in this event to how they are handed over now: processed anew where the
+-- object is another one (of an archived event, once it is reopened), or where the photo had failed and is
+-- handed over by hand. By hand, the preview of a photo that follows a table stays, as its place does. The events are
+-- locked.
+create or replace function memoria.update_known(p_rows memoria.handed[], p_source text) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_again record;
+  v_moved text[] := array(
+    select media.id from unnest(p_rows) as given join memoria.media on media.id = given.media_id
+    where (media.bucket, media.path) <> (given.bucket, given.path)
+  );
+begin
+  update memoria.media set
+    bucket = given.bucket, path = given.path, preview_path = given.preview_path,
+    source = coalesce(p_source, media.source),
+    placed_at = case when media.id = any (v_moved) then clock_timestamp() else placed_at end
+  from unnest(p_rows) as given
+  where media.id = given.media_id and (p_source is not null or media.source is null)
+    and (media.bucket, media.path, media.preview_path, media.source)
+      is distinct from (given.bucket, given.path, given.preview_path, coalesce(p_source, media.source));
+  -- how the old object ended says nothing of the new one
+  update memoria.jobs set
+    attempts = 0, deaths = 0, waits = 0, waiting_since = null, error_code = null, error_message = null,
+    run_after = clock_timestamp()
+  where media_id = any (v_moved) and kind = 'process' and status in ('queued', 'dispatched', 'running');
+  for v_again in
+    select events.id as event_id, events.status = 'open' as is_open, array_agg(media.id order by media.number) as ids
+    from unnest(p_rows) as given join memoria.media on media.id = given.media_id
+    join memoria.events on events.id = media.event_id
+    where media.id = any (v_moved) or (p_source is null and media.status = 'failed' and events.status = 'open')
+    group by events.id order by events.id
+  loop
+    if v_again.is_open then
+      perform memoria.queue_media(v_again.event_id, v_again.ids);
+    else
+      perform memoria.put_off_media(v_again.event_id, v_again.ids);
+    end if;
+  end loop;
+end
+$$;
+
 -- Takes photos in: p_source names the app's table that they are rows of, p_added_by the user who handed
 -- them over. Their events exist. Returns those that could not be taken.
 create or replace function memoria.take_in(p_rows memoria.handed[], p_source text, p_added_by uuid)

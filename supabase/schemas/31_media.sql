@@ -150,7 +150,8 @@ $$;
 
 -- Brings photos that are known in this event to how they are handed over now: processed anew where the
 -- object is another one (of an archived event, once it is reopened), or where the photo had failed and is
--- handed over by hand. The events are locked.
+-- handed over by hand. By hand, the preview of a photo that follows a table stays, as its place does. The events are
+-- locked.
 create function memoria.update_known(p_rows memoria.handed[], p_source text) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -165,7 +166,7 @@ begin
     source = coalesce(p_source, media.source),
     placed_at = case when media.id = any (v_moved) then clock_timestamp() else placed_at end
   from unnest(p_rows) as given
-  where media.id = given.media_id
+  where media.id = given.media_id and (p_source is not null or media.source is null)
     and (media.bucket, media.path, media.preview_path, media.source)
       is distinct from (given.bucket, given.path, given.preview_path, coalesce(p_source, media.source));
   -- how the old object ended says nothing of the new one

@@ -629,6 +629,13 @@ def test_a_row_that_is_copied_to_another_table_before_it_goes_is_not_lost(app: D
     assert app.value("select count(*) from memoria.hand_overs") == 0
 
 
+def test_by_hand_nobody_takes_the_preview_of_a_photo_that_follows_a_table(app: Database) -> None:
+    follow(app)
+    add(app, 1, small="s.jpg")
+    app.service.enqueue("1", "party", "p/1.jpg")
+    assert app.rows("select preview_path from memoria.media") == ["s.jpg"]
+
+
 def test_a_user_of_the_app_hands_over_by_inserting(app: Database) -> None:
     follow(app)
     with app.admin.transaction():
