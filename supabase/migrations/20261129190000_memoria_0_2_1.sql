@@ -440,6 +440,82 @@ begin
 end
 $$;
 
+-- Raises where triggers of the table itself would not see all of its changes, or not all columns of these.
+create or replace function memoria.check_seen(p_table regclass, p_columns jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+  v_unseen text := (
+    select string_agg(value, ', ' order by key) from jsonb_each_text(p_columns)
+    where key <> 'bucket' and exists (
+      select from pg_attribute where attrelid = p_table and attname = value and attgenerated = 'v'
+    )
+  );
+begin
+  if v_unseen is not null then
+    raise exception 'Triggers do not see what a virtual column holds: have % stored.', v_unseen using errcode = '0A000';
+  elsif (select relispartition from pg_class where oid = p_table) then
+    raise exception 'Triggers of a partition do not see statements on its parent: follow %.',
+      (select inhparent::regclass from pg_inherits where inhrelid = p_table) using errcode = '0A000';
+  end if;
+end
+$$;
+
+revoke all on function memoria.check_seen(regclass,jsonb) from public, anon, authenticated, service_role;
+
+-- Follows a table of the app: from now on, and every row that is there; photos of rows that are gone go. Called
+-- again, it changes what is followed. Columns are named as they are in the table; the bucket is a constant or a column.
+create or replace function public.memoria_follow(
+  p_table regclass,
+  p_id text,
+  p_event text,
+  p_path text,
+  p_bucket text default null,
+  p_bucket_column text default null,
+  p_preview_path text default null,
+  p_owner text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_relation text := memoria.name_of(p_table);
+  v_columns jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'id', p_id, 'event', p_event, 'path', p_path, 'bucket', p_bucket, 'bucket_column', p_bucket_column,
+    'preview_path', p_preview_path, 'owner', p_owner
+  ));
+  v_missing text := (
+    select string_agg(value, ', ' order by key) from jsonb_each_text(v_columns)
+    where key <> 'bucket' and not exists (
+      select from pg_attribute where attrelid = p_table and attname = value and attnum > 0 and not attisdropped
+    )
+  );
+  v_count integer;
+begin
+  if v_missing is not null then
+    raise exception '% has no column %.', v_relation, v_missing using errcode = '42703';
+  elsif p_id is null or p_event is null or p_path is null then
+    raise exception 'p_id, p_event and p_path name columns of the table.' using errcode = '22023';
+  elsif (p_bucket is null) = (p_bucket_column is null) then
+    raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
+  end if;
+  perform memoria.check_seen(p_table, v_columns);
+  perform memoria.follow_renamed(p_table);
+  if memoria.followers(v_relation) <> '{}' and memoria.followers(v_relation) <> array[p_table] then
+    -- else its photos would be taken for rows that are gone from this table
+    raise exception 'Another table was followed as %: call memoria_follow or memoria_unfollow of that one first.', v_relation
+      using errcode = '55000';
+  end if;
+  insert into memoria.followed (relation, columns) values (v_relation, v_columns)
+  on conflict (relation) do update set columns = excluded.columns, broken = null;
+  perform memoria.unfollow_triggers(p_table);
+  perform memoria.follow_triggers(p_table, v_relation);
+  delete from memoria.hand_overs where relation = v_relation and failed;
+  v_count := memoria.hand_over_existing(p_table, v_relation, v_columns);
+  perform memoria.remove_gone(p_table, v_relation, v_columns);
+  return jsonb_build_object('table', v_relation, 'handed_over', v_count, 'failed', (
+    select count(*) from memoria.hand_overs where relation = v_relation and failed
+  ));
+end
+$$;
+
 -- What is still to be done for a table, without leave to fail: rows that cannot be handed over are parted from the
 -- others by halves, and told.
 create or replace function memoria.retry_all(p_relation text, p_late bigint[]) returns void

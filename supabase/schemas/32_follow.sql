@@ -478,6 +478,26 @@ begin
 end
 $$;
 
+-- Raises where triggers of the table itself would not see all of its changes, or not all columns of these.
+create function memoria.check_seen(p_table regclass, p_columns jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+  v_unseen text := (
+    select string_agg(value, ', ' order by key) from jsonb_each_text(p_columns)
+    where key <> 'bucket' and exists (
+      select from pg_attribute where attrelid = p_table and attname = value and attgenerated = 'v'
+    )
+  );
+begin
+  if v_unseen is not null then
+    raise exception 'Triggers do not see what a virtual column holds: have % stored.', v_unseen using errcode = '0A000';
+  elsif (select relispartition from pg_class where oid = p_table) then
+    raise exception 'Triggers of a partition do not see statements on its parent: follow %.',
+      (select inhparent::regclass from pg_inherits where inhrelid = p_table) using errcode = '0A000';
+  end if;
+end
+$$;
+
 -- Follows a table of the app: from now on, and every row that is there; photos of rows that are gone go. Called
 -- again, it changes what is followed. Columns are named as they are in the table; the bucket is a constant or a column.
 create function public.memoria_follow(
@@ -512,6 +532,7 @@ begin
   elsif (p_bucket is null) = (p_bucket_column is null) then
     raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
   end if;
+  perform memoria.check_seen(p_table, v_columns);
   perform memoria.follow_renamed(p_table);
   if memoria.followers(v_relation) <> '{}' and memoria.followers(v_relation) <> array[p_table] then
     -- else its photos would be taken for rows that are gone from this table

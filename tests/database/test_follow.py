@@ -673,6 +673,27 @@ def test_what_cannot_be_followed_is_named(
     assert app.value("select count(*) from memoria.followed") == 0
 
 
+def test_what_triggers_would_not_see_is_not_followed(db: Database) -> None:
+    """Before, rows of a virtual path were incomplete, and those that came by the parent unseen."""
+    columns = "'id', 'event', 'path', 'photos'"
+    db.do(
+        "create table public.pics (id int, event text, path text) partition by list (event);"
+        " create table public.parties partition of public.pics for values in ('party')"
+    )
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="its parent: follow public"):
+        db.value(f"select memoria_follow('public.parties', {columns})")
+    assert db.value(f"select memoria_follow('public.pics', {columns})")["failed"] == 0
+    db.do("insert into public.pics values (1, 'party', 'p.jpg')")
+    assert db.rows("select id from memoria.media") == ["1"]
+    if db.admin.info.server_version >= 180000:
+        db.do(
+            "create table public.made (id int, event text,"
+            " path text generated always as (event || '.jpg') virtual)"
+        )
+        with pytest.raises(psycopg.errors.FeatureNotSupported, match="have path stored"):
+            db.value(f"select memoria_follow('public.made', {columns})")
+
+
 def test_many_are_enqueued_in_one_call_and_each_is_answered(db: Database) -> None:
     db.service.enqueue("elsewhere", "other")
     media = [{"media_id": f"m{n}", "bucket": "photos", "path": f"{n}.jpg"} for n in range(3)]
