@@ -84,10 +84,10 @@ end
 $$;
 
 -- Of these photos, those that are known already and are not as they are given.
-create function memoria.differing(p_rows memoria.handed[], p_source text) returns text[]
+create function memoria.differing(p_rows memoria.handed[], p_source text) returns memoria.handed[]
 language sql stable set search_path = '' as $$
   select array(
-    select media.id
+    select given
     from unnest(p_rows) as given join memoria.media on media.id = given.media_id
     where (media.event_id, media.bucket, media.path, media.preview_path, media.source)
         is distinct from (given.event_id, given.bucket, given.path, given.preview_path, p_source)
@@ -197,9 +197,9 @@ returns memoria.refused[]
 language plpgsql set search_path = '' as $$
 declare
   v_rows memoria.handed[];
-  v_known memoria.handed[];
+  v_known text[];
+  v_changed memoria.handed[];
   v_refused memoria.refused[];
-  v_differing text[];
   v_foreign text[];
 begin
   v_refused := array(
@@ -214,14 +214,14 @@ begin
       order by media_id, n desc
     ) as last_word
   );
-  -- twice at most: a row that somebody else adds or changes at this instant is seen the second time, and not
-  -- touched before its event is locked
+  -- twice at most: a row that somebody else adds at this instant is known the second time, and not changed before
+  -- its event is locked
   for v_turn in 1..2 loop
-    v_differing := memoria.differing(v_rows, p_source);
-    v_known := array(select given from unnest(v_rows) as given where media_id = any (v_differing));
-    perform memoria.lock_events_of(v_known);
+    v_known := array(select media.id from unnest(v_rows) as given join memoria.media on media.id = given.media_id);
+    v_changed := memoria.differing(v_rows, p_source);
+    perform memoria.lock_events_of(v_changed);
     if p_source is not null then
-      perform memoria.clear_squatted(v_known, p_source);
+      perform memoria.clear_squatted(v_changed, p_source);
     end if;
     v_foreign := array(
       select media.id from unnest(v_rows) as given join memoria.media on media.id = given.media_id
@@ -233,7 +233,7 @@ begin
         ))
     );
     perform memoria.update_known(array(
-      select given from unnest(v_known) as given where media_id <> all (v_foreign)
+      select given from unnest(v_changed) as given where media_id <> all (v_foreign)
     ), p_source);
     with added as (
       insert into memoria.media (id, event_id, bucket, path, preview_path, added_by, source)
@@ -246,7 +246,9 @@ begin
     )
     select array(
       select given from unnest(v_rows) as given
-      where media_id not in (select id from added) and media_id <> all (v_differing) and media_id <> all (v_foreign)
+      where media_id not in (select id from added) and (
+        media_id <> all (v_known) or not exists (select from memoria.media where id = given.media_id)
+      )
     ) into v_rows;
     v_refused := v_refused || array(
       select row(given.media_id, given.event_id, 'id_taken',

@@ -41,9 +41,9 @@ end
 $$;
 
 -- Makes the events that rows name. One that a user made is the app's as soon as rows name its owner: where that is
--- its owner or its maker, it stays as it is (who made it may have given it away), else it is taken over; rows that
--- name no owner say nothing. The photos of a followed table are never filed under an event of which only a user says
--- whose it is. Returns the events that are not the app's.
+-- its maker, it stays as it is (who made it may have given it away); where its maker gave it to that owner, whom they
+-- let in goes; else it is taken over. Rows that name no owner say nothing. The photos of a followed table are never
+-- filed under an event of which only a user says whose it is. Returns the events that are not the app's.
 create function memoria.claim_events(p_relation text, p_events text[], p_owners jsonb) returns text[]
 language plpgsql set search_path = '' as $$
 declare
@@ -61,8 +61,10 @@ begin
     order by id for no key update
   loop
     v_owner := memoria.as_uuid(p_owners ->> v_event.id);
-    if v_owner in (v_event.owner_id, v_event.made_by) then
+    if v_owner = v_event.made_by then
       v_owner := coalesce(v_event.owner_id, v_owner);
+    elsif v_owner = v_event.owner_id then
+      delete from memoria.members where event_id = v_event.id and added_by is distinct from v_owner;
     elsif v_event.made_by is not null then
       perform memoria.take_event_over(p_relation, v_event.id);
     end if;

@@ -616,6 +616,21 @@ def test_an_event_that_its_maker_gave_away_stays_given(app: Database, confirmed:
     assert set(app.rows("select id from memoria.media")) >= {"own", "2"}
 
 
+def test_an_event_that_a_stranger_made_for_its_owner_lets_nobody_in(app: Database) -> None:
+    """Before, whoever made it first and gave it to the host went on seeing the host's photos."""
+    app.do(ANYBODY_MAKES_EVENTS)
+    stranger = app.caller("authenticated", STRANGER)
+    stranger("create_event", event_id="party")
+    stranger("add_member", event_id="party", user_id=UUID(int=3), role="host")
+    stranger("set_owner", event_id="party", owner_id=HOST)
+    follow(app)
+    add(app, 1)
+    assert app.rows("select owner_id, made_by from memoria.events") == [(HOST, None)]
+    for user in (STRANGER, UUID(int=3)):
+        with pytest.raises(psycopg.Error, match="no such event"):
+            app.caller("authenticated", user)("media", event_id="party")
+
+
 def test_a_row_that_is_copied_to_another_table_before_it_goes_is_not_lost(app: Database) -> None:
     """Before, the id was taken when it came, and nobody tried again when it was free."""
     follow(app)
