@@ -59,6 +59,11 @@ def test_a_key_that_may_not_call(stack: Stack, environ: pytest.MonkeyPatch) -> N
     assert wrong(examined()) == {"database"}
 
 
+def test_a_key_of_another_project(environ: pytest.MonkeyPatch) -> None:
+    environ.setenv("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_of_another")
+    assert "SUPABASE_SERVICE_ROLE_KEY" in str(examined()["database"])
+
+
 def test_a_database_without_our_functions(stack: Stack, environ: pytest.MonkeyPatch) -> None:
     rename = "alter function public.{} rename to {}"
     with psycopg.connect(stack.database_url, autocommit=True) as connection:

@@ -13,7 +13,7 @@ from memoria import __version__
 from memoria.agreement import Agreement
 from memoria.cli.diagnosis import FIELDS, Finding, diagnose, note, ok, together, wrong
 from memoria.cli.environment import environment
-from memoria.cli.inputs import ask, positive
+from memoria.cli.inputs import Explained, ask, positive
 from memoria.config import OFF, BadConfiguration, Settings
 from memoria.contracts import Json
 from memoria.errors import MemoriaError, StoreUnavailable
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 PATIENCE_SECONDS = 30.0
 PROBE_BUCKET = "memoria-doctor"
-_STALE = (
-    "supabase db push --remote; where that was done, the API's schema cache is stale:"
-    " run select pg_notify('pgrst', 'reload schema')"
-)
 
 
 def add_parser(subparsers: Any) -> None:
@@ -89,21 +85,11 @@ def _examine_system(
 
 
 def _database_trouble(error: MemoriaError, settings: Settings) -> Finding:
-    code = str(getattr(error.__cause__, "code", ""))
-    match code:
-        case "PGRST202":
-            return wrong("database", "the API knows none of our functions", _STALE)
-        case "PGRST002" | "PGRST003":
-            mend = "try again; if it stays, the project is out of connections or restarting"
-            return wrong("database", error.message, mend)
-        case "42501":
-            mend = "SUPABASE_SERVICE_ROLE_KEY: use the service_role or an sb_secret_ key"
-            return wrong("database", "the key may not call them", mend)
-        case "401" | "403" | "PGRST301" | "PGRST302":
-            return wrong("database", "the key is not accepted", "SUPABASE_SERVICE_ROLE_KEY")
-        case "" if isinstance(error, StoreUnavailable):
-            cause = "make serve running" if settings.on_loopback else "the project paused"
-            return wrong("database", error.message, f"SUPABASE_URL: is {cause}?")
+    if isinstance(error, Explained):
+        return wrong("database", error.message, "")
+    if isinstance(error, StoreUnavailable) and not hasattr(error.__cause__, "code"):
+        cause = "make serve running" if settings.on_loopback else "the project paused"
+        return wrong("database", error.message, f"SUPABASE_URL: is {cause}?")
     return wrong("database", error.message, "see the project's API log")
 
 

@@ -7,10 +7,23 @@ from typing import TYPE_CHECKING
 
 from memoria.contracts import Json
 from memoria.errors import InvalidRequest, StoreUnavailable
-from memoria.store.client import rpc
+from memoria.store.client import KeyRefused, rpc
 
 if TYPE_CHECKING:
     from supabase import Client
+
+_STALE = (
+    "supabase db push --remote; where that was done, the API's schema cache is stale:"
+    " run select pg_notify('pgrst', 'reload schema')"
+)
+
+
+class Explained(StoreUnavailable):
+    """The database's API refused a call; the message says what to do about it."""
+
+
+class NoSuchEvent(InvalidRequest):
+    """The database does not know the event that it was asked about."""
 
 
 def positive(text: str) -> float:
@@ -32,13 +45,40 @@ def text_of(path: Path) -> str:
 def ask(client: "Client", function: str, params: Json, *fields: str, retries: int = 3) -> Json:
     """``rpc``, whose answer has at least these fields.
 
-    Raises what that raises, and StoreUnavailable where something else than Memoria answers.
+    Raises what that raises, Explained where it is known what to do, NoSuchEvent, and
+    StoreUnavailable where something else than Memoria answers.
     """
     try:
         told: Json = rpc(client, function, params, retries=retries)
     except UnicodeDecodeError:  # no JSON either, but with the mark of a text
         told = {}
+    except StoreUnavailable as error:
+        if _code(error) == "PT404" and "p_event_id" in params:
+            raise NoSuchEvent(f"there is no event {params['p_event_id']}") from error
+        if known := _explained(error):
+            raise Explained(known) from error
+        raise
     if not told.keys() >= set(fields):
         where = client.supabase_url
         raise StoreUnavailable(f"{where} answers, but not as Memoria's {function} does")
     return told
+
+
+def _explained(error: StoreUnavailable) -> str:
+    """What the database's API does not like, and how to mend it; empty where that is unknown."""
+    if isinstance(error, KeyRefused):
+        return "the key is not accepted; SUPABASE_SERVICE_ROLE_KEY: is it this project's?"
+    match _code(error):
+        case "PGRST202":
+            return f"the API knows none of our functions; {_STALE}"
+        case "PGRST002" | "PGRST003":
+            mend = "try again; if it stays, the project is out of connections or restarting"
+            return f"{error.message}; {mend}"
+        case "42501":
+            mend = "SUPABASE_SERVICE_ROLE_KEY: use the service_role or an sb_secret_ key"
+            return f"the key may not call our functions; {mend}"
+    return ""
+
+
+def _code(error: StoreUnavailable) -> str:
+    return str(getattr(error.__cause__, "code", ""))

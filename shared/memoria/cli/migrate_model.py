@@ -15,7 +15,7 @@ from memoria.cli.inputs import ask, positive, text_of
 from memoria.clustering.thresholds import UNVERIFIED, thresholds_for
 from memoria.config import Settings
 from memoria.errors import InvalidRequest
-from memoria.store.client import open_client, rpc
+from memoria.store.client import open_client
 
 if TYPE_CHECKING:
     from supabase import Client
@@ -84,7 +84,7 @@ def migrate(client: "Client", event: str, model: str, stuck_seconds: float) -> b
     if before.keys() - {model} or before.total() == 0:
         status = _status(client, event)
         if not status["photos"]["pending"]:  # else an earlier run has queued it
-            rpc(client, "memoria_reprocess", {"p_event_id": event})
+            ask(client, "memoria_reprocess", {"p_event_id": event})
         if not _settled(client, event, stuck_seconds):
             print(f"{event}: nothing moves, see `memoria doctor`", file=sys.stderr)
             return False

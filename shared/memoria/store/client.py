@@ -9,6 +9,7 @@ from memoria import log
 from memoria.errors import InvalidRequest, StoreUnavailable, StoreUnreachable
 
 if TYPE_CHECKING:
+    from postgrest.exceptions import APIError
     from supabase import Client
 
     from memoria.config import Settings
@@ -18,6 +19,8 @@ _PAUSES_SECONDS = (0.2, 1.0, 3.0)
 _CALLERS_FAULT = ("22", "23")
 # PostgREST had no connection or no schema for the call, so that any may be repeated
 _NEVER_BEGAN = ("PGRST000", "PGRST002", "PGRST003")
+# the key is not this project's; the gateway says so without a code (``_is_of_the_gateway``)
+_NO_KEY = ("401", "403", "PGRST301", "PGRST302", "PGRST303")
 
 
 def open_client(settings: "Settings") -> "Client":
@@ -55,6 +58,10 @@ def rpc(client: "Client", function: str, params: dict[str, Any], *, retries: int
     raise AssertionError("unreachable")
 
 
+class KeyRefused(StoreUnavailable):
+    """The project does not know the key; whoever deployed must mend it."""
+
+
 class _NeverBegan(StoreUnavailable):
     """PostgREST had no connection or no schema for the call."""
 
@@ -67,6 +74,8 @@ def _answer(client: "Client", function: str, params: dict[str, Any]) -> dict[str
     except APIError as exc:
         if str(exc.code)[:2] in _CALLERS_FAULT:
             raise InvalidRequest(f"the database refused a value ({exc.code})") from exc
+        if exc.code in _NO_KEY or _is_of_the_gateway(exc):
+            raise KeyRefused("the project does not accept SUPABASE_SERVICE_ROLE_KEY") from exc
         kind = _NeverBegan if exc.code in _NEVER_BEGAN else StoreUnavailable
         raise kind(f"the database answered {exc.code}") from exc
     except httpx.RequestError as exc:
@@ -76,3 +85,8 @@ def _answer(client: "Client", function: str, params: dict[str, Any]) -> dict[str
     if not isinstance(answer, dict):  # a proxy's page, with 200
         raise StoreUnavailable("it was not the database that answered")
     return answer
+
+
+def _is_of_the_gateway(error: "APIError") -> bool:
+    """Its refusals of a key ("Invalid API key") have a message and a hint alone."""
+    return error.code is None and "API key" in (error.message or "")

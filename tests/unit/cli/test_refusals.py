@@ -168,6 +168,30 @@ def test_the_address_of_another_service_is_named(
         assert somebody.url in refused(words, capsys)
 
 
+@pytest.mark.parametrize("words", [["doctor"], ["status"], ["backfill", "photos.csv"]])
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"message": "Invalid API key", "hint": "Double check"}, "the key is not accepted; "),
+        ({"code": "42501", "message": "denied"}, "the key may not call our functions; "),
+    ],
+)
+def test_a_key_that_is_none_of_the_services_is_named(
+    somebody: Somebody, words: list[str], body: dict[str, str], sentence: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    somebody.status, somebody.body = 401, json.dumps(body).encode()
+    assert f"{sentence}SUPABASE_SERVICE_ROLE_KEY" in refused(words, capsys)
+
+
+def test_an_event_that_is_not_there_is_named(
+    somebody: Somebody, capsys: pytest.CaptureFixture[str]
+) -> None:
+    somebody.status, somebody.body = 404, b'{"code": "PT404", "message": "No such event."}'
+    words = ["migrate-model", "nosuch", "--model", "m"]
+    assert "there is no event nosuch" in refused(words, capsys)
+
+
 @pytest.mark.parametrize(
     "several", [{}, {"faces": []}, {"faces": [{"x": 0, "y": 0, "w": 1, "h": 1}]}]
 )
