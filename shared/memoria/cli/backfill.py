@@ -37,7 +37,10 @@ for missing ones.
 
 Of a bucket, it takes names that end as photos and cameras' RAW files do, and names without an
 ending, such as USER/UUID; how many it left out is told by their endings. What a file is, its bytes
-tell later.
+tell later. A photo without an id gets one from its bucket and path; what the event has already
+under another id, and what is the preview of one of its photos, is left out and counted. Other
+events are not looked into: where folders are users or albums, no option names the right event,
+but a table or a file does.
 """
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,15 @@ def ask(client: "Client", function: str, params: Json, *fields: str, retries: in
         where = client.supabase_url
         raise StoreUnavailable(f"{where} answers, but not as Memoria's {function} does")
     return told
+
+
+def photos_of(client: "Client", event: str) -> Iterator[Json]:
+    """Every photo of an event, page by page. Raises what ``ask`` raises."""
+    params: Json = {"p_event_id": event, "p_limit": 500}
+    while params:
+        page = ask(client, "memoria_media", params, "media")
+        yield from page["media"]
+        params = params | {"p_after": page["next"]} if page.get("next") else {}
 
 
 def _explained(error: StoreUnavailable) -> str:

@@ -5,13 +5,14 @@ import csv
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from memoria.cli.inputs import NoSuchEvent, photos_of
 from memoria.errors import InvalidRequest, StoreUnavailable
 from memoria.store.client import address
 
@@ -35,10 +36,11 @@ class Item:
 
 @dataclass(slots=True)
 class LeftOut:
-    """How many of a bucket's objects are no items, counted while these are read."""
+    """How many of a source's objects are no items, counted while these are read."""
 
     by_name: Counter[str] = field(default_factory=Counter)  # by their ending
     outside: int = 0  # every folder, where folders name the events
+    known: Counter[str] = field(default_factory=Counter)  # by what the database has them as
 
     def lines(self) -> Iterator[str]:
         """What there is to say of them."""
@@ -48,10 +50,18 @@ class LeftOut:
             yield f"{self.by_name.total()} left out by their names: {counted(self.by_name)}"
         if self.outside:
             yield f"{self.outside} left out, in no folder that would name their event"
+        if count := self.known["path"]:
+            yield f"{count} left out: their event has them under other ids"
+        if count := self.known["preview_path"]:
+            yield f"{count} left out: previews of photos of their event"
 
 
 def items_of(args: argparse.Namespace, client: "Client", left_out: LeftOut) -> Iterator[Item]:
     """The items of ``args.source``. Raises InvalidRequest where something they need is missing."""
+    return _unknown(client, _listed(args, client, left_out), left_out)
+
+
+def _listed(args: argparse.Namespace, client: "Client", left_out: LeftOut) -> Iterator[Item]:
     scheme, _, rest = args.source.partition(":")
     if scheme in ("storage", "gs"):
         bucket, _, prefix = _named(args.source, rest).partition("/")
@@ -61,6 +71,31 @@ def items_of(args: argparse.Namespace, client: "Client", left_out: LeftOut) -> I
     if scheme == "table":
         return _rows(args, _table(client, _named(args.source, rest), _columns(args)["media_id"]))
     return _rows(args, _csv(Path(args.source)))
+
+
+def _unknown(client: "Client", items: Iterator[Item], left_out: LeftOut) -> Iterator[Item]:
+    """Without those to which we would give a second id: what an app names, it names by itself."""
+    known: dict[str, dict[tuple[str, str], str]] = {}  # by event, read when its first item comes
+    for item in items:
+        if item.media_id == media_id_of(item.bucket, item.path):
+            if item.event_id not in known:
+                known[item.event_id] = _known(client, item.event_id)
+            if kind := known[item.event_id].get((item.bucket, item.path)):
+                left_out.known[kind] += 1
+                continue
+        yield item
+
+
+def _known(client: "Client", event: str) -> dict[tuple[str, str], str]:
+    """Where photos of the event lie that have another id than ours, and all previews."""
+    places: dict[tuple[str, str], str] = {}
+    with suppress(NoSuchEvent):
+        for photo in photos_of(client, event):
+            for kind in ("preview_path", "path"):
+                place = (photo["bucket"], photo[kind])
+                if place[1] and media_id_of(*place) != photo["media_id"]:
+                    places[place] = kind
+    return places
 
 
 def _named(source: str, rest: str) -> str:

@@ -4,14 +4,13 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from memoria.cli.environment import environment
-from memoria.cli.inputs import ask, positive, text_of
+from memoria.cli.inputs import ask, photos_of, positive, text_of
 from memoria.clustering.thresholds import UNVERIFIED, thresholds_for
 from memoria.config import Settings
 from memoria.errors import InvalidRequest
@@ -97,15 +96,7 @@ def migrate(client: "Client", event: str, model: str, stuck_seconds: float) -> b
 
 def models(client: "Client", event: str) -> Counter[str]:
     """How many photos of the event have faces by each pack; a photo not looked at has none."""
-    return Counter(str(photo["model"]) for photo in _photos(client, event) if photo["model"])
-
-
-def _photos(client: "Client", event: str) -> Iterator[Json]:
-    params: Json = {"p_event_id": event}
-    while params:
-        page = ask(client, "memoria_media", params, "media")
-        yield from page["media"]
-        params = params | {"p_after": page["next"]} if page.get("next") else {}
+    return Counter(str(photo["model"]) for photo in photos_of(client, event) if photo["model"])
 
 
 def _status(client: "Client", event: str) -> Json:

@@ -27,6 +27,7 @@ class Supabase:
     def __init__(self) -> None:
         self.folders: dict[str, list[dict[str, object]]] = {}
         self.rows: list[dict[str, object]] = []
+        self.events: dict[str, list[dict[str, object]]] = {}
         self.refusal: dict[str, object] = {}
         self.enqueued: list[dict[str, str]] = []
         known = self
@@ -37,6 +38,8 @@ class Supabase:
                 if self.path == "/rest/v1/rpc/memoria_enqueue_many":
                     media = [known.take(body, photo) for photo in body["p_media"]]
                     self.answer({"event_id": body["p_event_id"], "media": media})
+                elif self.path == "/rest/v1/rpc/memoria_media":
+                    self.answer(*known.page(body))
                 else:
                     page = known.folders[body["prefix"]]
                     self.answer(page[body["offset"] : body["offset"] + body["limit"]])
@@ -59,6 +62,17 @@ class Supabase:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def page(self, body: dict[str, str]) -> tuple[dict[str, object], int]:
+        """One photo a page of memoria_media."""
+        event, start = body["p_event_id"], int(body.get("p_after") or 0)
+        if event not in self.events:
+            error = {"code": "PT404", "message": "No such event.", "details": None, "hint": None}
+            return dict(error), 404
+        photos = self.events[event]
+        more = start + 1 if start + 1 < len(photos) else None
+        media = photos[start : start + 1]
+        return {"event_id": event, "version": 1, "media": media, "next": more}, 200
 
     def take(self, body: dict[str, str], photo: dict[str, str]) -> dict[str, object]:
         """One photo of memoria_enqueue_many."""
@@ -204,6 +218,34 @@ def test_photos_in_no_folder_that_names_their_event_are_counted(
     supabase.folders["wedding"] = objects("c.jpg")
     run(tmp_path, "storage://photos", "--event-from-folder")
     assert "2 left out, in no folder that would name their event" in capsys.readouterr().err
+
+
+def known(media_id: str, bucket: str, path: str, preview: str | None = None) -> dict[str, object]:
+    """A photo as memoria_media tells it."""
+    photo = {"media_id": media_id, "bucket": bucket, "path": path, "preview_path": preview}
+    nothing = dict.fromkeys(("width", "height", "model", "error"))
+    since = {"status": "pending", "created_at": "2026-11-29T12:00:00Z"}
+    return {**photo, **nothing, **since, "faces": []}
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["", "dry"])
+@pytest.mark.parametrize("how", [["--event", "e"], ["--event-from-folder"]], ids=" ".join)
+def test_what_the_app_handed_over_by_itself_is_left_out_with_its_previews(
+    supabase: Supabase, tmp_path: Path, dry: list[str], how: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    supabase.folders = {"": [{"name": "e", "id": None}], "e": objects("1", "1p", "2", "3")}
+    supabase.events["e"] = [
+        known("one", "photos", "e/1", "e/1p"),
+        known("photos/e/2", "photos", "e/2"),
+        known("three", "elsewhere", "e/3"),
+    ]
+    assert run(tmp_path, "storage://photos", *how, *dry) == 0
+    told = capsys.readouterr()
+    listed = [line.split("\t")[3] for line in told.out.splitlines()]
+    assert [*listed, *(photo["path"] for photo in supabase.enqueued)] == ["e/2", "e/3"]
+    assert "1 left out: their event has them under other ids" in told.err
+    assert "1 left out: previews of photos of their event" in told.err
 
 
 def test_an_empty_folders_mark_in_google_cloud_storage_is_no_photo(
