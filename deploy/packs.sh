@@ -6,17 +6,16 @@ RESEARCH_PACKS=' buffalo_l buffalo_m buffalo_s buffalo_sc antelopev2 '
 
 must_be_accepted() { [[ $RESEARCH_PACKS == *" $MODEL_PACK "* ]]; }
 
-builds_process() { [[ $BUILD == yes && " ${SERVICES[*]} " =~ \ (process|search)\  ]]; }
+builds_process() { [[ $COMMAND == deploy && $BUILD == yes && " ${SERVICES[*]} " =~ \ (process|search)\  ]]; }
 
-check_pack() {
+wrong_pack() {
   builds_process || return 0
   [[ "$OPEN_PACKS$RESEARCH_PACKS" == *" $MODEL_PACK "* ]] \
-    || die "--pack: unknown pack $MODEL_PACK; known are$OPEN_PACKS$RESEARCH_PACKS(docs/packs.md)"
+    || printf '\n  --pack: unknown pack %s; known are%s(docs/packs.md)' "$MODEL_PACK" "$OPEN_PACKS$RESEARCH_PACKS"
 }
 
 # InsightFace's packs may be used for non-commercial research only; the choice is the deployer's.
 accept_licence() {
-  check_pack
   builds_process && must_be_accepted || return 0
   [[ ${ACCEPT_INSIGHTFACE_LICENSE:-} != yes ]] || return 0
   step 'licence of the weights'

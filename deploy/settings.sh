@@ -118,7 +118,7 @@ read_settings() {
   for name in SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL; do
     [[ -n ${!name:-} ]] || problems+=$'\n'"  $name: is missing"
   done
-  problems+=$(wrong_urls)
+  problems+=$(wrong_key)$(wrong_urls)$(wrong_pack)
   [[ $CALLBACK_URL == off || -n ${CALLBACK_SECRET:-} ]] \
     || problems+=$'\n''  CALLBACK_SECRET: is missing'
   problems+=$(wrong_webhook_secret "${WEBHOOK_SECRET:-${CALLBACK_SECRET:-}}")

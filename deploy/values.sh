@@ -118,8 +118,31 @@ is_database_url() {
   [[ $1 =~ ^postgres(ql)?://([^:@/?#]+(:([^%:@/?#]|%$hex$hex)*)?@)?[^@?]*(\?[^@%]*)?$ && $1 != *password=* ]]
 }
 
+# The key of browsers, where that of servers belongs.
+wrong_key() {
+  [[ ${SUPABASE_SERVICE_ROLE_KEY:-} != sb_publishable_* ]] \
+    || printf '\n  SUPABASE_SERVICE_ROLE_KEY: must be a secret key (sb_secret_…, or the legacy service_role), not the publishable one'
+}
+
+# What is an address, but none of a project: what to write instead. As memoria.config takes it.
+mistaken_url() {
+  local url=${1,,}
+  [[ ! $url =~ ^https://(your-project\.supabase\.co|your-app\.example)([:/?]|$) ]] \
+    || { printf "must be your own, not .env.example's"; return; }
+  [[ $2 == SUPABASE_URL ]] || return 0
+  [[ ! $url =~ ^https://([^/]+\.)?supabase\.com([:/]|$) ]] \
+    || { printf 'must be https://….supabase.co, not a page of the dashboard'; return; }
+  [[ ! $url =~ (^https://[^/]+\.supabase\.co(:[0-9]+)?/+[^/]|/rest/v1/*$) ]] \
+    || printf 'must be the address alone, such as https://project.supabase.co, without a path'
+}
+
 # The addresses that are given and cannot be, a line each.
 wrong_urls() {
+  local name mistake
+  for name in SUPABASE_URL CALLBACK_URL; do
+    mistake=$(mistaken_url "${!name:-}" "$name")
+    [[ -z $mistake ]] || printf '\n  %s: %s' "$name" "$mistake"
+  done
   [[ -z ${SUPABASE_URL:-} ]] || { is_url "$SUPABASE_URL" && [[ $SUPABASE_URL != *\?* ]]; } \
     || printf '\n  SUPABASE_URL: must be an https URL that Cloud Run can reach, in ASCII, without ? and #'
   [[ -z ${CALLBACK_URL:-} || ${CALLBACK_URL,,} == off ]] || is_url "$CALLBACK_URL" \

@@ -12,14 +12,15 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 
 from memoria.auth import signing_key
 from memoria.variables import (
-    BaseUrl,
     Count,
     HeaderSecret,
     Hosts,
     LogLevel,
     Origins,
+    ProjectUrl,
     SearchThresholds,
     Seconds,
+    SecretKey,
     Similarities,
     Url,
     UrlSeconds,
@@ -39,8 +40,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
-    supabase_url: BaseUrl
-    supabase_service_role_key: HeaderSecret
+    supabase_url: ProjectUrl
+    supabase_service_role_key: SecretKey
     callback_url: Url | Literal["off"]
     callback_secret: HeaderSecret
     webhook_secret: HeaderSecret

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 _PRIVATE_SUFFIXES = (".internal", ".local", ".localhost", ".test")
+_PLACEHOLDERS = ("your-project.supabase.co", "your-app.example")  # of .env.example
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?=.{{1,253}}$)({_LABEL}\.)*(?!\d+$){_LABEL}")
@@ -29,15 +30,25 @@ def _http_url(value: str) -> str:
     if "@" in netloc or "#" in rest:
         raise ValueError("must carry no user name, password or #fragment")
     _place(netloc)
+    if (urlsplit(value).hostname or "") in _PLACEHOLDERS:
+        raise ValueError("must be your own, not .env.example's")
     if scheme == "http" and not _is_private(urlsplit(value).hostname or ""):
         raise ValueError("must use https, except on loopback and in private networks")
     return value
 
 
-def _base_url(value: str) -> str:
+def _project_url(value: str) -> str:
+    """Of a hosted project, its host alone; one of one's own may lie below a path."""
     if "?" in value:
         raise ValueError("must have no query: paths are appended to it")
-    return _http_url(value).rstrip("/")
+    base = _http_url(value).rstrip("/")
+    parts = urlsplit(base.lower())
+    host = f".{parts.hostname}"
+    if host.endswith(".supabase.com"):
+        raise ValueError("must be https://….supabase.co, not a page of the dashboard")
+    if (parts.path and host.endswith(".supabase.co")) or parts.path.endswith("/rest/v1"):
+        raise ValueError("must be the address alone, without a path")
+    return base
 
 
 def _place(text: str) -> str:
@@ -76,6 +87,12 @@ def _header_secret(secret: SecretStr) -> SecretStr:
     if not fits_a_header(secret.get_secret_value()):
         raise ValueError("must be printable ASCII, without line breaks")
     return secret
+
+
+def _secret_key(key: SecretStr) -> SecretStr:
+    if key.get_secret_value().startswith("sb_publishable_"):
+        raise ValueError("must be a secret key, sb_secret_… or service_role, not the publishable")
+    return _header_secret(key)
 
 
 def _by_comma(value: str) -> list[str]:
@@ -143,8 +160,9 @@ def _log_level(text: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_http_url)]
-BaseUrl = Annotated[str, AfterValidator(_base_url)]
+ProjectUrl = Annotated[str, AfterValidator(_project_url)]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_secret)]
+SecretKey = Annotated[SecretStr, AfterValidator(_secret_key)]
 Hosts = Annotated[tuple[str, ...], BeforeValidator(_hosts)]
 Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 LogLevel = Annotated[

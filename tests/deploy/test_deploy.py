@@ -280,9 +280,15 @@ def test_the_licence_of_the_weights_must_be_accepted(cloud: Cloud) -> None:
 
 def test_every_wrong_setting_is_named_at_once(cloud: Cloud) -> None:
     cloud.settings = {"SUPABASE_URL": "http://project.supabase.co", "CALLBACK_URL": "ftp://x"}
-    done = cloud.deploy()
+    done = cloud.deploy("--pack", "nonsense")
     assert done.returncode == 1
-    for name in ("SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "CALLBACK_URL", "CALLBACK_SECRET"):
+    for name in (
+        "--pack",
+        "SUPABASE_URL",
+        "SUPABASE_SERVICE_ROLE_KEY",
+        "CALLBACK_URL",
+        "CALLBACK_SECRET",
+    ):
         assert f"  {name}: " in done.stderr
     assert cloud.changes() == []
 

@@ -55,7 +55,8 @@ def test_a_project_that_does_not_answer(environ: pytest.MonkeyPatch, url: str, a
 
 
 def test_a_key_that_may_not_call(stack: Stack, environ: pytest.MonkeyPatch) -> None:
-    environ.setenv("SUPABASE_SERVICE_ROLE_KEY", stack.keys.publishable)
+    anonymous = stack.keys.sign({"role": "anon"})
+    environ.setenv("SUPABASE_SERVICE_ROLE_KEY", anonymous)
     assert wrong(examined()) == {"database"}
 
 

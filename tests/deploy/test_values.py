@@ -75,7 +75,10 @@ def test_deploy_and_the_services_refuse_the_same(secret: str) -> None:
 @pytest.mark.parametrize(
     "url",
     [*URLS, "https://app.example/a b", "https://bücher.example", "https://me:pw@app.example/",
-     "https://app.example/#part", "https://", "app.example", "https://app.example:8443/x/@y"],
+     "https://app.example/#part", "https://", "app.example", "https://app.example:8443/x/@y",
+     "https://your-project.supabase.co", "https://your-app.example/memoria",
+     "https://supabase.com/dashboard/project/abcd", "https://abcd.supabase.co/rest/v1/",
+     "https://abcd.supabase.co/", "https://self.example/rest/v1"],
 )  # fmt: skip
 @pytest.mark.parametrize("name", ["CALLBACK_URL", "SUPABASE_URL"])
 def test_deploy_and_the_services_refuse_the_same_address(cloud: Cloud, name: str, url: str) -> None:
@@ -83,6 +86,13 @@ def test_deploy_and_the_services_refuse_the_same_address(cloud: Cloud, name: str
     done = cloud.deploy("--dry-run", **known)
     assert (done.returncode == 0) == starts(known), done.stderr
     assert done.returncode == 0 or f"  {name}: must be" in done.stderr
+
+
+def test_deploy_and_the_services_refuse_a_publishable_key(cloud: Cloud) -> None:
+    name = "SUPABASE_SERVICE_ROLE_KEY"
+    known = {**SETTINGS, "SUPABASE_URL": "https://a.example", name: "sb_publishable_x"}
+    assert not starts(known)
+    assert f"  {name}: must be a secret key" in cloud.deploy("--dry-run", **known).stderr
 
 
 def starts(environ: dict[str, str]) -> bool:

@@ -99,13 +99,17 @@ NO_URLS = [
     "https://user:word@h.example", "https://h.example/#part", "https://h..example", "https://-h",
     "https://[::1", "https://h.example/a b", "https://" + "h" * 64 + ".example",
 ]  # fmt: skip
+NO_PROJECTS = [
+    "https://your-project.supabase.co", "https://supabase.com/dashboard/project/abcd",
+    "https://abcd.supabase.co/rest/v1/", "https://self.example/rest/v1",
+]  # fmt: skip
 NO_COUNTS = ["0", "-1", "1.5", "many", "9" * 40]
 NO_SECONDS = ["0", "-1", "soon", "inf", "nan", "1e300"]
 NO_SECRETS = ["café", "a\nb", "whsec_not*base64"]
 NONSENSE = {
-    "SUPABASE_URL": [*NO_URLS, "https://h.example?a=b"],
-    "SUPABASE_SERVICE_ROLE_KEY": NO_SECRETS[:2],
-    "CALLBACK_URL": NO_URLS,
+    "SUPABASE_URL": [*NO_URLS, *NO_PROJECTS, "https://h.example?a=b"],
+    "SUPABASE_SERVICE_ROLE_KEY": [*NO_SECRETS[:2], "sb_publishable_x"],
+    "CALLBACK_URL": [*NO_URLS, "https://your-app.example/memoria"],
     "CALLBACK_SECRET": NO_SECRETS,
     "WEBHOOK_SECRET": [*NO_SECRETS, "off"],
     "WEBHOOK_SECRET_PREVIOUS": NO_SECRETS,
