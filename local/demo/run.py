@@ -182,8 +182,11 @@ def left_out(found: Found, console: Console) -> None:
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
-    parser.add_argument("--photos", default="", help="a folder; without it, a sample event is made")
-    parser.add_argument("--out", default="", help="where the answer goes (out)")
+    home = os.path.expanduser  # make's PHOTOS='~/Pictures' comes as it is
+    parser.add_argument(
+        "--photos", default="", type=home, help="a folder; without it, a sample event is made"
+    )
+    parser.add_argument("--out", default="", type=home, help="where the answer goes (out)")
     args = parser.parse_args(argv)
     console = Console(highlight=False)
     end_on_signals()

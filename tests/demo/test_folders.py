@@ -68,6 +68,15 @@ def test_a_limit_that_is_none_is_one_plain_sentence(
     assert "MAX_MEDIA_BYTES: " in capsys.readouterr().out
 
 
+def test_a_folder_below_ones_home_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "Pictures").mkdir()
+    assert run.main(["--photos", "~/Pictures"]) == 1
+    assert "There are no photos in" in capsys.readouterr().out
+
+
 def test_hidden_files_and_folders_are_left_alone(tmp_path: Path):
     fill(tmp_path, "a.jpg", ".b.jpg", ".thumbnails/c.jpg", "day/.trash/deep/d.jpg")
     assert list(look_into(tmp_path).photos) == ["a.jpg"]
