@@ -95,7 +95,7 @@ def _hand_over(
     path = args.journal or _journal_of(args, settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     done = _journalled(path)
-    with path.open("a", encoding="utf-8") as journal, _progress(len(done)) as advance:
+    with _opened(path) as journal, _progress(len(done)) as advance:
         fresh = (item for item in items if item.media_id not in done)
         count, refused = enqueue(client, fresh, journal, rate=args.rate, advance=advance)
     for media_id, reason in refused.items():
@@ -146,6 +146,18 @@ def _journal_of(args: argparse.Namespace, settings: Settings) -> Path:
     parts = (settings.supabase_url, key, args.source, args.event)
     name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
     return state / "memoria" / f"backfill-{name}.journal"
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """The journal; a run that enqueues nothing leaves none behind."""
+    is_new = not path.exists()
+    with path.open("a", encoding="utf-8") as journal:
+        try:
+            yield journal
+        finally:
+            if is_new and not journal.tell():
+                path.unlink()
 
 
 def _journalled(path: Path) -> set[str]:

@@ -378,6 +378,7 @@ def test_a_bucket_where_nothing_is_found_is_asked_about(
     supabase.folders = {"": []}
     with pytest.raises(InvalidRequest, match="nothing was found in storage://nosuch: is there"):
         run(tmp_path, "storage://nosuch", "--event", "e", *dry)
+    assert not (tmp_path / "journal").exists()
 
 
 def test_names_in_a_dry_run_move_no_cursor_and_add_no_row(
