@@ -69,6 +69,9 @@ def _add_downloads(
     @storage.post("/object/sign/<bucket>")
     def sign_several(bucket: str) -> Response:
         names = json_body()["paths"]
+        if not names:
+            message = "body/paths must NOT have fewer than 1 items"
+            raise StorageError(400, "Error", message, "InvalidRequest")
         seen, seconds = caller().find_several(bucket, names), seconds_asked()
         signed = {name: signatures.download_url(bucket, name, seconds) for name in seen}
         errors = {name: None if name in seen else _UNSEEN for name in names}

@@ -100,12 +100,14 @@ def test_signed_urls_open_one_object_each_and_say_which_could_not_be_signed(proj
       for (const name of names) await files.upload(name, new Blob([name], { type: 'image/jpeg' }))
       const one = await files.createSignedUrl(names[0], 60, { download: 'my photo.jpg' })
       const several = await files.createSignedUrls([...names, `${ann.id}/none.jpg`], 60)
-      return { names, one: one.data.signedUrl, several: several.data }
+      const none = told(await files.createSignedUrls([], 60))
+      return { names, one: one.data.signedUrl, several: several.data, none }
     """)  # fmt: skip
     answer = httpx.get(found["one"])
     assert (answer.text, answer.headers["content-type"]) == (found["names"][0], "image/jpeg")
     assert "attachment" in answer.headers["content-disposition"]
     assert answer.headers["access-control-allow-origin"] == "*"
+    assert found["none"]["error"]["message"] == "body/paths must NOT have fewer than 1 items"
     first, second, missing = found["several"]
     assert [httpx.get(one["signedUrl"]).text for one in (first, second)] == found["names"]
     assert missing["error"] == "Either the object does not exist or you do not have access to it"
