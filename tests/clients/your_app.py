@@ -41,6 +41,13 @@ pytestmark = [
 ]
 FENCE = re.compile(r"(?:`([^`\n]+)`:\n\n)?^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PATIENCE_MS = 60_000
+_READY = "document.querySelector('#close').onclick"  # the last line of main.js
+_SPOIL = """
+    const name = Object.keys(localStorage).find(name => name.endsWith('-auth-token'))
+    const session = JSON.parse(localStorage[name])
+    session.access_token = session.access_token.slice(0, -20) + 'x'.repeat(20)
+    localStorage[name] = JSON.stringify(session)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -222,3 +229,22 @@ def test_the_pages_rule_leaves_other_events_to_their_owners(app: str, system: Sy
         connection.execute("select set_config('request.jwt.claims', %s, false)", (claims,))
         connection.execute("set role authenticated")
         connection.execute("select public.memoria_event_status('of another app')")
+
+
+def test_a_session_that_no_longer_holds_begins_anew(app: str, visit: Page) -> None:
+    """The browser kept one of a project that is gone."""
+    visit.goto(f"{app}/index.html")
+    visit.wait_for_function(_READY)
+    visit.evaluate(_SPOIL)
+    visit.reload()
+    visit.wait_for_function(_READY)
+
+
+def test_why_nobody_can_sign_in_is_said(app: str, visit: Page) -> None:
+    """As a project on Supabase refuses it, until that is allowed."""
+    page = visit.context.new_page()  # an error is nothing wrong there
+    refusal = {"code": "anonymous_provider_disabled", "message": "Anonymous sign-ins are disabled"}
+    page.route("**/auth/v1/signup", lambda route: route.fulfill(status=422, json=refusal))
+    page.goto(f"{app}/index.html")
+    said = "That did not work: Anonymous sign-ins are disabled"
+    expect(page.locator("#progress")).to_have_text(said)
