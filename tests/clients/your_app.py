@@ -248,3 +248,12 @@ def test_why_nobody_can_sign_in_is_said(app: str, visit: Page) -> None:
     page.goto(f"{app}/index.html")
     said = "That did not work: Anonymous sign-ins are disabled"
     expect(page.locator("#progress")).to_have_text(said)
+
+
+def test_the_pages_are_as_wide_as_a_phone(app: str, visit: Page) -> None:
+    browser = visit.context.browser
+    assert browser
+    phone = browser.new_page(viewport={"width": 390, "height": 844}, is_mobile=True)
+    for name in ("index.html", "find.html"):
+        phone.goto(f"{app}/{name}")
+        assert phone.evaluate("innerWidth") == 390, name
