@@ -219,6 +219,8 @@ def test_the_page_makes_an_app(app: str, system: System, visit: Page) -> None:
 
     visit.click("#close")
     expect(visit.locator("#progress")).to_have_text("This party is closed.")
+    visit.click("#invite")
+    expect(visit.locator("#progress")).to_contain_text("closed: guests cannot search it any more")
 
 
 def test_the_pages_rule_leaves_other_events_to_their_owners(app: str, system: System) -> None:
