@@ -111,7 +111,7 @@ def test_a_link_for_guests_is_shown_once_with_a_code_and_can_be_ended(
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/gallery/guest\.html#[\w.-]{40,}", address)
     assert _read(code.screenshot()) == address
     page.get_by_role("button", name="Copy the link").click()
-    page.get_by_text("Copied").wait_for()
+    page.get_by_role("dialog").get_by_text("Copied").wait_for()  # what lies below is dimmed
     assert page.evaluate("navigator.clipboard.readText()") == address
     page.get_by_role("button", name="Close").first.click()
 

@@ -1,7 +1,6 @@
 // An event: its name, who may see it, links for guests, what they searched, how long it is kept.
 import {
-  act, button, call, client, confirm, dialog, erase, field, form, go, h, request, texts, to,
-  toast, user,
+  act, button, call, client, confirm, dialog, erase, field, form, go, h, request, texts, to, user,
 } from '../kit.js'
 import { BUCKET } from '../uploads.js'
 import { renderSVG } from '../vendor/uqr.js'
@@ -94,14 +93,15 @@ function linksOf(event_id, links, open) {
 /** The token is told once: here. The fragment of an address reaches no server. */
 function showLink(label, token) {
   const address = new URL(`guest.html#${token}`, location.href).href
+  const said = h('span', { role: 'status' }) // a toast would lie below the dialog
   const copy = () => navigator.clipboard.writeText(address)
-    .then(() => toast(words.copied), () => toast(texts.wrong))
+    .then(() => words.copied, () => texts.wrong).then((told) => { said.textContent = told })
   const onfocus = ({ target }) => target.select()
   const picture = encodeURIComponent(renderSVG(address, { ecc: 'M', border: 4 }))
   const code = { src: `data:image/svg+xml,${picture}`, alt: words.code(label) }
   return dialog(label, () => [h('p', words.linkShown), h('img.qr', code),
     field(words.link, { readonly: true, value: address, onfocus }),
-    h('p', button(words.copy, copy, 'primary'))], [], texts.close)
+    h('p.line', button(words.copy, copy, 'primary'), said)], [], texts.close)
 }
 
 function audit(event, searches, links) {
