@@ -6,6 +6,7 @@ const days = (n) => count(n, 'day', 'days')
 const all = (names) => new Intl.ListFormat('en').format(names)
 const time = (options) => (moment) => new Date(moment).toLocaleString('en', options)
 const they = (name) => name ?? 'this person'
+const brief = (name) => (name?.length > 40 ? `${[...name].slice(0, 40).join('')}…` : name)
 
 // Why a photo could not be taken, and what to do.
 const REASONS = {
@@ -174,8 +175,8 @@ export const texts = {
 
   naming: {
     add: 'Add a name', field: (name) => `Name of ${they(name)}`,
-    named: (name) => (name ? `Named ${name}` : 'The name is gone'),
-    same: (name) => `There is another ${name}. Are they one person?`, merge: 'Yes, merge',
+    named: (name) => (name ? `Named ${brief(name)}` : 'The name is gone'),
+    same: (name) => `There is another ${brief(name)}. Are they one person?`, merge: 'Yes, merge',
   },
 
   peoplePage: {
@@ -202,14 +203,13 @@ export const texts = {
     none: 'There is no photo of this person any more.', hid: 'Hidden from the people page',
     showAgain: 'Show again', shown: 'Shown on the people page again',
     mergeWith: 'Merge with…', mergeTitle: (name) => `Who else is ${they(name)}?`,
-    merged: 'They are one person now',
+    merged: 'They are one person now', reject: (name) => `Not ${they(name)}`,
     download: 'Download all', downloading: (n, of) => `Downloading ${n} of ${of}`,
     downloaded: (n) => `${photos(n)} downloaded`,
     missing: (n) => `${photos(n)} could not be downloaded`,
     cover: 'Use as cover', covered: 'This is the cover now', split: 'Someone else',
     wasSplit: (n) => `${count(n, 'photo is', 'photos are')} another person now`,
-    reject: (name) => `Not ${they(name)}`,
-    rejected: (n, name) => `${count(n, 'photo shows', 'photos show')} ${they(name)} no more`,
+    rejected: (n, name) => `${count(n, 'photo shows', 'photos show')} ${they(brief(name))} no more`,
     forget: 'Forget…', forgetTitle: (name) => `Forget ${they(name)} for good?`,
     forgetText: (n) => [
       `What the app knows of this face in ${photos(n)} is deleted. The photos themselves stay.`,
@@ -233,9 +233,9 @@ export const texts = {
     who: 'Who is this?', unknown: '?',
     isFace: (name, n) => (name ? `${name}: change` : `Who is this? Face ${n}: give a name`),
     allOf: (name) => `All photos of ${they(name)}`,
-    not: (name) => `Not ${they(name)}`, notSaid: (name) => `This is not ${name ?? 'that person'}`,
-    noFace: 'This is not a face', noFaceSaid: 'Not a face',
-    isNow: (name) => `This is ${name ?? 'that person'}`, all: (n) => `All ${photos(n)}`,
+    not: (name) => `Not ${they(name)}`, noFaceSaid: 'Not a face',
+    notSaid: (name) => `This is not ${brief(name) ?? 'that person'}`, noFace: 'This is not a face',
+    isNow: (name) => `This is ${brief(name) ?? 'that person'}`, all: (n) => `All ${photos(n)}`,
     draw: 'Add a face', drawBox: 'Box around the face', goOn: 'Continue',
     drawText: `Draw a box around the face. By keyboard: arrows move the box, Shift and arrows change
       its size, Enter goes on.`,

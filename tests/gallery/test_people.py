@@ -72,6 +72,18 @@ def test_a_name_is_taken_back_from_the_toast(people: Page):
     expect(people.get_by_label("Name of Ann")).to_have_value("Ann")
 
 
+def test_a_question_about_a_long_name_stays_low_on_a_phone(people: Page):
+    people.set_viewport_size({"width": 390, "height": 844})
+    for field in people.get_by_label("Name of this person").all()[:2]:
+        field.fill("Wolfeschlegelsteinhausen " * 7)
+        field.press("Enter")
+    expect(people.locator(".toast")).to_contain_text("There is another Wolfe")
+    expect(people.locator(".toast")).to_contain_text("Are they one person?")
+    place = people.locator(".toast").bounding_box()
+    assert place
+    assert place["height"] < 180
+
+
 def test_an_equal_name_may_be_the_same_person(people: Page):
     field = people.get_by_label("Name of this person").first
     field.fill("ann")
