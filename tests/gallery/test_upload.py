@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from PIL import Image
-from playwright.sync_api import Page
+from playwright.sync_api import Locator, Page
 
 from local.demo.system import HOST_EMAIL, HOST_PASSWORD
 from local.processes.stack import Stack
@@ -67,16 +67,18 @@ def test_photos_are_sent_with_a_smaller_copy_and_looked_at(
     page = upload_page(host, event)
     page.get_by_text("Drop photos or folders here").wait_for()
     look(page, "upload-empty")
-    choose(page, one_jpg=large_photo(), two_jpg=large_photo(turned=True), bad_jpg=b"\xff\xd8\xff")
+    choose(page, one_jpg=large_photo(), two_jpg=large_photo(turned=True))
+    choose(page, a_photo_that_is_bad_jpg=b"\xff\xd8\xff")
     page.get_by_text("2 photos are in, 1 could not be taken").wait_for(timeout=60_000)
     for name in ("one.jpg", "two.jpg"):
         row = page.get_by_role("listitem").filter(has_text=name)
         found = r"[56] faces" if SMALL_PACK.exists() else "faces|nobody"
         assert re.search(found, row.inner_text()), row.inner_text()
-    broken = page.get_by_role("listitem").filter(has_text="bad.jpg")
+    broken = page.get_by_role("listitem").filter(has_text="a.photo.that.is.bad.jpg")
     assert "The file holds no readable photo." in broken.inner_text()
     assert "Add the original." in broken.inner_text()
     look(page, "upload-done")
+    _require_readable_on_a_phone(page, broken)
 
     media: Rows = database.execute(
         "select path, preview_path, status from memoria.media where event_id = %s", (event,)
@@ -87,12 +89,22 @@ def test_photos_are_sent_with_a_smaller_copy_and_looked_at(
         if preview:
             assert _stored(stack, preview).size in ((1024, 683), (1024, 682))
 
-    broken.get_by_role("button", name="Take bad.jpg away").click()
+    broken.get_by_role("button", name="Take a.photo.that.is.bad.jpg away").click()
     page.get_by_text("2 photos are in See the people").wait_for()
     gone = "select count(*) from memoria.media where event_id = %s"
     _until(page, lambda: database.execute(gone, (event,)).fetchone() == (2,))
     page.get_by_role("link", name="See the people").click()
     page.get_by_role("heading", name="People", level=1).wait_for()
+
+
+def _require_readable_on_a_phone(page: Page, broken: Locator) -> None:
+    size = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 844})
+    for part in (".state", "small"):
+        assert broken.locator(part).evaluate("part => part.offsetHeight") < 30, part  # one line
+    assert broken.locator(".name").evaluate("name => name.scrollWidth <= name.clientWidth")
+    assert size
+    page.set_viewport_size(size)
 
 
 def _stored(stack: Stack, path: str) -> Image.Image:
