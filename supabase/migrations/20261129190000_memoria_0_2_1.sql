@@ -6,7 +6,7 @@ where made_by is not null and exists (
   select from memoria.media where event_id = events.id and source is not null
 );
 
--- Functions that changed: written by python -m local.supabase.changes.
+-- Functions that changed: written by python -m local.changes.
 
 drop function if exists memoria.alike(text,extensions.vector,text,jsonb,double precision);
 

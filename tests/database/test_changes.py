@@ -6,8 +6,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from local import changes
 from local.processes.postgres import Postgres
-from local.supabase import changes, schemas
+from local.supabase import schemas
 
 NEW = """
 -- A new one.

@@ -1,4 +1,4 @@
-"""The functions that a new migration has to make anew: ``python -m local.supabase.changes``.
+"""The functions that a new migration has to make anew: ``python -m local.changes``.
 
 Prints those whose definition in ``supabase/schemas`` differs from what the released migrations
 lead to. Tables, views, types and grants of functions in ``public`` are written by hand above them.
