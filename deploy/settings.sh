@@ -83,10 +83,10 @@ set_defaults() {
   TAG=${TAG:-$(git -C "$ROOT" rev-parse --short=12 HEAD 2>/dev/null || date -u +%Y%m%d-%H%M%S)}
   local problems name
   problems=$(wrong_values)
-  [[ -z $problems ]] || die "the settings need mending:$problems$(wrong_urls)"
+  [[ -z $problems ]] || die "the settings need mending:$problems$(wrong_key)$(wrong_urls)"
   for name in "${WHOLE_NUMBERS[@]}"; do printf -v "$name" '%d' "$((10#${!name}))"; done # 010 is ten
   problems=$(wrong_limits)
-  [[ -z $problems ]] || die "the settings need mending:$problems$(wrong_urls)"
+  [[ -z $problems ]] || die "the settings need mending:$problems$(wrong_key)$(wrong_urls)"
   CALLBACK_URL=${CALLBACK_URL:-}
   # Of every secret: automatic replication needs all of Google's regions, and a project may be limited to some.
   REPLICATION=(--replication-policy=user-managed --locations="$REGION")

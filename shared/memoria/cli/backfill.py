@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from memoria.cli.environment import environment
 from memoria.cli.inputs import ask, positive
-from memoria.cli.inventory import Item, LeftOut, items_of
+from memoria.cli.inventory import Item, LeftOut, items_of, unknown
 from memoria.cli.terminal import plain
 from memoria.config import Settings
 from memoria.store.client import open_client
@@ -75,7 +75,10 @@ def run(args: argparse.Namespace) -> int:
     client = open_client(settings)
     left_out = LeftOut()
     items = items_of(args, client, left_out)
-    refused = _list(items) if args.dry_run else _hand_over(args, settings, client, items)
+    if args.dry_run:
+        refused = _list(unknown(client, items, left_out))
+    else:
+        refused = _hand_over(args, settings, client, items, left_out)
     for line in left_out.lines():
         print(plain(line), file=sys.stderr)
     return 1 if refused else 0
@@ -89,7 +92,11 @@ def _list(items: Iterable[Item]) -> Mapping[str, str]:
 
 
 def _hand_over(
-    args: argparse.Namespace, settings: Settings, client: "Client", items: Iterable[Item]
+    args: argparse.Namespace,
+    settings: Settings,
+    client: "Client",
+    items: Iterable[Item],
+    left_out: LeftOut,
 ) -> Mapping[str, str]:
     """Enqueue what the journal does not hold. Returns the photos that were refused, and why."""
     path = args.journal or _journal_of(args, settings)
@@ -97,7 +104,8 @@ def _hand_over(
     done = _journalled(path)
     with _opened(path) as journal, _progress(len(done)) as advance:
         fresh = (item for item in items if item.media_id not in done)
-        count, refused = enqueue(client, fresh, journal, rate=args.rate, advance=advance)
+        new = unknown(client, fresh, left_out)  # no event is read of which all is journalled
+        count, refused = enqueue(client, new, journal, rate=args.rate, advance=advance)
     for media_id, reason in refused.items():
         print(f"not enqueued: {plain(media_id)}: {plain(reason)}", file=sys.stderr)
     again = ": remove it to hand them over again" if done else ""
@@ -156,7 +164,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
         try:
             yield journal
         finally:
-            if is_new and not journal.tell():
+            if is_new and not path.stat().st_size:  # nor did another run write to it
                 path.unlink()
 
 

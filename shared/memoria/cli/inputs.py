@@ -77,7 +77,7 @@ def photos_of(client: "Client", event: str) -> Iterator[Json]:
 def _explained(error: StoreUnavailable) -> str:
     """What the database's API does not like, and how to mend it; empty where that is unknown."""
     if isinstance(error, KeyRefused):
-        return "the key is not accepted; SUPABASE_SERVICE_ROLE_KEY: is it this project's?"
+        return f"{error.message}: is it this project's?"
     match _code(error):
         case "PGRST202":
             return f"the API knows none of our functions; {_STALE}"

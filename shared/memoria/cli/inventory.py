@@ -4,7 +4,7 @@ import argparse
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,10 +58,6 @@ class LeftOut:
 
 def items_of(args: argparse.Namespace, client: "Client", left_out: LeftOut) -> Iterator[Item]:
     """The items of ``args.source``. Raises InvalidRequest where something they need is missing."""
-    return _unknown(client, _listed(args, client, left_out), left_out)
-
-
-def _listed(args: argparse.Namespace, client: "Client", left_out: LeftOut) -> Iterator[Item]:
     scheme, _, rest = args.source.partition(":")
     if scheme in ("storage", "gs"):
         bucket, _, prefix = _named(args.source, rest).partition("/")
@@ -73,7 +69,7 @@ def _listed(args: argparse.Namespace, client: "Client", left_out: LeftOut) -> It
     return _rows(args, _csv(Path(args.source)))
 
 
-def _unknown(client: "Client", items: Iterator[Item], left_out: LeftOut) -> Iterator[Item]:
+def unknown(client: "Client", items: Iterable[Item], left_out: LeftOut) -> Iterator[Item]:
     """Without those to which we would give a second id: what an app names, it names by itself."""
     known: dict[str, dict[tuple[str, str], str]] = {}  # by event, read when its first item comes
     for item in items:

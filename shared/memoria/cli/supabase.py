@@ -6,7 +6,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import memoria
-from memoria.cli.install import FUNCTION, MIGRATIONS, RECORD, CannotInstall, Plan, Record, plan
+from memoria.cli.install import (
+    CONFIG,
+    FUNCTION,
+    MIGRATIONS,
+    RECORD,
+    CannotInstall,
+    Plan,
+    Record,
+    plan,
+)
 from memoria.cli.terminal import plain
 
 OURS = Path(memoria.__file__).parents[2] / "supabase"
@@ -94,5 +103,9 @@ def _tell(made: Plan, folder: Path, *, is_first: bool) -> None:
 
 
 def _steps(made: Plan, *, is_first: bool) -> list[str]:
-    steps = [step for kind, step in _NEXT.items() if any(p.startswith(kind) for p in made.writes)]
-    return [*steps[:1], _FIRST, *steps[1:]] if is_first else steps
+    """What brings it to the project; all of it where a run before may have been cut off."""
+    push, deploy = _NEXT.values()
+    wrote = {kind for kind in _NEXT if any(path.startswith(kind) for path in made.writes)}
+    if is_first or RECORD not in made.writes or wrote == set():
+        return [push, _FIRST, deploy] if is_first else [push, deploy]
+    return [step for kind, step in _NEXT.items() if kind in wrote or CONFIG in made.writes]

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 _PAUSES_SECONDS = (0.2, 1.0, 3.0)
 # what the caller's arguments caused, and no later try can mend
 _CALLERS_FAULT = ("22", "23")
+_REFUSED = "PT4"  # by our own functions: no later try is answered otherwise
 # PostgREST had no connection or no schema for the call, so that any may be repeated
 _NEVER_BEGAN = ("PGRST000", "PGRST002", "PGRST003")
 # the key is not this project's; the gateway says so without a code (``_is_of_the_gateway``)
+_KEY_REFUSED = ("API key", "Invalid authentication", "Unauthorized", "cannot consume")
 _NO_KEY = ("401", "403", "PGRST301", "PGRST302", "PGRST303")
 
 
@@ -51,7 +53,9 @@ def rpc(client: "Client", function: str, params: dict[str, Any], *, retries: int
         try:
             return _answer(client, function, params)
         except StoreUnavailable as error:
-            may_repeat = tried < retries or isinstance(error, _NeverBegan)
+            code = str(getattr(error.__cause__, "code", ""))
+            repeats = tried < retries and not code.startswith(_REFUSED)
+            may_repeat = repeats or isinstance(error, _NeverBegan)
             if pause is None or not may_repeat:
                 raise
         time.sleep(pause)
@@ -75,7 +79,9 @@ def _answer(client: "Client", function: str, params: dict[str, Any]) -> dict[str
         if str(exc.code)[:2] in _CALLERS_FAULT:
             raise InvalidRequest(f"the database refused a value ({exc.code})") from exc
         if exc.code in _NO_KEY or _is_of_the_gateway(exc):
-            raise KeyRefused("the project does not accept SUPABASE_SERVICE_ROLE_KEY") from exc
+            told = exc.code or exc.message
+            message = f"the project does not accept SUPABASE_SERVICE_ROLE_KEY ({told})"
+            raise KeyRefused(message) from exc
         kind = _NeverBegan if exc.code in _NEVER_BEGAN else StoreUnavailable
         raise kind(f"the database answered {exc.code}") from exc
     except httpx.RequestError as exc:
@@ -88,5 +94,5 @@ def _answer(client: "Client", function: str, params: dict[str, Any]) -> dict[str
 
 
 def _is_of_the_gateway(error: "APIError") -> bool:
-    """Its refusals of a key ("Invalid API key") have a message and a hint alone."""
-    return error.code is None and "API key" in (error.message or "")
+    """Its refusals of a key have a message alone: of the hosted gateway, or of Kong."""
+    return error.code is None and any(words in (error.message or "") for words in _KEY_REFUSED)

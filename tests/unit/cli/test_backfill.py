@@ -30,6 +30,7 @@ class Supabase:
         self.events: dict[str, list[dict[str, object]]] = {}
         self.refusal: dict[str, object] = {}
         self.enqueued: list[dict[str, str]] = []
+        self.read: list[str] = []  # the events of which a page was asked
         known = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -66,6 +67,7 @@ class Supabase:
     def page(self, body: dict[str, str]) -> tuple[dict[str, object], int]:
         """One photo a page of memoria_media."""
         event, start = body["p_event_id"], int(body.get("p_after") or 0)
+        self.read.append(event)
         if event not in self.events:
             error = {"code": "PT404", "message": "No such event.", "details": None, "hint": None}
             return dict(error), 404
@@ -246,6 +248,15 @@ def test_what_the_app_handed_over_by_itself_is_left_out_with_its_previews(
     assert [*listed, *(photo["path"] for photo in supabase.enqueued)] == ["e/2", "e/3"]
     assert "1 left out: their event has them under other ids" in told.err
     assert "1 left out: previews of photos of their event" in told.err
+
+
+def test_of_what_is_journalled_no_event_is_read_again(supabase: Supabase, tmp_path: Path) -> None:
+    supabase.folders = {"": [{"name": "e", "id": None}], "e": objects("1", "2")}
+    assert run(tmp_path, "storage://photos", "--event-from-folder") == 0
+    assert supabase.read == ["e"]
+    supabase.read.clear()
+    assert run(tmp_path, "storage://photos", "--event-from-folder") == 0
+    assert supabase.read == []
 
 
 def test_an_empty_folders_mark_in_google_cloud_storage_is_no_photo(

@@ -185,3 +185,18 @@ def test_an_upgrade_tells_the_steps_of_what_it_wrote(
     assert "db push" in said
     assert "secrets set" not in said
     assert "functions deploy" not in said
+
+
+def test_after_one_that_was_cut_off_every_step_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "supabase").mkdir()
+    (tmp_path / "supabase" / "config.toml").write_bytes(CONFIG)
+    assert main(["supabase", "install", str(tmp_path)]) == 0
+    record = tmp_path / "supabase" / "memoria.json"
+    known = json.loads(record.read_text())  # the migration is there, and the record was not written
+    known["files"].pop(max(path for path in known["files"] if path.endswith(".sql")))
+    record.write_text(json.dumps(known))
+    capsys.readouterr()
+    assert main(["supabase", "upgrade", str(tmp_path)]) == 0
+    assert "db push" in capsys.readouterr().out

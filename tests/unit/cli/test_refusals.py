@@ -172,7 +172,9 @@ def test_the_address_of_another_service_is_named(
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ({"message": "Invalid API key", "hint": "Double check"}, "the key is not accepted; "),
+        ({"message": "Invalid API key", "hint": "Double check"}, "does not accept "),
+        ({"message": "Invalid authentication credentials"}, "does not accept "),
+        ({"code": "PGRST303", "message": "JWT issued at future"}, "does not accept "),
         ({"code": "42501", "message": "denied"}, "the key may not call our functions; "),
     ],
 )
@@ -185,11 +187,13 @@ def test_a_key_that_is_none_of_the_services_is_named(
 
 
 def test_an_event_that_is_not_there_is_named(
-    somebody: Somebody, capsys: pytest.CaptureFixture[str]
+    somebody: Somebody, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     somebody.status, somebody.body = 404, b'{"code": "PT404", "message": "No such event."}'
     words = ["migrate-model", "nosuch", "--model", "m"]
+    monkeypatch.setattr(client, "_PAUSES_SECONDS", (0.0, 0.0, 0.0))
     assert "there is no event nosuch" in refused(words, capsys)
+    assert len(somebody.asked) == 1  # it does not come to be there within four seconds
 
 
 @pytest.mark.parametrize(
