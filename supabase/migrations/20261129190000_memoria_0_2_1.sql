@@ -1,8 +1,9 @@
 -- 0.2.1.
 
--- Events that hold photos of a followed table are the app's: it named their owners.
+-- Events that hold photos of a followed table are the app's: it named their owners. Of those that were given away
+-- the next row that names the owner says so, since whom their maker let in goes then.
 update memoria.events set made_by = null
-where made_by is not null and exists (
+where made_by is not null and owner_id is not distinct from made_by and exists (
   select from memoria.media where event_id = events.id and source is not null
 );
 
@@ -271,7 +272,10 @@ begin
     v_refused := v_refused || array(
       select row(given.media_id, given.event_id, 'id_taken',
         'This id is taken by another photo.')::memoria.refused
-      from unnest(p_rows) as given where given.media_id = any (v_foreign)
+      from unnest(p_rows) as given
+      where given.media_id = any (v_foreign)
+        -- what is to be looked at once more is not refused yet
+        and (v_turn = 2 or given.media_id not in (select media_id from unnest(v_rows)))
     );
     exit when cardinality(v_rows) = 0;
   end loop;
@@ -305,6 +309,20 @@ $$;
 
 revoke all on function memoria.take_event_over(text,text) from public, anon, authenticated, service_role;
 
+-- Whom this user let into an event, and whom those let in, and so on; the owner's own stay.
+create or replace function memoria.remove_members_of(p_event_id text, p_user_id uuid, p_owner_id uuid) returns void
+language sql set search_path = '' as $$
+  with recursive theirs (id) as (
+    select p_user_id
+    union
+    select user_id from memoria.members join theirs on members.added_by = theirs.id
+    where event_id = p_event_id and user_id <> p_owner_id
+  )
+  delete from memoria.members where event_id = p_event_id and added_by in (select id from theirs)
+$$;
+
+revoke all on function memoria.remove_members_of(text,uuid,uuid) from public, anon, authenticated, service_role;
+
 -- Makes the events that rows name. One that a user made is the app's as soon as rows name its owner: where that is
 -- its maker, it stays as it is (who made it may have given it away); where its maker gave it to that owner, whom they
 -- let in goes; else it is taken over. Rows that name no owner say nothing. The photos of a followed table are never
@@ -329,7 +347,7 @@ begin
     if v_owner = v_event.made_by then
       v_owner := coalesce(v_event.owner_id, v_owner);
     elsif v_owner = v_event.owner_id then
-      delete from memoria.members where event_id = v_event.id and added_by is distinct from v_owner;
+      perform memoria.remove_members_of(v_event.id, v_event.made_by, v_owner);
     elsif v_event.made_by is not null then
       perform memoria.take_event_over(p_relation, v_event.id);
     end if;
@@ -555,7 +573,10 @@ begin
   perform memoria.follow_renamed(p_table);
   v_late := array(
     select id from memoria.hand_overs
-    where relation = v_relation and failed and code = 'not_handed_over' order by id
+    where relation = v_relation and failed and code = 'not_handed_over'
+      -- not those of another table, whose name this one has now
+      and memoria.followers(v_relation) = array[p_table]
+    order by id
   );
   -- all at once, before their photos, as everyone does
   perform memoria.lock_events_of_rows(array(
@@ -634,7 +655,7 @@ language sql stable set search_path = '' as $$
   where p_search.removal_requested_at is not null and dismissed is null
 $$;
 
--- Whom a search found, as whom they are shown today, best first.
+-- Whom a search found, as whom they are shown today.
 create or replace function memoria.people_found(p_search memoria.searches) returns uuid[]
 language sql stable set search_path = '' as $$
   select array(
@@ -725,12 +746,20 @@ $$;
 revoke all on function memoria.alike(text,extensions.vector,text,jsonb,double precision) from public, anon, authenticated, service_role;
 
 -- How alike a face is to the mean of its person's other faces, from the mean of all. Null where there are
--- too few of them, or where a user said whose it is; as unlike as can be where another model looked at them,
--- until a run has made a mean of the face's own.
+-- too few of them, or where a user said whose it is, or where another model looked at them; as unlike as can be
+-- while no run has seen what that model says.
 create or replace function memoria.alike_to_others(p_face memoria.faces) returns double precision
 language sql stable set search_path = '' as $$
-  select case when model = p_face.model
-    then (total * similarity - 1) / nullif(sqrt(total ^ 2 - 2 * total * similarity + 1), 0) else -1 end
+  select case
+    when model = p_face.model
+      then (total * similarity - 1) / nullif(sqrt(total ^ 2 - 2 * total * similarity + 1), 0)
+    when exists (
+      select from memoria.media join memoria.events on events.id = media.event_id
+      -- the first photo after a run begins the wait for the next one, and was looked at just before
+      where media.id = p_face.media_id
+        and looked_at > least(clustered_at, ungrouped_since - interval '1 second')
+    ) then -1
+  end
   from (
     select model, centroid_faces * mean_length::double precision as total,
       -(centroid operator(extensions.<#>) p_face.embedding) as similarity

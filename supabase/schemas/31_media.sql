@@ -253,7 +253,10 @@ begin
     v_refused := v_refused || array(
       select row(given.media_id, given.event_id, 'id_taken',
         'This id is taken by another photo.')::memoria.refused
-      from unnest(p_rows) as given where given.media_id = any (v_foreign)
+      from unnest(p_rows) as given
+      where given.media_id = any (v_foreign)
+        -- what is to be looked at once more is not refused yet
+        and (v_turn = 2 or given.media_id not in (select media_id from unnest(v_rows)))
     );
     exit when cardinality(v_rows) = 0;
   end loop;

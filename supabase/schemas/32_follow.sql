@@ -40,6 +40,18 @@ begin
 end
 $$;
 
+-- Whom this user let into an event, and whom those let in, and so on; the owner's own stay.
+create function memoria.remove_members_of(p_event_id text, p_user_id uuid, p_owner_id uuid) returns void
+language sql set search_path = '' as $$
+  with recursive theirs (id) as (
+    select p_user_id
+    union
+    select user_id from memoria.members join theirs on members.added_by = theirs.id
+    where event_id = p_event_id and user_id <> p_owner_id
+  )
+  delete from memoria.members where event_id = p_event_id and added_by in (select id from theirs)
+$$;
+
 -- Makes the events that rows name. One that a user made is the app's as soon as rows name its owner: where that is
 -- its maker, it stays as it is (who made it may have given it away); where its maker gave it to that owner, whom they
 -- let in goes; else it is taken over. Rows that name no owner say nothing. The photos of a followed table are never
@@ -64,7 +76,7 @@ begin
     if v_owner = v_event.made_by then
       v_owner := coalesce(v_event.owner_id, v_owner);
     elsif v_owner = v_event.owner_id then
-      delete from memoria.members where event_id = v_event.id and added_by is distinct from v_owner;
+      perform memoria.remove_members_of(v_event.id, v_event.made_by, v_owner);
     elsif v_event.made_by is not null then
       perform memoria.take_event_over(p_relation, v_event.id);
     end if;
@@ -587,7 +599,10 @@ begin
   perform memoria.follow_renamed(p_table);
   v_late := array(
     select id from memoria.hand_overs
-    where relation = v_relation and failed and code = 'not_handed_over' order by id
+    where relation = v_relation and failed and code = 'not_handed_over'
+      -- not those of another table, whose name this one has now
+      and memoria.followers(v_relation) = array[p_table]
+    order by id
   );
   -- all at once, before their photos, as everyone does
   perform memoria.lock_events_of_rows(array(

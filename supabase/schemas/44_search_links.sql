@@ -183,7 +183,7 @@ language sql stable set search_path = '' as $$
   where p_search.removal_requested_at is not null and dismissed is null
 $$;
 
--- Whom a search found, as whom they are shown today, best first.
+-- Whom a search found, as whom they are shown today.
 create function memoria.people_found(p_search memoria.searches) returns uuid[]
 language sql stable set search_path = '' as $$
   select array(

@@ -201,12 +201,20 @@ end
 $$;
 
 -- How alike a face is to the mean of its person's other faces, from the mean of all. Null where there are
--- too few of them, or where a user said whose it is; as unlike as can be where another model looked at them,
--- until a run has made a mean of the face's own.
+-- too few of them, or where a user said whose it is, or where another model looked at them; as unlike as can be
+-- while no run has seen what that model says.
 create function memoria.alike_to_others(p_face memoria.faces) returns double precision
 language sql stable set search_path = '' as $$
-  select case when model = p_face.model
-    then (total * similarity - 1) / nullif(sqrt(total ^ 2 - 2 * total * similarity + 1), 0) else -1 end
+  select case
+    when model = p_face.model
+      then (total * similarity - 1) / nullif(sqrt(total ^ 2 - 2 * total * similarity + 1), 0)
+    when exists (
+      select from memoria.media join memoria.events on events.id = media.event_id
+      -- the first photo after a run begins the wait for the next one, and was looked at just before
+      where media.id = p_face.media_id
+        and looked_at > least(clustered_at, ungrouped_since - interval '1 second')
+    ) then -1
+  end
   from (
     select model, centroid_faces * mean_length::double precision as total,
       -(centroid operator(extensions.<#>) p_face.embedding) as similarity

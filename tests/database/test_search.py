@@ -259,6 +259,18 @@ def test_another_models_look_shows_no_blurred_face(project: Project) -> None:
     assert photo not in media(party.search(token, party.selfie(0)))
 
 
+def test_photos_that_only_the_former_model_could_look_at_are_shown(project: Project) -> None:
+    party = Party(project)
+    token = party.link()
+    found = party.search(token, party.selfie(0))
+    for number in range(1, 4):  # the object of the first one is gone
+        looked = [(BOX, likeness(party.centres[0], 0.85, party.rng))]
+        project.process(party.event, f"{party.event} 0 {number}", looked, model="other")
+    project.cluster(party.event)
+    again = {p["media_id"] for p in party.again(found["search_id"], token)["photos"]}
+    assert again == {f"{party.event} 0 {number}" for number in range(4)}
+
+
 def test_a_picture_that_nobody_has_looked_at_is_shown_to_no_guest(project: Project) -> None:
     party = Party(project)
     token = party.link()

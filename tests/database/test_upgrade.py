@@ -55,8 +55,8 @@ def test_events_that_a_followed_table_confirmed_are_the_apps(url: str) -> None:
     with Project(url) as project:
         project.sql.execute(
             "insert into memoria.events (id, owner_id, made_by)"
-            " select id, gen_random_uuid(), gen_random_uuid()"
-            " from unnest(array['theirs', 'followed']) as id"
+            " select id, maker, maker"
+            " from unnest(array['theirs', 'followed']) as id, gen_random_uuid() as maker"
         )
         project.sql.execute(
             "insert into memoria.media (id, event_id, bucket, path, source)"
