@@ -86,7 +86,7 @@ def _examine_system(
 
 def _database_trouble(error: MemoriaError, settings: Settings) -> Finding:
     if isinstance(error, Explained):
-        return wrong("database", error.message, "")
+        return wrong("database", error.told, error.mend)
     if isinstance(error, StoreUnavailable) and not hasattr(error.__cause__, "code"):
         cause = "make serve running" if settings.on_loopback else "the project paused"
         return wrong("database", error.message, f"SUPABASE_URL: is {cause}?")

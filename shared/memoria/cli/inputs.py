@@ -20,7 +20,12 @@ _STALE = (
 
 
 class Explained(StoreUnavailable):
-    """The database's API refused a call; the message says what to do about it."""
+    """The database's API refused a call; the message says what, and what to do about it."""
+
+    def __init__(self, told: str, mend: str) -> None:
+        """The two parts of the message."""
+        super().__init__(f"{told}; {mend}")
+        self.told, self.mend = told, mend
 
 
 class NoSuchEvent(InvalidRequest):
@@ -57,7 +62,7 @@ def ask(client: "Client", function: str, params: Json, *fields: str, retries: in
         if _code(error) == "PT404" and "p_event_id" in params:
             raise NoSuchEvent(f"there is no event {params['p_event_id']}") from error
         if known := _explained(error):
-            raise Explained(known) from error
+            raise Explained(*known) from error
         raise
     if not told.keys() >= set(fields):
         where = client.supabase_url
@@ -74,20 +79,20 @@ def photos_of(client: "Client", event: str) -> Iterator[Json]:
         params = params | {"p_after": page["next"]} if page.get("next") else {}
 
 
-def _explained(error: StoreUnavailable) -> str:
-    """What the database's API does not like, and how to mend it; empty where that is unknown."""
+def _explained(error: StoreUnavailable) -> tuple[str, str] | None:
+    """What the database's API does not like, and how to mend it; None where that is unknown."""
     if isinstance(error, KeyRefused):
-        return f"{error.message}: is it this project's?"
+        return error.message, "is it this project's?"
     match _code(error):
         case "PGRST202":
-            return f"the API knows none of our functions; {_STALE}"
+            return "the API knows none of our functions", _STALE
         case "PGRST002" | "PGRST003":
             mend = "try again; if it stays, the project is out of connections or restarting"
-            return f"{error.message}; {mend}"
+            return error.message, mend
         case "42501":
             mend = "SUPABASE_SERVICE_ROLE_KEY: use the service_role or an sb_secret_ key"
-            return f"the key may not call our functions; {mend}"
-    return ""
+            return "the key may not call our functions", mend
+    return None
 
 
 def _code(error: StoreUnavailable) -> str:

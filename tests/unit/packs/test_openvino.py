@@ -142,12 +142,16 @@ def test_answers_are_not_overwritten_by_the_next_run() -> None:
 
 
 def test_vectors_of_the_second_gear_are_comparable_with_float32s() -> None:
-    """In bfloat16 where the CPU has it; elsewhere ONNX Runtime serves."""
+    """In bfloat16 where the CPU has it; elsewhere ONNX Runtime serves.
+
+    The detector's bfloat16 moves key points (decision 0606): 0.9932 was seen here, on a Xeon.
+    """
+    least = WORST if hindrance() else 0.98
     image = decode_image(photo_of_six())
     expected = open_engine(any_pack(), threads=2).find_faces(image)
     found = open_engine(any_pack(), threads=2, inference="openvino").find_faces(image)
     for face in expected:
-        assert max(float(face.embedding @ other.embedding) for other in found) > WORST
+        assert max(float(face.embedding @ other.embedding) for other in found) > least
 
 
 def test_a_precision_that_this_cpu_has_not_is_told(caplog: pytest.LogCaptureFixture) -> None:
