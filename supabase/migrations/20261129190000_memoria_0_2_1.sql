@@ -123,18 +123,18 @@ $$;
 
 revoke all on function memoria.differing(memoria.handed[],text) from public, anon, authenticated, service_role;
 
--- Locks, in the order of their ids, the events of photos that are known already: where they are, and where they go.
-create or replace function memoria.lock_events_of(p_rows memoria.handed[]) returns void
+-- Locks, in the order of their ids, the events of photos with these ids and those that rows name: as whoever works
+-- on several events does.
+create or replace function memoria.lock_events_of_rows(p_ids text[], p_rows memoria.handed[]) returns void
 language sql set search_path = '' as $$
   select from memoria.events
   where id in (
-    select unnest(array[media.event_id, given.event_id])
-    from unnest(p_rows) as given join memoria.media on media.id = given.media_id
+    select event_id from memoria.media where id = any (p_ids) union select event_id from unnest(p_rows)
   )
   order by id for no key update
 $$;
 
-revoke all on function memoria.lock_events_of(memoria.handed[]) from public, anon, authenticated, service_role;
+revoke all on function memoria.lock_events_of_rows(text[],memoria.handed[]) from public, anon, authenticated, service_role;
 
 -- Makes room under ids that the app's table wants: a row that a user put there goes, with its faces, and
 -- that is recorded; one that the table has moved to another event goes, too, also where it is the table's no longer,
@@ -238,7 +238,7 @@ begin
   for v_turn in 1..2 loop
     v_known := array(select media.id from unnest(v_rows) as given join memoria.media on media.id = given.media_id);
     v_changed := memoria.differing(v_rows, p_source);
-    perform memoria.lock_events_of(v_changed);
+    perform memoria.lock_events_of_rows(array(select media_id from unnest(v_changed)), v_changed);
     if p_source is not null then
       perform memoria.clear_squatted(v_changed, p_source);
     end if;
@@ -418,19 +418,6 @@ begin
   return cardinality(p_rows) - cardinality(v_refused);
 end
 $$;
-
--- Locks, in the order of their ids, the events of photos with these ids and those that rows name: as whoever works
--- on several events does.
-create or replace function memoria.lock_events_of_rows(p_ids text[], p_rows memoria.handed[]) returns void
-language sql set search_path = '' as $$
-  select from memoria.events
-  where id in (
-    select event_id from memoria.media where id = any (p_ids) union select event_id from unnest(p_rows)
-  )
-  order by id for no key update
-$$;
-
-revoke all on function memoria.lock_events_of_rows(text[],memoria.handed[]) from public, anon, authenticated, service_role;
 
 -- Tries again rows that were written down: as they are now; those that are gone are removed. What the app
 -- changed meanwhile stays written down: its own hand-over may have come before this one.
@@ -940,4 +927,20 @@ begin
     'complete', memoria.search_complete(v_search.event_id)
   );
 end
+$$;
+
+create or replace function memoria.lock_events_of(p_rows memoria.handed[], p_source text) returns void
+language sql set search_path = '' as $$
+  select memoria.lock_events_of_rows(array(select media_id from unnest(changed)), changed)
+  from memoria.differing(p_rows, p_source) as changed
+$$;
+
+create or replace function memoria.store_groups(p_event_id text, p_groups jsonb, p_kept uuid[]) returns void
+language sql set search_path = '' as $$
+  select memoria.store_groups(p_event_id, p_groups, p_kept, '{}')
+$$;
+
+create or replace function memoria.evidence_item(p_pair jsonb) returns jsonb
+language sql stable set search_path = '' as $$
+  select memoria.evidence_item(event_id, p_pair) from memoria.faces where id = (p_pair ->> 'face_id')::uuid
 $$;

@@ -95,13 +95,13 @@ language sql stable set search_path = '' as $$
   )
 $$;
 
--- Locks, in the order of their ids, the events of photos that are known already: where they are, and where they go.
-create function memoria.lock_events_of(p_rows memoria.handed[]) returns void
+-- Locks, in the order of their ids, the events of photos with these ids and those that rows name: as whoever works
+-- on several events does.
+create function memoria.lock_events_of_rows(p_ids text[], p_rows memoria.handed[]) returns void
 language sql set search_path = '' as $$
   select from memoria.events
   where id in (
-    select unnest(array[media.event_id, given.event_id])
-    from unnest(p_rows) as given join memoria.media on media.id = given.media_id
+    select event_id from memoria.media where id = any (p_ids) union select event_id from unnest(p_rows)
   )
   order by id for no key update
 $$;
@@ -219,7 +219,7 @@ begin
   for v_turn in 1..2 loop
     v_known := array(select media.id from unnest(v_rows) as given join memoria.media on media.id = given.media_id);
     v_changed := memoria.differing(v_rows, p_source);
-    perform memoria.lock_events_of(v_changed);
+    perform memoria.lock_events_of_rows(array(select media_id from unnest(v_changed)), v_changed);
     if p_source is not null then
       perform memoria.clear_squatted(v_changed, p_source);
     end if;

@@ -244,17 +244,6 @@ begin
 end
 $$;
 
--- Locks, in the order of their ids, the events of photos with these ids and those that rows name: as whoever works
--- on several events does.
-create function memoria.lock_events_of_rows(p_ids text[], p_rows memoria.handed[]) returns void
-language sql set search_path = '' as $$
-  select from memoria.events
-  where id in (
-    select event_id from memoria.media where id = any (p_ids) union select event_id from unnest(p_rows)
-  )
-  order by id for no key update
-$$;
-
 -- Tries again rows that were written down: as they are now; those that are gone are removed. What the app
 -- changed meanwhile stays written down: its own hand-over may have come before this one.
 create function memoria.retry_rows(p_relation text, p_late bigint[]) returns integer
