@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import photos
-from benchmarks.measures import STEADY, Row, alternated, quickest
-from benchmarks.server import PLAIN, ROOT, as_in_the_image
+from benchmarks.measures import STEADY, Row, alternated
+from benchmarks.server import PLAIN, as_in_the_image
 from benchmarks.speed import face_analysis, find_as_insightface
-from benchmarks.waking import start
+from benchmarks.waking import PROCESS, starts
 from memoria.faces import Engine, find_faces_in_photo, open_engine
 from memoria.packs.inference import hindrance
 from memoria.packs.intermediate import FOLDER, write_intermediates
@@ -69,14 +69,15 @@ def measured(
 
 def waking(pack: Path, image: Path, rounds: int = 6) -> list[Row]:
     """From exec to /ready with OpenVINO, with ONNX Runtime, and of a plain function."""
-    process = ROOT / "functions" / "process" / "main.py"
-    gears = {"MODEL_DIR": str(image)} | {"INFERENCE": "openvino"}, {"MODEL_DIR": str(image)}
-    starts = [
-        (start(process, gears[0]), start(process, gears[1]), start(PLAIN, {"MODEL_DIR": str(pack)}))
-        for _ in range(rounds + 1)  # the first round fills the page cache and compiles bytecode
-    ][1:]
-    second, first, plain = ([quickest(values) for values in zip(*runs, strict=True)]
-                            for runs in zip(*starts, strict=True))  # fmt: skip
+    first_gear = {"MODEL_DIR": str(image)}
+    second, first, plain = starts(
+        [
+            (PROCESS, first_gear | {"INFERENCE": "openvino"}),
+            (PROCESS, first_gear),
+            (PLAIN, {"MODEL_DIR": str(pack)}),
+        ],
+        rounds,
+    )
     return [
         Row("second gear: exec to /ready / a plain function that builds FaceAnalysis",
             second[0] / plain[0], limit=0.8,

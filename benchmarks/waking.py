@@ -11,19 +11,13 @@ from benchmarks.measures import Row, alternated, cpu_of_children, quickest, seco
 from benchmarks.server import PLAIN, ROOT, Server, SlowStorage, as_in_the_image, serve
 
 FUNCTIONS = ROOT / "functions"
+PROCESS = FUNCTIONS / "process" / "main.py"
 
 
 def cold_start(pack: Path) -> list[Row]:
     """From exec to /ready, against a plain function that builds FaceAnalysis."""
-    plain_environ = {"MODEL_DIR": str(pack)}
-    environ = {"MODEL_DIR": str(as_in_the_image(pack))}
-    process = FUNCTIONS / "process" / "main.py"
-    starts = [
-        (start(process, environ), start(PLAIN, plain_environ))
-        for _ in range(9)  # the first round fills the page cache and compiles bytecode
-    ][1:]
-    ours, plain = ([quickest(values) for values in zip(*runs, strict=True)]
-                   for runs in zip(*starts, strict=True))  # fmt: skip
+    image = {"MODEL_DIR": str(as_in_the_image(pack))}
+    ours, plain = starts([(PROCESS, image), (PLAIN, {"MODEL_DIR": str(pack)})], rounds=8)
     return [
         Row("exec to /ready / a plain function that builds FaceAnalysis", ours[0] / plain[0],
             limit=0.5, detail=f"{ours[0]:.2f} s against {plain[0]:.2f} s"),
@@ -34,7 +28,19 @@ def cold_start(pack: Path) -> list[Row]:
     ]  # fmt: skip
 
 
-def start(source: Path, environ: dict[str, str]) -> tuple[float, float, float]:
+def starts(functions: list[tuple[Path, dict[str, str]]], rounds: int) -> list[list[float]]:
+    """What ``_start`` measures of each function, started in turns."""
+    measured = [
+        [_start(source, environ) for source, environ in functions]
+        for _ in range(rounds + 1)  # the first round fills the page cache and compiles bytecode
+    ][1:]
+    return [
+        [quickest(values) for values in zip(*runs, strict=True)]
+        for runs in zip(*measured, strict=True)
+    ]
+
+
+def _start(source: Path, environ: dict[str, str]) -> tuple[float, float, float]:
     """Seconds and CPU seconds from exec to /ready, and megabytes then."""
     with serve("process", source, environ) as server:
         return server.ready_seconds, server.ready_cpu_seconds, server.megabytes
@@ -94,7 +100,7 @@ def endurance(pack: Path) -> list[Row]:
     order = random.Random(0).choices([*mixed], [*_SHARES.values()], k=500)
     with SlowStorage(mixed) as storage:
         environ = {"SUPABASE_URL": storage.url, "MODEL_DIR": str(as_in_the_image(pack))}
-        with serve("process", FUNCTIONS / "process" / "main.py", environ) as server:
+        with serve("process", PROCESS, environ) as server:
             start = server.megabytes
             taken, half = _run(server, storage, order[:250])
             more, end = _run(server, storage, order[250:])

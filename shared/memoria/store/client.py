@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 _PAUSES_SECONDS = (0.2, 1.0, 3.0)
 # what the caller's arguments caused, and no later try can mend
 _CALLERS_FAULT = ("22", "23")
-_REFUSED = "PT4"  # by our own functions: no later try is answered otherwise
 # PostgREST had no connection or no schema for the call, so that any may be repeated
 _NEVER_BEGAN = ("PGRST000", "PGRST002", "PGRST003")
 # the key is not this project's; the gateway says so without a code (``_is_of_the_gateway``)
@@ -53,10 +52,8 @@ def rpc(client: "Client", function: str, params: dict[str, Any], *, retries: int
         try:
             return _answer(client, function, params)
         except StoreUnavailable as error:
-            code = str(getattr(error.__cause__, "code", ""))
-            repeats = tried < retries and not code.startswith(_REFUSED)
-            may_repeat = repeats or isinstance(error, _NeverBegan)
-            if pause is None or not may_repeat:
+            may_repeat = tried < retries or isinstance(error, _NeverBegan)
+            if pause is None or not may_repeat or isinstance(error, _Refused):
                 raise
         time.sleep(pause)
     raise AssertionError("unreachable")
@@ -64,6 +61,10 @@ def rpc(client: "Client", function: str, params: dict[str, Any], *, retries: int
 
 class KeyRefused(StoreUnavailable):
     """The project does not know the key; whoever deployed must mend it."""
+
+
+class _Refused(StoreUnavailable):
+    """One of our own functions said no: no later try is answered otherwise."""
 
 
 class _NeverBegan(StoreUnavailable):
@@ -82,8 +83,7 @@ def _answer(client: "Client", function: str, params: dict[str, Any]) -> dict[str
             told = exc.code or exc.message
             message = f"the project does not accept SUPABASE_SERVICE_ROLE_KEY ({told})"
             raise KeyRefused(message) from exc
-        kind = _NeverBegan if exc.code in _NEVER_BEGAN else StoreUnavailable
-        raise kind(f"the database answered {exc.code}") from exc
+        raise _kind(str(exc.code))(f"the database answered {exc.code}") from exc
     except httpx.RequestError as exc:
         where, trouble = address(exc.request.url), type(exc).__name__
         log.event("database_unreachable", at=where, error=trouble)
@@ -91,6 +91,12 @@ def _answer(client: "Client", function: str, params: dict[str, Any]) -> dict[str
     if not isinstance(answer, dict):  # a proxy's page, with 200
         raise StoreUnavailable("it was not the database that answered")
     return answer
+
+
+def _kind(code: str) -> type[StoreUnavailable]:
+    if code.startswith("PT4"):
+        return _Refused
+    return _NeverBegan if code in _NEVER_BEGAN else StoreUnavailable
 
 
 def _is_of_the_gateway(error: "APIError") -> bool:
