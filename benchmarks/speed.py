@@ -82,6 +82,8 @@ def floor_of(engine: Engine, data: bytes) -> Any:
     for model, session in zip((detector, recogniser), recorded, strict=True):
         model._session = session  # type: ignore[attr-defined]  # noqa: SLF001
     faces, *_ = find_faces_in_photo(engine, data)
+    for model, session in zip((detector, recogniser), recorded, strict=True):
+        model._session = session.session  # type: ignore[attr-defined]  # noqa: SLF001
     if len(faces) != 3:
         raise RuntimeError(f"{len(faces)} faces instead of 3")
 
