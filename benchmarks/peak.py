@@ -46,8 +46,8 @@ def peak(pack: Path) -> list[Row]:
 class Gemm:
     """Products of two square matrices in float32, one after the other, on so many threads.
 
-    ONNX Runtime's own: numpy's OpenBLAS takes kernels of half the width on CPUs that it does not
-    know, and the models would reach 161 % of that.
+    ONNX Runtime's own: an environment may hold numpy's OpenBLAS to kernels of half the width
+    (OPENBLAS_CORETYPE), and the models reached 161 % of that.
     """
 
     def __init__(self, threads: int) -> None:

@@ -126,11 +126,13 @@ class Asker:
     def bare_trips(self, result: dict[str, Any]) -> Callable[[Callable[[], None]], None]:
         """Claim, fetch and store around some work, with a result that was found before."""
 
+        storage = httpx.Client()
+
         def trips(work: Callable[[], None]) -> None:
             job = self._next()
             claim = self._call("memoria_claim", p_kind="process",
                                **{f"p_{name}": value for name, value in job.items()})  # fmt: skip
-            httpx.get(self._url).raise_for_status()
+            storage.get(self._url).raise_for_status()
             work()
             proof = {"p_job_id": claim["job_id"], "p_token": claim["token"]}
             stored = self._call("memoria_complete_media", **proof, p_result=result)

@@ -6,6 +6,8 @@ import pytest
 
 from benchmarks import photos, twins
 from benchmarks.peak import multiplications
+from benchmarks.speed import Recorded, floor_of
+from memoria.faces import open_engine
 
 # Sizes of the published files, in bytes.
 DET_10G, W600K_R50 = 16_923_827, 174_383_860
@@ -41,6 +43,13 @@ def test_insightface_loads_the_twins_and_finds_as_many_faces_as_were_painted(
     found = reference.get(photos.photo((1280, 960), count)[..., ::-1])
     assert len(found) == count
     assert all(face.embedding.shape == (512,) for face in found)
+
+
+def test_the_floor_of_a_request_is_one_photo_s(pack: Path) -> None:
+    engine = open_engine(pack)
+    floor_of(engine, photos.jpeg(photos.photo((1280, 960), 3)))
+    assert not isinstance(engine.recogniser._session, Recorded)  # what comes later is not recorded
+    assert not isinstance(engine.search.detector._session, Recorded)
 
 
 def test_markers_that_do_not_fit_are_refused() -> None:

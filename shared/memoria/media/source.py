@@ -103,12 +103,13 @@ class MediaSource:
         declared = _header(response, b"content-length")
         if declared.isdigit() and int(declared) > self._max_bytes:
             raise self._too_large(url)
-        body = bytearray()
+        parts, size = [], 0
         for chunk in response.iter_stream():
-            body += chunk
-            if len(body) > self._max_bytes:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > self._max_bytes:
                 raise self._too_large(url)
-        return bytes(body)
+        return b"".join(parts)
 
     def _too_large(self, url: httpx.URL) -> MediaTooLarge:
         return MediaTooLarge(f"{url.host}: the file is over the limit of {self._max_bytes} bytes")

@@ -84,7 +84,7 @@ def read_jpeg(data: bytes) -> JpegHeader:
     samples = [across * down for across, down in factors]
     return JpegHeader(
         kind="JPEG",
-        data=head + data[scan:],
+        data=b"".join((head, memoryview(data)[scan:])),  # one copy
         size=size,
         orientation=orientation(bytes(walk.exif)),
         has_exif=bool(walk.exif),
