@@ -118,10 +118,17 @@ is_database_url() {
   [[ $1 =~ ^postgres(ql)?://([^:@/?#]+(:([^%:@/?#]|%$hex$hex)*)?@)?[^@?]*(\?[^@%]*)?$ && $1 != *password=* ]]
 }
 
-# The key of browsers, where that of servers belongs.
+# The key of browsers, where that of servers belongs: the publishable one, or the legacy JWT of role anon.
 wrong_key() {
-  [[ ${SUPABASE_SERVICE_ROLE_KEY:-} != sb_publishable_* ]] \
-    || printf '\n  SUPABASE_SERVICE_ROLE_KEY: must be a secret key (sb_secret_…, or the legacy service_role), not the publishable one'
+  local key=${SUPABASE_SERVICE_ROLE_KEY:-}
+  local claims=${key#*.}
+  [[ $key == sb_publishable_* ]] || decoded "${claims%%.*}" | grep -qaE '"role" *: *"anon"' || return 0
+  printf '\n  SUPABASE_SERVICE_ROLE_KEY: must be a secret key (sb_secret_…, or the legacy service_role), not the publishable or anon one'
+}
+
+# What a part of a JWT says; of anything else, whatever comes.
+decoded() {
+  tr -- '-_' '+/' <<< "$1==" | base64 --decode 2> /dev/null || true
 }
 
 # What is an address, but none of a project: what to write instead. As memoria.config takes it.

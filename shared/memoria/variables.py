@@ -3,8 +3,11 @@
 What several variables must be together is checked by ``config``.
 """
 
+import base64
 import ipaddress
+import json
 import re
+from contextlib import suppress
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -90,9 +93,21 @@ def _header_secret(secret: SecretStr) -> SecretStr:
 
 
 def _secret_key(key: SecretStr) -> SecretStr:
-    if key.get_secret_value().startswith("sb_publishable_"):
-        raise ValueError("must be a secret key, sb_secret_… or service_role, not the publishable")
+    if _is_of_browsers(key.get_secret_value()):
+        raise ValueError(
+            "must be a secret key, sb_secret_… or service_role, not the publishable or anon one"
+        )
     return _header_secret(key)
+
+
+def _is_of_browsers(key: str) -> bool:
+    """The publishable key, or the legacy one: a JWT as long as service_role's, of role anon."""
+    if key.startswith("sb_publishable_"):
+        return True
+    with suppress(ValueError, IndexError):
+        claims = json.loads(base64.urlsafe_b64decode(key.split(".")[1] + "=="))
+        return isinstance(claims, dict) and claims.get("role") == "anon"
+    return False
 
 
 def _by_comma(value: str) -> list[str]:

@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+import jwt
 import psycopg
 import pytest
 
@@ -88,11 +89,24 @@ def test_deploy_and_the_services_refuse_the_same_address(cloud: Cloud, name: str
     assert done.returncode == 0 or f"  {name}: must be" in done.stderr
 
 
-def test_deploy_and_the_services_refuse_a_publishable_key(cloud: Cloud) -> None:
+KEYS = [
+    ("sb_publishable_x", False),
+    *((jwt.encode({"role": role}, "a secret of at least 32 characters"), role != "anon")
+      for role in ("anon", "service_role")),
+    ("not.a.token", True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "is_taken"), KEYS)
+def test_deploy_and_the_services_take_the_same_keys(
+    cloud: Cloud, key: str, *, is_taken: bool
+) -> None:
     name = "SUPABASE_SERVICE_ROLE_KEY"
-    known = {**SETTINGS, "SUPABASE_URL": "https://a.example", name: "sb_publishable_x"}
-    assert not starts(known)
-    assert f"  {name}: must be a secret key" in cloud.deploy("--dry-run", **known).stderr
+    known = {**SETTINGS, "SUPABASE_URL": "https://a.example", name: key}
+    assert starts(known) == is_taken
+    done = cloud.deploy("--dry-run", **known)
+    assert (f"  {name}: must be a secret key" not in done.stderr) == is_taken
+    assert (done.returncode == 0) == is_taken, done.stderr
 
 
 def starts(environ: dict[str, str]) -> bool:

@@ -1,3 +1,4 @@
+import jwt
 import pytest
 
 from memoria.config import BadConfiguration, Settings
@@ -93,6 +94,10 @@ def test_plain_http_is_allowed_within_a_machine_or_a_private_network(host: str) 
     assert Settings.from_env(ENOUGH | {"SUPABASE_URL": f"http://{host}"}).supabase_url
 
 
+SIGNED_WITH = "a secret of at least 32 characters"
+ANON = jwt.encode({"iss": "supabase", "ref": "abcd", "role": "anon"}, SIGNED_WITH)
+SERVICE = jwt.encode({"iss": "supabase", "ref": "abcd", "role": "service_role"}, SIGNED_WITH)
+
 NO_URLS = [
     "project.example", "https://", "ftp://host.example", "https://münchen.example/hook",
     "https://h.example:abc/x", "https://h.example:99999/x", "https://h.example:0",
@@ -108,7 +113,7 @@ NO_SECONDS = ["0", "-1", "soon", "inf", "nan", "1e300"]
 NO_SECRETS = ["café", "a\nb", "whsec_not*base64"]
 NONSENSE = {
     "SUPABASE_URL": [*NO_URLS, *NO_PROJECTS, "https://h.example?a=b"],
-    "SUPABASE_SERVICE_ROLE_KEY": [*NO_SECRETS[:2], "sb_publishable_x"],
+    "SUPABASE_SERVICE_ROLE_KEY": [*NO_SECRETS[:2], "sb_publishable_x", ANON],
     "CALLBACK_URL": [*NO_URLS, "https://your-app.example/memoria"],
     "CALLBACK_SECRET": NO_SECRETS,
     "WEBHOOK_SECRET": [*NO_SECRETS, "off"],
@@ -232,3 +237,8 @@ def test_measured_thresholds_are_told_by_model() -> None:
     )
     assert settings.similarity_thresholds == {"mine": (0.44, 0.37), "other": (0.5, 0.5)}
     assert Settings.from_env(ENOUGH).similarity_thresholds == {}
+
+
+def test_the_legacy_key_of_servers_is_one() -> None:
+    key = Settings.from_env(ENOUGH | {"SUPABASE_SERVICE_ROLE_KEY": SERVICE})
+    assert key.supabase_service_role_key.get_secret_value() == SERVICE
