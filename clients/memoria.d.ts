@@ -27,12 +27,20 @@ export interface MemoriaOptions {
 
 /** What every call throws. */
 export class MemoriaError extends Error {
-  /** For programs: not_found, forbidden, conflict, unreachable, no_face … */
+  /** For programs: not_found, forbidden, conflict, suggestion_gone, unreachable, no_face … */
   code: string;
   /** One plain sentence that may be shown to whoever uses your app. */
   words: string;
   /** HTTP's, or 0 where nothing answered. */
   status: number;
+  /** What the database tells besides; mostly empty. */
+  details: {
+    /** Of a person who was merged into another: that person's id and name. */
+    is_now?: Uuid;
+    name?: string | null;
+    /** Of an undo: the later changes that rest on that one. */
+    rest_on_it?: { change_id: number; kind: string }[];
+  };
   /** Of too_many_searches: when to try again. */
   retryAfterSeconds?: number;
   /** Of several_faces: their boxes. Send the middle of the right one as `point`. */

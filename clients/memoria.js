@@ -50,6 +50,7 @@ const WORDS = {
   person_limit: 'You cannot search for more people in this event.',
   several_faces: 'There are several faces in this picture. Which one is yours?',
   several_people: 'These pictures show different people.',
+  suggestion_gone: 'This question is settled already.',
   timed_out: 'That took too long. Try again.',
   too_many: 'That was too much at once. Try again later.',
   too_many_searches: 'That were many searches. Try again in a few minutes.',
@@ -60,9 +61,11 @@ const WORDS = {
 }
 
 export class MemoriaError extends Error {
-  constructor({ code, message, status = 0, cause, ...more }) {
+  constructor({ message, status = 0, cause, details, ...more }) {
     super(message, { cause })
     this.name = 'MemoriaError'
+    this.details = { ...parsed(details) } // PostgREST's are a text, and JSON where Memoria wrote it
+    const code = this.details.code ?? more.code
     this.code = CODES[code] ?? (/^[a-z_]+$/.test(code ?? '') ? code : CODES[status] ?? 'unavailable')
     this.words = WORDS[this.code] ?? 'Something went wrong. Try again later.'
     this.status = status
@@ -82,11 +85,9 @@ export function createMemoria({
     const signal = AbortSignal.timeout(timeoutMs)
     try {
       const answer = await fetch(address, { ...options, signal })
-      const text = await answer.text() || 'null' // may be cut off, and that is no answer
-      const body = await Promise.resolve(text).then(JSON.parse).catch(() => undefined)
-      if (answer.ok && body !== undefined) return body
-      const { code, message = `answered ${answer.status}`, ...more } = body?.error ?? body ?? {}
-      throw new MemoriaError({ code, message, ...more, status: answer.status })
+      const { ok, status } = answer, body = parsed(await answer.text() || 'null')
+      if (ok && body !== undefined) return body // else it was cut off, and that is no answer
+      throw new MemoriaError({ message: `answered ${status}`, ...(body?.error ?? body), status })
     } catch (cause) {
       if (cause instanceof MemoriaError) throw cause
       const code = signal.aborted ? 'timed_out' : 'unreachable'
@@ -99,7 +100,7 @@ export function createMemoria({
     if (!error) return data
     // supabase-js answers what fetch threw as an error without a code
     const code = error.code || (status ? undefined : 'unreachable')
-    throw new MemoriaError({ code, message: error.message, status, cause: error })
+    throw new MemoriaError({ code, message: error.message, details: error.details, status, cause: error })
   }
 
   async function askRest(name, args) {
@@ -218,6 +219,7 @@ function watch({ supabase, memoria, event_id, tell, everyMs = 2_000, backupMs = 
   }
 }
 
+const parsed = (text) => { try { return JSON.parse(text) } catch { return undefined } }
 const same = (one, other) => Object.keys(other).every((name) => one[name] === other[name])
 
 /** The square around a face, as fractions of the photo. */

@@ -99,6 +99,9 @@ expect((await host.mergePeople({ into: ann.person_id, from: [bob.person_id] })).
 expect((await host.personPhotos({ person_id: bob.person_id })).is_now === ann.person_id, "an old id stays good");
 expect((await host.hidePerson({ person_id: ann.person_id, hidden: true })).hidden, "hidden");
 await host.hidePerson({ person_id: ann.person_id, hidden: false });
+const merged = await refused(host.renamePerson({ person_id: bob.person_id, name: "Bob" }));
+expect(merged.code === "conflict" && merged.details.is_now === ann.person_id, "told who it is now");
+expect(merged.details.name === "Ann", "and that person's name");
 expect((await host.history({ event_id: event })).changes[0].kind === "shown", "what happened");
 
 const [, carl, dora] = await host.all("people", { event_id: event });
@@ -107,11 +110,15 @@ const [one, other] = theirs.photos.map((seen) => seen.faces[0].face_id);
 expect((await host.setCover({ person_id: carl.person_id, face_id: other })).face_id === other, "another cover");
 expect((await host.tellApart({ a: carl.person_id, b: dora.person_id })).change_id, "two people for good");
 const rejected = await host.rejectFaces({ person_id: carl.person_id, face_ids: [one] });
+const again = await host.assignFace({ face_id: one, person_id: dora.person_id });
+const resting = await refused(host.undo({ change_id: rejected.change_id! }));
+expect(resting.details.rest_on_it?.[0].change_id === again.change_id, "what rests on it");
+await host.undo({ change_id: again.change_id! });
 expect(rejected.change_id && (await host.undo({ change_id: rejected.change_id })).kind, "taken back");
 expect((await host.history({ event_id: event, person_id: carl.person_id })).changes.length > 2, "their history");
 expect((await host.suggestions({ event_id: event, kind: "same_person" })).total >= 0, "questions");
 const gone = await refused(host.answerSuggestion({ id: crypto.randomUUID(), answer: "not_sure" }));
-expect(gone.status === 404, "a question that is gone");
+expect(gone.code === "suggestion_gone" && gone.status === 404, gone.code);
 const corner = { x: 0, y: 0, w: 0.05, h: 0.05 };
 const added = await host.addFace({ media_id: photo(0).media_id, bbox: corner });
 expect((await host.dismissFace({ face_id: added.face_id })).face_id === added.face_id, "no face after all");
@@ -151,6 +158,7 @@ expect((await refused(visitor.search(selfie))).status === 404, "a revoked link")
 
 // errors
 const wrong = await refused(host.people({ event_id: "another's" }));
+expect(!Object.keys(wrong.details).length, "nothing more is told");
 expect(wrong.code === "not_found" && wrong.status === 404 && wrong.words, "whoever may not is told nothing");
 expect((await refused(host.media({ event_id: event, status: "x" as never }))).code === "invalid_request", "named");
 expect((await refused(host.renamePerson({ person_id: "x", name: null }))).code === "invalid_request", "no uuid");

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from memoria.errors import Refused
+from memoria.search import refusals
 from schemas.documents import calls
 from schemas.typescript import method_name
 from tests.documents import page
@@ -22,8 +24,15 @@ def test_the_client_has_every_call_and_stays_one_small_file() -> None:
     source = page("clients/memoria.js")
     [listed] = re.findall(r"const CALLS = `(.*?)`", source, re.DOTALL)
     assert {f"memoria_{name}" for name in listed.split()} == set(calls())
-    assert len(source.splitlines()) <= 250
+    assert len(source.splitlines()) <= 255
     assert not re.search(r"\b(import|require)\b[^\n]*['\"]", source)
+
+
+def test_every_refusal_of_a_search_has_words() -> None:
+    source = page("clients/memoria.js")
+    [listed] = re.findall(r"const WORDS = {\n(.*?)\n}", source, re.DOTALL)
+    told = {leaf.code for leaf in Refused.__subclasses__() if leaf.__module__ == refusals.__name__}
+    assert told - set(re.findall(r"^  (\w+):", listed, re.MULTILINE)) == set()
 
 
 def test_the_sample_uses_every_call() -> None:
@@ -75,4 +84,17 @@ def test_an_answer_that_was_cut_off_is_no_success(folder: Path, node: Callable[.
         "half": ["not_json"] * 2,
         "broken": ["unavailable"] * 2,
         "empty": [None] * 2,
+    }
+
+
+def test_what_the_database_tells_in_details_reaches_the_app(
+    folder: Path, node: Callable[..., Any]
+) -> None:
+    shutil.copy(HERE / "details.js", folder)
+    assert node("details.js") == {
+        "consent": [["consent_required", {"code": "consent_required"}]] * 2,
+        "merged": [["conflict", {"is_now": "p1", "name": "Ann"}]] * 2,
+        "words": [["invalid_request", {}]] * 2,
+        "number": [["conflict", {}]] * 2,
+        "nothing": [["not_found", {}]] * 2,
     }
