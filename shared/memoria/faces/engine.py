@@ -20,7 +20,7 @@ from memoria.faces.recogniser import Recogniser
 from memoria.faces.search import Search, SmallFaces
 from memoria.faces.types import Face, FaceEngine
 from memoria.media import DEFAULT_MAX_PIXELS, OpenPhoto, Photo, opened_here
-from memoria.packs.folder import PackFiles, locate
+from memoria.packs.folder import PackFiles, locate, pack_name
 from memoria.packs.inference import Inference, network_opener
 from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.pack import WeightsUnavailable
@@ -178,7 +178,7 @@ def open_engine(
     the folder's name. Raises WeightsUnavailable when the folder holds no such pair.
     """
     folder = Path(model_dir)
-    name = folder.resolve().name
+    name = pack_name(folder)
     files = locate(folder, name)
     opened = network_opener(inference, threads=threads, use_gpu=use_gpu)
     detector = Detector(opened(files.detector), files.pack)

@@ -16,6 +16,11 @@ class PackFiles:
     pack: Pack | None = None  # None: a pack that the catalogue does not know
 
 
+def pack_name(folder: Path) -> str:
+    """The name of the pack in a folder, by which its vectors are kept: that of no link to it."""
+    return folder.resolve().name
+
+
 def locate(folder: Path, pack: str = "") -> PackFiles:
     """The detector and the recogniser among a folder's ``.onnx`` files.
 

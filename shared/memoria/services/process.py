@@ -11,6 +11,7 @@ from memoria.contracts import Json, ProcessRequest
 from memoria.errors import EngineUnavailable
 from memoria.http import Service
 from memoria.lazy import Lazy
+from memoria.packs.folder import pack_name
 
 if TYPE_CHECKING:
     from memoria.arrays import F32
@@ -37,7 +38,7 @@ def process_service(settings: Settings, open_engine: OpenEngine | None = None) -
     }  # fmt: skip
 
     def health() -> Json:
-        name = engine().model if engine.built else settings.model_dir.name
+        name = engine().model if engine.built else pack_name(settings.model_dir)
         return {
             "model": name,
             "model_loaded": engine.built,

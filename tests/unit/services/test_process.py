@@ -1,6 +1,7 @@
 """What the service of photos builds, and when."""
 
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -40,3 +41,10 @@ def test_a_service_that_is_ready_builds_what_it_serves(
     assert service.ready()["model"] == "mine"
     assert all_built.wait(60)
     assert found == built
+
+
+def test_health_names_the_pack_before_the_first_photo_as_after_it(tmp_path: Path) -> None:
+    (tmp_path / "buffalo_l").mkdir()
+    (tmp_path / "current").symlink_to("buffalo_l")
+    settings = Settings.from_env(ENOUGH | {"MODEL_DIR": str(tmp_path / "current")})
+    assert process_service(settings).health()["model"] == "buffalo_l"
