@@ -9,7 +9,9 @@ export const BUCKET = 'photos'
 const PREVIEW_PX = 1024 // of the longer side: what grids and covers show
 const AT_ONCE = 3, UPLOAD_MS = 300_000
 const PATIENCE_MS = 10_000 // after a connection that failed
-const PICTURE = /\.(jpe?g|png|webp|heic|heif|avif|tiff?|bmp|gif|dng|cr2|nef|arw)$/i
+const PICTURES = new Set(`jpg jpeg jpe jfif png webp heic heif hif avif tif tiff bmp gif
+  3fr arw cr2 cr3 crw dcr dng erf fff gpr iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2
+  srf srw x3f`.split(/\s+/)) // as media/names.py of the server has them
 const BEGUN = 'memoria-begun' // and not handed over, by id: a tab may end in between
 const queues = new Map()
 
@@ -30,7 +32,7 @@ const note = (id, begun) =>
   localStorage.setItem(BEGUN, JSON.stringify({ ...allBegun(), [id]: begun }))
 
 const isPicture = ({ name, type }) =>
-  !name.startsWith('.') && (type.startsWith('image/') || PICTURE.test(name))
+  !name.startsWith('.') && (type.startsWith('image/') || PICTURES.has(endingOf(name).slice(1)))
 
 /**
  * items: { name, file, id, state, faces, code, words }. state: waiting, sending, looked_at, done;
