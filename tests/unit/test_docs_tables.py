@@ -1,5 +1,6 @@
 """Every table of settings and of the HTTP contracts says what the code says."""
 
+import json
 import re
 from typing import Any
 
@@ -92,3 +93,15 @@ def test_the_contracts_list_every_field(heading: str, lead: str, contract: type[
     section = section[section.index(lead) :]
     rows = table(f"# x\n{section}", "x")
     assert [names(row[0])[0] for row in rows] == list(contract.model_fields)
+
+
+def test_the_contracts_list_every_reason_to_skip() -> None:
+    [listed] = re.findall(r"`reason` is (.*?)\. Only", page("docs/http.md"), re.DOTALL)
+    skipped = json.loads(page("schemas/http.json"))["$defs"]["skipped"]
+    assert names(listed) == skipped["properties"]["reason"]["enum"]
+
+
+def test_the_surface_lists_everything_that_the_doctor_is_told() -> None:
+    listed = page("docs/sql-surface.md").split("`memoria_doctor()`")[1].split("How jobs move")[0]
+    told = json.loads(page("schemas/operator.json"))["$defs"]["memoria_doctor"]
+    assert {name for name in told["properties"] if f'"{name}"' not in listed} == set()
