@@ -119,7 +119,7 @@ export function createMemoria({
   function askSearch(path, method, { token, guest }, body) {
     if (!searchUrl) throw new TypeError('a search needs searchUrl')
     const headers = { Authorization: `Search ${token}` }
-    if (guest && !body) headers['X-Memoria-Guest'] = guest
+    if (guest && !body) headers['X-Memoria-Guest'] = bytes(guest)
     return ask(`${searchUrl}/search${path}`, { method, headers, body })
   }
 
@@ -220,6 +220,8 @@ function watch({ supabase, memoria, event_id, tell, everyMs = 2_000, backupMs = 
 }
 
 const parsed = (text) => { try { return JSON.parse(text) } catch { return undefined } }
+/** UTF-8, as a header can hold it. */
+const bytes = (text) => String.fromCharCode(...new TextEncoder().encode(text))
 const same = (one, other) => Object.keys(other).every((name) => one[name] === other[name])
 
 /** The square around a face, as fractions of the photo. */

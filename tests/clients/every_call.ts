@@ -142,13 +142,13 @@ const picture = await fetch(`${app.url}/storage/v1/object/photos/0.jpg`, {
   headers: { apikey: app.secret, Authorization: `Bearer ${app.secret}` },
 });
 const visitor = createMemoria({ searchUrl: app.searchUrl }); // no account, no key
-const selfie = { token: link.token, images: [await picture.blob()], consent, guest: "a-guest" };
+const selfie = { token: link.token, images: [await picture.blob()], consent, guest: "José 李" };
 const several = await refused(visitor.search(selfie));
 expect(several.code === "several_faces" && several.faces?.length === 6 && several.words.includes("Which"), several.code);
 const { x, y, w, h } = several.faces[0];
 const found = await visitor.search({ ...selfie, point: { x: x + w / 2, y: y + h / 2 } });
 expect(found.outcome === "found" && found.matches[0].photos[0].url, "the guest's photos");
-const earlier = { token: link.token, guest: "a-guest", search_id: found.search_id };
+const earlier = { token: link.token, guest: "José 李", search_id: found.search_id };
 expect((await visitor.searchAgain(earlier)).photos.length > 0, "again, without a selfie");
 expect((await visitor.requestRemoval(earlier)).removal_requested_at, "the wish to be taken out");
 expect((await host.searches({ event_id: event })).searches.length === 2, "the audit");

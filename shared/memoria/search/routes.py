@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import flask
@@ -10,7 +11,7 @@ import flask
 from memoria.auth import has_bearer
 from memoria.contracts import Json, parse_object
 from memoria.errors import InvalidRequest, Unauthorized, UnknownRoute, WrongMethod
-from memoria.request_body import authenticated_body, body_reader
+from memoria.request_body import authenticated_body, body_reader, lower_case_headers
 from memoria.search.form import MAX_PICTURE_BYTES, MOST_PICTURES, SelfieForm
 from memoria.search.refusals import SelfieTooLarge, UnknownSearch
 from memoria.search.request import BackendSearch, Seeker, checked_point, parse_id, parse_point
@@ -113,15 +114,21 @@ class SearchRoutes:
         token = _token(request)
         if token is None:
             authenticated_headers(request, self.secrets)
-        event_id = request.headers.get(_EVENT_HEADER)
-        return _seeker(token, event_id, request.headers.get(_GUEST_HEADER))
+        return _seeker(token, _text_of(request, _EVENT_HEADER), _text_of(request, _GUEST_HEADER))
 
 
 def authenticated_headers(request: flask.Request, secrets: tuple[str, ...]) -> None:
     """Accept a bearer secret alone: a form of pictures is not signed. Raises Unauthorized."""
-    presented = {name.lower(): value for name, value in request.headers.items()}
-    if secrets and not has_bearer(presented, secrets):
+    if secrets and not has_bearer(lower_case_headers(request), secrets):
         raise Unauthorized("a search token or a valid secret is required")
+
+
+def _text_of(request: flask.Request, header: str) -> str | None:
+    """UTF-8, as in the form; what is none is latin-1, as WSGI has it and browsers send it."""
+    text = request.headers.get(header)
+    with suppress(UnicodeError):
+        return text and text.encode("latin-1").decode()
+    return text
 
 
 def _seeker(token: str | None, event_id: str | None, guest: str | None) -> Seeker:
