@@ -11,7 +11,7 @@ import httpx
 
 from memoria.cli.environment import environment
 from memoria.cli.inputs import ask, photos_of, positive, text_of
-from memoria.clustering.thresholds import UNVERIFIED, thresholds_for
+from memoria.clustering.thresholds import thresholds_for
 from memoria.config import Settings
 from memoria.errors import InvalidRequest
 from memoria.store.client import open_client
@@ -58,9 +58,10 @@ def run(args: argparse.Namespace) -> int:
     if not events:
         raise InvalidRequest("name an event, or a file of events with --events")
     unneeded = {"CALLBACK_URL": "off", "WEBHOOK_SECRET": "unneeded"}
-    client = open_client(Settings.from_env({**environment(), **unneeded}))
+    settings = Settings.from_env({**environment(), **unneeded})
+    client = open_client(settings)
     model = args.model or running_model(client)
-    if thresholds_for(model).source == UNVERIFIED:
+    if not thresholds_for(model, settings.similarity_thresholds).verified:
         print(f"{model}: its thresholds are unverified, see `memoria calibrate`", file=sys.stderr)
     return int(not all([migrate(client, event, model, args.stuck * 60) for event in events]))
 

@@ -22,8 +22,9 @@ class Thresholds:
     """
 
     sure: float  # groups are one person from here on: 1 in 20,000 pairs of strangers
-    link: float  # they may be, if no other group is near: 1 in 2,000 pairs of strangers
-    source: str  # where the two come from, or "unverified: …"
+    link: float  # they may be, from here on: 1 in 2,000 pairs of strangers
+    source: str  # where the two come from
+    verified: bool = True  # both were measured, with this model
 
     @property
     def margin(self) -> float:
@@ -56,7 +57,8 @@ MEASURED = Thresholds(
 W600K_R50 = Thresholds(
     sure=0.43,
     link=0.35,
-    source="sure: PhotoPrism's link distance for w600k_r50, 1.07 L2; link: unverified",
+    source="sure: PhotoPrism's link distance for w600k_r50, 1.07 L2; link: 0.08 less, unmeasured",
+    verified=False,
 )
 SFACE = Thresholds(
     sure=0.4125,
@@ -64,7 +66,7 @@ SFACE = Thresholds(
     source="memoria calibrate with yunet_sface1_int8, on 304 portraits of every other LFW person: "
     "`python -m benchmarks.packs`",
 )
-UNKNOWN = Thresholds(sure=MEASURED.sure, link=MEASURED.link, source=UNVERIFIED)
+UNKNOWN = Thresholds(sure=MEASURED.sure, link=MEASURED.link, source=UNVERIFIED, verified=False)
 
 THRESHOLDS: dict[str, Thresholds] = {
     "buffalo_l": W600K_R50,

@@ -52,7 +52,7 @@ def test_every_threshold_names_its_source(model):
 
 def test_what_was_measured_on_a_users_photos_wins():
     found = thresholds_for("buffalo_l", {"buffalo_l": (0.5, 0.4)})
-    assert (found.sure, found.link) == (0.5, 0.4)
+    assert (found.sure, found.link, found.verified) == (0.5, 0.4, True)
     assert thresholds_for("buffalo_m", {"buffalo_l": (0.5, 0.4)}) == THRESHOLDS["buffalo_m"]
 
 
