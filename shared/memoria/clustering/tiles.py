@@ -74,7 +74,7 @@ class ProgressLog:
         self.said = time.monotonic()
 
     def report(self, done: int) -> None:
-        """``done`` of ``total`` rows are through."""
+        """``done`` of ``total`` tiles are through."""
         if time.monotonic() - self.said >= EVERY_S:
             self.said = time.monotonic()
             logger.info("clustering_progress step=%s done=%d of=%d", self.step, done, self.total)

@@ -13,7 +13,7 @@ from memoria.media.pixels import Banded
 
 
 class TiledPixels(Banded):
-    """As stored.Pixels says; a row of tiles is kept, so that bands of it are decoded once.
+    """As pixels.Pixels says; a row of tiles is kept, so that bands of it are decoded once.
 
     Tiles that are cut off are black. Raises UnreadableMedia where more than half of them are.
     """

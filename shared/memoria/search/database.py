@@ -66,7 +66,7 @@ class SearchStore:
         return _answered(self._rpc("memoria_search", params, retries=0))
 
     def again(self, search_id: str, seeker: "Seeker") -> dict[str, Any]:
-        """Today's photos of the same matches. Raises UnknownSearch."""
+        """Today's photos of the same matches. Raises Refused."""
         return self._call("memoria_search_again", seeker, p_search_id=search_id)
 
     def request_removal(self, search_id: str, seeker: "Seeker") -> dict[str, Any]:

@@ -57,7 +57,7 @@ class SearchPipeline:
             return self._answer(search_id, selfie, found, seeker)
 
     def again(self, search_id: str, seeker: Seeker) -> Json:
-        """Today's photos of what a search found. Raises UnknownSearch."""
+        """Today's photos of what a search found. Raises Refused."""
         found = self.store.again(search_id, seeker)
         return {
             "search_id": search_id,
