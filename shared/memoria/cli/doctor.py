@@ -133,7 +133,8 @@ def _search_rule(model: str, settings: Settings) -> Iterator[Finding]:
     """Whether selfies are judged by thresholds that were measured for these weights."""
     if settings.search == "off":
         return
-    from memoria.search.rules import UNVERIFIED, rule_for
+    from memoria.clustering.thresholds import UNVERIFIED
+    from memoria.search.rules import rule_for
 
     source = rule_for(model, settings).source
     if source == UNVERIFIED:

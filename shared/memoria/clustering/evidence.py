@@ -106,7 +106,7 @@ def evidence_for(thresholds: Thresholds) -> Evidence:
     ``dimensions shared / (1 - shared²)``.
     """
     band = thresholds.margin
-    zero = float(np.clip(thresholds.link - band, FEWEST, 1 - FEWEST))
+    zero = float(np.clip(thresholds.silent, FEWEST, 1 - FEWEST))
     low, high = FEWEST, 1 - 1e-9
     for _ in range(BISECTIONS):
         shared = (low + high) / 2

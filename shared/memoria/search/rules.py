@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from memoria.clustering.evidence import SLOPE, evidence_for
-from memoria.clustering.thresholds import Measured, Thresholds, thresholds_for
+from memoria.clustering.thresholds import UNVERIFIED, Thresholds, thresholds_for
 from memoria.search.likeness import Rule
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ SOURCE = "python -m benchmarks.selfie_search"
 # A pack that nobody measured here: evidence is told in the units of the pack's own similarities, so
 # the measured demand holds nearly; what is not known costs a similarity of 0.05 more.
 UNMEASURED_SIMILARITY = 0.05
-UNVERIFIED = "unverified: run `memoria calibrate`"
 
 
 def rule_for(model: str, settings: "Settings") -> Rule:
@@ -43,9 +42,3 @@ def measured_rule(model: str, thresholds: Thresholds) -> Rule:
         belongs=thresholds.link,
         source=SOURCE if model in MEASURED else UNVERIFIED,
     )
-
-
-def least_similarity(model: str, configured: Measured) -> float:
-    """The similarity under which two faces speak for two people."""
-    thresholds = thresholds_for(model, configured)
-    return thresholds.link - thresholds.margin

@@ -150,9 +150,10 @@ def _process_pipeline(
 def _search_pipeline(
     settings: Settings, engine: "Lazy[FaceEngine]", decoders: "Lazy[Decoders]"
 ) -> "SearchPipeline":
+    from memoria.clustering.thresholds import thresholds_for
     from memoria.search.database import SearchStore
     from memoria.search.photo_urls import PhotoUrls
-    from memoria.search.rules import least_similarity, rule_for
+    from memoria.search.rules import rule_for
     from memoria.search.run import SearchPipeline
     from memoria.store.client import open_client
 
@@ -164,7 +165,7 @@ def _search_pipeline(
         fetch_url=_media_source(settings).fetch,
         sign_urls=PhotoUrls(client, settings.search_url_seconds),
         rule=rule_for(model, settings),
-        least=least_similarity(model, settings.similarity_thresholds),
+        least=thresholds_for(model, settings.similarity_thresholds).silent,
         model=model,
     )
 

@@ -6,7 +6,7 @@ import pytest
 from memoria.clustering.thresholds import thresholds_for
 from memoria.config import Settings
 from memoria.search.calibration import calibrated
-from memoria.search.rules import least_similarity, measured_rule, rule_for
+from memoria.search.rules import measured_rule, rule_for
 
 ENOUGH = {"SUPABASE_URL": "http://127.0.0.1:1", "SUPABASE_SERVICE_ROLE_KEY": "key"}
 ENOUGH |= {"CALLBACK_URL": "off", "WEBHOOK_SECRET": "s"}
@@ -20,7 +20,7 @@ def test_thresholds_without_a_band_between_them_still_make_a_rule(told: str) -> 
     assert 0 < rule.shared < 1
     assert rule.dimensions > 0
     assert 6.5 < rule.demand < 100
-    assert least_similarity("buffalo_l", settings.similarity_thresholds) < rule.belongs
+    assert thresholds_for("buffalo_l", settings.similarity_thresholds).silent < rule.belongs
 
 
 def test_copies_of_one_photo_calibrate_nothing() -> None:
