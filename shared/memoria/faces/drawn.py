@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from memoria.arrays import F32, Image
+from memoria.arrays import F32, Box, Image
 from memoria.faces.canvas import look, resized, turned
 from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, intersections, joined, turned_back
@@ -21,8 +21,6 @@ SIZES_PX = (48, 80, 128)  # of the face on the canvas
 AROUND = 1.0  # times the box's longer side that is seen on each side of it
 MOST_PIXELS = 4_000_000  # of a part that is read at full size
 SEEN_PX = 192  # of a box's longer side in what is kept of it: more than any look or crop takes
-
-Part = tuple[int, int, int, int]  # left, top, right, bottom, pixels of the photo
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +53,7 @@ def views(loaded: LoadedPhoto, boxes: Sequence[F32]) -> list[View]:
     return [seen[i] for i in range(len(boxes))]
 
 
-def _around(box: F32, size: tuple[int, int]) -> Part:
+def _around(box: F32, size: tuple[int, int]) -> Box:
     """What is seen of a photo, of a box in fractions."""
     extent = np.array(size, np.float64)
     corner, sides = box[:2] * extent, box[2:] * extent
@@ -65,12 +63,12 @@ def _around(box: F32, size: tuple[int, int]) -> Part:
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def _area(part: Part) -> int:
+def _area(part: Box) -> int:
     left, top, right, bottom = part
     return (right - left) * (bottom - top)
 
 
-def _in_frame(loaded: LoadedPhoto, part: Part) -> tuple[Image, tuple[int, int]]:
+def _in_frame(loaded: LoadedPhoto, part: Box) -> tuple[Image, tuple[int, int]]:
     """A part of the photo as the frame shows it, and where that begins in the photo."""
     (x, y), scale, (height, width) = loaded.corner, loaded.reduction, loaded.frame.shape[:2]
     left, right = np.clip([(part[0] - x) // scale, -(-(part[2] - x) // scale)], 0, width)

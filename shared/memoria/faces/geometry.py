@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.arrays import F32
+from memoria.arrays import F32, Box
 
 CROP_PX = 112
 _MARGIN_PX = 2  # around what a crop reads, for interpolation
@@ -152,8 +152,8 @@ def magnifications(transforms: F32) -> F32:
     return scale
 
 
-def crop_region(transform: F32, width: int, height: int) -> tuple[int, int, int, int]:
-    """The part of a (width, height) frame that a crop reads: left, top, right, bottom, pixels.
+def crop_region(transform: F32, width: int, height: int) -> Box:
+    """The part of a (width, height) frame that a crop reads.
 
     At least one pixel, and within the frame also for a crop that lies outside.
     """
@@ -166,7 +166,7 @@ def crop_region(transform: F32, width: int, height: int) -> tuple[int, int, int,
     return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
 
-def within(box: tuple[int, int, int, int], transform: F32) -> F32:
+def within(box: Box, transform: F32) -> F32:
     """The same crop's transform from a part of the frame instead of the whole."""
     moved = transform.copy()
     moved[:, 2] += transform[:, :2] @ np.array(box[:2], np.float32)
