@@ -16,17 +16,17 @@ from memoria.faces.detector import Detector
 from memoria.faces.geometry import Detections, joined, turned_back
 
 _SHEET_PX = 640  # long and wide, at most: as large as the largest main pass
-_NEAR = 0.4  # of its size, by which a face's centre may be elsewhere on second sight
-_SIMILAR = 2.0  # times, by which its size may differ
-_FAINTEST = 0.05  # a score that counts
+FAINTEST = 0.05  # a score that counts
 
 
 @dataclass(frozen=True, slots=True)
 class Nearness:
-    """The side of a view, and how large the face is in it, pixels."""
+    """How a face is seen alone: the view's side and the face's size in it, pixels."""
 
     side: int
     face: int
+    off: float = 0.4  # of its size, by which its centre may be elsewhere on second sight
+    times: float = 2.0  # by which its size may differ
 
 
 GLANCE = Nearness(48, 22)  # tells faces from what is none; 170 views cost one pass
@@ -48,7 +48,7 @@ def seen_near(
     ]
     result = [found.take(slice(0, 0))]
     for i, seen in enumerate(side_by_side(detector, views, near.side)):
-        face = _middle_one(seen, near)
+        face = middle_one(seen, near)
         if not len(face):
             row = found.take(slice(i, i + 1))
             face = Detections(row.boxes, np.zeros(1, np.float32), row.landmarks)
@@ -72,14 +72,14 @@ def side_by_side(detector: Detector, views: list[Image], side: int) -> Iterator[
         sheet = np.zeros((size[1], size[0], 3), np.uint8)
         for (x, y), one in zip(places, some, strict=True):
             sheet[y : y + side, x : x + side] = one
-        seen = detector.detect(sheet, _FAINTEST)
+        seen = detector.detect(sheet, FAINTEST)
         yield from (seen.moved(-x, -y) for x, y in places)
 
 
-def _middle_one(seen: Detections, near: Nearness) -> Detections:
+def middle_one(seen: Detections, near: Nearness) -> Detections:
     """The most certain face in the middle of a view, if there is one."""
     centres = seen.boxes.reshape(-1, 2, 2).mean(axis=1)
-    middle = np.abs(centres - near.side / 2).max(axis=1) < _NEAR * near.face
-    similar = np.abs(np.log(np.maximum(seen.sizes, 1) / near.face)) < math.log(_SIMILAR)
+    middle = np.abs(centres - near.side / 2).max(axis=1) < near.off * near.face
+    similar = np.abs(np.log(np.maximum(seen.sizes, 1) / near.face)) < math.log(near.times)
     candidates = np.flatnonzero(middle & similar)
     return seen.take(candidates[np.argsort(-seen.scores[candidates], kind="stable")[:1]])
