@@ -26,7 +26,7 @@ from memoria.packs.normalisation import input_mean_and_std
 from memoria.packs.pack import WeightsUnavailable
 from memoria.packs.session import GPU
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # The scale of a reduced frame, in main passes: looks that are nearer need no more pixels.
 FRAME_PER_PASS = {"auto": 2, "thorough": 4}
@@ -138,7 +138,7 @@ class Engine:
         norms = np.linalg.norm(raw, axis=1)
         usable = np.isfinite(norms) & (norms > 0)
         if not usable.all():
-            _log.warning("%d of %d faces left out: no usable vector", sum(~usable), len(usable))
+            logger.warning("%d of %d faces left out: no usable vector", sum(~usable), len(usable))
         return found.take(usable), [crops[i] for i in np.flatnonzero(usable)], raw[usable]
 
 

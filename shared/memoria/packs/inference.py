@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from memoria.packs.session import open_session
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Inference = Literal["onnxruntime", "openvino"]
 CPUINFO = Path("/proc/cpuinfo")
@@ -36,7 +36,7 @@ def network_opener(
             from memoria.packs.openvino_session import open_openvino
 
             return partial(open_openvino, threads=threads)
-        log.warning("INFERENCE=openvino: %s; ONNX Runtime serves instead", reason)
+        logger.warning("INFERENCE=openvino: %s; ONNX Runtime serves instead", reason)
     return partial(open_session, threads=threads, use_gpu=use_gpu)
 
 

@@ -16,7 +16,7 @@ from memoria.malloc import give_back_memory
 from memoria.packs.intermediate import intermediate_of
 from memoria.packs.pack import WeightsUnavailable
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 Precision = Literal["bf16", "f32"]
 
@@ -74,7 +74,7 @@ def open_openvino(
         raise WeightsUnavailable(f"OpenVINO cannot open {path.name}") from exc
     used = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     if used != precision:
-        log.warning("OpenVINO runs %s in %s, not in %s", path.name, used, precision)
+        logger.warning("OpenVINO runs %s in %s, not in %s", path.name, used, precision)
     session = OpenvinoSession(compiled, network)
     del network
     give_back_memory()  # as after loading in ONNX Runtime

@@ -13,7 +13,7 @@ from memoria.container import cpu_threads
 from memoria.malloc import give_back_memory
 from memoria.packs.pack import WeightsUnavailable
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 GPU = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
@@ -35,7 +35,7 @@ def open_session(path: Path, *, threads: int | None = None, use_gpu: bool = Fals
     except Exception as exc:  # onnxruntime's have no base of their own
         raise WeightsUnavailable(f"ONNX Runtime cannot open {path.name}") from exc
     if use_gpu and GPU not in session.get_providers():
-        log.warning("no GPU answers, the CPU serves instead")
+        logger.warning("no GPU answers, the CPU serves instead")
     give_back_memory()  # loading leaves as much behind as the weights take
     return session
 
