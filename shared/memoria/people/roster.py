@@ -117,16 +117,8 @@ def _apart(known: KnownPeople, root: Index, position: dict[UUID, int]) -> NDArra
 
 
 def _roots(known: KnownPeople, position: dict[UUID, int]) -> Index:
-    parent = [
-        position.get(person.merged_into, own) if person.merged_into else own
-        for own, person in enumerate(known.people)
-    ]
-    roots = np.array(parent, dtype=np.intp)
-    for _ in range(len(roots)):  # each round halves the longest chain of merges
-        if np.array_equal(roots, further := roots[roots]):
-            break
-        roots = further
-    return roots
+    roots = [position.get(person.root, own) for own, person in enumerate(known.people)]
+    return np.array(roots, dtype=np.intp)
 
 
 def _root_of(root: Index, identity: Index) -> Index:

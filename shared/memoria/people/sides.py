@@ -55,7 +55,7 @@ class Sides:
 
 def sides_of(result: PeopleResult, known: KnownPeople) -> Sides:
     """Who is who after a run, with what users said. Who is new is known to nobody yet."""
-    root = {person.id: person.merged_into or person.id for person in known.people}
+    root = {person.id: person.root for person in known.people}
     number: dict[UUID, int] = {}
     person = np.full(len(result.faces), -1, dtype=np.intp)
     for group in result.groups:

@@ -67,6 +67,11 @@ class KnownPerson:
     model: str | None = None  # of the centroid
     centroid: F32 | None = None  # (512,) unit
 
+    @property
+    def root(self) -> UUID:
+        """Whom a user sees. Merges are flat: nobody was merged into somebody who was merged."""
+        return self.merged_into or self.id
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownPeople:

@@ -348,7 +348,7 @@ def test_a_run_on_its_own_outcome_changes_nothing(run: Run) -> None:
     rows = [*first.nobody, *(row for group in first.groups for row in group.rows)]
     assert sorted(rows) == list(range(len(faces)))
     pinned = dict(known.pins)
-    root = {person.id: person.merged_into or person.id for person in known.people}
+    root = {person.id: person.root for person in known.people}
     for row, owner in enumerate(owners(first)):
         if face(row) in pinned:
             assert root[owner] == root[pinned[face(row)]]
