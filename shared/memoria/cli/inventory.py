@@ -61,9 +61,10 @@ def items_of(args: argparse.Namespace, client: "Client", left_out: LeftOut) -> I
     scheme, _, rest = args.source.partition(":")
     if scheme in ("storage", "gs"):
         bucket, _, prefix = _named(args.source, rest).partition("/")
-        listed = _storage(client, bucket, prefix) if scheme == "storage" else _gcs(bucket, prefix)
+        folder = f"{prefix.strip('/')}/".lstrip("/")  # party/, or nothing: party2 is another one
+        listed = _storage(client, bucket, folder) if scheme == "storage" else _gcs(bucket, folder)
         name = bucket if scheme == "storage" else f"gs://{bucket}"
-        return _objects(args, name, prefix, listed, left_out)
+        return _objects(args, name, folder, listed, left_out)
     if scheme == "table":
         return _rows(args, _table(client, _named(args.source, rest), _columns(args)["media_id"]))
     return _rows(args, _csv(Path(args.source)))
@@ -107,7 +108,7 @@ def media_id_of(bucket: str, path: str) -> str:
 
 
 def _objects(
-    args: argparse.Namespace, bucket: str, prefix: str, paths: Iterator[str], left_out: LeftOut
+    args: argparse.Namespace, bucket: str, folder: str, paths: Iterator[str], left_out: LeftOut
 ) -> Iterator[Item]:
     from memoria.media.names import SUFFIXES, ending_of
 
@@ -119,7 +120,7 @@ def _objects(
         if _is_no_file(path):
             continue
         ending = ending_of(path)
-        event, below, _ = path.removeprefix(prefix).strip("/").partition("/")
+        event, below, _ = path.removeprefix(folder).strip("/").partition("/")
         if ending and ending not in SUFFIXES:
             left_out.by_name[ending] += 1
         elif args.event or below:
@@ -127,7 +128,9 @@ def _objects(
         else:
             left_out.outside += 1
     if is_empty:  # Storage lists a bucket that is not there as one that is empty
-        raise InvalidRequest(f"nothing was found in {args.source}: is there such a bucket?")
+        raise InvalidRequest(
+            f"nothing was found in {args.source}: is there such a bucket, or folder?"
+        )
 
 
 def _is_no_file(path: str) -> bool:
@@ -153,14 +156,14 @@ def _storage(client: "Client", bucket: str, folder: str) -> Iterator[str]:
         start += _PAGE
 
 
-def _gcs(bucket: str, prefix: str) -> Iterator[str]:
+def _gcs(bucket: str, folder: str) -> Iterator[str]:
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
     from google.cloud import storage
 
     try:
         for blob in storage.Client().list_blobs(
-            bucket, prefix=prefix, fields="items(name),nextPageToken"
+            bucket, prefix=folder, fields="items(name),nextPageToken"
         ):
             yield str(blob.name)
     except (GoogleAPIError, GoogleAuthError) as trouble:

@@ -267,6 +267,45 @@ def test_an_empty_folders_mark_in_google_cloud_storage_is_no_photo(
     assert [item.path for item in listed] == ["day/one"]
 
 
+NAMES = ["a.jpg", "par/b.jpg", "party/1.jpg", "party/day/2.jpg", "party2/3.jpg", "party-x/4.jpg"]
+
+
+@pytest.fixture
+def bucket(supabase: Supabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same objects in Supabase Storage and in Google Cloud Storage."""
+    for name in NAMES:
+        folder, _, last = name.rpartition("/")
+        supabase.folders.setdefault(folder, []).append({"name": last, "id": last})
+    for folder in sorted(supabase.folders.keys() - {""}):
+        above, _, last = folder.rpartition("/")
+        supabase.folders[above].append({"name": last, "id": None})
+
+    class Google:
+        def list_blobs(self, _: str, prefix: str, **__: str) -> list[argparse.Namespace]:
+            return [argparse.Namespace(name=name) for name in NAMES if name.startswith(prefix)]
+
+    monkeypatch.setattr("google.cloud.storage.Client", Google)
+
+
+@pytest.mark.usefixtures("bucket")
+@pytest.mark.parametrize("scheme", ["storage", "gs"])
+@pytest.mark.parametrize("prefix", ["party", "party/", "/party//"])
+def test_a_prefix_is_a_folder_and_no_beginning_of_a_name(scheme: str, prefix: str) -> None:
+    def listed(*how: str) -> set[tuple[str, str]]:
+        words = arguments(f"{scheme}://photos/{prefix}", *how)
+        return {(i.event_id, i.path) for i in backfill.items_of(words, client(), LeftOut())}
+
+    assert listed("--event", "e") == {("e", "party/1.jpg"), ("e", "party/day/2.jpg")}
+    assert listed("--event-from-folder") == {("day", "party/day/2.jpg")}
+
+
+@pytest.mark.usefixtures("bucket")
+@pytest.mark.parametrize("scheme", ["storage", "gs"])
+def test_without_a_prefix_all_of_a_bucket_is_listed(scheme: str) -> None:
+    words = arguments(f"{scheme}://photos", "--event", "e")
+    assert {i.path for i in backfill.items_of(words, client(), LeftOut())} == set(NAMES)
+
+
 def test_a_large_folder_takes_several_pages(supabase: Supabase, tmp_path: Path) -> None:
     supabase.folders = {"": [{"name": f"{i:04}.jpg", "id": str(i)} for i in range(1003)]}
     words = arguments("storage://photos", "--event", "e")
