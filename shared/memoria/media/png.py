@@ -17,18 +17,18 @@ def completed(header: Header) -> bytes:
     Raises UnreadableMedia where more than half is missing; where rows are interlaced, so that
     every second one is; and for 16 bits, which take more memory than the header's arithmetic says.
     """
-    start = packed = None
+    start, packed = None, bytearray()
     for kind, begin, end in chunks(header.data):
         if kind == b"IDAT":
             start = start or begin - 8
-            packed = (packed or bytearray()) + header.data[begin:end]
+            packed += header.data[begin:end]  # in place: there may be 100,000 of them
     head = header.data[:start]
     depth, interlaced = head[24], head[28]
     if interlaced or depth == 16:
         raise UnreadableMedia("the PNG is cut off or damaged")
     row = row_bytes(head[16:29])
     needed = row * header.size[1]
-    raw = _inflated(packed or b"", needed)
+    raw = _inflated(packed, needed)
     del raw[next((at for at in range(0, len(raw), row) if raw[at] > _LAST_FILTER), len(raw)) :]
     if len(raw) < READABLE_SHARE * needed:
         raise UnreadableMedia("the PNG is cut off or damaged: less than half of it is there")
@@ -36,7 +36,7 @@ def completed(header: Header) -> bytes:
     return head + chunk(b"IDAT", zlib.compress(raw, 1)) + chunk(b"IEND", b"")
 
 
-def _inflated(packed: bytes | bytearray, most: int) -> bytearray:
+def _inflated(packed: bytearray, most: int) -> bytearray:
     """As much as comes out before the damage, at most so many bytes."""
     inflate, raw = zlib.decompressobj(-15), bytearray()  # no header, no checksum
     try:

@@ -1,5 +1,9 @@
 """A photo whose upload stopped is searched where half of it is there."""
 
+import struct
+import time
+import zlib
+
 import numpy as np
 import pillow_heif
 import pytest
@@ -7,6 +11,7 @@ from PIL import Image
 
 from memoria.errors import UnreadableMedia
 from memoria.media import decode_image, open_photo
+from memoria.media.headers.png import chunk
 from tests.corpus.bombs import saved
 from tests.exif import STORED
 
@@ -86,3 +91,14 @@ def test_a_gif_that_is_cut_off_is_refused_and_one_without_its_last_bytes_is_read
     with pytest.raises(UnreadableMedia, match="cut off"):
         decode_image(data[: len(data) * 8 // 10])
     np.testing.assert_array_equal(decode_image(data[:-2]), decode_image(data))
+
+
+def test_a_png_in_many_parts_is_salvaged_in_a_time_that_grows_with_its_size() -> None:
+    width, height, part = 2000, 2000, 128
+    pixels = zlib.compress(bytes((1 + 3 * width) * height), 0)
+    pixels = pixels[: len(pixels) * 9 // 10]
+    parts = (chunk(b"IDAT", pixels[at : at + part]) for at in range(0, len(pixels), part))
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    started = time.process_time()
+    assert decode_image(b"".join((b"\x89PNG\r\n\x1a\n", head, *parts))).shape == (height, width, 3)
+    assert time.process_time() - started < 3
