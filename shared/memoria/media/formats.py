@@ -127,9 +127,9 @@ _MARKS = (  # of kinds that are told by what is further behind
     (slice(-18, -2), b"TRUEVISION-XFILE", "a TGA image"),
 )
 
-_HEIF = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"mif2", b"msf1"}
+_HEVC = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"}
 _AVIF = {b"avif", b"avis"}
-_ANY_CODEC = {b"mif1", b"mif2", b"msf1"}
+_ANY_CODEC = {b"mif1", b"mif2", b"msf1"}  # say nothing of HEVC or AV1: another brand does
 _RIFF = {b"AVI ": "a video", b"WAVE": "a sound file", b"RMID": "a sound file", b"ACON": "a cursor"}
 _CODED = {b"avci", b"avcs", b"j2ki", b"j2is", b"vvic", b"vvis"}  # HEIF, not by HEVC or AV1
 _SOUND = {b"M4A ", b"M4B ", b"M4P ", b"F4A ", b"F4B "}
@@ -194,12 +194,13 @@ def _iso_media(data: bytes) -> str:
     length = min(int.from_bytes(data[:4], "big"), 256)
     major = data[8:12]
     compatible = {data[at : at + 4] for at in range(16, length, 4)}
-    if major in _AVIF or (major not in _HEIF and compatible & _AVIF):
+    if major in _AVIF:
         return "AVIF"
-    is_open = major in _ANY_CODEC and not compatible & (_HEIF - {b"mif1", b"mif2"})
-    if is_open and compatible & _AVIF:
+    if major in _HEVC or compatible & _HEVC:
+        return "HEIF"
+    if compatible & _AVIF:
         return "AVIF"
-    if major in _HEIF | _CODED or compatible & (_HEIF - {b"mif1", b"msf1"}):
+    if major in _ANY_CODEC | _CODED:
         return "HEIF"
     if major == b"crx ":
         return "RAW"
