@@ -166,7 +166,7 @@ def _gcs(bucket: str, folder: str) -> Iterator[str]:
             bucket, prefix=folder, fields="items(name),nextPageToken"
         ):
             yield str(blob.name)
-    except (GoogleAPIError, GoogleAuthError) as trouble:
+    except (GoogleAPIError, GoogleAuthError, OSError, ValueError) as trouble:
         raise InvalidRequest(f"gs://{bucket} cannot be read: {trouble}") from trouble
 
 

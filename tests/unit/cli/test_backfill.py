@@ -306,6 +306,19 @@ def test_without_a_prefix_all_of_a_bucket_is_listed(scheme: str) -> None:
     assert {i.path for i in backfill.items_of(words, client(), LeftOut())} == set(NAMES)
 
 
+@pytest.mark.parametrize("trouble", [OSError("no project"), ValueError("no such name")], ids=str)
+def test_a_bucket_that_google_does_not_open_is_named(
+    supabase: Supabase, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    def client_of_google() -> None:
+        raise trouble
+
+    monkeypatch.setattr("google.cloud.storage.Client", client_of_google)
+    listed = backfill.items_of(arguments("gs://photos", "--event", "e"), client(), LeftOut())
+    with pytest.raises(InvalidRequest, match=f"gs://photos cannot be read: {trouble}"):
+        list(listed)
+
+
 def test_a_large_folder_takes_several_pages(supabase: Supabase, tmp_path: Path) -> None:
     supabase.folders = {"": [{"name": f"{i:04}.jpg", "id": str(i)} for i in range(1003)]}
     words = arguments("storage://photos", "--event", "e")
