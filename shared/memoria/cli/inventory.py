@@ -224,13 +224,18 @@ def _told(source: str) -> Iterator[None]:
 def _rows(args: argparse.Namespace, rows: Iterator[Mapping[str, Any]]) -> Iterator[Item]:
     columns = _columns(args)
     for number, row in enumerate(rows, start=1):
-        media_id, event_id, bucket, path = (str(row.get(columns[ours]) or "") for ours in _COLUMNS)
+        media_id, event_id, bucket, path = (_text(row.get(columns[ours])) for ours in _COLUMNS)
         event_id, bucket = event_id or args.event, bucket or args.bucket
         needed = {"event_id": event_id, "bucket": bucket, "path": path}
         missing = [ours for ours, value in needed.items() if not value]
         if missing:
             raise InvalidRequest(f"row {number} has no {', '.join(missing)}")
         yield Item(media_id or media_id_of(bucket, path), event_id, bucket, path)
+
+
+def _text(value: object) -> str:
+    """Of a cell; 0 is a value, too."""
+    return "" if value is None else str(value)
 
 
 def _columns(args: argparse.Namespace) -> dict[str, str]:

@@ -183,6 +183,19 @@ def test_a_table_of_the_app_is_read_in_pages(supabase: Supabase, tmp_path: Path)
     assert sorted(photo["path"] for photo in supabase.enqueued) == ["one.jpg", "two.jpg"]
 
 
+def test_a_row_whose_id_is_0_has_that_id(supabase: Supabase, tmp_path: Path) -> None:
+    supabase.rows = [
+        {"id": 0, "album": 0, "path": "one.jpg"},
+        {"id": None, "album": 1, "path": "2"},
+    ]
+    columns = ["--column", "media_id=id", "--column", "event_id=album"]
+    run(tmp_path, "table:photos", *columns, "--bucket", "b", "--event", "e")
+    assert {(photo["event_id"], photo["media_id"]) for photo in supabase.enqueued} == {
+        ("0", "0"),
+        ("1", "b/2"),
+    }
+
+
 def test_a_storage_bucket_is_walked_folder_by_folder(supabase: Supabase, tmp_path: Path) -> None:
     supabase.folders = {
         "": [{"name": "wedding", "id": None}, {"name": "loose.jpg", "id": "x"}],
