@@ -47,7 +47,9 @@ def wrong(about: str, detail: str, mend: str) -> Finding:
     return Finding("wrong", about, detail, mend)
 
 
-FIELDS = ("migrations", "cron", "vault", "settings", "last_nudges")  # that are always told
+FIELDS = (  # that are always told
+    "migrations", "extensions", "pg_net", "cron", "vault", "settings", "last_nudges",
+)  # fmt: skip
 
 
 def diagnose(told: Json) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from supabase import Client
 
 PATIENCE_SECONDS = 30.0
+NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, UnicodeError)  # the last: a name nobody can spell
 PROBE_BUCKET = "memoria-doctor"
 
 
@@ -99,7 +100,7 @@ def _function(
     """Whether a function is there, which version, and whether it takes our secret and no other."""
     try:
         health = httpx.get(f"{url}/health", timeout=PATIENCE_SECONDS)
-    except httpx.HTTPError as exc:
+    except NO_ANSWER as exc:
         yield wrong(service, f"{url} does not answer ({type(exc).__name__})", "is it deployed?")
         return
     if health.status_code in (401, 403):
@@ -161,7 +162,7 @@ def _secret(service: str, url: str, settings: Settings) -> Finding:
     statuses = []
     for secret in (settings.webhook_secrets[0], uuid.uuid4().hex):
         bearer = {"Authorization": f"Bearer {secret}"}
-        with suppress(httpx.HTTPError):
+        with suppress(*NO_ANSWER):
             answer = httpx.post(f"{url}/", json={}, headers=bearer, timeout=PATIENCE_SECONDS)
             statuses.append(answer.status_code)
     match statuses:
@@ -180,7 +181,7 @@ def _callback(settings: Settings) -> Finding:
     url = httpx.URL(settings.callback_url)
     try:
         status = httpx.head(url, timeout=PATIENCE_SECONDS).status_code
-    except httpx.HTTPError as exc:
+    except NO_ANSWER as exc:
         silent = f"{address(url)} does not answer ({type(exc).__name__})"
         return wrong("callback", silent, "CALLBACK_URL")
     if status == 404:

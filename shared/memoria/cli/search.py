@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     pictures = [path.read_bytes() for path in args.pictures]
     try:
         answer = ask(args.url, secret, fields, pictures)
-    except (httpx.HTTPError, httpx.InvalidURL) as problem:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as problem:
         raise InvalidRequest(f"{args.url} does not answer ({problem})") from problem
     body = _body(answer, args.url)
     if args.json:

@@ -65,10 +65,11 @@ def report(status: Json) -> Iterator[str]:
         yield from _table(("failed", "reason", "jobs", "last message"), failures)
     else:
         yield "Nothing has failed."
-    yield from _archived(**status["archived"])
+    yield from _archived(status["archived"])
 
 
-def _archived(photos: int, events: int) -> Iterator[str]:
+def _archived(told: Json) -> Iterator[str]:
+    photos, events = told["photos"], told["events"]
     if photos:
         yield ""
         whose = "an archived event" if events == 1 else f"{events} archived events"

@@ -109,6 +109,33 @@ def test_who_answers_something_else_is_told_in_a_sentence(
     assert refused(words, capsys).startswith(("memoria: ", "wrong  database: "))
 
 
+DOCTOR = {
+    "postgres": "17.4", "migrations": [], "extensions": {}, "pg_net": True, "vault": True,
+    "cron": None, "last_nudges": [], "settings": {"webhook_secret": "set"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ["http://[::1", f"http://{'a' * 64}.example", "nowhere", "x\0y"])
+def test_a_functions_url_that_is_none_is_told_by_the_doctor(
+    somebody: Somebody, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"process_url": url, "cluster_url": url}
+    somebody.body = json.dumps(DOCTOR | {"settings": settings}).encode()
+    assert main(["doctor", "--no-probe"]) == 1
+    told = capsys.readouterr().out
+    assert f"wrong  process: {url} does not answer" in told
+    assert f"wrong  cluster: {url} does not answer" in told
+    assert told.splitlines()[-1] == "ok     callback: off"
+
+
+@pytest.mark.parametrize("field", DOCTOR)
+def test_an_answer_without_what_the_doctor_reads_is_not_memorias(
+    somebody: Somebody, field: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    somebody.body = json.dumps({k: v for k, v in DOCTOR.items() if k != field}).encode()
+    assert "not as Memoria's memoria_doctor does" in refused(["doctor", "--no-probe"], capsys)
+
+
 @pytest.mark.parametrize("words", ASKING, ids=" ".join)
 def test_every_command_reads_the_env_file(
     somebody: Somebody, words: list[str], capsys: pytest.CaptureFixture[str]
@@ -151,6 +178,7 @@ def test_a_file_that_is_none_is_told_in_a_sentence(
         (["backfill", "table:"], "table: names nothing"),
         (["search", "e", "photos.csv", "--url", "nowhere"], "nowhere does not answer"),
         (["search", "e", "photos.csv", "--url", "http://xn--\u00fc"], "does not answer"),
+        (["search", "e", "photos.csv", "--url", f"http://{'a' * 64}.example"], "does not answer"),
         (["migrate-model", "\udcff", "--model", "m"], "a name that is not UTF-8"),
     ],
 )

@@ -30,6 +30,18 @@ def show(*arguments: str) -> int:
     return status.run(parser.parse_args(["status", *arguments]))
 
 
+def test_what_a_newer_database_tells_besides_is_passed_over() -> None:
+    """memoria/agreement.py: a key more is a change that we need not know."""
+    more = {"more": 1}
+    room = {"now": 0, "most": 4} | more
+    told: Json = {
+        "queue": [], "oldest_waiting": [], "outages": [], "failures": [],
+        "in_flight": dict.fromkeys(("process", "cluster", "callback", "later"), room),
+        "archived": {"photos": 2, "events": 1} | more,
+    }  # fmt: skip
+    assert "Not looked at: 2 photos of an archived event" in "\n".join(status.report(told | more))
+
+
 def test_it_shows_an_empty_queue_then_work_and_failures(
     environment: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
