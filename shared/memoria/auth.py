@@ -83,11 +83,13 @@ def _signature(secret: str, message_id: str, timestamp: str, body: bytes) -> str
 def signing_key(secret: str) -> bytes:
     """The HMAC key: ``whsec_…`` is base64, as the standard has it; any other is taken as it is.
 
-    Raises ValueError where what follows ``whsec_`` is no base64, or nothing.
+    Raises ValueError where what follows ``whsec_`` is no base64, has more ``=`` than it takes, as
+    the database refuses it, or is nothing.
     """
     if not secret.startswith(_PREFIX):
         return secret.encode()
-    key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
-    if not key:
-        raise ValueError("there is nothing after whsec_")
+    text = secret.removeprefix(_PREFIX)
+    key = base64.b64decode(text, validate=True)
+    if not key or len(base64.b64encode(key)) != len(text):
+        raise ValueError("there is no key after whsec_")
     return key
