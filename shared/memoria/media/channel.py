@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+MOST_BYTES = 16 << 20  # of a message; thousands of boxes, or a long traceback, are under one
 _LENGTH = 4  # bytes that tell how long a message is
 
 
 class Closed(Exception):
-    """The socket is closed, at the other end or at ours."""
+    """The socket is closed, at the other end or at ours, or what comes is no message."""
 
 
 def send(
@@ -41,7 +42,7 @@ def receive(
         with _used(channel, seconds):
             head, descriptors, _, _ = socket.recv_fds(channel, _LENGTH, 1)
             head += _exactly(channel, _LENGTH - len(head))
-            message = json.loads(_exactly(channel, int.from_bytes(head, "big")))
+            message = _message(_exactly(channel, _bounded(int.from_bytes(head, "big"))))
     except BaseException:
         for descriptor in descriptors:
             os.close(descriptor)
@@ -59,6 +60,22 @@ def _used(channel: socket.socket, seconds: float | None) -> Iterator[None]:
         raise
     except OSError as exc:
         raise Closed from exc
+
+
+def _bounded(length: int) -> int:
+    if length > MOST_BYTES:
+        raise Closed
+    return length
+
+
+def _message(body: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError) as exc:
+        raise Closed from exc
+    if not isinstance(message, dict):
+        raise Closed
+    return message
 
 
 def _exactly(channel: socket.socket, length: int) -> bytes:

@@ -87,7 +87,7 @@ class ChildProcess:
         self._wait_ready()
         try:
             send(self._channel, request, descriptor, seconds=WALL_SECONDS)
-            answer, _ = receive(self._channel, seconds=WALL_SECONDS)
+            answer = self._received(WALL_SECONDS)
         except TimeoutError as exc:
             self.end()
             raise ChildEnded(f"decoding took over {WALL_SECONDS:g} s") from exc
@@ -100,11 +100,18 @@ class ChildProcess:
             raise _ERRORS.get(answer["error"], MemoriaError)(answer["message"])
         return answer
 
+    def _received(self, seconds: float) -> Answer:
+        """What the child says; a descriptor, which none of ours sends, is not kept open."""
+        answer, descriptor = receive(self._channel, seconds=seconds)
+        if descriptor is not None:
+            os.close(descriptor)
+        return answer
+
     def _wait_ready(self) -> None:
         if self._is_ready:
             return
         try:
-            receive(self._channel, seconds=START_SECONDS)
+            self._received(START_SECONDS)
         except (Closed, TimeoutError) as exc:
             self.end()
             raise EngineUnavailable("no decoder could be started: the log says why") from exc

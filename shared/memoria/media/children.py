@@ -61,7 +61,7 @@ class Decoders:
                 child.end()  # in the middle of something, perhaps
             raise
         finally:
-            self._free.put(self._after(child))
+            self._give_back(child)
 
     def _taken(self) -> ChildProcess | None:
         """A child that is free, or the first to become free; None where one is to be started."""
@@ -93,12 +93,17 @@ class Decoders:
         self._all.add(child)
         return child
 
-    def _after(self, child: ChildProcess | None) -> ChildProcess | None:
-        """The child for the next photo: the same one, unless it came to its end.
+    def _give_back(self, child: ChildProcess | None) -> None:
+        """A child's place, whatever happens here: that is no fault of the photo that was read."""
+        after = None
+        try:
+            after = self._after(child)
+        finally:
+            self._free.put(after)
 
-        Whatever happens here is no fault of the photo that was read.
-        """
-        with suppress(MemoriaError):
+    def _after(self, child: ChildProcess | None) -> ChildProcess | None:
+        """The child for the next photo: the same one, unless it came to its end."""
+        with suppress(Exception):  # of one that answers nonsense, too
             if child is not None and child.is_alive:
                 child.ask({"do": "close"})
                 return child

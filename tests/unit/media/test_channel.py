@@ -2,11 +2,12 @@
 
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from memoria.media.channel import Closed, receive, send
+from memoria.media.channel import MOST_BYTES, Closed, receive, send
 
 
 def test_a_message_brings_its_descriptor(tmp_path: Path) -> None:
@@ -37,3 +38,29 @@ def test_a_silent_child_is_not_waited_for_for_ever() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(TimeoutError):
         receive(ours, seconds=0.01)
+
+
+def framed(body: bytes) -> bytes:
+    return len(body).to_bytes(4, "big") + body
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        framed(b"\xff\xfe"),
+        framed(b"no JSON"),
+        framed(b""),
+        framed(b"[1]"),
+        framed(b"null"),
+        framed(b"[" * 200_000),
+        (MOST_BYTES + 1).to_bytes(4, "big"),
+        b"\xff\xff\xff\xff",
+    ],
+    ids=lambda sent: repr(sent[:9]),
+)
+def test_what_is_no_message_is_the_end_of_it(sent: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        threading.Thread(target=theirs.sendall, args=(sent,), daemon=True).start()
+        with pytest.raises(Closed):
+            receive(ours, seconds=5)

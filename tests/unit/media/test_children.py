@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from memoria.errors import (
 )
 from memoria.media import open_photo
 from memoria.media.budget import MIB, MemoryBudget
+from memoria.media.channel import send
 from memoria.media.child_process import ChildProcess
 from memoria.media.children import Decoders
 from tests.corpus.bombs import deflated_png, saved, scans
@@ -163,6 +165,52 @@ def test_a_place_is_not_lost_where_no_child_can_be_started(
                 signalled(impatient, signal.SIGSEGV)
     with impatient.opened(GOOD) as opened:
         assert opened.size == (640, 480)
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"[]", b'{"error": []}', b'{"error": "x"}'], ids=repr)
+def test_a_place_is_not_lost_to_a_child_that_answers_nonsense(
+    impatient: Decoders, body: bytes
+) -> None:
+    with impatient.opened(GOOD) as opened:
+        ours, theirs = socket.socketpair()
+        opened.child._channel.close()
+        opened.child._channel = ours
+        theirs.sendall(len(body).to_bytes(4, "big") + body)
+    theirs.close()
+    with impatient.opened(GOOD) as opened:
+        assert opened.size == (640, 480)
+
+
+def test_a_place_is_not_lost_whatever_happens(
+    impatient: Decoders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with (
+        monkeypatch.context() as patched,
+        pytest.raises(KeyboardInterrupt),
+        impatient.opened(GOOD),
+    ):
+        patched.setattr(ChildProcess, "ask", interrupted)
+    with impatient.opened(GOOD) as opened:
+        assert opened.size == (640, 480)
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_child_that_sends_a_descriptor_leaves_none_open(impatient: Decoders) -> None:
+    with impatient.opened(GOOD) as opened:
+        child, channel = opened.child, opened.child._channel
+        child._channel, theirs = socket.socketpair()
+        with child._channel, theirs:
+            before = descriptors()
+            send(theirs, {"odd": 1}, theirs.fileno())
+            child.ask({"do": "plan"})
+            assert descriptors() == before
+        child._channel = channel
 
 
 def test_a_child_that_died_with_nothing_to_do_costs_nobody_anything(decoders: Decoders) -> None:
