@@ -49,12 +49,19 @@ class SearchPipeline:
             try:
                 selfie = self._selfie(pictures(), point)
             except MemoriaError as error:
-                self.store.refuse(search_id, error.code)
+                self._note_refusal(search_id, error.code)
                 raise
             with metrics.stage("search"):
                 found = self.store.find(search_id, selfie, self.model, self.rule)
             log.event("searched", outcome=found["outcome"], matches=len(found["matches"]))
             return self._answer(search_id, selfie, found, seeker)
+
+    def _note_refusal(self, search_id: str, code: str) -> None:
+        """In the audit; where that fails, the guest hears of the picture all the same."""
+        try:
+            self.store.refuse(search_id, code)
+        except MemoriaError as trouble:
+            log.event("refusal_not_noted", code=code, error=trouble.code)
 
     def again(self, search_id: str, seeker: Seeker) -> Json:
         """Today's photos of what a search found. Raises Refused."""
