@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from memoria.errors import NeedsMemory, Outside
+from memoria.errors import Busy, NeedsMemory
 
 GIB = 1 << 30
 IDLE_BYTES = 256 << 20  # the interpreter, numpy, scipy, hdbscan, tiles of the product
@@ -58,8 +58,8 @@ class Capacity:
     def hold(self, faces: int) -> Iterator[None]:
         """Wait until so many more faces fit, and hold their memory.
 
-        Raises NeedsMemory for more than this instance ever groups, Outside where others hold
-        the memory for longer than this one waits.
+        Raises NeedsMemory for more than this instance ever groups, Busy where others hold the
+        memory for longer than this one waits.
         """
         if refusal := self._refusal(faces):
             raise NeedsMemory(refusal)
@@ -67,7 +67,7 @@ class Capacity:
             if not self._changed.wait_for(
                 lambda: self._held + faces <= self.in_memory, PATIENCE_SECONDS
             ):
-                raise Outside("other events hold the memory that this one needs")
+                raise Busy("other events hold the memory that this one needs")
             self._held += faces
         try:
             yield

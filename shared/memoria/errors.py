@@ -19,6 +19,7 @@
     │   └── CallbackGone        the app's callback wants to hear no more of it
     └── Transient   503, recorded with the next try
         └── Outside     not the work's own fault: no attempt is spent, and it is ridden out for days
+            ├── Busy                other work holds what it needs of this instance
             ├── NeedsMemory         the event is too large for this instance: never given up
             ├── MediaUnavailable    the media host timed out, answered 5xx or was not it
             ├── StoreUnavailable    the database did not answer
@@ -154,9 +155,15 @@ class Transient(MemoriaError):
 
 
 class Outside(Transient):
-    """Something else failed, not this work: an outage costs no attempt."""
+    """Something else failed or was in the way, not this work: that costs no attempt."""
 
     policy = "outside"
+
+
+class Busy(Outside):
+    """Other photos or events held the instance's memory or decoders for too long."""
+
+    code = "instance_busy"
 
 
 class NeedsMemory(Outside):

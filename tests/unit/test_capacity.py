@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from memoria.capacity import FACE_BYTES, GIB, IDLE_BYTES, PAIR_SECONDS, Capacity, Instance
-from memoria.errors import NeedsMemory
+from memoria.errors import Busy, NeedsMemory
 
 
 def test_what_fits_is_let_in_and_one_face_more_is_told_what_mends_it() -> None:
@@ -86,6 +86,18 @@ def test_two_that_do_not_fit_together_take_turns() -> None:
         assert not began.wait(0.1)
     assert began.wait(60)
     waiting.join(60)
+
+
+def test_waiting_for_others_ends_and_costs_the_job_no_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("memoria.capacity.PATIENCE_SECONDS", 0.05)
+    capacity = Capacity(Instance(2 * GIB, 2), 100)
+    with capacity.hold(60), pytest.raises(Busy) as told, capacity.hold(60):
+        pass
+    assert (told.value.code, told.value.policy) == ("instance_busy", "outside")
+    with capacity.hold(100):
+        pass
 
 
 def test_an_event_that_was_refused_holds_nothing() -> None:

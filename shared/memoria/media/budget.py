@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from memoria.errors import MediaTooLarge, Transient
+from memoria.errors import Busy, MediaTooLarge
 from memoria.malloc import give_back_memory
 
 MIB = 1 << 20
@@ -32,7 +32,7 @@ class MemoryBudget:
         """Wait until so many bytes are left, and hold them; never two of these in one thread.
 
         ``deadline`` is a moment of ``time.monotonic``. Raises MediaTooLarge for more than there
-        will ever be, Transient where others hold too much until the deadline.
+        will ever be, Busy where others hold too much until the deadline.
         """
         if size > self.limit_bytes:
             raise MediaTooLarge(
@@ -44,7 +44,7 @@ class MemoryBudget:
             if not self._changed.wait_for(
                 lambda: counted == 0 or self._held + counted <= self.limit_bytes, left
             ):
-                raise Transient("other photos hold the memory that this one needs")
+                raise Busy("other photos hold the memory that this one needs")
             self._held += counted
         try:
             yield

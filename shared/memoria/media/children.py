@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from memoria.errors import EngineUnavailable, MemoriaError, Transient
+from memoria.errors import Busy, EngineUnavailable, MemoriaError
 from memoria.media.budget import BUDGET, MemoryBudget
 from memoria.media.child_process import WALL_SECONDS, ChildProcess
 from memoria.media.photo import DEFAULT_MAX_PIXELS, Photo
@@ -47,7 +47,7 @@ class Decoders:
     def opened(self, data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Photo]:
         """A photo for as long as the block lasts, in a child of its own.
 
-        Raises as decode.open_photo, and Transient where no child became free in time.
+        Raises as decode.open_photo, and Busy where no child became free in time.
         """
         deadline = time.monotonic() + self._wait_seconds
         child = self._taken()
@@ -68,7 +68,7 @@ class Decoders:
         try:
             return self._free.get(timeout=self._wait_seconds)
         except queue.Empty as exc:
-            raise Transient("all decoders are busy with other photos") from exc
+            raise Busy("all decoders are busy with other photos") from exc
 
     def _alive(self, child: ChildProcess | None) -> ChildProcess:
         """The child itself, unless it was killed while it had nothing to do."""

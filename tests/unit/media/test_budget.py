@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from memoria.errors import MediaTooLarge, Transient
+from memoria.errors import Busy, MediaTooLarge
 from memoria.media.budget import MemoryBudget
 
 
@@ -44,7 +44,7 @@ def test_waiting_ends_with_its_deadline() -> None:
     budget = MemoryBudget(100, 10)
     with (
         budget.hold(60),
-        pytest.raises(Transient, match="memory"),
+        pytest.raises(Busy, match="memory"),
         budget.hold(60, time.monotonic() + 0.05),
     ):
         pass

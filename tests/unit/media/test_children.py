@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from memoria.errors import (
+    Busy,
     EngineUnavailable,
     MediaTooLarge,
     MemoriaError,
@@ -130,8 +131,9 @@ def test_a_crash_in_the_second_decode_is_the_photos_own_too(decoders: Decoders) 
 
 
 def test_what_the_system_kills_may_be_tried_again(decoders: Decoders) -> None:
-    with pytest.raises(Transient):
+    with pytest.raises(Transient) as killed:  # by what it read, as far as anybody can tell
         signalled(decoders, signal.SIGKILL)
+    assert (killed.value.code, killed.value.policy) == ("temporarily_unavailable", "attempt")
 
 
 def test_a_photo_is_read_to_its_end_while_the_service_is_stopped(decoders: Decoders) -> None:
@@ -254,7 +256,7 @@ def test_what_a_child_cannot_name_costs_an_attempt_and_not_the_photo() -> None:
 def test_a_photo_waits_for_a_child_but_not_for_ever(impatient: Decoders) -> None:
     with (
         impatient.opened(GOOD),
-        pytest.raises(Transient, match="busy"),
+        pytest.raises(Busy, match="busy"),
         impatient.opened(GOOD),
     ):
         pass
@@ -266,7 +268,7 @@ def test_a_photo_waits_for_memory_but_not_for_ever() -> None:
     large = deflated_png(3000, 3000)
     with (
         budget.hold(90 * MIB),
-        pytest.raises(Transient, match="memory"),
+        pytest.raises(Busy, match="memory"),
         waiting.opened(large) as opened,
     ):
         opened.frame()
