@@ -55,8 +55,8 @@ def test_a_project_that_does_not_answer(environ: pytest.MonkeyPatch, url: str, a
 
 
 def test_a_key_that_may_not_call(stack: Stack, environ: pytest.MonkeyPatch) -> None:
-    anonymous = stack.keys.sign({"role": "anon"})
-    environ.setenv("SUPABASE_SERVICE_ROLE_KEY", anonymous)
+    of_users = stack.keys.sign({"role": "authenticated"})  # anon's is refused by name
+    environ.setenv("SUPABASE_SERVICE_ROLE_KEY", of_users)
     assert wrong(examined()) == {"database"}
 
 
