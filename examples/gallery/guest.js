@@ -9,7 +9,7 @@ import { texts } from './texts.js'
 const CONSENT = '1' // the version of texts.guest.consent: search_consent_version of the project
 const MOST_PIXELS = 1600 // of a picture's longer side: enough to be recognised by
 const TOKEN = 'memoria-token', FOUND = 'memoria-found', GUEST = 'memoria-guest'
-const { guest: words } = texts
+const { guest: words } = texts, WHOLE = /^[\w-]{20,100}$/ // a token that was not cut off
 const client = createMemoria({ searchUrl: config.searchUrl, timeoutMs: 60_000 })
 let leaving = new AbortController()
 
@@ -44,7 +44,7 @@ function show(title, content, ...choices) {
 }
 
 function begin() {
-  if (!sessionStorage.getItem(TOKEN)) return show(words.title, h('p', words.noLink))
+  if (!WHOLE.test(sessionStorage.getItem(TOKEN))) return show(words.title, h('p', words.noLink))
   show(words.title, words.consent.map((line) => h('p', line)),
     button(words.camera, camera, 'primary'), files(words.files),
     earlier() && button(words.again, again, 'quiet'))

@@ -186,13 +186,20 @@ def test_a_link_that_has_ended_shows_nothing(
     guest: Visit, searched: Searched, look: Callable[[Page, str], None]
 ) -> None:
     guest.expect("status of 404")
-    page = guest.open("guest.html#no-such-token")
+    page = guest.open("guest.html#a-token-that-is-of-no-link")
     choose(page, searched.selfie)
     page.get_by_text("This link is no longer good").wait_for()
     assert page.get_by_role("button").count() == 0
     look(page, "guest-ended")
-    again = guest.open("guest.html")  # another tab knows no token
-    again.get_by_text("open the link or scan the code").wait_for()
+
+
+@pytest.mark.parametrize("link", ["guest.html", "guest.html#cut-off"])
+def test_a_link_without_a_whole_token_asks_for_no_selfie(
+    guest: Visit, searched: Searched, link: str
+) -> None:
+    page = guest.open(link)  # another tab knows no token
+    page.get_by_text("open the link or scan the code").wait_for()
+    assert page.locator("input[type=file]").count() == 0
 
 
 def test_without_a_camera_pictures_can_be_chosen(
