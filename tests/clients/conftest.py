@@ -36,6 +36,7 @@ def stack() -> Iterator[Stack]:
         bucket.create_bucket("photos")
         bucket.create_bucket("samples", options={"public": True})
         bucket.from_("samples").upload("group.jpg", photo_of_six())
+        bucket.from_("photos").upload("sample/group.jpg", photo_of_six())  # as `make serve` has it
         for number in range(PHOTOS):
             bucket.from_("photos").upload(f"{number}.jpg", photo_of_six())
         with psycopg.connect(stack.database_url) as connection:

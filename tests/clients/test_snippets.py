@@ -169,6 +169,7 @@ def test_snippets_for_a_shell_run(
     (tmp_path / ".venv").symlink_to(sys.prefix)
     head = "set -euo pipefail\ncurl() { command curl -sSf --noproxy '*' \"$@\"; }\n"
     environ = os.environ | {"TOKEN": event["token"], "SEARCH_URL": stack.process_url}
+    environ["PATH"] = f"{binaries()}:{environ['PATH']}"  # psql
     ran = subprocess.run(
         ["bash", "-c", head + script], cwd=tmp_path, env=environ, capture_output=True, text=True,
         timeout=100, check=False,
@@ -187,5 +188,6 @@ def settings(stack: Stack) -> dict[str, str]:
         "WEBHOOK_SECRET": stack.webhook_secret,
         "CALLBACK_URL": stack.callback_url,
         "CALLBACK_SECRET": stack.callback_secret,
+        "DATABASE_URL": stack.database_url,
         "XDG_STATE_HOME": str(stack.folder),
     }
