@@ -21,6 +21,13 @@ fi
 # pip compiles to bytecode on one core, after everything else.
 pip=(.venv/bin/python -m pip install --disable-pip-version-check --no-deps --no-compile)
 
+# pip's own last words name a package, and not that nothing could be reached.
+unreachable() {
+  echo "The packages could not be installed: pip says above why. The first run needs PyPI (or a mirror of it," \
+    "named by PIP_INDEX_URL); later ones do not." >&2
+  exit 1
+}
+
 total=$(grep -c '==' "$requirements")
 echo "installing what $goal needs into .venv: $total packages, about 1 GB on the disk"
 
@@ -40,9 +47,9 @@ progress() {
   done
   [[ $end == $'\n' ]] || echo
 }
-"${pip[@]}" --progress-bar off --require-hashes -r "$requirements" | progress
+"${pip[@]}" --progress-bar off --require-hashes -r "$requirements" | progress || unreachable
 echo "compiling them"
 .venv/bin/python -m compileall -qq -j 0 .venv/lib || true # packages hold templates that are no Python
-"${pip[@]}" --quiet --editable .
+"${pip[@]}" --quiet --editable . || unreachable
 .venv/bin/python -m local.demo.weights
 touch ".venv/$goal"

@@ -13,6 +13,7 @@ case "$*" in
   "-c "*) exit {unusable} ;;
   --version) echo "Python {version}" ;;
   "-m venv .venv") mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+  "-m pip install"*"$REFUSED") echo "ERROR: No matching distribution found for numpy" >&2; exit 1 ;;
   "-m pip install"*) echo "$*" >> installed; echo "Collecting numpy-quaternion==1.0 (from -r x)"
     [ -z "$UNTIL" ] || timeout 20 sh -c 'until [ -e "$UNTIL" ]; do sleep 0.02; done' || exit 3 ;;
 esac
@@ -32,11 +33,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def fill(folder: Path, interpreter: Path) -> subprocess.CompletedProcess[str]:
+def fill(
+    folder: Path, interpreter: Path, refused: str = "nothing"
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(SCRIPT), "demo", "requirements.txt"],
         cwd=folder,
-        env=os.environ | {"PYTHON": str(interpreter)},
+        env=os.environ | {"PYTHON": str(interpreter), "REFUSED": refused},
         capture_output=True,
         text=True,
         check=False,
@@ -69,6 +72,14 @@ def test_a_venv_of_a_wrong_python_is_made_anew(folder: Path) -> None:
     assert "--require-hashes -r requirements.txt" in (folder / "installed").read_text()
 
 
+@pytest.mark.parametrize("refused", ["-r requirements.txt", "--editable ."])
+def test_without_an_index_it_says_what_the_first_run_needs(folder: Path, refused: str) -> None:
+    done = fill(folder, python(folder, "3.12.0", usable=True), refused)
+    assert done.returncode == 1
+    assert "The first run needs PyPI (or a mirror of it" in done.stderr
+    assert not (folder / ".venv" / "demo").exists()
+
+
 def test_a_good_venv_is_kept(folder: Path) -> None:
     good = python(folder, "3.12.0", usable=True)
     assert fill(folder, good).returncode == 0
@@ -84,7 +95,7 @@ def test_each_package_is_said_when_pip_comes_to_it(folder: Path) -> None:
     with subprocess.Popen(
         [str(SCRIPT), "demo", "requirements.txt"],
         cwd=folder,
-        env=os.environ | {"PYTHON": str(interpreter), "UNTIL": str(seen)},
+        env=os.environ | {"PYTHON": str(interpreter), "UNTIL": str(seen), "REFUSED": "-"},
         stdout=subprocess.PIPE,
         text=True,
     ) as running:
