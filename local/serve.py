@@ -16,13 +16,14 @@ from local.demo.folders import find_photos
 from local.demo.run import SAMPLE
 from local.demo.sample_event import group_photo, write_sample_event
 from local.demo.system import (
-    FIRST_PORT,
     PORTS,
     System,
     describe,
     end_on_signals,
+    free_first_port,
     name_event,
     ports,
+    require_free,
     running,
     state_folder,
     watch,
@@ -36,19 +37,21 @@ from memoria.packs.pack import WeightsUnavailable
 SELFIE = 18, 190, 240, 560  # one of the six in the group, and nobody beside her
 
 
-def serve(console: Console, first_port: int) -> None:
-    """Start everything, say where it is, wait.
+def serve(console: Console, first_port: int | None) -> None:
+    """Start everything, say where it is, wait; without a first port, on those of the last time.
 
-    Raises BadConfiguration, ServiceError, WeightsUnavailable.
+    Raises BadConfiguration, HomeInUse, PortInUse, ServiceError, WeightsUnavailable.
     """
+    home = Home(state_folder()).take()  # what can refuse us comes before what takes its time
+    chosen = ports(first_port or home.first_port)
+    require_free(chosen)
+    home.keep_first_port(chosen["process"])
     pack = choose_pack(os.environ, console)
     if pack.notice:
         console.print(pack.notice, style="yellow")
-    home = Home(state_folder()).take()
     if not home.made and home.older():
         notice = f"a new database is made; one of another version of Memoria stays in {home.folder}"
         console.print(notice, style="yellow")
-    chosen = ports(first_port)
     with running(pack, console, home=home, ports=chosen, pages=True) as system:
         _samples(system)
         describe(system, home, console)
@@ -74,11 +77,11 @@ def _samples(system: System) -> None:
             name_event(system, SAMPLE, "Sample event")
 
 
-def _first_port(text: str) -> int:
-    """Raises ValueError where five ports do not follow."""
+def _first_port(text: str) -> int | None:
+    """None where it is not said. Raises ValueError where five ports do not follow."""
     if text and not (text.isdecimal() and 1024 <= int(text) <= 65535 - len(PORTS)):
         raise ValueError("FIRST_PORT: a number from 1024 to 65530")
-    return int(text or FIRST_PORT)
+    return int(text) if text else None
 
 
 def main() -> int:
@@ -91,9 +94,8 @@ def main() -> int:
         console.print("stopped")
         return 130
     except PortInUse as exc:
-        console.print(
-            f"{exc} End that, or choose five others: make serve FIRST_PORT=9081", style="red"
-        )
+        others = f"make serve FIRST_PORT={free_first_port()}"
+        console.print(f"{exc} End that, or choose five others: {others}", style="red")
         return 1
     except ValueError as exc:
         console.print(str(exc), style="red", markup=False)

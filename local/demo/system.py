@@ -15,7 +15,7 @@ from rich.console import Console
 
 from local.demo.stages import say
 from local.demo.weights import PackChoice
-from local.processes.home import Home, HomeInUse
+from local.processes.home import FIRST_PORT, Home, HomeInUse
 from local.processes.options import NEW_PROJECT_BYTES, ROOT
 from local.processes.pages import START
 from local.processes.postgres import free_port
@@ -28,7 +28,6 @@ SETTINGS = {"quiet_period_seconds": 1}
 SWEEP_SECONDS = 1
 WEBHOOK_SECRET = "local-webhook-secret"
 HOST_EMAIL, HOST_PASSWORD = "host@example.com", "local-host"
-FIRST_PORT = 8081
 PORTS = ("process", "cluster", "gateway", "pages", "postgres")  # one after the other
 WATCH_SECONDS = 0.5
 ENDING_SECONDS = 1  # from a broken connection to the end of its process
@@ -59,6 +58,18 @@ def ports(first: int = FIRST_PORT) -> dict[str, int]:
 def free_ports(wanted: Mapping[str, int]) -> dict[str, int]:
     """The wanted ones, and others where somebody has them."""
     return {name: port if _is_free(port) else free_port() for name, port in wanted.items()}
+
+
+def free_first_port() -> int:
+    """The first of five in a row that nobody has, round and easy to type."""
+    rows = range(FIRST_PORT + 1000, 65000, 100)
+    return next(first for first in rows if all(map(_is_free, ports(first).values())))
+
+
+def require_free(wanted: Mapping[str, int]) -> None:
+    """Raises PortInUse, before anything takes its time."""
+    for name, port in wanted.items():
+        bound(name, port).close()
 
 
 def _is_free(port: int) -> bool:

@@ -19,6 +19,7 @@ from local.supabase.migrations import MIGRATIONS
 
 _STAND_INS = Path(__file__).parents[1] / "supabase"
 _APP = Path(__file__).parents[1] / "demo" / "app.sql"
+FIRST_PORT = 8081
 _PATIENCE_SECONDS = 15  # for the guard of a run that was killed
 
 
@@ -81,6 +82,16 @@ class Home:
     def logs(self) -> Path:
         """One file a service."""
         return self.folder / "logs"
+
+    @property
+    def first_port(self) -> int:
+        """Of the five that ``make serve`` had the last time."""
+        file = self.folder / "first-port"
+        return int(file.read_text()) if file.exists() else FIRST_PORT
+
+    def keep_first_port(self, port: int) -> None:
+        """For the next start, which names none."""
+        (self.folder / "first-port").write_text(str(port))
 
     @property
     def made(self) -> bool:

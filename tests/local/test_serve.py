@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -18,10 +19,12 @@ import psycopg
 import pytest
 from PIL import Image
 
+from local import serve as module
 from local.demo.sample_event import group_photo
 from local.demo.system import HOST_EMAIL, HOST_PASSWORD, PORTS
+from local.processes.home import Home, HomeInUse
 from local.processes.postgres import free_port
-from local.processes.services import bound
+from local.processes.services import PortInUse, bound
 from local.serve import SELFIE
 from memoria.faces import open_engine
 from tests.data import any_pack, photo_of_six
@@ -88,12 +91,12 @@ class Serving:
 
 
 @contextmanager
-def serve(state: Path, first: int, log: Path) -> Iterator[Serving]:
+def serve(state: Path, first: int | None, log: Path) -> Iterator[Serving]:
     environ = {
         "PYTHONPATH": f"{ROOT / 'shared'}:{ROOT}",
         "MODEL_DIR": str(any_pack()),
         "MEMORIA_STATE": str(state),
-        "FIRST_PORT": str(first),
+        "FIRST_PORT": str(first or ""),
         "COLUMNS": "200",
     }
     with log.open("wb") as out, subprocess.Popen(
@@ -101,7 +104,7 @@ def serve(state: Path, first: int, log: Path) -> Iterator[Serving]:
         stdin=subprocess.DEVNULL, stdout=out, stderr=out,
     ) as process:  # fmt: skip
         try:
-            yield Serving(process, state, log, first)
+            yield Serving(process, state, log, first or 0)
         finally:
             process.terminate()
 
@@ -278,8 +281,38 @@ def test_another_one_and_a_port_that_is_taken_are_told_in_a_sentence(
     with state_folder() as other, serve(other, serving.first_port, taken_log) as taken:
         assert taken.process.wait(60) == 1
     assert f"Port {serving.first_port}, where process was to listen, is in use" in taken.said
-    assert "FIRST_PORT=" in taken.said
-    assert "Traceback" not in again.said + taken.said
+    offered = re.search(r"make serve FIRST_PORT=(\d+)", taken.said)
+    assert offered, taken.said
+    for number in range(len(PORTS)):
+        bound("", int(offered[1]) + number).close()
+    for said in (again.said, taken.said):
+        assert "Traceback" not in said
+        assert "starting" not in said
+
+
+REFUSALS = (
+    (Home, "take", HomeInUse("process 7 serves from here")),
+    (module, "require_free", PortInUse("Port 8081 is in use.")),
+)
+
+
+@pytest.mark.parametrize(("place", "name", "refusal"), REFUSALS)
+def test_who_is_refused_has_nothing_fetched(
+    place: Any, name: str, refusal: Exception,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def refuse(*_: object) -> None:
+        raise refusal
+
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(place, name, refuse)
+    monkeypatch.setattr(module, "choose_pack", never)
+    with state_folder() as folder:
+        monkeypatch.setenv("MEMORIA_STATE", str(folder))
+        assert module.main() == 1
+    assert str(refusal) in capsys.readouterr().out
 
 
 def test_a_service_that_dies_is_said_and_started_again(serving: Serving) -> None:
@@ -310,9 +343,9 @@ def test_what_was_there_is_there_after_a_kill_and_a_start(serving: Serving, tmp_
         )
     serving.process.kill()
     serving.process.wait()
-    with serve(serving.state, serving.first_port, tmp_path / "said.txt") as again:
+    with serve(serving.state, None, tmp_path / "said.txt") as again:
         again.wait_for("Ctrl-C ends it")
-        assert again.known == known
+        assert again.known == known  # the ports, too
         assert "mine" in str(again.call("my_events", host).json())  # the token is good still
         with psycopg.connect(known["DATABASE_URL"]) as connection:
             held = "select from memoria.jobs where leased_until > now() + interval '1 hour'"
