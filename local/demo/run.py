@@ -41,6 +41,7 @@ from local.demo.system import (
     watch,
 )
 from local.demo.weights import PackChoice, choose_pack
+from local.processes.home import FIRST_PORT
 from local.processes.services import ServiceError
 from memoria.cli.terminal import plain
 from memoria.config import BadConfiguration
@@ -65,11 +66,8 @@ def run(
     ``title`` is what the app calls the event. Returns ``people.json``.
     """
     served = sys.stdin.isatty() and console.is_terminal and os.environ.get("APP") != "no"
-    home = taken_home()
-    if home is None:
-        notice = "another run keeps the names in this checkout: this one forgets them in the end"
-        console.print(notice, style="yellow")
-    chosen = free_ports(ports()) if served else {}
+    home = taken_home(out, console)
+    chosen = free_ports(ports(home.first_port if home else FIRST_PORT)) if served else {}
     with running(pack, console, home=home, ports=chosen, pages=served) as system:
         started = time.monotonic()
         answer = _find_people(system, event_id, photos, console)

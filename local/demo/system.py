@@ -152,11 +152,17 @@ def _wait_for_who_ended(stack: Stack) -> None:
         time.sleep(0.05)
 
 
-def taken_home() -> Home | None:
-    """What is kept, or None where another process has it."""
+def taken_home(out: Path, console: Console) -> Home | None:
+    """What is kept, or None where another process has it, and then what that means is said."""
     try:
         return Home(state_folder()).take()
-    except HomeInUse:
+    except HomeInUse as other:
+        notice = (
+            f"{other}. This run begins without the names and corrections that are kept there, and "
+            "forgets its own in the end. To keep them, end both and run it again. "
+            f"Another demo with the same OUT writes into {out}, too: OUT=folder keeps them apart."
+        )
+        console.print(notice, style="yellow", markup=False)
         return None
 
 

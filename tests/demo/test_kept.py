@@ -1,6 +1,7 @@
 """The demo's event is one for each folder, and it is kept: names stay, photos follow the folder."""
 
 import io
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from rich.console import Console
 from local.demo import run
 from local.demo.event import event_status, read_event, upload_event
 from local.demo.search import search_for
-from local.demo.system import System
+from local.demo.system import System, taken_home
 from local.processes.stack import Stack, StackOptions
 from tests.data import any_pack, photo_of_six
 
@@ -56,6 +57,21 @@ def test_a_folder_is_one_event_by_its_path(tmp_path: Path):
     assert run._event_of(str(tmp_path)) == run._event_of(f"{tmp_path}/x/..")
     assert run._event_of(str(tmp_path)) != run._event_of(f"{tmp_path}/x")
     assert run._event_of("") == "sample"
+
+
+def test_who_runs_beside_another_is_told_which_and_what_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("MEMORIA_STATE", str(tmp_path))
+    console = Console(width=1000, record=True, file=io.StringIO())
+    home = taken_home(tmp_path / "out", console)
+    assert home
+    assert taken_home(tmp_path / "out", console) is None
+    home.leave()
+    told = console.export_text()
+    assert f"process {os.getpid()} serves from {tmp_path} already. " in told
+    assert "forgets its own in the end. To keep them, end both and run it again" in told
+    assert f"writes into {tmp_path / 'out'}" in told
 
 
 def test_names_stay_and_photos_follow_the_folder(stack: Stack, tmp_path: Path):
