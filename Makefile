@@ -8,6 +8,10 @@ OUT    ?= out
 APP    ?=
 FIRST_PORT ?=
 
+# make tells small letters from capitals, and would pass over photos=… without a word.
+$(foreach given,photos out app first_port python model_pack model_dir,$(if $(filter command,$(origin $(given))),\
+  $(error make knows no $(given)=…: write it in capitals, $(shell echo $(given) | tr a-z A-Z)=…)))
+
 .DEFAULT_GOAL := help
 .PHONY: help demo serve check test soak lint types schemas fmt chaos pacing bench bench-cluster bench-grouping \
         bench-faces bench-packs lock clean

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from local.demo import folders, run, system
 from local.demo.folders import FolderError, answer_folder, look_into
 from local.demo.weights import PackChoice
-from local.processes.options import NEW_PROJECT_BYTES, StackOptions
+from local.processes.options import NEW_PROJECT_BYTES, ROOT, StackOptions
 from local.processes.services import ServiceError
 
 
@@ -75,6 +76,14 @@ def test_a_folder_below_ones_home_is_found(
     (tmp_path / "Pictures").mkdir()
     assert run.main(["--photos", "~/Pictures"]) == 1
     assert "There are no photos in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("given", "meant"), [("photos", "PHOTOS"), ("first_port", "FIRST_PORT")])
+def test_a_variable_of_make_in_small_letters_is_refused(given: str, meant: str):
+    words = ["make", "-n", "demo", f"{given}=/some/where"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"{given}=…: write it in capitals, {meant}=…" in done.stderr
 
 
 def test_hidden_files_and_folders_are_left_alone(tmp_path: Path):
