@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from local.demo.sums import numbered, why_nobody
 from memoria.errors import Terminal
 from memoria.media import decode_image
 
@@ -81,12 +82,13 @@ def write_gallery(
     page: Path,
     *,
     seconds: float | None = None,
+    least: int = 3,
     page_bytes: int = PAGE_BYTES,
     advance: Callable[[], object] = lambda: None,
 ) -> None:
     """Write ``index.html`` for the contents of ``people.json`` and the files that it names.
 
-    ``advance`` is called after each photo.
+    ``least`` is MIN_CLUSTER_SIZE; ``advance`` is called after each photo.
     """
     budget = page_bytes // max(1, len(answer["photos"]))
     pictures, crops = _read_photos(answer, photos, budget, advance)
@@ -103,7 +105,8 @@ def write_gallery(
     text = _TEMPLATES.get_template("gallery.html.j2").render(
         people={person.person_id: person for person in people},
         pictures=sorted(pictures, key=lambda picture: (-len(picture.people), picture.name)),
-        photo_total=len(answer["photos"]),
+        numbered=numbered,
+        why_nobody=why_nobody(answer, least),
         face_total=sum(len(picture.boxes) for picture in pictures),
         stranger_total=sum(picture.strangers for picture in pictures),
         failed={n: p["error"]["message"] for n, p in answer["photos"].items() if "error" in p},

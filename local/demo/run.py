@@ -26,13 +26,14 @@ from local.demo.event import Json, event_status, read_event, upload_event
 from local.demo.folders import FolderError, Found, answer_folder, look_into
 from local.demo.search import search_for
 from local.demo.stages import say
+from local.demo.sums import numbered, why_nobody
 from local.demo.system import (
     System,
     check_services,
     describe,
     end_on_signals,
     free_ports,
-    largest_photo,
+    limits,
     name_event,
     ports,
     running,
@@ -101,7 +102,14 @@ def _write_page(
     say("writing the gallery", console)
     with _progress(console) as progress:
         task = progress.add_task("gallery", total=len(answer["photos"]))
-        write_gallery(answer, photos, page, seconds=seconds, advance=lambda: progress.advance(task))
+        write_gallery(
+            answer,
+            photos,
+            page,
+            seconds=seconds,
+            least=limits(os.environ).min_cluster_size,
+            advance=lambda: progress.advance(task),
+        )
 
 
 def _find_people(
@@ -141,14 +149,20 @@ def show(answer: Json, out: Path, console: Console) -> None:
         # a Text: what stands in a file's or person's name is no markup, and no escape
         who = Text(plain(person["name"] or str(number)))
         table.add_row(who, str(person["face_count"]), Text(plain(listed)), quality)
-    console.print(table)
+    if answer["people"]:
+        console.print(table)
     faces = [face for photo in answer["photos"].values() for face in photo["faces"]]
     alone = sum(face["person_id"] is None for face in faces)
     failed = {n: p["error"]["message"] for n, p in answer["photos"].items() if "error" in p}
-    console.print(
-        f"{len(answer['people'])} people, {len(faces)} faces, {alone} of them not assigned to a "
-        f"person, {len(answer['photos'])} photos, model {answer['model']}"
+    people = numbered(len(answer["people"]), "person", "people")
+    unlike = f", {alone} of them not assigned to a person" if faces else ""
+    photos = numbered(len(answer["photos"]), "photo") + (
+        f", {len(failed)} of them failed" if failed else ""
     )
+    model = f"model {answer['model']}"
+    console.print(f"{people}, {numbered(len(faces), 'face')}{unlike}, {photos}, {model}")
+    if reason := why_nobody(answer, limits(os.environ).min_cluster_size):
+        console.print(reason, style="yellow")
     for name, message in failed.items():
         console.print(Text.assemble((plain(name), "red"), f": {plain(message)}"))
     places = f"{out / 'people.json'}\n{out / 'index.html'}"
@@ -222,7 +236,7 @@ def _photos(folder: str, sample: Path, console: Console) -> Mapping[str, Path]:
         return look_into(sample).photos
     if not Path(folder).is_dir():
         raise FolderError(f"PHOTOS: there is no folder {plain(folder)}.")
-    found = look_into(Path(folder), largest_photo(os.environ))
+    found = look_into(Path(folder), limits(os.environ).max_media_bytes)
     left_out(found, console)
     if not found.photos:
         raise FolderError(f"There are no photos in {plain(folder)}.")

@@ -80,16 +80,17 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def largest_photo(environ: Mapping[str, str]) -> int:
-    """MAX_MEDIA_BYTES, as the functions read it. Raises BadConfiguration."""
+def limits(environ: Mapping[str, str]) -> Settings:
+    """MAX_MEDIA_BYTES and MIN_CLUSTER_SIZE, as the functions read them. Raises BadConfiguration."""
     known = {
         "SUPABASE_URL": "http://127.0.0.1",
         "SUPABASE_SERVICE_ROLE_KEY": "unneeded",
         "CALLBACK_URL": OFF,
         "WEBHOOK_SECRET": "unneeded",
         "MAX_MEDIA_BYTES": environ.get("MAX_MEDIA_BYTES", ""),
+        "MIN_CLUSTER_SIZE": environ.get("MIN_CLUSTER_SIZE", ""),
     }
-    return Settings.from_env(known).max_media_bytes
+    return Settings.from_env(known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +120,7 @@ def running(
             home=home,
             app_sql=_APP,
             pages=pages,
-            size_limit=max(largest_photo(os.environ), NEW_PROJECT_BYTES),
+            size_limit=max(limits(os.environ).max_media_bytes, NEW_PROJECT_BYTES),
         )
     )
     stack.webhook_secret = WEBHOOK_SECRET
