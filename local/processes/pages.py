@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from flask import Flask, Response, abort, redirect, send_from_directory
+from werkzeug.security import safe_join
 from werkzeug.wrappers import Response as AnyResponse
 
 _ROOT = Path(__file__).parents[2]
@@ -36,7 +37,10 @@ def create_app(root: Path = _ROOT) -> Flask:
         return _file(root / "clients", name)
 
     @app.get("/<path:name>")
-    def example(name: str) -> Response:
+    def example(name: str) -> AnyResponse:
+        inside = safe_join(str(root / "examples"), name)
+        if inside and Path(inside).is_dir() and not name.endswith("/"):
+            return redirect(f"/{name}/", 308)
         return _file(root / "examples", f"{name}index.html" if name.endswith("/") else name)
 
     @app.get("/ready")

@@ -202,10 +202,17 @@ def test_the_pages_come_with_the_headers_that_an_app_needs(serving: Serving) -> 
         }
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["x-content-type-options"] == "nosniff"
+    assert httpx.get(f"{pages}/gallery").headers["location"] == "/gallery/"
     config = httpx.get(f"{pages}/config.js").text
     assert known["SUPABASE_PUBLISHABLE_KEY"] in config
     assert known["SUPABASE_SERVICE_ROLE_KEY"] not in config
-    for path in ("/../Makefile", "/gallery/../../Makefile", "/.hidden", "/gallery/%2e%2e/x"):
+    for path in (
+        "/../Makefile",
+        "/gallery/../../Makefile",
+        "/.hidden",
+        "/gallery/%2e%2e/x",
+        "/%2Fetc",
+    ):
         assert httpx.get(pages + path).status_code == 404
 
 
