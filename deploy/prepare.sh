@@ -15,7 +15,9 @@ check_tools() {
   export CLOUDSDK_CORE_DISABLE_PROMPTS=1 CLOUDSDK_CORE_USER_OUTPUT_ENABLED=true
   export CLOUDSDK_CORE_VERBOSITY=warning CLOUDSDK_CORE_SHOW_STRUCTURED_LOGS=never
   [[ -n $PROJECT ]] || PROJECT=$(gcloud config get-value project 2>/dev/null || true)
-  [[ -n $PROJECT && $PROJECT != '(unset)' ]] || die 'no project: --project ID'
+  [[ $PROJECT != '(unset)' ]] || PROJECT=''
+  # of a command that reads settings it is told with them
+  [[ -n $PROJECT || $COMMAND =~ ^(deploy|connect)$ ]] || die 'no project: --project ID'
   ACCOUNT=''
   [[ $DRY_RUN == yes ]] && return
   token=$(gcloud auth print-access-token 2>"$WORK/complaint") \

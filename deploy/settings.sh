@@ -96,10 +96,11 @@ set_defaults() {
 ask_for_missing() {
   [[ -t 0 && $DRY_RUN == no ]] || return 0
   local name
-  for name in SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL CALLBACK_SECRET; do
+  for name in PROJECT SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL CALLBACK_SECRET; do
     [[ -z ${!name:-} ]] || continue
     [[ $name != CALLBACK_SECRET || $CALLBACK_URL != off ]] || continue
     case $name in
+      PROJECT) read -rp "Google Cloud project: " PROJECT ;;
       *_KEY | *_SECRET) read -rsp "$name (not shown): " "${name?}" && say '' ;;
       CALLBACK_URL) read -rp "$name (or off): " "${name?}" ;;
       *) read -rp "$name: " "${name?}" ;;
@@ -115,12 +116,14 @@ read_settings() {
   [[ ${CALLBACK_URL,,} != off ]] || CALLBACK_URL=off
   local name problems
   problems=$(wrong_values)
+  [[ -n $PROJECT ]] || problems+=$'\n''  project: is missing (--project ID)'
   for name in SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL; do
     [[ -n ${!name:-} ]] || problems+=$'\n'"  $name: is missing"
   done
   problems+=$(wrong_key)$(wrong_urls)$(wrong_pack)
   [[ $CALLBACK_URL == off || -n ${CALLBACK_SECRET:-} ]] \
     || problems+=$'\n''  CALLBACK_SECRET: is missing'
+  [[ $problems != *': is missing'* ]] || problems+=$'\n''write them into .env, of which .env.example is the template, or set them in the environment'
   problems+=$(wrong_webhook_secret "${WEBHOOK_SECRET:-${CALLBACK_SECRET:-}}")
   [[ -z $problems ]] || die "the settings need mending:$problems"
   say "$PROJECT, $REGION: ${SERVICES[*]}, images tagged $TAG"

@@ -89,6 +89,27 @@ def test_deploy_and_the_services_refuse_the_same_address(cloud: Cloud, name: str
     assert done.returncode == 0 or f"  {name}: must be" in done.stderr
 
 
+def test_all_that_is_missing_is_told_at_once_and_where_to_write_it(cloud: Cloud) -> None:
+    words = ["bash", str(ROOT / "deploy.sh"), "--dry-run", "--env-file", "/dev/null"]
+    gcloud = cloud.folder / "bin" / "gcloud"
+    gcloud.write_text("#!/bin/sh\necho '(unset)'\n")
+    path = cloud.environ()["PATH"]
+    done = subprocess.run(words, env={"PATH": path}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    names = ("SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "CALLBACK_URL", "CALLBACK_SECRET")
+    for name in ("project", *names):
+        assert f"  {name}: is missing" in done.stderr
+    assert "write them into .env, of which .env.example is the template" in done.stderr
+
+
+def test_of_a_command_without_settings_a_missing_project_is_told_alone(cloud: Cloud) -> None:
+    (cloud.folder / "bin" / "gcloud").write_text("#!/bin/sh\n")
+    words = ["bash", str(ROOT / "deploy.sh"), "monitoring", "--env-file", "/dev/null"]
+    done = subprocess.run(words, env=cloud.environ(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no project: --project ID" in done.stderr
+
+
 KEYS = [
     ("sb_publishable_x", False),
     *((jwt.encode({"role": role}, "a secret of at least 32 characters"), role != "anon")
