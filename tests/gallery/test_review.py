@@ -134,6 +134,18 @@ def test_a_question_that_another_host_settled_holds_nothing_up(
     expect(review.get_by_role("heading", name="All done")).to_be_visible()
 
 
+def test_history_shows_whom_it_is_about(page: Page, party: Party, stack: Stack):
+    client = stack.client()
+    for person_id in party.people[2:4]:  # nobody can tell these two by their name
+        client.rpc("memoria_rename_person", {"p_person_id": person_id, "p_name": "Jo"}).execute()
+    page.goto(f"{page.url.split('#')[0]}#/e/{party.event_id}/history")
+    rows = page.locator(".history li", has_text="named somebody Jo")
+    expect(rows.locator(".face.ready")).to_have_count(2)
+    rows.nth(1).get_by_role("link", name="All photos of Jo").click()
+    expect(page.locator("h1")).to_have_text("Jo")
+    assert page.url.endswith(party.people[2])  # latest first
+
+
 def test_history_tells_in_words_and_undoes(review: Page, look: Look):
     review.keyboard.press("s")
     at(review, 2, 4)
