@@ -184,6 +184,9 @@ export const texts = {
     hidden: 'Show hidden people', hiddenMark: 'Hidden', empty: 'No people yet',
     emptyText: 'Add photos, and the people in them appear here by themselves.',
     all: (people, n) => `${count(people, 'person', 'people')} · ${photos(n)}`,
+    noFaces: 'No faces were found in these photos.',
+    tooFew: `Faces were found, but nobody often enough: a person needs 3 photos, or as many as
+      MIN_CLUSTER_SIZE says.`,
     looking: (n) => `${count(n, 'photo is', 'photos are')} still being looked at`,
     changed: 'People were found anew.',
     open: (name, n, hidden) => `${name ?? 'No name yet'}, ${photos(n)}${hidden ? ', Hidden' : ''}`,
@@ -193,7 +196,8 @@ export const texts = {
 
   together: {
     title: (names) => `Photos with ${all(names)}`, photo: (n) => `Photo ${n}`,
-    none: 'There is no photo of all of them together.',
+    none: 'There is no photo of all of them together.', whom: 'Whose photos?',
+    nobody: 'Nobody is chosen: choose people, and then “Together”.', choose: 'Choose people',
   },
 
   person: {

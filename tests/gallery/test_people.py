@@ -224,6 +224,28 @@ def test_a_change_that_failed_is_tried_again_with_what_was_typed(people: Page, h
     expect(field).to_have_value("Anna")
 
 
+@pytest.mark.parametrize(
+    ("faces", "why"), [(0, "No faces were found in these photos."), (2, "a person needs 3 photos")]
+)
+def test_why_nobody_is_there_is_said(
+    host: Visit, party: Party, database: psycopg.Connection[Any], faces: int, why: str
+):
+    database.execute("delete from memoria.faces where event_id = %s and id not in (select id"
+        " from memoria.faces where event_id = %s and person_id is null limit %s)",
+        (party.event_id, party.event_id, faces))  # fmt: skip
+    database.execute("delete from memoria.persons where event_id = %s", (party.event_id,))
+    page = sign_in(host, address=f"#/e/{party.event_id}/people")
+    expect(page.locator(".empty")).to_contain_text(why)
+
+
+def test_together_without_anybody_says_what_is_missing(people: Page, look: Look):
+    people.goto(people.url.replace("people", "together"))
+    expect(people.get_by_role("heading", name="Whose photos?")).to_be_visible()
+    look(people, "together-nobody")
+    people.get_by_role("link", name="Choose people").click()
+    expect(cards(people)).to_have_count(6)
+
+
 def test_who_may_only_look_finds_nothing_to_change(
     visit: Callable[..., Visit], users: dict[str, str], party: Party, look: Look,
     database: psycopg.Connection[Any],

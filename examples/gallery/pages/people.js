@@ -55,7 +55,7 @@ export async function show(root, { event, query, kept, manages }, signal) {
     })
     if (over.aborted) return
     if (!count && name) fresh.append(h('p.empty', words.nobodyCalled(name)))
-    else if (!count) fresh.append(nobody(event))
+    else if (!count) fresh.append(nobody(event, await client.eventStatus({ event_id: event })))
     place.replaceChildren(fresh)
   }
 
@@ -72,8 +72,12 @@ export async function show(root, { event, query, kept, manages }, signal) {
   if (!signal.aborted) follow(event, status, signal)
 }
 
-const nobody = (event) => h('div.empty', h('h2', words.empty), h('p', words.emptyText),
-  h('a.button.primary', { href: to('upload', event) }, texts.nav.upload))
+function nobody(event, { done, faces, photos, hidden_people }) {
+  const looked = done && photos.completed && !hidden_people
+  const why = faces ? words.tooFew : words.noFaces
+  return h('div.empty', h('h2', words.empty), h('p', looked ? why : words.emptyText),
+    h('a.button.primary', { href: to('upload', event) }, texts.nav.upload))
+}
 
 /** How the event stands; where people were found anew, whoever looks decides when to see that. */
 function follow(event, status, signal) {

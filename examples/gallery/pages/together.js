@@ -5,7 +5,8 @@ import { grid } from '../grid.js'
 const { together: words } = texts
 
 export async function show(root, { event, query, kept }, signal) {
-  const people = (query.get('with') ?? '').split(',')
+  const people = (query.get('with') ?? '').split(',').filter(Boolean)
+  if (!people.length) return root.append(...nobody(event))
   const who = await Promise.all(
     people.map((person_id) => client.personPhotos({ person_id, limit: 1 })))
   const title = words.title(who.map(({ name }) => name ?? texts.somebody))
@@ -20,3 +21,6 @@ export async function show(root, { event, query, kept }, signal) {
   })
   if (!count) root.append(h('p.empty', words.none))
 }
+
+const nobody = (event) => [heading(() => back(to('people', event)), words.whom),
+  h('div.empty', h('p', words.nobody), h('a.button', { href: to('people', event) }, words.choose))]
