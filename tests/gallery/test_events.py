@@ -158,6 +158,10 @@ def test_the_audit_names_who_was_found_and_who_wants_to_be_forgotten(
     row.wait_for()
     page.get_by_role("row").filter(has_text="no usable picture").wait_for()
     look(page, "settings")
+    page.set_viewport_size({"width": 360, "height": 740})
+    place = page.get_by_role("columnheader", name="Guest").bounding_box()
+    assert place
+    assert place["x"] + place["width"] <= 360
     row.get_by_role("link", name="person 1").click()
     page.get_by_label("Name of Ann").wait_for()
 

@@ -224,6 +224,32 @@ def test_a_change_that_failed_is_tried_again_with_what_was_typed(people: Page, h
     expect(field).to_have_value("Anna")
 
 
+def touching(visit: Callable[..., Visit], width: int = 360) -> Visit:
+    size = {"width": width, "height": 740}
+    return visit(viewport=size, has_touch=True, is_mobile=True)
+
+
+def test_no_box_covers_a_face_until_one_wants_to_choose(
+    people: Page, visit: Callable[..., Visit], users: dict[str, str], party: Party
+):
+    box = people.get_by_label("Choose Ann")
+    expect(box).to_have_css("opacity", "0")
+    box.focus()
+    people.keyboard.press("Shift+Tab")
+    people.keyboard.press("Tab")
+    expect(box).to_have_css("opacity", "1")
+    expect(people.get_by_role("button", name="Choose", exact=True)).to_have_count(0)
+    phone = at(touching(visit), party.event_id)
+    box = phone.get_by_label("Choose Ann")
+    expect(box).to_have_css("opacity", "0")
+    phone.get_by_role("button", name="Choose", exact=True).tap()
+    expect(phone.get_by_role("toolbar")).to_contain_text("0 chosen")
+    box.tap()
+    expect(phone.get_by_role("toolbar")).to_contain_text("1 chosen")
+    phone.get_by_role("button", name="Choose none").tap()
+    expect(box).to_have_css("opacity", "0")
+
+
 @pytest.mark.parametrize(
     ("faces", "why"), [(0, "No faces were found in these photos."), (2, "a person needs 3 photos")]
 )

@@ -46,6 +46,14 @@ def test_their_photos_are_there_and_a_question_about_them(ann: Page, look: Look)
     look(ann, "person")
 
 
+def test_on_a_phone_all_that_can_be_done_is_in_view(ann: Page):
+    ann.set_viewport_size({"width": 360, "height": 740})
+    for name in ("Hide", "Merge with…", "Forget…"):
+        place = ann.get_by_role("button", name=name).bounding_box()
+        assert place
+        assert place["x"] + place["width"] <= 360
+
+
 def test_a_new_name_is_seen_on_the_people_page(ann: Page, party: Party):
     ann.get_by_label("Name of Ann").fill("Anna")
     ann.get_by_label("Name of Ann").press("Enter")

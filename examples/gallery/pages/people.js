@@ -16,8 +16,6 @@ export async function show(root, { event, query, kept, manages }, signal) {
   const everybody = h('input',
     { type: 'checkbox', role: 'switch', checked: hidden, onchange: again })
   const status = h('p.soft', { role: 'status' }), place = h('section')
-  root.append(h('div.heading', h('div', h('h1', texts.nav.people), status),
-    h('div.tools', search, h('label.switch', everybody, words.hidden))))
 
   const together = (people) => go(to('together', event, undefined, { with: ids(people).join() }))
   const tick = ticks(root, (people) => {
@@ -28,6 +26,8 @@ export async function show(root, { event, query, kept, manages }, signal) {
       manages && button(words.hide, () => hide(people)),
     ]
   })
+  root.prepend(h('div.heading', h('div', h('h1', texts.nav.people), status),
+    h('div.tools', search, h('label.switch', everybody, words.hidden), tick.start)))
   root.append(place)
 
   function build(person) {

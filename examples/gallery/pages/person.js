@@ -16,12 +16,12 @@ export async function show(root, { event, id, kept, manages }, signal) {
   const { person_id } = person // the name may change meanwhile
   const merged = person.is_now && !signal.aborted
   if (merged) replace(to('person', event, person_id))
-  root.append(about(person, event, manages, questions))
   const tick = ticks(root, (photos) => manages ? [
     photos.length === 1 && button(words.cover, () => cover(person_id, photos)),
     button(words.split, () => split(person_id, photos, event)),
     button(words.reject(person.name), () => reject(person, photos)),
   ] : [])
+  root.prepend(about(person, event, manages && tick.start, questions))
 
   const build = (photo, n) => {
     const { media_id } = photo
@@ -39,7 +39,7 @@ export async function show(root, { event, id, kept, manages }, signal) {
 const questionsAbout = (person_id, event) =>
   client.suggestions({ event_id: event, person_id, limit: 1 }).then(({ total }) => total, () => 0)
 
-function about(person, event, manages, questions) {
+function about(person, event, start, questions) {
   const { person_id, name, face_count, hidden } = person
   const link = (page, label) =>
     h('a.button', { href: to(page, event, undefined, { person: person_id }) }, label)
@@ -49,11 +49,12 @@ function about(person, event, manages, questions) {
     () => client.hidePerson({ person_id, hidden: !hidden }))
   return h('div.person-heading',
     iconButton('back', texts.back, () => back(to('people', event))), faceOf(person.cover, 'round'),
-    h('div', title, manages ? nameField(person, named) : h('p.name', name ?? texts.unnamed),
+    h('div', title, start ? nameField(person, named) : h('p.name', name ?? texts.unnamed),
       h('p.soft', texts.photos(face_count))),
     h('div.actions', questions > 0 && link('review', words.questions(questions)),
       downloadButton(person),
-      manages && [
+      start && [
+        start,
         button(hidden ? words.showAgain : words.hide, hide),
         button(words.mergeWith, () => merge(person, event)),
         link('history', words.history),

@@ -117,9 +117,8 @@ function audit(event, searches, links) {
   const table = () => h('table',
     h('thead', h('tr', words.columns.map((column) => h('th', { scope: 'col' }, column)))),
     h('tbody', searches.map((one) => h('tr', cells(one).map((cell) => h('td', cell))))))
-  const region = { tabindex: 0, role: 'region', label: words.searches }
   return [h('h2', words.searches), h('p', words.searchesWhy),
-    searches.length ? h('div.scrolls', region, table()) : h('p', words.noSearches)]
+    searches.length ? table() : h('p', words.noSearches)]
 }
 
 function keeping(event_id, own, open, photos) {
