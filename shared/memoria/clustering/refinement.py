@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from memoria.arrays import Index
 from memoria.clustering.agglomeration import agglomerated
+from memoria.clustering.copies import seen_often_enough
 from memoria.clustering.crowd import crowd_of
 from memoria.clustering.evidence import Evidence, evidence_for
 from memoria.clustering.groups import Faces, dots, groups_of, sizes
@@ -49,7 +50,8 @@ def refined(
     group = close_groups(founders, first, thresholds.sure - leniency)
     group = agglomerated(founders, group, evidence, demand)
     group = parted(founders, group, evidence, limits)
-    group = settled(faces, group, evidence, least)
+    group = seen_often_enough(faces, group, thresholds.sure - leniency, least)
+    group = settled_within(faces, group, evidence, limits)
     return np.where(sizes(group) >= least, group, -1)
 
 
@@ -92,6 +94,12 @@ def parted(faces: Faces, group: Index, evidence: Evidence, limits: Limits) -> In
         alone, demand = np.arange(len(members)), limits.demand + STEP * attempt
         group[members] = members[agglomerated(some, alone, evidence, demand)]
     return group
+
+
+def settled_within(faces: Faces, group: Index, evidence: Evidence, limits: Limits) -> Index:
+    """Each face where it belongs, unless that makes a group too wide for one person."""
+    after = settled(faces, group, evidence, limits.least)
+    return np.where(_wide(faces, after, limits), group, after)
 
 
 def _wide(faces: Faces, group: Index, limits: Limits) -> NDArray[np.bool_]:

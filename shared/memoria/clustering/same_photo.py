@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from memoria.arrays import F64, Index
 from memoria.clustering.keys import distinct
 
+MIRROR = 2  # faces of one person in a photo
 NATS = 12.0  # what one photo that shows both says against their being one person
 
 
@@ -55,9 +56,10 @@ class SharedPhotos:
         return NATS * others
 
     def doubled(self, group: Index) -> NDArray[np.bool_]:
-        """Whether a face is one of several of its group in a photo, and that is so in two photos.
+        """Whether a face is one of several of its group in a photo, in two photos, or one of many.
 
-        (n,) groups -> (n,). In a single photo it is a mirror or a collage.
+        (n,) groups -> (n,). Two in a single photo are a mirror; more are a row of strangers, or a
+        collage, whose faces are so alike that they are joined in spite of it.
         """
         if self.photo_of is None:
             return np.zeros(len(group), dtype=bool)
@@ -65,7 +67,7 @@ class SharedPhotos:
         shown, where, faces = np.unique(keys, return_inverse=True, return_counts=True)
         photos = np.bincount(shown // self.count, faces > 1)
         doubled: NDArray[np.bool_] = (faces[where] > 1) & (photos[group] > 1)
-        return doubled
+        return doubled | (faces[where] > MIRROR)
 
     def one_each(self, face: Index, group: Index) -> Index:
         """Which faces may join groups at once: the first of each photo in each. (m,) -> (k,)."""

@@ -195,3 +195,22 @@ def test_faces_like_nobody_found_nobody_but_may_join(faces):
     assert group_faces(rows[:3], quality=poor).tolist() == [-1] * 3
     assert group_faces(rows[:5], quality=[*poor, 0.9, 0.9]).tolist() == [-1] * 5
     assert group_faces(rows, quality=[*good, *poor]).tolist() == [0] * 6
+
+
+def test_a_copy_makes_no_person_of_two_who_look_alike():
+    ann, bea = look_alike(0.4, 512)  # between link and sure
+    rows = np.stack([ann, ann, bea])
+    assert group_faces(rows, photo_ids=[0, 1, 2]).tolist() == [-1, -1, -1]
+    assert group_faces(np.stack([ann, ann, look_alike(0.5, 512)[1]])).tolist() == [0, 0, 0]
+    assert group_faces(np.stack([ann] * 3)).tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("alike", "is_one"), [(0.5, False), (0.75, True)])
+def test_a_row_of_people_in_one_photo_is_no_person_and_a_collage_is_one(alike, is_one):
+    someone, another = directions(2, 512)
+    others = photos_of(another, 12, alike=0.6, seed=1)
+    rows = np.concatenate([photos_of(someone, 12, alike=alike), others])
+    assert len(set(hdbscan_labels(rows)[:12].tolist()) - {-1}) == 1
+    labels = group_faces(rows, photo_ids=[0] * 12 + [*range(1, 13)])
+    assert (np.count_nonzero(labels[:12] >= 0) == 12) == is_one
+    assert is_one or set(labels[:12].tolist()) == {-1}

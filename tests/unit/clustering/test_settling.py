@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 
 from memoria.clustering.evidence import evidence_for
+from memoria.clustering.refinement import Limits, demand_of, settled_within
 from memoria.clustering.settling import settled
 from memoria.clustering.thresholds import MEASURED
 from tests.unit.clustering.people import directions, faces_of, photos_of
@@ -61,3 +64,13 @@ def test_a_clear_bystander_is_taken_in_by_no_share():
     assert settled(faces_of(rows, weight=weight), group, EVIDENCE, 3)[12] == 12
     weight[12] = 0.6
     assert settled(faces_of(rows, weight=weight), group, EVIDENCE, 3)[12] == 0
+
+
+def test_no_face_comes_back_that_makes_a_group_too_wide_for_one_person():
+    core, far = photos_of(ANN, 4, alike=0.6, seed=1), photos_of(ANN, 24, alike=0.12, seed=2)
+    rows, group = np.concatenate([core, far]), np.append(np.zeros(4, np.intp), np.arange(4, 28))
+    faces = faces_of(rows, weight=np.r_[np.ones(4), np.full(24, 0.25)].astype(np.float32))
+    limits = Limits(demand_of(len(rows)), MEASURED.width, 3)
+    lenient = replace(EVIDENCE, leniency=0.2)
+    assert np.count_nonzero(settled(faces, group, lenient, 3) == 0) > 8
+    assert settled_within(faces, group, lenient, limits).tolist() == group.tolist()

@@ -1,0 +1,38 @@
+"""A photo that is there twice says what it says once: copies help nobody to be a person."""
+
+import numpy as np
+
+from memoria.arrays import Index
+from memoria.clustering.groups import Faces, counted, sizes
+
+COPY = 0.95  # similarity: the same photo saved again, cut or made smaller
+
+
+def seen_often_enough(faces: Faces, group: Index, bar: float, least: int) -> Index:
+    """The groups, without those that copies alone bring to ``least`` faces. (n,) -> (n,).
+
+    Such a group stays where its faces, copies apart, are as alike as ``bar`` on average: they could
+    be one person without any further sign. Copies of a single face stay together, whoever it is.
+    """
+    copy = copies(faces)
+    looks = np.unique(np.stack([group, copy]), axis=1)  # one of each group's copies
+    names, at, count = np.unique(looks[0], return_inverse=True, return_counts=True)
+    found = counted(faces.rows[looks[1]], at, len(names))
+    alike = (found.square - count) / np.maximum(count * (count - 1), 1)
+    few = (count > 1) & (count < least) & (alike < bar)
+    lost = np.isin(group, names[few]) & (sizes(group) >= least)
+    return np.where(lost, np.arange(len(group)), group)
+
+
+def copies(faces: Faces) -> Index:
+    """Which faces are copies of each other: (n,) the row of the first of them."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    n = len(faces.rows)
+    one, other = (side[faces.alike >= COPY] for side in faces.near)
+    same = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(n, n))
+    _, part = connected_components(same, directed=False)
+    first = np.full(int(part.max(initial=-1)) + 1, n)
+    np.minimum.at(first, part, np.arange(n))
+    return first[part]
