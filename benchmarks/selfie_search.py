@@ -41,11 +41,12 @@ Labels = Index  # whose each photo is
 
 @dataclass(frozen=True, slots=True)
 class Set:
-    """Labelled vectors: (n, 512) unit rows, (n,) who, (n,) quality."""
+    """Labelled vectors of one model: (n, 512) unit rows, (n,) who, (n,) quality."""
 
     rows: F32
     person: Labels
     quality: F32
+    model: str = MODEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Event:
 
 def grouped(data: Set, rows: Index, rule: Rule) -> Event:
     """The event of some photos of a set: one face each."""
-    labels = group_faces(data.rows[rows], quality=data.quality[rows])
+    labels = group_faces(data.rows[rows], quality=data.quality[rows], model=data.model)
     members = [np.flatnonzero(labels == label) for label in range(labels.max(initial=-1) + 1)]
     means = [data.rows[rows[some]].astype(np.float64).mean(axis=0) for some in members]
     alike = background(np.array(means).reshape(-1, data.rows.shape[1]))
@@ -274,12 +275,14 @@ def unit(rows: F32) -> F32:
     return normed
 
 
-def read_sets(path: Path) -> dict[str, Set]:
+def read_sets(path: Path, model: str = MODEL) -> dict[str, Set]:
     """An .npz of several sets: `embedding`, `person`, `event`, `quality`."""
     stored = np.load(path)
     rows = unit(stored["embedding"])
     return {
-        str(name): Set(rows[some], stored["person"][some].astype(np.intp), stored["quality"][some])
+        str(name): Set(
+            rows[some], stored["person"][some].astype(np.intp), stored["quality"][some], model
+        )
         for name in np.unique(stored["event"])
         for some in [stored["event"] == name]
     }
@@ -313,7 +316,7 @@ def main() -> None:
         rule = replace(rule, belongs=args.belongs)
     lines = []
     large = read_large(args.large) if args.model == MODEL else None
-    for line in table(read_sets(args.sets), large, rule):
+    for line in table(read_sets(args.sets, args.model), large, rule):
         print(line, flush=True)
         lines.append(line)
     if large and not args.dry_run:
