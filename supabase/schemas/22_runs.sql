@@ -37,10 +37,10 @@ as $$
     from page join models using (model)
   )
   select jsonb_build_object(
-    'total', (
+    'total', case when p_after is null then (
       select count(*) from memoria.faces
       where event_id = p_event_id and embedding is not null and dismissed is null
-    ),
+    ) end,
     'count', count,
     'next', case when count >= least(greatest(p_limit, 1), 10000) then last end,
     'models', (select coalesce(jsonb_agg(model order by index), '[]') from models),

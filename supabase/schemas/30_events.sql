@@ -192,8 +192,11 @@ begin
         and (waiting and finished_at is null or status = 'failed')
       order by finished_at desc nulls first limit 1
     ) end,
-    -- nothing is left to do, and the people are those of all photos
-    'done', v_photos ->> 'pending' = '0' and v_clustering = 'idle',
+    -- nothing is left to do, and the people are those of all photos and of the faces that were drawn
+    'done', v_photos ->> 'pending' = '0' and v_clustering = 'idle' and not exists (
+      select from memoria.jobs
+      where event_id = p_event_id and kind = 'process' and status in ('queued', 'dispatched', 'running')
+    ),
     'version', coalesce(v_event.people_version + v_event.photos_version, 0),
     'failures', (
       select coalesce(jsonb_agg(jsonb_build_object(

@@ -135,7 +135,7 @@ begin
   ));
   update memoria.media set faces_detected = faces_detected - gone.faces
   from (
-    select media_id, count(*) as faces from memoria.faces where id = any (v_faces) group by media_id
+    select media_id, count(*) as faces from memoria.faces where id = any (v_faces) and detected group by media_id
   ) as gone
   where media.id = gone.media_id;
   delete from memoria.faces where id = any (v_faces);

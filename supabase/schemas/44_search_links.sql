@@ -87,7 +87,8 @@ begin
   if v_user is null then
     perform memoria.refuse_unknown('event');
   elsif p_consent is distinct from memoria.setting('search_consent_version') #>> '{}' then
-    raise exception 'Consent to the current text is required.' using errcode = 'PT403';
+    raise exception 'Consent to the current text is required.'
+    using errcode = 'PT403', detail = '{"code": "consent_required"}';
   elsif (
     select count(*) from memoria.search_links
     where event_id = p_event_id and user_id = v_user and created_at > clock_timestamp() - interval '15 minutes'

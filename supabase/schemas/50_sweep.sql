@@ -337,7 +337,12 @@ begin
   for v_event in select * from memoria.repairs() loop
     perform from memoria.events where id = v_event.event_id for no key update skip locked;
     continue when not found;
-    v_done := memoria.repair_event(v_event.event_id, v_event.refused, v_event.revivable);
+    begin
+      v_done := memoria.repair_event(v_event.event_id, v_event.refused, v_event.revivable);
+    exception when others then
+      raise warning 'event % could not be repaired: %', v_event.event_id, sqlerrm;
+      continue;
+    end;
     v_report := (
       select jsonb_object_agg(key, value::integer + (v_done ->> key)::integer) from jsonb_each_text(v_report)
     );
@@ -345,7 +350,11 @@ begin
   v_report := v_report || jsonb_build_object(
     'handed_over', v_handed_over, 'dispatches_pruned', memoria.prune_dispatches()
   );
-  perform memoria.archive_one_due();
+  begin
+    perform memoria.archive_one_due();
+  exception when others then
+    raise warning 'no event could be archived: %', sqlerrm;
+  end;
   perform memoria.prune_searches();
   perform memoria.prune_changes();
   perform memoria.find_arrivals();

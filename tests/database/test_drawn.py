@@ -54,10 +54,12 @@ def test_a_job_reads_the_box_and_a_run_finds_whose_it_is(party: Album) -> None:
     face, _ = party.draw()
     status = party.project.call("event_status", event_id=party.event)
     assert status["photos"]["pending"] == 0  # the photo stays done meanwhile
+    assert status["done"] is False  # the event does not
     assert party.people([face]) == {None}
     party.look_again(read="Ann")
     party.cluster()
     assert party.person([face]) == party.ann
+    assert party.project.call("event_status", event_id=party.event)["done"] is True
 
 
 def test_where_nothing_can_be_read_it_is_whose_a_user_says(party: Album) -> None:

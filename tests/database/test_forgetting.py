@@ -166,6 +166,16 @@ def test_what_the_app_was_not_told_yet_loses_the_forgotten(
     assert str(ann) not in json.dumps([str(payload) for payload in payloads])
 
 
+def test_a_photo_counts_what_was_found_on_it_and_is_left(
+    party: tuple[Database, UUID, UUID],
+) -> None:
+    db, ann, _ = party
+    box = {"x": 0.8, "y": 0.8, "w": 0.1, "h": 0.1}
+    db.service("add_face", media_id="m0", bbox=box, person=ann)
+    db.service("forget_person", person_id=ann)
+    assert db.rows("select distinct faces_detected from memoria.media") == [1]
+
+
 def test_deleting_and_adding_the_photo_again_brings_nobody_back(
     party: tuple[Database, UUID, UUID],
 ) -> None:

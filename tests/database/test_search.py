@@ -719,8 +719,9 @@ def test_a_signed_in_guest_searches_where_the_app_allows_it(project: Project) ->
     party = Party(project)
     guest = project.user(uuid.UUID(int=7))
     with everybody_may_search(project):
-        with pytest.raises(APIError, match="onsent"):
+        with pytest.raises(APIError, match="onsent") as told:
             call(guest, "open_search", event_id=party.event, consent="0")
+        assert told.value.details == '{"code": "consent_required"}'
         token = call(guest, "open_search", event_id=party.event, consent="1")["token"]
         # whatever the page says: the guest is the user
         for name in ("a", "b", "c"):

@@ -37,6 +37,28 @@ def test_a_sweep_leaves_alone_what_is_well(db: Database) -> None:
     assert db.rows("select to_jsonb(j) from memoria.jobs j order by id") == before
 
 
+BROKEN = """
+create function pg_temp.break() returns trigger language plpgsql as $$
+begin
+  raise exception 'this event is broken';
+end
+$$;
+create trigger broken before update on memoria.jobs
+for each row when (new.event_id = 'a broken one') execute function pg_temp.break();
+"""
+
+
+def test_what_cannot_be_repaired_keeps_no_other_event_from_it(db: Database) -> None:
+    for event in ("a broken one", "party"):
+        db.service.claim(db.service.enqueue(f"of {event}", event))
+    db.expire("running")
+    db.do(BROKEN)
+    assert db.service("sweep")["runs_expired"] == 1
+    assert db.rows("select event_id, status from memoria.jobs order by event_id") == [
+        ("a broken one", "running"), ("party", "queued"),
+    ]  # fmt: skip
+
+
 def test_a_locked_event_is_left_for_the_next_sweep(db: Database) -> None:
     db.service.claim(db.service.enqueue("m1"))
     db.expire("running")
