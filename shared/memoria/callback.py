@@ -40,7 +40,7 @@ class Callback:
             self._threads.submit(self._try, job_id, event_id)
 
     def deliver(self, job_id: str, event_id: str) -> Claim | Skipped:
-        """Claim the callback and deliver it.
+        """Claim the callback and deliver it, however long the receiver may take.
 
         Raises CallbackFailed after recording the next try, CallbackGone where there is none.
         """
@@ -48,12 +48,16 @@ class Callback:
         if isinstance(claim, Skipped):
             return claim
         try:
-            self._post(claim)
+            with self._store.kept(claim):
+                self._post(claim)
         except MemoriaError as error:
             self._store.fail(claim, error)
             raise
-        self._store.complete_callback(claim)
-        log.event("callback_delivered", job_id=job_id, event_id=event_id, attempt=claim.attempt)
+        known = self._store.complete_callback(claim)
+        log.event(
+            "callback_delivered", job_id=job_id, event_id=event_id, attempt=claim.attempt,
+            outcome=known.outcome,
+        )  # fmt: skip
         return claim
 
     def _try(self, job_id: str, event_id: str) -> None:

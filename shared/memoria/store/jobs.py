@@ -115,9 +115,10 @@ class JobStore:
         result = media_result(photo, digest, seconds)
         return saved(self._finish("memoria_complete_media", claim, p_result=result))
 
-    def complete_callback(self, claim: Claim) -> None:
-        """The app has accepted the outcome."""
-        self._finish("memoria_complete_callback", claim)
+    def complete_callback(self, claim: Claim) -> Stored | Skipped:
+        """The app has accepted the outcome; it hears it again where the lease had ended."""
+        answer = self._finish("memoria_complete_callback", claim)
+        return saved({"callback_job_id": None} | answer)
 
     def fail(self, claim: Claim, error: MemoriaError) -> Failed | PutOff | Skipped:
         """Record a failure by its policy: for good, or until the next try."""
