@@ -8,11 +8,130 @@ update memoria.media set faces_detected = 0 where faces_detected < 0;
 
 -- Functions that changed: written by python -m local.changes.
 
-drop function if exists memoria.lock_events_of(memoria.handed[],text);
-
 drop function if exists memoria.evidence_item(jsonb);
 
+drop function if exists memoria.lock_events_of(memoria.handed[],text);
+
 drop function if exists memoria.store_groups(text,jsonb,uuid[]);
+
+-- Locks an event for a change that the caller may make, before and after waiting for it. Raises 404.
+create or replace function memoria.lock_event_for(p_event_id text, p_right text, p_what text default 'event')
+returns memoria.events
+language plpgsql set search_path = '' as $$
+declare
+  v_event memoria.events;
+begin
+  perform memoria.authorize(p_event_id, p_right, p_what);
+  v_event := memoria.lock_event(p_event_id);
+  if v_event.id is null then
+    perform memoria.refuse_unknown(p_what);
+  end if;
+  perform memoria.authorize(p_event_id, p_right, p_what);
+  return v_event;
+end
+$$;
+
+-- The id of a face that was not there before: the same photo, picture and box give the same id, so that a
+-- result written twice by mistake cannot make two faces. A face on another picture in its place is another one,
+-- whoever still knows the id of the first: a run, a search. p_turn parts boxes that round to the same.
+create or replace function memoria.new_face_id(
+  p_media_id text, p_digest text, x real, y real, w real, h real, p_turn bigint
+) returns uuid
+language sql immutable set search_path = '' as $$
+  select encode(substring(sha256(convert_to(
+    concat_ws('|', p_media_id, p_digest, round(x::numeric, 4), round(y::numeric, 4),
+      round(w::numeric, 4), round(h::numeric, 4), p_turn),
+    'UTF8'
+  )) from 1 for 16), 'hex')::uuid
+$$;
+
+revoke all on function memoria.new_face_id(text,text,real,real,real,real,bigint) from public, anon, authenticated, service_role;
+
+-- The ids of a result's faces in their order: of who is known theirs, of who is forgotten null, of the
+-- others the first that no stored face bears and no face before it took.
+create or replace function memoria.face_ids(p_media memoria.media, p_digest text, p_faces jsonb) returns uuid[]
+language plpgsql stable set search_path = '' as $$
+declare
+  v_face record;
+  v_ids uuid[] := '{}';
+  v_id uuid;
+  v_turn bigint;
+begin
+  for v_face in
+    select new.n, new.x, new.y, new.w, new.h, matched.n is not null as known, matched.face_id
+    from memoria.parsed_faces(p_faces) as new
+    left join memoria.matched_faces(p_media, p_digest, p_faces) as matched using (n)
+    order by new.n
+  loop
+    v_id := v_face.face_id;
+    if not v_face.known then
+      v_turn := 0;
+      loop
+        v_turn := v_turn + 1;
+        v_id := memoria.new_face_id(
+          p_media.id, p_digest, v_face.x, v_face.y, v_face.w, v_face.h, v_turn
+        );
+        exit when v_id <> all (array_remove(v_ids, null))
+          and not exists (select from memoria.faces where id = v_id);
+      end loop;
+    end if;
+    v_ids := v_ids || v_id;
+  end loop;
+  return v_ids;
+end
+$$;
+
+-- What users said was of the picture that lay here before, but for the faces that they drew on the one now.
+create or replace function memoria.forget_picture(p_media memoria.media) returns void
+language sql set search_path = '' as $$
+  delete from memoria.corrections as said
+  where media_id = p_media.id and not exists (
+    select from memoria.corrections as drawn
+    where drawn.face_id = said.face_id and drawn.kind = 'drawn' and drawn.created_at > p_media.placed_at
+  )
+$$;
+
+revoke all on function memoria.forget_picture(memoria.media) from public, anon, authenticated, service_role;
+
+-- Replaces the stored faces of a photo by those of a result. Returns the id of each in order, null
+-- for who is forgotten.
+create or replace function memoria.replace_faces(p_media memoria.media, p_result jsonb) returns uuid[]
+language plpgsql set search_path = '' as $$
+declare
+  v_ids uuid[] := memoria.face_ids(p_media, p_result ->> 'digest', p_result -> 'faces');
+begin
+  if p_media.digest <> p_result ->> 'digest' then
+    perform memoria.forget_picture(p_media);
+  end if;
+  delete from memoria.faces where media_id = p_media.id and id <> all (array_remove(v_ids, null))
+    and not exists (
+      select from memoria.corrections as said
+      where said.face_id = faces.id and said.kind = 'drawn' and said.withdrawn_by is null
+    );
+  insert into memoria.faces (
+    id, event_id, media_id, media_number, x, y, w, h, landmarks, score, quality, model, embedding
+  )
+  select
+    v_ids[n], p_media.event_id, p_media.id, p_media.number, x, y, w, h, landmarks, score, quality,
+    p_result ->> 'model', embedding
+  from memoria.parsed_faces(p_result -> 'faces') where v_ids[n] is not null
+  on conflict (id) do update set
+    x = excluded.x, y = excluded.y, w = excluded.w, h = excluded.h, landmarks = excluded.landmarks,
+    score = excluded.score, quality = excluded.quality, model = excluded.model, embedding = excluded.embedding,
+    detected = true;
+  perform memoria.read_drawn(p_media, p_result, v_ids);
+  -- corrections outlive the rows they were made on: they follow the box
+  update memoria.corrections set face_id = faces.id
+  from memoria.faces
+  where corrections.media_id = p_media.id and faces.media_id = p_media.id
+    and not exists (select from memoria.faces as old where old.id = corrections.face_id)
+    and memoria.iou(
+      faces.x, faces.y, faces.w, faces.h, corrections.x, corrections.y, corrections.w, corrections.h
+    ) >= 0.5;
+  perform memoria.mark_dismissed(array(select id from memoria.faces where media_id = p_media.id));
+  return v_ids;
+end
+$$;
 
 -- One page of faces, ascending by id: one value per column, packed big-endian, so that 20,000 faces
 -- are ten values and not 10 million numbers.
@@ -67,6 +186,61 @@ as $$
   from packed
 $$;
 
+create or replace function memoria.put_value(p_change memoria.changes, p_key text, p_value jsonb) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_what text := split_part(p_key, '/', 1);
+  v_id uuid := split_part(p_key, '/', 2)::uuid;
+  v_text text := p_value #>> '{}';
+  v_nobodys uuid[];
+begin
+  if v_what = 'name' then
+    update memoria.persons set name = v_text where id = v_id;
+  elsif v_what = 'hidden' then
+    update memoria.persons set hidden = v_text::boolean where id = v_id;
+  elsif v_what = 'nobody' then
+    update memoria.persons set nobody = v_text::boolean where id = v_id;
+  elsif v_what = 'merged' then
+    update memoria.persons set merged_into = v_text::uuid where id = v_id;
+  elsif v_what = 'shown' then
+    update memoria.persons set representative_face_id = v_text::uuid where id = v_id;
+  elsif v_what = 'answer' then
+    update memoria.suggestions as asked
+    set answer = v_text, answered_by = case when v_text is not null then p_change.id end,
+      asleep_at = case when v_text = 'not_sure' then memoria.faces_asked_about(asked) end
+    where id = v_id;
+  elsif v_what = 'apart' and v_text::boolean then
+    insert into memoria.distinct_people (event_id, one_id, other_id)
+    values (p_change.event_id, v_id, split_part(p_key, '/', 3)::uuid) on conflict do nothing;
+  elsif v_what = 'apart' then
+    delete from memoria.distinct_people where one_id = v_id and other_id = split_part(p_key, '/', 3)::uuid;
+  elsif v_what = 'made' and v_text::boolean then
+    insert into memoria.persons (id, event_id) values (v_id, p_change.event_id) on conflict do nothing;
+  elsif v_what = 'made' then
+    -- nobody is seen as this person any more; the row waits for the change to be made again. A run may have added
+    -- faces of which users said that they are not the other's: those are nobody's.
+    with taken as (
+      update memoria.faces
+      set identity_id = anew.identity_id, person_id = memoria.root_of(anew.identity_id)
+      from (
+        select id, case when not exists (
+          select from memoria.corrections as said
+          where said.face_id = faces.id and said.kind = 'reject' and said.withdrawn_by is null
+            and memoria.root_of(said.person_id) = memoria.root_of(p_change.other_person_id)
+        ) then p_change.other_person_id end as identity_id
+        from memoria.faces where identity_id = v_id
+      ) as anew
+      where faces.id = anew.id
+      returning faces.id, faces.identity_id
+    )
+    select array(select id from taken where identity_id is null) into v_nobodys;
+    if not v_nobodys <@ memoria.faces_of_change(p_change) then
+      perform memoria.settle_event(p_change.event_id); -- a run says whose those are that runs have added
+    end if;
+  end if;
+end
+$$;
+
 create or replace function public.memoria_event_status(p_event_id text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -97,6 +271,8 @@ begin
     'done', v_photos ->> 'pending' = '0' and v_clustering = 'idle' and not exists (
       select from memoria.jobs
       where event_id = p_event_id and kind = 'process' and status in ('queued', 'dispatched', 'running')
+    ) and not exists (
+      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over'
     ),
     'version', coalesce(v_event.people_version + v_event.photos_version, 0),
     'failures', (
@@ -132,6 +308,26 @@ begin
       ) as told
     )
   );
+end
+$$;
+
+-- Removes an event with everything in it.
+create or replace function public.memoria_delete_event(p_event_id text) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+begin
+  perform memoria.authorize(p_event_id, 'manage');
+  -- the strongest lock at once: taken in two steps it meets whoever is adding a photo
+  perform from memoria.events where id = p_event_id for update;
+  if not found then
+    perform memoria.refuse_unknown('event');
+  end if;
+  perform memoria.authorize(p_event_id, 'manage');
+  delete from memoria.hand_overs where event_id = p_event_id;
+  delete from memoria.events where id = p_event_id;
+  return jsonb_build_object('event_id', p_event_id, 'deleted', true);
 end
 $$;
 
@@ -201,6 +397,39 @@ begin
     perform memoria.settle_event(v_event.id);
   end if;
   return jsonb_build_object('person_id', v_person.id, 'faces_forgotten', cardinality(v_faces));
+end
+$$;
+
+-- Faces appear where a change made a drawn box hold, and go where it withdrew it and no model found one.
+-- Raises 409 where that is a photo's 51st, or is forgotten.
+create or replace function memoria.draw_faces(c memoria.changes) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_drawn record;
+  v_media memoria.media;
+begin
+  delete from memoria.faces using memoria.corrections as said
+  where said.id = any (c.withdrew) and said.kind = 'drawn' and faces.id = said.face_id and not faces.detected;
+  for v_drawn in
+    select said.*, media.number, media.model from memoria.corrections as said
+    join memoria.media on media.id = said.media_id
+    where said.id = any (c.held) and said.kind = 'drawn' order by said.id
+  loop
+    if jsonb_array_length(memoria.drawn_in(v_drawn.media_id)) > memoria.most_drawn() then
+      raise exception 'At most % faces may be drawn in a photo.', memoria.most_drawn() using errcode = 'PT409';
+    end if;
+    select * into v_media from memoria.media where id = v_drawn.media_id;
+    if (memoria.face_at(v_media, to_jsonb(v_drawn))).is_forgotten then
+      raise exception 'This face was forgotten.' using errcode = 'PT409';
+    end if;
+    insert into memoria.faces (
+      id, event_id, media_id, media_number, x, y, w, h, score, quality, model, detected
+    ) values (
+      v_drawn.face_id, v_drawn.event_id, v_drawn.media_id, v_drawn.number, v_drawn.x, v_drawn.y, v_drawn.w,
+      v_drawn.h, 0, 0, coalesce(v_drawn.model, ''), false
+    ) on conflict (id) do nothing;
+    perform memoria.read_again(v_drawn.media_id);
+  end loop;
 end
 $$;
 
@@ -288,4 +517,10 @@ begin
   end if;
   return v_report;
 end
+$$;
+
+create or replace function memoria.new_face_id(p_media_id text, x real, y real, w real, h real, p_turn bigint)
+returns uuid
+language sql immutable set search_path = '' as $$
+  select memoria.new_face_id(p_media_id, null, x, y, w, h, p_turn)
 $$;

@@ -124,7 +124,7 @@ begin
 end
 $$;
 
--- Locks an event for a change that the caller may make. Raises 404.
+-- Locks an event for a change that the caller may make, before and after waiting for it. Raises 404.
 create function memoria.lock_event_for(p_event_id text, p_right text, p_what text default 'event')
 returns memoria.events
 language plpgsql set search_path = '' as $$
@@ -136,6 +136,7 @@ begin
   if v_event.id is null then
     perform memoria.refuse_unknown(p_what);
   end if;
+  perform memoria.authorize(p_event_id, p_right, p_what);
   return v_event;
 end
 $$;

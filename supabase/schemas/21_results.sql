@@ -77,13 +77,15 @@ begin
 end
 $$;
 
--- The id of a face that was not there before: the same photo and box give the same id, so that a
--- result written twice by mistake cannot make two faces. p_turn parts boxes that round to the same.
-create function memoria.new_face_id(p_media_id text, x real, y real, w real, h real, p_turn bigint)
-returns uuid
+-- The id of a face that was not there before: the same photo, picture and box give the same id, so that a
+-- result written twice by mistake cannot make two faces. A face on another picture in its place is another one,
+-- whoever still knows the id of the first: a run, a search. p_turn parts boxes that round to the same.
+create function memoria.new_face_id(
+  p_media_id text, p_digest text, x real, y real, w real, h real, p_turn bigint
+) returns uuid
 language sql immutable set search_path = '' as $$
   select encode(substring(sha256(convert_to(
-    concat_ws('|', p_media_id, round(x::numeric, 4), round(y::numeric, 4),
+    concat_ws('|', p_media_id, p_digest, round(x::numeric, 4), round(y::numeric, 4),
       round(w::numeric, 4), round(h::numeric, 4), p_turn),
     'UTF8'
   )) from 1 for 16), 'hex')::uuid
@@ -110,7 +112,9 @@ begin
       v_turn := 0;
       loop
         v_turn := v_turn + 1;
-        v_id := memoria.new_face_id(p_media.id, v_face.x, v_face.y, v_face.w, v_face.h, v_turn);
+        v_id := memoria.new_face_id(
+          p_media.id, p_digest, v_face.x, v_face.y, v_face.w, v_face.h, v_turn
+        );
         exit when v_id <> all (array_remove(v_ids, null))
           and not exists (select from memoria.faces where id = v_id);
       end loop;
@@ -136,6 +140,16 @@ language sql set search_path = '' as $$
   where faces.id = face.id and face.media_id = p_media.id and face.id <> all (array_remove(p_ids, null))
 $$;
 
+-- What users said was of the picture that lay here before, but for the faces that they drew on the one now.
+create function memoria.forget_picture(p_media memoria.media) returns void
+language sql set search_path = '' as $$
+  delete from memoria.corrections as said
+  where media_id = p_media.id and not exists (
+    select from memoria.corrections as drawn
+    where drawn.face_id = said.face_id and drawn.kind = 'drawn' and drawn.created_at > p_media.placed_at
+  )
+$$;
+
 -- Replaces the stored faces of a photo by those of a result. Returns the id of each in order, null
 -- for who is forgotten.
 create function memoria.replace_faces(p_media memoria.media, p_result jsonb) returns uuid[]
@@ -144,8 +158,7 @@ declare
   v_ids uuid[] := memoria.face_ids(p_media, p_result ->> 'digest', p_result -> 'faces');
 begin
   if p_media.digest <> p_result ->> 'digest' then
-    -- what users said was of the picture that lay here before
-    delete from memoria.corrections where media_id = p_media.id;
+    perform memoria.forget_picture(p_media);
   end if;
   delete from memoria.faces where media_id = p_media.id and id <> all (array_remove(v_ids, null))
     and not exists (

@@ -45,6 +45,7 @@ declare
   v_what text := split_part(p_key, '/', 1);
   v_id uuid := split_part(p_key, '/', 2)::uuid;
   v_text text := p_value #>> '{}';
+  v_nobodys uuid[];
 begin
   if v_what = 'name' then
     update memoria.persons set name = v_text where id = v_id;
@@ -71,17 +72,24 @@ begin
   elsif v_what = 'made' then
     -- nobody is seen as this person any more; the row waits for the change to be made again. A run may have added
     -- faces of which users said that they are not the other's: those are nobody's.
-    update memoria.faces
-    set identity_id = taken.identity_id, person_id = memoria.root_of(taken.identity_id)
-    from (
-      select id, case when not exists (
-        select from memoria.corrections as said
-        where said.face_id = faces.id and said.kind = 'reject' and said.withdrawn_by is null
-          and memoria.root_of(said.person_id) = memoria.root_of(p_change.other_person_id)
-      ) then p_change.other_person_id end as identity_id
-      from memoria.faces where identity_id = v_id
-    ) as taken
-    where faces.id = taken.id;
+    with taken as (
+      update memoria.faces
+      set identity_id = anew.identity_id, person_id = memoria.root_of(anew.identity_id)
+      from (
+        select id, case when not exists (
+          select from memoria.corrections as said
+          where said.face_id = faces.id and said.kind = 'reject' and said.withdrawn_by is null
+            and memoria.root_of(said.person_id) = memoria.root_of(p_change.other_person_id)
+        ) then p_change.other_person_id end as identity_id
+        from memoria.faces where identity_id = v_id
+      ) as anew
+      where faces.id = anew.id
+      returning faces.id, faces.identity_id
+    )
+    select array(select id from taken where identity_id is null) into v_nobodys;
+    if not v_nobodys <@ memoria.faces_of_change(p_change) then
+      perform memoria.settle_event(p_change.event_id); -- a run says whose those are that runs have added
+    end if;
   end if;
 end
 $$;

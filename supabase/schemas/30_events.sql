@@ -196,6 +196,8 @@ begin
     'done', v_photos ->> 'pending' = '0' and v_clustering = 'idle' and not exists (
       select from memoria.jobs
       where event_id = p_event_id and kind = 'process' and status in ('queued', 'dispatched', 'running')
+    ) and not exists (
+      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over'
     ),
     'version', coalesce(v_event.people_version + v_event.photos_version, 0),
     'failures', (
@@ -342,6 +344,7 @@ begin
   if not found then
     perform memoria.refuse_unknown('event');
   end if;
+  perform memoria.authorize(p_event_id, 'manage');
   delete from memoria.hand_overs where event_id = p_event_id;
   delete from memoria.events where id = p_event_id;
   return jsonb_build_object('event_id', p_event_id, 'deleted', true);

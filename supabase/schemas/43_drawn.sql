@@ -18,11 +18,12 @@ language sql set search_path = '' as $$
 $$;
 
 -- Faces appear where a change made a drawn box hold, and go where it withdrew it and no model found one.
--- Raises 409 where that is a photo's 51st.
+-- Raises 409 where that is a photo's 51st, or is forgotten.
 create function memoria.draw_faces(c memoria.changes) returns void
 language plpgsql set search_path = '' as $$
 declare
   v_drawn record;
+  v_media memoria.media;
 begin
   delete from memoria.faces using memoria.corrections as said
   where said.id = any (c.withdrew) and said.kind = 'drawn' and faces.id = said.face_id and not faces.detected;
@@ -33,6 +34,10 @@ begin
   loop
     if jsonb_array_length(memoria.drawn_in(v_drawn.media_id)) > memoria.most_drawn() then
       raise exception 'At most % faces may be drawn in a photo.', memoria.most_drawn() using errcode = 'PT409';
+    end if;
+    select * into v_media from memoria.media where id = v_drawn.media_id;
+    if (memoria.face_at(v_media, to_jsonb(v_drawn))).is_forgotten then
+      raise exception 'This face was forgotten.' using errcode = 'PT409';
     end if;
     insert into memoria.faces (
       id, event_id, media_id, media_number, x, y, w, h, score, quality, model, detected

@@ -77,7 +77,9 @@ class Project:
         photo: str,
         faces: Sequence[tuple[Box, F32]],
         model: str = "small",
+        *,
         drawn: F32 | None = None,
+        digest: str | None = None,
     ) -> list[UUID | None]:
         """A photo that shows these faces, uploaded or looked at again: what *process* does.
 
@@ -97,6 +99,7 @@ class Project:
             for face, box in claim.drawn.items()
         ]
         result = {"model": model, "width": 100, "height": 100, "faces": found, "drawn": read}
+        result |= {"digest": digest} if digest else {}
         stored = self.call("complete_media", job_id=claim.job_id, token=claim.token, result=result)
         return [UUID(face) if face else None for face in stored["face_ids"]]
 

@@ -40,6 +40,10 @@ class Album(Host):
         found = [(BOX, self.look("somebody"))]
         self.project.process(self.event, self.group, found, model, drawn=look)
 
+    def faces_of_group(self) -> set[UUID]:
+        rows = self.project.rows("select id from memoria.faces where media_id = %s", self.group)
+        return {row["id"] for row in rows}
+
     def row(self, face: UUID) -> dict[str, Any]:
         (row,) = self.project.rows("select * from memoria.faces where id = %s", face)
         return row
@@ -197,3 +201,30 @@ def test_a_box_lies_within_its_photo(party: Album, bbox: Any) -> None:
 
     with pytest.raises(InvalidRequest):
         party.project.call("add_face", media_id=party.group, bbox=bbox)
+
+
+def test_a_redo_brings_no_forgotten_face_back(party: Album) -> None:
+    _, first = party.draw()
+    taken_back = party.undo(first)
+    party.draw(person=party.ann)
+    party.project.call("forget_person", person_id=party.ann)
+    refused = refusal(party.project, "undo", change_id=taken_back)
+    assert refused.message == "This face was forgotten."
+    assert party.faces_of_group() == {party.stranger}
+
+
+def test_a_face_drawn_on_a_new_picture_stays_when_that_is_looked_at(party: Album) -> None:
+    party.project.sql.execute(
+        "update memoria.media set digest = repeat('0', 64), placed_at = clock_timestamp() where id = %s",
+        [party.group],
+    )
+    party.draw(person=party.ann)
+    party.project.sql.execute(
+        "update memoria.media set placed_at = clock_timestamp() where id = %s", [party.group]
+    )
+    bbox = DRAWN | {"y": 0.5}
+    face, _ = party.draw(bbox, person=party.bob)
+    party.project.process(party.event, party.group, [], digest=64 * "1")
+    assert party.faces_of_group() == {face}
+    party.cluster()
+    assert party.person([face]) == party.bob

@@ -746,3 +746,14 @@ def test_many_are_enqueued_in_one_call_and_each_is_answered(db: Database) -> Non
     assert [item["job_id"] for item in again] == [item["job_id"] for item in answer[:3]]
     with pytest.raises(psycopg.Error, match="at most 1000"):
         db.service("enqueue_many", event_id="party", media=media * 200)
+
+
+def test_an_event_is_not_done_while_a_row_of_it_is_late(app: Database) -> None:
+    follow(app)
+    app.service.process("m0", [])
+    app.do(
+        "update memoria.jobs set status = 'completed', finished_at = now() where kind = 'cluster'"
+    )
+    assert app.service("event_status", event_id="party")["done"] is True
+    late(app, '"My Photos"')
+    assert app.service("event_status", event_id="party")["done"] is False

@@ -300,3 +300,14 @@ def test_a_pin_and_a_rejection_do_not_contradict_each_other_after_a_merge(db: Da
     (back,) = look(db, "m1", [face(ANN, "one")])
     run(db, {UUID(int=5): [back]})
     assert str(db.value("select person_id from memoria.faces where id = %s", back)) == one
+
+
+def test_a_face_in_the_same_box_of_another_picture_is_another_one(db: Database) -> None:
+    """A run or a search that began before still knows the first by its id."""
+    first = look(db, "m1", [face(ANN, "ann")], digest_of(1))
+    again = look(db, "m1", [face(ANN, "ann")], digest_of(1))
+    db.service("delete_media", media_id="m1")
+    put_back = look(db, "m1", [face(ANN, "ann")], digest_of(1))
+    db.service("delete_media", media_id="m1")
+    other = look(db, "m1", [face(ANN, "somebody else")], digest_of(2))
+    assert first == again == put_back != other

@@ -1,13 +1,14 @@
 """Hosts, cohosts, contributors, viewers, strangers, the service role: who may do what."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
-from tests.database.caller import Caller, Database, Json
+from tests.database.caller import Caller, Database, Json, wait_until_blocked
 
 OWNER, STRANGER = UUID(int=1), UUID(int=2)
 GUESTS = ("host", "cohost", "contributor", "viewer")
@@ -551,3 +552,23 @@ def test_storage_is_asked_for_exactly_the_name_that_was_compared(db: Database, p
 def test_a_bucket_is_one_name(db: Database, bucket: str) -> None:
     with pytest.raises(psycopg.errors.InvalidParameterValue, match="The bucket is"):
         db.service("enqueue", media_id="m", event_id="party", bucket=bucket, path="x.jpg")
+
+
+@pytest.mark.parametrize("function", ["recluster", "delete_event"])
+def test_who_is_removed_while_they_wait_for_the_event_may_no_longer(
+    db: Database, function: str
+) -> None:
+    """Rights are asked again behind the lock."""
+    owner, cohost = UUID(int=1), UUID(int=2)
+    db.service("create_event", event_id="party", owner_id=owner)
+    db.service("add_member", event_id="party", user_id=cohost, role="cohost")
+    waiting = db.caller("authenticated", cohost)
+    with psycopg.connect(db.url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select public.memoria_remove_member('party', %s)", [cohost])
+        work = pool.submit(waiting, function, event_id="party")
+        wait_until_blocked(db.rows, work)
+        other.commit()
+        with pytest.raises(psycopg.Error) as refused:
+            work.result()
+    assert refused.value.sqlstate == "PT404"
+    assert db.value("select count(*) from memoria.events") == 1

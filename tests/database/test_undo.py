@@ -254,3 +254,15 @@ def test_whose_a_face_is_no_more_a_run_under_way_does_not_bring_back(
     assert project.person_of(party.event)[party.stranger] is None
     people = project.call("people", event_id=party.event)["people"]
     assert len(people) == before - (to == "somebody new")
+
+
+def test_faces_that_a_run_gave_to_a_person_who_is_taken_back_are_asked_about(party: Host) -> None:
+    made = party.does("assign_face", face_id=str(party.stranger))
+    more = party.shows("somebody", 4)
+    party.cluster()
+    assert party.people(more) == party.people([party.stranger]) != {None}
+    party.undo(made)
+    assert party.people(more) == {None}
+    assert party.project.call("event_status", event_id=party.event)["done"] is False
+    party.cluster()
+    assert party.people(more) != {None}
