@@ -215,8 +215,7 @@ def test_a_redo_brings_no_forgotten_face_back(party: Album) -> None:
 
 def test_a_face_drawn_on_a_new_picture_stays_when_that_is_looked_at(party: Album) -> None:
     party.project.sql.execute(
-        "update memoria.media set digest = repeat('0', 64), placed_at = clock_timestamp() where id = %s",
-        [party.group],
+        "update memoria.media set digest = repeat('0', 64) where id = %s", [party.group]
     )
     party.draw(person=party.ann)
     party.project.sql.execute(
