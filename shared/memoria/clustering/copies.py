@@ -35,4 +35,5 @@ def copies(faces: Faces) -> Index:
     _, part = connected_components(same, directed=False)
     first = np.full(int(part.max(initial=-1)) + 1, n)
     np.minimum.at(first, part, np.arange(n))
-    return first[part]
+    copy: Index = first[part]
+    return copy

@@ -66,8 +66,9 @@ class SharedPhotos:
         keys = group * self.count + self.photo_of
         shown, where, faces = np.unique(keys, return_inverse=True, return_counts=True)
         photos = np.bincount(shown // self.count, faces > 1)
-        doubled: NDArray[np.bool_] = (faces[where] > 1) & (photos[group] > 1)
-        return doubled | (faces[where] > MIRROR)
+        several, many = faces[where] > 1, faces[where] > MIRROR
+        doubled: NDArray[np.bool_] = (several & (photos[group] > 1)) | many
+        return doubled
 
     def one_each(self, face: Index, group: Index) -> Index:
         """Which faces may join groups at once: the first of each photo in each. (m,) -> (k,)."""
