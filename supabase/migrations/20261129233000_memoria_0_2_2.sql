@@ -6,13 +6,28 @@ from (select media_id, count(*) filter (where detected) as faces from memoria.fa
 where found.media_id = media.id and faces_detected < found.faces;
 update memoria.media set faces_detected = 0 where faces_detected < 0;
 
--- Functions that changed: written by python -m local.changes.
+-- Whether a row of a followed table waits is asked by every statement of the app's; what may be free, by every sweep.
+create index if not exists hand_overs_kept_out on memoria.hand_overs (id) where failed and code in ('id_taken', 'event_of_a_user');
+create index if not exists hand_overs_row on memoria.hand_overs (relation, row_id) where failed;
 
-drop function if exists memoria.evidence_item(jsonb);
+-- What a user said of an event that is not theirs ends when a followed table names its owner. Of who said so until now
+-- we know nothing; where an event is still its maker's, it was the maker.
+alter table memoria.events add column if not exists archived_by uuid;
+update memoria.events set archived_by = made_by
+where made_by = owner_id and (archive_at is not null or status = 'archived');
+
+-- Who owns an event needs no other role, and keeps none when it is given away.
+delete from memoria.members using memoria.events where events.id = event_id and events.owner_id = user_id;
+
+-- Functions that changed: written by python -m local.changes.
 
 drop function if exists memoria.lock_events_of(memoria.handed[],text);
 
 drop function if exists memoria.store_groups(text,jsonb,uuid[]);
+
+drop function if exists memoria.rows_now(text,text[]);
+
+drop function if exists memoria.evidence_item(jsonb);
 
 -- Locks an event for a change that the caller may make, before and after waiting for it. Raises 404.
 create or replace function memoria.lock_event_for(p_event_id text, p_right text, p_what text default 'event')
@@ -241,6 +256,43 @@ begin
 end
 $$;
 
+create or replace function public.memoria_add_member(p_event_id text, p_user_id uuid, p_role text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_event memoria.events := memoria.lock_event_for(p_event_id, 'manage');
+begin
+  if p_role is null or p_role not in ('host', 'cohost', 'contributor', 'viewer') then
+    raise exception 'p_role is host, cohost, contributor or viewer.' using errcode = '22023';
+  end if;
+  perform memoria.check_member_change(v_event, p_user_id, p_role);
+  insert into memoria.members (event_id, user_id, role, added_by)
+  values (p_event_id, p_user_id, p_role, (select auth.uid()))
+  on conflict (event_id, user_id) do update set role = excluded.role, added_by = excluded.added_by;
+  return jsonb_build_object('event_id', p_event_id, 'user_id', p_user_id, 'role', p_role);
+end
+$$;
+
+-- A member may also leave. Whom they let in counts as let in by who had let them in.
+create or replace function public.memoria_remove_member(p_event_id text, p_user_id uuid) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_leaves boolean := p_user_id = (select auth.uid());
+  v_event memoria.events := memoria.lock_event_for(p_event_id, case when v_leaves then 'view' else 'manage' end);
+  v_let_in_by uuid;
+  v_removed boolean;
+begin
+  if not v_leaves or p_user_id = v_event.owner_id then
+    perform memoria.check_member_change(v_event, p_user_id, null);
+  end if;
+  delete from memoria.members where event_id = p_event_id and user_id = p_user_id returning added_by into v_let_in_by;
+  v_removed := found;
+  if v_removed then
+    update memoria.members set added_by = v_let_in_by where event_id = p_event_id and added_by = p_user_id;
+  end if;
+  return jsonb_build_object('event_id', p_event_id, 'user_id', p_user_id, 'removed', v_removed);
+end
+$$;
+
 create or replace function public.memoria_event_status(p_event_id text) returns jsonb
 language plpgsql stable security definer set search_path = '' as $$
 declare
@@ -311,6 +363,83 @@ begin
 end
 $$;
 
+-- Cancels the event's work and purges its vectors at once; names, boxes and people stay. Photos that
+-- were not looked at end with that reason. What is owed to the app is still told.
+create or replace function public.memoria_archive_event(p_event_id text) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  v_jobs integer;
+  v_faces integer;
+begin
+  perform memoria.lock_event_for(p_event_id, 'manage');
+  update memoria.events set
+    status = 'archived', ungrouped_since = null, archive_at = case when archive_at > now() then archive_at end,
+    -- the sweeper does as it was told by who set the time
+    archived_by = coalesce((select auth.uid()), archived_by)
+  where id = p_event_id;
+  update memoria.jobs set
+    status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null
+  where event_id = p_event_id and kind <> 'callback' and status in ('queued', 'dispatched', 'running');
+  get diagnostics v_jobs = row_count;
+  update memoria.media set
+    status = 'failed', completed_at = clock_timestamp(),
+    error_code = 'event_archived', error_message = 'The event is archived.'
+  where event_id = p_event_id and status = 'pending';
+  update memoria.faces set embedding = null where event_id = p_event_id and embedding is not null;
+  get diagnostics v_faces = row_count;
+  update memoria.persons set centroid = null, centroid_faces = null, mean_length = null
+  where event_id = p_event_id and centroid is not null;
+  perform memoria.touch_photos(p_event_id);
+  perform memoria.tell_progress(p_event_id);
+  return jsonb_build_object(
+    'event_id', p_event_id, 'status', 'archived', 'jobs_cancelled', v_jobs, 'vectors_purged', v_faces
+  );
+end
+$$;
+
+-- Opens an archived event again: the photos whose vectors went, or that were not done, are processed. The event is
+-- locked.
+create or replace function memoria.open_again(p_event_id text) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_queued integer;
+begin
+  -- one whose time ran out meanwhile would be archived again at once
+  update memoria.events set
+    status = 'open', archive_at = case when archive_at > now() then archive_at end,
+    archived_by = case when archive_at > now() then archived_by end
+  where id = p_event_id and status = 'archived';
+  if not found then
+    return 0;
+  end if;
+  v_queued := memoria.queue_media(p_event_id, array(
+    select id from memoria.media
+    where event_id = p_event_id and (
+      status = 'pending' or error_code = 'event_archived'
+      or exists (select from memoria.faces where media_id = media.id and embedding is null)
+    )
+  ));
+  perform memoria.settle_event(p_event_id, v_queued = 0);
+  return v_queued;
+end
+$$;
+
+revoke all on function memoria.open_again(text) from public, anon, authenticated, service_role;
+
+create or replace function public.memoria_reopen_event(p_event_id text) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+begin
+  perform memoria.lock_event_for(p_event_id, 'manage');
+  return jsonb_build_object('event_id', p_event_id, 'status', 'open', 'queued', memoria.open_again(p_event_id));
+end
+$$;
+
 -- Removes an event with everything in it.
 create or replace function public.memoria_delete_event(p_event_id text) returns jsonb
 language plpgsql security definer
@@ -325,9 +454,597 @@ begin
     perform memoria.refuse_unknown('event');
   end if;
   perform memoria.authorize(p_event_id, 'manage');
-  delete from memoria.hand_overs where event_id = p_event_id;
+  -- rows that were kept out of it are the sweeper's: they come, where they still name it
+  delete from memoria.hand_overs where event_id = p_event_id and not failed;
   delete from memoria.events where id = p_event_id;
   return jsonb_build_object('event_id', p_event_id, 'deleted', true);
+end
+$$;
+
+-- Takes photos in: p_source names the app's table that they are rows of, p_added_by the user who handed
+-- them over. Their events exist. Returns those that could not be taken.
+create or replace function memoria.take_in(p_rows memoria.handed[], p_source text, p_added_by uuid)
+returns memoria.refused[]
+language plpgsql set search_path = '' as $$
+declare
+  v_rows memoria.handed[];
+  v_known text[];
+  v_changed memoria.handed[];
+  v_refused memoria.refused[];
+  v_foreign text[];
+begin
+  v_refused := array(
+    select row(given.media_id, given.event_id, 'invalid', memoria.fault_of(given))::memoria.refused
+    from unnest(p_rows) as given where memoria.fault_of(given) is not null
+  );
+  v_rows := array(
+    select row(media_id, event_id, bucket, path, preview_path)::memoria.handed from (
+      select distinct on (media_id) given.*
+      from unnest(p_rows) with ordinality as given (media_id, event_id, bucket, path, preview_path, n)
+      where memoria.fault_of(row(media_id, event_id, bucket, path, preview_path)::memoria.handed) is null
+      order by media_id, n desc
+    ) as last_word
+  );
+  -- twice at most: a row that somebody else adds at this instant is known the second time, and not changed before
+  -- its event is locked
+  for v_turn in 1..2 loop
+    v_known := array(select media.id from unnest(v_rows) as given join memoria.media on media.id = given.media_id);
+    v_changed := memoria.differing(v_rows, p_source);
+    perform memoria.lock_events_of_rows(array(select media_id from unnest(v_changed)), v_changed);
+    if p_source is not null then
+      perform memoria.release_dropped(array(select media_id from unnest(v_changed)), p_source);
+      perform memoria.clear_squatted(v_changed, p_source);
+    end if;
+    v_foreign := array(
+      select media.id from unnest(v_rows) as given join memoria.media on media.id = given.media_id
+      where media.event_id <> given.event_id or media.source <> p_source
+        -- by hand, nobody points a photo elsewhere that follows a table, or that is another user's
+        or (p_source is null and (media.bucket, media.path) <> (given.bucket, given.path) and (
+          media.source is not null
+          or (media.added_by is distinct from p_added_by and not memoria.may(media.event_id, 'manage'))
+        ))
+    );
+    perform memoria.update_known(array(
+      select given from unnest(v_changed) as given where media_id <> all (v_foreign)
+    ), p_source);
+    with added as (
+      insert into memoria.media (id, event_id, bucket, path, preview_path, added_by, source)
+      select media_id, event_id, bucket, path, preview_path, p_added_by, p_source
+      from unnest(v_rows) as given
+      where not exists (select from memoria.media where id = given.media_id)
+      order by media_id
+      on conflict do nothing
+      returning id
+    )
+    select array(
+      select given from unnest(v_rows) as given
+      where media_id not in (select id from added) and (
+        media_id <> all (v_known) or not exists (select from memoria.media where id = given.media_id)
+      )
+    ) into v_rows;
+    v_refused := v_refused || array(
+      select row(given.media_id, given.event_id, 'id_taken',
+        'This id is taken by another photo.')::memoria.refused
+      from unnest(p_rows) as given
+      where given.media_id = any (v_foreign)
+        -- what is to be looked at once more is not refused yet
+        and (v_turn = 2 or given.media_id not in (select media_id from unnest(v_rows)))
+    );
+    exit when cardinality(v_rows) = 0;
+  end loop;
+  return v_refused;
+end
+$$;
+
+-- Removes a photo with everything of it: by who manages the event, or who contributed it.
+create or replace function public.memoria_delete_media(p_media_id text) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_media memoria.media;
+begin
+  select * into v_media from memoria.media where id = p_media_id;
+  if not found or not (
+    memoria.may(v_media.event_id, 'manage')
+    or (memoria.may(v_media.event_id, 'contribute') and coalesce(v_media.added_by = (select auth.uid()), false))
+  ) then
+    perform memoria.refuse_unknown('photo');
+  end if;
+  perform memoria.lock_event(v_media.event_id);
+  if not exists (select from memoria.media where id = p_media_id and event_id = v_media.event_id) then
+    if exists (select from memoria.media where id = p_media_id) then
+      raise exception 'This photo went to another event at this instant.' using errcode = 'PT409';
+    end if;
+    perform memoria.refuse_unknown('photo');
+  end if;
+  perform memoria.remove_media(v_media.event_id, array[p_media_id]);
+  return jsonb_build_object('media_id', p_media_id, 'event_id', v_media.event_id, 'deleted', true);
+end
+$$;
+
+-- {event: its owner} of some rows of a followed table, as far as they name one: the one that the first row names.
+create or replace function memoria.owners_expression(p_columns jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select case when p_columns ? 'owner' then format(
+    'coalesce(jsonb_object_agg(%1$I::text, %2$I::text order by ctid desc)'
+    ' filter (where %1$I is not null and %2$I is not null), ''{}'')',
+    p_columns ->> 'event', p_columns ->> 'owner'
+  ) else 'null::jsonb' end
+$$;
+
+-- What users said of an event who have no role there any more: their guests' links end, and that it is archived, or
+-- will be, is taken back.
+create or replace function memoria.end_word_of_others(p_event_id text, p_owner_id uuid) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_heard constant uuid[] := array(select user_id from memoria.members where event_id = p_event_id) || p_owner_id;
+begin
+  update memoria.search_links set revoked_at = clock_timestamp()
+  where event_id = p_event_id and revoked_at is null and created_by <> all (v_heard);
+  update memoria.events set archive_at = null, archived_by = null
+  where id = p_event_id and archived_by <> all (v_heard);
+  if found then
+    perform memoria.open_again(p_event_id);
+  end if;
+end
+$$;
+
+revoke all on function memoria.end_word_of_others(text,uuid) from public, anon, authenticated, service_role;
+
+-- Gives an event back to the app that a user made under one of its ids, without what that user put there.
+create or replace function memoria.take_event_over(p_relation text, p_event_id text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  delete from memoria.members where event_id = p_event_id;
+  perform memoria.remove_media(p_event_id, array(
+    select id from memoria.media where event_id = p_event_id and source is null and added_by is not null
+  ));
+  perform memoria.note_hand_overs(p_relation, array[row(
+    p_event_id, p_event_id, 'event_taken_over',
+    'A user had made an event of this id; it is the app''s again, without that user''s photos, members and links.'
+  )::memoria.refused], false);
+end
+$$;
+
+-- Of an event's members, those stay whom its owner or the app's backend let in, and whom those let in, and so on; but
+-- nobody whom this user let in.
+create or replace function memoria.remove_members_of(p_event_id text, p_user_id uuid, p_owner_id uuid) returns void
+language sql set search_path = '' as $$
+  with recursive kept (id) as (
+    select user_id from memoria.members
+    where event_id = p_event_id and (added_by is null or added_by = p_owner_id)
+    union
+    select user_id from memoria.members join kept on members.added_by = kept.id
+    where event_id = p_event_id and kept.id <> p_user_id
+  )
+  delete from memoria.members where event_id = p_event_id and user_id not in (select id from kept)
+$$;
+
+-- Makes the events that rows name. One that a user made is the app's as soon as rows name its owner: where that is
+-- its maker, it stays as it is (who made it may have given it away); where its maker gave it to that owner, whom they
+-- let in goes; else it is taken over. Rows that name no owner say nothing. The photos of a followed table are never
+-- filed under an event of which only a user says whose it is. Returns the events that are not the app's.
+create or replace function memoria.claim_events(p_relation text, p_events text[], p_owners jsonb) returns text[]
+language plpgsql set search_path = '' as $$
+declare
+  v_event memoria.events;
+  v_owner uuid;
+begin
+  insert into memoria.events (id, owner_id)
+  select id, memoria.as_uuid(p_owners ->> id) from unnest(p_events) as wanted (id)
+  where not exists (select from memoria.events where events.id = wanted.id)
+  order by id on conflict do nothing;
+  for v_event in
+    select * from memoria.events
+    where id = any (p_events) and (made_by is not null or owner_id is null)
+      and memoria.as_uuid(p_owners ->> id) is not null
+    order by id for no key update
+  loop
+    v_owner := memoria.as_uuid(p_owners ->> v_event.id);
+    if v_owner = v_event.made_by then
+      v_owner := coalesce(v_event.owner_id, v_owner);
+    elsif v_owner = v_event.owner_id then
+      perform memoria.remove_members_of(v_event.id, v_event.made_by, v_owner);
+    elsif v_event.made_by is not null then
+      perform memoria.take_event_over(p_relation, v_event.id);
+    end if;
+    if v_event.made_by <> memoria.as_uuid(p_owners ->> v_event.id) then
+      perform memoria.end_word_of_others(v_event.id, v_owner);
+    end if;
+    -- whoever owns it needs no other role, and keeps none when it is given away
+    delete from memoria.members where event_id = v_event.id and user_id = v_owner;
+    update memoria.events set owner_id = v_owner, made_by = null where id = v_event.id;
+  end loop;
+  return array(select id from memoria.events where id = any (p_events) and made_by is not null);
+end
+$$;
+
+-- Removes photos of a followed table that are no longer its rows.
+create or replace function memoria.remove_followed(p_relation text, p_ids text[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_gone record;
+begin
+  for v_gone in
+    select event_id, array_agg(id) as ids from memoria.media
+    where id = any (p_ids) and source = p_relation group by event_id order by event_id
+  loop
+    perform memoria.lock_event(v_gone.event_id);
+    perform memoria.remove_media(v_gone.event_id, v_gone.ids);
+  end loop;
+  delete from memoria.hand_overs
+  where relation = p_relation and row_id = any (p_ids) and failed and code <> 'not_handed_over';
+end
+$$;
+
+-- Rows of a followed table as they are now, and the owners of their events.
+create or replace function memoria.rows_now(
+  p_relation text, p_ids text[], p_table regclass default null, out rows memoria.handed[], out owners jsonb
+)
+language plpgsql stable
+set search_path = ''
+-- rows that a policy hides are not gone: an error instead
+set row_security = off
+as $$
+declare
+  v_columns constant jsonb := (select columns from memoria.followed where relation = p_relation);
+  v_table constant regclass := coalesce(p_table, p_relation::regclass);
+  v_id constant text := v_columns ->> 'id';
+  v_type constant text := (
+    select format_type(atttypid, atttypmod) from pg_attribute where attrelid = v_table and attname = v_id
+  );
+  v_query constant text := format(
+    'select coalesce(array_agg(%s), ''{}''), %s from %s where ',
+    memoria.handed_expression(v_columns), memoria.owners_expression(v_columns), v_table
+  ) || case when array_position(p_ids, null) is not null then format('%I is null or ', v_id) else '' end;
+begin
+  -- by the index, which is of the column's own type
+  execute v_query || format('%I = any ($1::%s[])', v_id, v_type) into rows, owners using p_ids;
+exception when data_exception or undefined_function then
+  -- an id that was noted before the column had this type, or a type whose operators lie elsewhere
+  execute v_query || format('%I::text = any ($1)', v_id) into rows, owners using p_ids;
+end
+$$;
+
+revoke all on function memoria.rows_now(text,text[],regclass) from public, anon, authenticated, service_role;
+
+-- The rows that a statement added, changed in what concerns us, or removed: as they were and as it left them.
+create or replace function memoria.touched_expression(p_operation text, p_columns jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select format(case p_operation
+    when 'INSERT' then 'select %1$s from memoria_added'
+    when 'DELETE' then 'select %1$s from memoria_removed'
+    else '(select %1$s from memoria_added except select %1$s from memoria_removed) union all'
+      ' (select %1$s from memoria_removed except select %1$s from memoria_added)'
+  end, memoria.handed_expression(p_columns))
+$$;
+
+revoke all on function memoria.touched_expression(text,jsonb) from public, anon, authenticated, service_role;
+
+-- Of these rows, those that wait for the sweeper, or may: what it reads at this instant may be older than they are.
+create or replace function memoria.waiting_rows(p_relation text, p_ids text[]) returns text[]
+language sql stable set search_path = '' as $$
+  select array(
+    select distinct row_id from memoria.hand_overs
+    where relation = p_relation and row_id = any (p_ids) and failed and code not in ('incomplete', 'invalid')
+  )
+$$;
+
+revoke all on function memoria.waiting_rows(text,text[]) from public, anon, authenticated, service_role;
+
+-- Rows are handed over as they are now, whatever the statement left: a trigger of the app's own may have changed them
+-- since, and been handed over before. What waits for the sweeper is noted once more: it may be about to hand over what
+-- it read before.
+-- It waits for a lock for half a second, less than a deadlock takes to be seen: what waits longer is the
+-- sweeper's. Whoever waited in vain once waits no more in this transaction, so that waits do not add up to the
+-- time that the app's statement has.
+create or replace function memoria.follow_changes() returns trigger
+language plpgsql security definer set search_path = '' set lock_timeout = '500ms' as $$
+declare
+  v_relation text := tg_argv[0];
+  v_touched memoria.handed[];
+  v_ids text[];
+  v_now record;
+  v_gone text[];
+  v_waiting text[];
+  v_late memoria.handed[];
+begin
+  if current_setting('memoria.waited_in_vain', true) = 'yes' then
+    perform set_config('lock_timeout', '1ms', true);
+  end if;
+  if tg_op = 'TRUNCATE' then
+    v_touched := array(
+      select row(id, event_id, bucket, path, preview_path)::memoria.handed
+      from memoria.media where source = v_relation
+    );
+  else
+    execute format('select array(%s)', memoria.touched_expression(
+      tg_op, (select columns from memoria.followed where relation = v_relation)
+    )) into v_touched;
+  end if;
+  if v_touched = '{}' then
+    return null;
+  end if;
+  v_ids := array(select distinct media_id from unnest(v_touched));
+  select * into v_now from memoria.rows_now(v_relation, v_ids, tg_relid);
+  v_gone := array(select unnest(v_ids) except select media_id from unnest(v_now.rows));
+  -- as they are now, or were
+  v_late := v_now.rows || array(
+    select distinct on (media_id) given from unnest(v_touched) as given where media_id = any (v_gone)
+  );
+  v_waiting := memoria.waiting_rows(v_relation, v_ids);
+  begin
+    perform memoria.remove_followed(v_relation, v_gone);
+    if cardinality(v_now.rows) > 0 then
+      perform memoria.hand_over(v_relation, v_now.rows, v_now.owners);
+    end if;
+    perform memoria.postpone_hand_over(v_relation, array(
+      select given from unnest(v_late) as given where media_id = any (v_waiting)
+    ), 'It changed while it was still to be handed over.');
+  exception when others then
+    perform set_config('memoria.waited_in_vain', 'yes', true);
+    perform memoria.postpone_hand_over(v_relation, v_late, sqlerrm);
+  end;
+  return null;
+exception when others then
+  -- never a reason for the app's statement to fail
+  perform memoria.note_broken(v_relation, sqlerrm);
+  return null;
+end
+$$;
+
+-- Tries again rows that were written down: as they are now; those that are gone are removed. What the app changes
+-- meanwhile it writes down again, since it finds it here. What changed while their events were waited for is left to
+-- the next sweep.
+create or replace function memoria.retry_rows(p_relation text, p_late bigint[]) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_ids text[] := array(select distinct row_id from memoria.hand_overs where id = any (p_late));
+  v_before record;
+  v_now record;
+  v_count integer;
+begin
+  select * into v_before from memoria.rows_now(p_relation, v_ids);
+  perform memoria.lock_events_of_rows(v_ids, v_before.rows);
+  select * into v_now from memoria.rows_now(p_relation, v_ids);
+  v_ids := array(
+    select unnest(v_ids) except select media_id from (
+      (select * from unnest(v_before.rows) except select * from unnest(v_now.rows))
+      union all
+      (select * from unnest(v_now.rows) except select * from unnest(v_before.rows))
+    ) as changed
+  );
+  perform memoria.remove_followed(p_relation, array(
+    select unnest(v_ids) except select media_id from unnest(v_now.rows)
+  ));
+  v_count := memoria.hand_over(p_relation, array(
+    select given from unnest(v_now.rows) as given where media_id = any (v_ids)
+  ), v_now.owners);
+  delete from memoria.hand_overs where id = any (p_late) and row_id = any (v_ids);
+  return v_count;
+end
+$$;
+
+-- Rows whose id or event another had, and has no longer, are tried again. Ten thousand are asked in one sweep, from
+-- anywhere on, so that all are in time. Who changes one at this instant is not waited for.
+create or replace function memoria.retry_freed() returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_dropped constant text[] := memoria.dropped_tables();
+  v_from constant bigint := (
+    select min(id) + floor(random() * (max(id) - min(id) + 1)) from memoria.hand_overs
+    where failed and code in ('id_taken', 'event_of_a_user')
+  );
+  v_freed bigint[];
+begin
+  v_freed := array(
+    select id from (
+      (
+        select * from memoria.hand_overs
+        where failed and code in ('id_taken', 'event_of_a_user') and id >= v_from order by id limit 5000
+      )
+      union all
+      (
+        select * from memoria.hand_overs
+        where failed and code in ('id_taken', 'event_of_a_user') and id < v_from order by id limit 5000
+      )
+    ) as kept_out
+    where case code
+      when 'event_of_a_user' then not exists (
+        select from memoria.events where events.id = kept_out.event_id and made_by is not null
+      )
+      else not exists (
+        select from memoria.media where media.id = row_id
+          and case when source is null then media.event_id <> kept_out.event_id else source <> all (v_dropped) end
+      )
+    end
+  );
+  update memoria.hand_overs set code = 'not_handed_over' where id in (
+    select id from memoria.hand_overs where id = any (v_freed) for no key update skip locked
+  );
+end
+$$;
+
+revoke all on function memoria.retry_freed() from public, anon, authenticated, service_role;
+
+-- One table in one sweep, the tables in turn: no table waits for another's trouble to end, and no event of one is
+-- held while those of another are waited for.
+create or replace function memoria.retry_hand_overs() returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_relation text;
+  v_count integer;
+begin
+  perform memoria.retry_freed();
+  select relation into v_relation from memoria.followed
+  where exists (
+    select from memoria.hand_overs
+    where relation = followed.relation and failed and code = 'not_handed_over'
+  )
+  order by retried_at, relation limit 1;
+  if v_relation is null then
+    return 0;
+  end if;
+  v_count := memoria.retry_table(v_relation);
+  -- also where it failed, so that the next turn is another's. Not waited for: memoria_follow, which holds the row,
+  -- may wait for the table.
+  update memoria.followed set retried_at = clock_timestamp() where relation in (
+    select relation from memoria.followed where relation = v_relation for no key update skip locked
+  );
+  return v_count;
+end
+$$;
+
+-- Locks, in the order of their ids, the events of every row of a table and of every photo that may become one of them.
+create or replace function memoria.lock_events_of_table(p_table regclass, p_relation text, p_columns jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+  execute format(
+    'select from memoria.events where id in ('
+    ' select %2$I::text from %1$s'
+    ' union select event_id from memoria.media where source = $1'
+    ' union select event_id from memoria.media where id in (select %3$I::text from %1$s)'
+    ') order by id for no key update',
+    p_table, p_columns ->> 'event', p_columns ->> 'id'
+  ) using p_relation;
+end
+$$;
+
+revoke all on function memoria.lock_events_of_table(regclass,text,jsonb) from public, anon, authenticated, service_role;
+
+-- Followed tables that were dropped: no table has their name, and none tells it.
+create or replace function memoria.dropped_tables() returns text[]
+language sql stable set search_path = '' as $$
+  select array(
+    select relation from memoria.followed where to_regclass(relation) is null and memoria.followers(relation) = '{}'
+  )
+$$;
+
+revoke all on function memoria.dropped_tables() from public, anon, authenticated, service_role;
+
+-- Photos of dropped tables are nobody's: what p_source names may take them. Their events are locked.
+create or replace function memoria.release_dropped(p_ids text[], p_source text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if exists (select from memoria.media where id = any (p_ids) and source <> p_source) then
+    update memoria.media set source = null
+    where id = any (p_ids) and source = any ((select memoria.dropped_tables())::text[]);
+  end if;
+end
+$$;
+
+revoke all on function memoria.release_dropped(text[],text) from public, anon, authenticated, service_role;
+
+-- Dropped tables whose photos are all another's by now.
+create or replace function memoria.forget_dropped() returns void
+language sql set search_path = '' as $$
+  with forgotten as (
+    delete from memoria.followed
+    where relation = any ((select memoria.dropped_tables())::text[])
+      and not exists (select from memoria.media where source = relation)
+    returning relation
+  )
+  delete from memoria.hand_overs where relation in (select relation from forgotten) and failed
+$$;
+
+revoke all on function memoria.forget_dropped() from public, anon, authenticated, service_role;
+
+-- Whether no two rows of a table have the same value in a column. Of a partitioned table, no index may say so of
+-- a column by which it is not parted.
+create or replace function memoria.is_unique(p_table regclass, p_column text) returns boolean
+language sql stable set search_path = '' as $$
+  select relkind = 'p' or exists (
+    select from pg_index join pg_attribute on attrelid = indrelid and attnum = indkey[0]
+    where indrelid = p_table and attname = p_column
+      and indisunique and indisvalid and indnkeyatts = 1 and indpred is null
+  )
+  from pg_class where oid = p_table
+$$;
+
+revoke all on function memoria.is_unique(regclass,text) from public, anon, authenticated, service_role;
+
+-- Raises where triggers of the table itself would not see all of its changes, or not all columns of these, or where
+-- two rows may have one id.
+create or replace function memoria.check_seen(p_table regclass, p_columns jsonb) returns void
+language plpgsql stable set search_path = '' as $$
+declare
+  v_unseen text := (
+    select string_agg(value, ', ' order by key) from jsonb_each_text(p_columns)
+    where key <> 'bucket' and exists (
+      select from pg_attribute where attrelid = p_table and attname = value and attgenerated = 'v'
+    )
+  );
+begin
+  if v_unseen is not null then
+    raise exception 'Triggers do not see what a virtual column holds: have % stored.', v_unseen using errcode = '0A000';
+  elsif (select relispartition from pg_class where oid = p_table) then
+    raise exception 'Triggers of a partition do not see statements on its parent: follow %.',
+      (select inhparent::regclass from pg_inherits where inhrelid = p_table) using errcode = '0A000';
+  elsif exists (
+    select from pg_inherits join pg_class on pg_class.oid = p_table
+    where p_table in (inhrelid, inhparent) and relkind <> 'p'
+  ) then
+    raise exception 'Triggers do not see statements on tables from which % inherits, or which inherit from it.', p_table
+      using errcode = '0A000';
+  elsif not memoria.is_unique(p_table, p_columns ->> 'id') then
+    raise exception 'Two rows may have the same %: add a primary key or a unique index of this column alone.',
+      p_columns ->> 'id' using errcode = '22023';
+  end if;
+end
+$$;
+
+-- Follows a table of the app: from now on, and every row that is there; photos of rows that are gone go. Called
+-- again, it changes what is followed. Columns are named as they are in the table; the bucket is a constant or a column.
+create or replace function public.memoria_follow(
+  p_table regclass,
+  p_id text,
+  p_event text,
+  p_path text,
+  p_bucket text default null,
+  p_bucket_column text default null,
+  p_preview_path text default null,
+  p_owner text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_relation text := memoria.name_of(p_table);
+  v_columns jsonb := jsonb_strip_nulls(jsonb_build_object(
+    'id', p_id, 'event', p_event, 'path', p_path, 'bucket', p_bucket, 'bucket_column', p_bucket_column,
+    'preview_path', p_preview_path, 'owner', p_owner
+  ));
+  v_missing text := (
+    select string_agg(value, ', ' order by key) from jsonb_each_text(v_columns)
+    where key <> 'bucket' and not exists (
+      select from pg_attribute where attrelid = p_table and attname = value and attnum > 0 and not attisdropped
+    )
+  );
+  v_count integer;
+begin
+  if v_missing is not null then
+    raise exception '% has no column %.', v_relation, v_missing using errcode = '42703';
+  elsif p_id is null or p_event is null or p_path is null then
+    raise exception 'p_id, p_event and p_path name columns of the table.' using errcode = '22023';
+  elsif (p_bucket is null) = (p_bucket_column is null) then
+    raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
+  end if;
+  perform memoria.check_seen(p_table, v_columns);
+  perform memoria.follow_renamed(p_table);
+  if memoria.followers(v_relation) <> '{}' and memoria.followers(v_relation) <> array[p_table] then
+    -- else its photos would be taken for rows that are gone from this table
+    raise exception 'Another table was followed as %: call memoria_follow or memoria_unfollow of that one first.', v_relation
+      using errcode = '55000';
+  end if;
+  insert into memoria.followed (relation, columns) values (v_relation, v_columns)
+  on conflict (relation) do update set columns = excluded.columns, broken = null;
+  perform memoria.unfollow_triggers(p_table);
+  perform memoria.follow_triggers(p_table, v_relation);
+  delete from memoria.hand_overs where relation = v_relation and failed;
+  perform memoria.lock_events_of_table(p_table, v_relation, v_columns);
+  v_count := memoria.hand_over_existing(p_table, v_relation, v_columns);
+  perform memoria.remove_gone(p_table, v_relation, v_columns);
+  perform memoria.forget_dropped();
+  return jsonb_build_object('table', v_relation, 'handed_over', v_count, 'failed', (
+    select count(*) from memoria.hand_overs where relation = v_relation and failed
+  ));
 end
 $$;
 
@@ -462,6 +1179,22 @@ begin
   return jsonb_build_object(
     'token', v_token, 'expires_at', v_link.expires_at, 'search_consent_version', p_consent
   );
+end
+$$;
+
+-- After so many days the sweeper archives the event; null takes that back.
+create or replace function public.memoria_set_retention(p_event_id text, p_days integer) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_at timestamptz;
+begin
+  perform memoria.lock_open_event(p_event_id, 'manage');
+  if p_days not between 1 and 3650 then
+    raise exception 'p_days must be from 1 to 3650, or null.' using errcode = '22023';
+  end if;
+  update memoria.events set archive_at = now() + make_interval(days => p_days), archived_by = (select auth.uid())
+  where id = p_event_id returning archive_at into v_at;
+  return jsonb_build_object('event_id', p_event_id, 'archive_at', v_at);
 end
 $$;
 

@@ -15,6 +15,8 @@ create table memoria.events (
   last_run_seconds real not null default 0,
   -- when the sweeper archives it, if ever
   archive_at timestamptz,
+  -- the user who said so, or archived it; null when the app's backend did
+  archived_by uuid,
   -- how its photos stood when they were last counted: memoria.tell_progress
   counts jsonb,
   counted_at timestamptz not null default '-infinity',
@@ -364,6 +366,10 @@ create unique index hand_overs_failed on memoria.hand_overs (relation, row_id)
 -- a row that is late twice is here twice: whoever writes it down waits for nobody, and what is noted while a sweep
 -- tries again what was noted before stays
 create index hand_overs_late on memoria.hand_overs (relation, tries, id) where failed and code = 'not_handed_over';
+-- what may be free meanwhile: asked by every sweep
+create index hand_overs_kept_out on memoria.hand_overs (id) where failed and code in ('id_taken', 'event_of_a_user');
+-- whether a row waits: asked by every statement of the app's
+create index hand_overs_row on memoria.hand_overs (relation, row_id) where failed;
 create index hand_overs_event on memoria.hand_overs (event_id);
 
 alter table memoria.events enable row level security;

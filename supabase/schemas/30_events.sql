@@ -63,23 +63,29 @@ begin
   perform memoria.check_member_change(v_event, p_user_id, p_role);
   insert into memoria.members (event_id, user_id, role, added_by)
   values (p_event_id, p_user_id, p_role, (select auth.uid()))
-  on conflict (event_id, user_id) do update set role = excluded.role;
+  on conflict (event_id, user_id) do update set role = excluded.role, added_by = excluded.added_by;
   return jsonb_build_object('event_id', p_event_id, 'user_id', p_user_id, 'role', p_role);
 end
 $$;
 
--- A member may also leave.
+-- A member may also leave. Whom they let in counts as let in by who had let them in.
 create function public.memoria_remove_member(p_event_id text, p_user_id uuid) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_leaves boolean := p_user_id = (select auth.uid());
   v_event memoria.events := memoria.lock_event_for(p_event_id, case when v_leaves then 'view' else 'manage' end);
+  v_let_in_by uuid;
+  v_removed boolean;
 begin
   if not v_leaves or p_user_id = v_event.owner_id then
     perform memoria.check_member_change(v_event, p_user_id, null);
   end if;
-  delete from memoria.members where event_id = p_event_id and user_id = p_user_id;
-  return jsonb_build_object('event_id', p_event_id, 'user_id', p_user_id, 'removed', found);
+  delete from memoria.members where event_id = p_event_id and user_id = p_user_id returning added_by into v_let_in_by;
+  v_removed := found;
+  if v_removed then
+    update memoria.members set added_by = v_let_in_by where event_id = p_event_id and added_by = p_user_id;
+  end if;
+  return jsonb_build_object('event_id', p_event_id, 'user_id', p_user_id, 'removed', v_removed);
 end
 $$;
 
@@ -249,7 +255,9 @@ declare
 begin
   perform memoria.lock_event_for(p_event_id, 'manage');
   update memoria.events set
-    status = 'archived', ungrouped_since = null, archive_at = case when archive_at > now() then archive_at end
+    status = 'archived', ungrouped_since = null, archive_at = case when archive_at > now() then archive_at end,
+    -- the sweeper does as it was told by who set the time
+    archived_by = coalesce((select auth.uid()), archived_by)
   where id = p_event_id;
   update memoria.jobs set
     status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null
@@ -305,29 +313,41 @@ begin
 end
 $$;
 
--- Opens an archived event again: the photos whose vectors went, or that were not done, are processed.
+-- Opens an archived event again: the photos whose vectors went, or that were not done, are processed. The event is
+-- locked.
+create function memoria.open_again(p_event_id text) returns integer
+language plpgsql set search_path = '' as $$
+declare
+  v_queued integer;
+begin
+  -- one whose time ran out meanwhile would be archived again at once
+  update memoria.events set
+    status = 'open', archive_at = case when archive_at > now() then archive_at end,
+    archived_by = case when archive_at > now() then archived_by end
+  where id = p_event_id and status = 'archived';
+  if not found then
+    return 0;
+  end if;
+  v_queued := memoria.queue_media(p_event_id, array(
+    select id from memoria.media
+    where event_id = p_event_id and (
+      status = 'pending' or error_code = 'event_archived'
+      or exists (select from memoria.faces where media_id = media.id and embedding is null)
+    )
+  ));
+  perform memoria.settle_event(p_event_id, v_queued = 0);
+  return v_queued;
+end
+$$;
+
 create function public.memoria_reopen_event(p_event_id text) returns jsonb
 language plpgsql security definer
 set search_path = ''
 set statement_timeout = '60s'
 as $$
-declare
-  v_queued integer := 0;
 begin
-  if (memoria.lock_event_for(p_event_id, 'manage')).status = 'archived' then
-    -- one whose time ran out meanwhile would be archived again at once
-    update memoria.events set status = 'open', archive_at = case when archive_at > now() then archive_at end
-    where id = p_event_id;
-    v_queued := memoria.queue_media(p_event_id, array(
-      select id from memoria.media
-      where event_id = p_event_id and (
-        status = 'pending' or error_code = 'event_archived'
-        or exists (select from memoria.faces where media_id = media.id and embedding is null)
-      )
-    ));
-    perform memoria.settle_event(p_event_id, v_queued = 0);
-  end if;
-  return jsonb_build_object('event_id', p_event_id, 'status', 'open', 'queued', v_queued);
+  perform memoria.lock_event_for(p_event_id, 'manage');
+  return jsonb_build_object('event_id', p_event_id, 'status', 'open', 'queued', memoria.open_again(p_event_id));
 end
 $$;
 
@@ -345,7 +365,8 @@ begin
     perform memoria.refuse_unknown('event');
   end if;
   perform memoria.authorize(p_event_id, 'manage');
-  delete from memoria.hand_overs where event_id = p_event_id;
+  -- rows that were kept out of it are the sweeper's: they come, where they still name it
+  delete from memoria.hand_overs where event_id = p_event_id and not failed;
   delete from memoria.events where id = p_event_id;
   return jsonb_build_object('event_id', p_event_id, 'deleted', true);
 end

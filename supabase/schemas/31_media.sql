@@ -221,6 +221,7 @@ begin
     v_changed := memoria.differing(v_rows, p_source);
     perform memoria.lock_events_of_rows(array(select media_id from unnest(v_changed)), v_changed);
     if p_source is not null then
+      perform memoria.release_dropped(array(select media_id from unnest(v_changed)), p_source);
       perform memoria.clear_squatted(v_changed, p_source);
     end if;
     v_foreign := array(
@@ -429,6 +430,12 @@ begin
     perform memoria.refuse_unknown('photo');
   end if;
   perform memoria.lock_event(v_media.event_id);
+  if not exists (select from memoria.media where id = p_media_id and event_id = v_media.event_id) then
+    if exists (select from memoria.media where id = p_media_id) then
+      raise exception 'This photo went to another event at this instant.' using errcode = 'PT409';
+    end if;
+    perform memoria.refuse_unknown('photo');
+  end if;
   perform memoria.remove_media(v_media.event_id, array[p_media_id]);
   return jsonb_build_object('media_id', p_media_id, 'event_id', v_media.event_id, 'deleted', true);
 end

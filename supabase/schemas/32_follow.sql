@@ -16,13 +16,31 @@ language sql immutable set search_path = '' as $$
   )
 $$;
 
--- {event: its owner} of some rows of a followed table, as far as they name one.
+-- {event: its owner} of some rows of a followed table, as far as they name one: the one that the first row names.
 create function memoria.owners_expression(p_columns jsonb) returns text
 language sql immutable set search_path = '' as $$
   select case when p_columns ? 'owner' then format(
-    'coalesce(jsonb_object_agg(%1$I::text, %2$I::text) filter (where %1$I is not null and %2$I is not null), ''{}'')',
+    'coalesce(jsonb_object_agg(%1$I::text, %2$I::text order by ctid desc)'
+    ' filter (where %1$I is not null and %2$I is not null), ''{}'')',
     p_columns ->> 'event', p_columns ->> 'owner'
   ) else 'null::jsonb' end
+$$;
+
+-- What users said of an event who have no role there any more: their guests' links end, and that it is archived, or
+-- will be, is taken back.
+create function memoria.end_word_of_others(p_event_id text, p_owner_id uuid) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_heard constant uuid[] := array(select user_id from memoria.members where event_id = p_event_id) || p_owner_id;
+begin
+  update memoria.search_links set revoked_at = clock_timestamp()
+  where event_id = p_event_id and revoked_at is null and created_by <> all (v_heard);
+  update memoria.events set archive_at = null, archived_by = null
+  where id = p_event_id and archived_by <> all (v_heard);
+  if found then
+    perform memoria.open_again(p_event_id);
+  end if;
+end
 $$;
 
 -- Gives an event back to the app that a user made under one of its ids, without what that user put there.
@@ -35,21 +53,23 @@ begin
   ));
   perform memoria.note_hand_overs(p_relation, array[row(
     p_event_id, p_event_id, 'event_taken_over',
-    'A user had made an event of this id; it is the app''s again, without that user''s photos and members.'
+    'A user had made an event of this id; it is the app''s again, without that user''s photos, members and links.'
   )::memoria.refused], false);
 end
 $$;
 
--- Whom this user let into an event, and whom those let in, and so on; the owner's own stay.
+-- Of an event's members, those stay whom its owner or the app's backend let in, and whom those let in, and so on; but
+-- nobody whom this user let in.
 create function memoria.remove_members_of(p_event_id text, p_user_id uuid, p_owner_id uuid) returns void
 language sql set search_path = '' as $$
-  with recursive theirs (id) as (
-    select p_user_id
+  with recursive kept (id) as (
+    select user_id from memoria.members
+    where event_id = p_event_id and (added_by is null or added_by = p_owner_id)
     union
-    select user_id from memoria.members join theirs on members.added_by = theirs.id
-    where event_id = p_event_id and user_id <> p_owner_id
+    select user_id from memoria.members join kept on members.added_by = kept.id
+    where event_id = p_event_id and kept.id <> p_user_id
   )
-  delete from memoria.members where event_id = p_event_id and added_by in (select id from theirs)
+  delete from memoria.members where event_id = p_event_id and user_id not in (select id from kept)
 $$;
 
 -- Makes the events that rows name. One that a user made is the app's as soon as rows name its owner: where that is
@@ -80,17 +100,18 @@ begin
     elsif v_event.made_by is not null then
       perform memoria.take_event_over(p_relation, v_event.id);
     end if;
+    if v_event.made_by <> memoria.as_uuid(p_owners ->> v_event.id) then
+      perform memoria.end_word_of_others(v_event.id, v_owner);
+    end if;
+    -- whoever owns it needs no other role, and keeps none when it is given away
+    delete from memoria.members where event_id = v_event.id and user_id = v_owner;
     update memoria.events set owner_id = v_owner, made_by = null where id = v_event.id;
-    update memoria.hand_overs set code = 'not_handed_over'
-    where event_id = v_event.id and failed and code = 'event_of_a_user';
   end loop;
   return array(select id from memoria.events where id = any (p_events) and made_by is not null);
 end
 $$;
 
--- Removes photos of a followed table that are no longer its rows. Where another followed table wants one of their
--- ids, as when a row was copied there before it went from here, the sweeper tries again; what is in other hands at
--- this instant is not waited for.
+-- Removes photos of a followed table that are no longer its rows.
 create function memoria.remove_followed(p_relation text, p_ids text[]) returns void
 language plpgsql set search_path = '' as $$
 declare
@@ -105,11 +126,6 @@ begin
   end loop;
   delete from memoria.hand_overs
   where relation = p_relation and row_id = any (p_ids) and failed and code <> 'not_handed_over';
-  update memoria.hand_overs set code = 'not_handed_over' where id in (
-    select hand_overs.id from memoria.followed join memoria.hand_overs on hand_overs.relation = followed.relation
-    where followed.relation <> p_relation and row_id = any (p_ids) and failed and code = 'id_taken'
-    for no key update of hand_overs skip locked
-  );
 end
 $$;
 
@@ -170,6 +186,58 @@ exception when others then
 end
 $$;
 
+-- Rows of a followed table as they are now, and the owners of their events.
+create function memoria.rows_now(
+  p_relation text, p_ids text[], p_table regclass default null, out rows memoria.handed[], out owners jsonb
+)
+language plpgsql stable
+set search_path = ''
+-- rows that a policy hides are not gone: an error instead
+set row_security = off
+as $$
+declare
+  v_columns constant jsonb := (select columns from memoria.followed where relation = p_relation);
+  v_table constant regclass := coalesce(p_table, p_relation::regclass);
+  v_id constant text := v_columns ->> 'id';
+  v_type constant text := (
+    select format_type(atttypid, atttypmod) from pg_attribute where attrelid = v_table and attname = v_id
+  );
+  v_query constant text := format(
+    'select coalesce(array_agg(%s), ''{}''), %s from %s where ',
+    memoria.handed_expression(v_columns), memoria.owners_expression(v_columns), v_table
+  ) || case when array_position(p_ids, null) is not null then format('%I is null or ', v_id) else '' end;
+begin
+  -- by the index, which is of the column's own type
+  execute v_query || format('%I = any ($1::%s[])', v_id, v_type) into rows, owners using p_ids;
+exception when data_exception or undefined_function then
+  -- an id that was noted before the column had this type, or a type whose operators lie elsewhere
+  execute v_query || format('%I::text = any ($1)', v_id) into rows, owners using p_ids;
+end
+$$;
+
+-- The rows that a statement added, changed in what concerns us, or removed: as they were and as it left them.
+create function memoria.touched_expression(p_operation text, p_columns jsonb) returns text
+language sql immutable set search_path = '' as $$
+  select format(case p_operation
+    when 'INSERT' then 'select %1$s from memoria_added'
+    when 'DELETE' then 'select %1$s from memoria_removed'
+    else '(select %1$s from memoria_added except select %1$s from memoria_removed) union all'
+      ' (select %1$s from memoria_removed except select %1$s from memoria_added)'
+  end, memoria.handed_expression(p_columns))
+$$;
+
+-- Of these rows, those that wait for the sweeper, or may: what it reads at this instant may be older than they are.
+create function memoria.waiting_rows(p_relation text, p_ids text[]) returns text[]
+language sql stable set search_path = '' as $$
+  select array(
+    select distinct row_id from memoria.hand_overs
+    where relation = p_relation and row_id = any (p_ids) and failed and code not in ('incomplete', 'invalid')
+  )
+$$;
+
+-- Rows are handed over as they are now, whatever the statement left: a trigger of the app's own may have changed them
+-- since, and been handed over before. What waits for the sweeper is noted once more: it may be about to hand over what
+-- it read before.
 -- It waits for a lock for half a second, less than a deadlock takes to be seen: what waits longer is the
 -- sweeper's. Whoever waited in vain once waits no more in this transaction, so that waits do not add up to the
 -- time that the app's statement has.
@@ -177,47 +245,48 @@ create function memoria.follow_changes() returns trigger
 language plpgsql security definer set search_path = '' set lock_timeout = '500ms' as $$
 declare
   v_relation text := tg_argv[0];
-  v_columns jsonb;
-  v_rows memoria.handed[] := '{}';
-  v_gone memoria.handed[] := '{}';
+  v_touched memoria.handed[];
   v_ids text[];
-  v_owners jsonb;
+  v_now record;
+  v_gone text[];
+  v_waiting text[];
+  v_late memoria.handed[];
 begin
   if current_setting('memoria.waited_in_vain', true) = 'yes' then
     perform set_config('lock_timeout', '1ms', true);
   end if;
-  select columns into v_columns from memoria.followed where relation = v_relation;
-  if tg_op in ('INSERT', 'UPDATE') then
-    execute format(
-      'select coalesce(array_agg(%s), ''{}''), %s from memoria_added',
-      memoria.handed_expression(v_columns), memoria.owners_expression(v_columns)
-    ) into v_rows, v_owners;
-  end if;
-  if tg_op in ('UPDATE', 'DELETE') then
-    execute format(
-      'select coalesce(array_agg(%s), ''{}'') from memoria_removed', memoria.handed_expression(v_columns)
-    ) into v_gone;
-  elsif tg_op = 'TRUNCATE' then
-    v_gone := array(
+  if tg_op = 'TRUNCATE' then
+    v_touched := array(
       select row(id, event_id, bucket, path, preview_path)::memoria.handed
       from memoria.media where source = v_relation
     );
+  else
+    execute format('select array(%s)', memoria.touched_expression(
+      tg_op, (select columns from memoria.followed where relation = v_relation)
+    )) into v_touched;
   end if;
-  v_ids := array(select media_id from unnest(v_gone) except select media_id from unnest(v_rows));
-  if tg_op = 'UPDATE' then
-    -- only what changed, of what concerns us
-    v_rows := array(select given from unnest(v_rows) as given except select given from unnest(v_gone) as given);
+  if v_touched = '{}' then
+    return null;
   end if;
+  v_ids := array(select distinct media_id from unnest(v_touched));
+  select * into v_now from memoria.rows_now(v_relation, v_ids, tg_relid);
+  v_gone := array(select unnest(v_ids) except select media_id from unnest(v_now.rows));
+  -- as they are now, or were
+  v_late := v_now.rows || array(
+    select distinct on (media_id) given from unnest(v_touched) as given where media_id = any (v_gone)
+  );
+  v_waiting := memoria.waiting_rows(v_relation, v_ids);
   begin
-    perform memoria.remove_followed(v_relation, v_ids);
-    if cardinality(v_rows) > 0 then
-      perform memoria.hand_over(v_relation, v_rows, v_owners);
+    perform memoria.remove_followed(v_relation, v_gone);
+    if cardinality(v_now.rows) > 0 then
+      perform memoria.hand_over(v_relation, v_now.rows, v_now.owners);
     end if;
+    perform memoria.postpone_hand_over(v_relation, array(
+      select given from unnest(v_late) as given where media_id = any (v_waiting)
+    ), 'It changed while it was still to be handed over.');
   exception when others then
     perform set_config('memoria.waited_in_vain', 'yes', true);
-    perform memoria.postpone_hand_over(v_relation, v_rows || array(
-      select given from unnest(v_gone) as given where media_id = any (v_ids)
-    ), sqlerrm);
+    perform memoria.postpone_hand_over(v_relation, v_late, sqlerrm);
   end;
   return null;
 exception when others then
@@ -227,49 +296,34 @@ exception when others then
 end
 $$;
 
--- Rows of a followed table as they are now, and the owners of their events.
-create function memoria.rows_now(p_relation text, p_ids text[], out rows memoria.handed[], out owners jsonb)
-language plpgsql stable
-set search_path = ''
--- rows that a policy hides are not gone: an error instead
-set row_security = off
-as $$
-declare
-  v_columns constant jsonb := (select columns from memoria.followed where relation = p_relation);
-begin
-  execute format(
-    'select coalesce(array_agg(%s), ''{}''), %s from %s where %I::text = any ($1)',
-    memoria.handed_expression(v_columns), memoria.owners_expression(v_columns), p_relation, v_columns ->> 'id'
-  ) into rows, owners using p_ids;
-end
-$$;
-
--- Tries again rows that were written down: as they are now; those that are gone are removed. What the app
--- changed meanwhile stays written down: its own hand-over may have come before this one.
+-- Tries again rows that were written down: as they are now; those that are gone are removed. What the app changes
+-- meanwhile it writes down again, since it finds it here. What changed while their events were waited for is left to
+-- the next sweep.
 create function memoria.retry_rows(p_relation text, p_late bigint[]) returns integer
 language plpgsql set search_path = '' as $$
 declare
-  v_ids constant text[] := array(select distinct row_id from memoria.hand_overs where id = any (p_late));
+  v_ids text[] := array(select distinct row_id from memoria.hand_overs where id = any (p_late));
   v_before record;
-  v_after record;
+  v_now record;
   v_count integer;
 begin
   select * into v_before from memoria.rows_now(p_relation, v_ids);
   perform memoria.lock_events_of_rows(v_ids, v_before.rows);
-  perform memoria.remove_followed(p_relation, array(
-    select id from unnest(v_ids) as late (id)
-    where id not in (select media_id from unnest(v_before.rows) where media_id is not null)
-  ));
-  v_count := memoria.hand_over(p_relation, v_before.rows, v_before.owners);
-  select * into v_after from memoria.rows_now(p_relation, v_ids);
-  delete from memoria.hand_overs where id = any (p_late) and row_id not in (
-    select media_id from (
-      (select * from unnest(v_before.rows) except select * from unnest(v_after.rows))
+  select * into v_now from memoria.rows_now(p_relation, v_ids);
+  v_ids := array(
+    select unnest(v_ids) except select media_id from (
+      (select * from unnest(v_before.rows) except select * from unnest(v_now.rows))
       union all
-      (select * from unnest(v_after.rows) except select * from unnest(v_before.rows))
+      (select * from unnest(v_now.rows) except select * from unnest(v_before.rows))
     ) as changed
-    where media_id is not null
   );
+  perform memoria.remove_followed(p_relation, array(
+    select unnest(v_ids) except select media_id from unnest(v_now.rows)
+  ));
+  v_count := memoria.hand_over(p_relation, array(
+    select given from unnest(v_now.rows) as given where media_id = any (v_ids)
+  ), v_now.owners);
+  delete from memoria.hand_overs where id = any (p_late) and row_id = any (v_ids);
   return v_count;
 end
 $$;
@@ -318,21 +372,61 @@ exception when others then
 end
 $$;
 
+-- Rows whose id or event another had, and has no longer, are tried again. Ten thousand are asked in one sweep, from
+-- anywhere on, so that all are in time. Who changes one at this instant is not waited for.
+create function memoria.retry_freed() returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_dropped constant text[] := memoria.dropped_tables();
+  v_from constant bigint := (
+    select min(id) + floor(random() * (max(id) - min(id) + 1)) from memoria.hand_overs
+    where failed and code in ('id_taken', 'event_of_a_user')
+  );
+  v_freed bigint[];
+begin
+  v_freed := array(
+    select id from (
+      (
+        select * from memoria.hand_overs
+        where failed and code in ('id_taken', 'event_of_a_user') and id >= v_from order by id limit 5000
+      )
+      union all
+      (
+        select * from memoria.hand_overs
+        where failed and code in ('id_taken', 'event_of_a_user') and id < v_from order by id limit 5000
+      )
+    ) as kept_out
+    where case code
+      when 'event_of_a_user' then not exists (
+        select from memoria.events where events.id = kept_out.event_id and made_by is not null
+      )
+      else not exists (
+        select from memoria.media where media.id = row_id
+          and case when source is null then media.event_id <> kept_out.event_id else source <> all (v_dropped) end
+      )
+    end
+  );
+  update memoria.hand_overs set code = 'not_handed_over' where id in (
+    select id from memoria.hand_overs where id = any (v_freed) for no key update skip locked
+  );
+end
+$$;
+
 -- One table in one sweep, the tables in turn: no table waits for another's trouble to end, and no event of one is
 -- held while those of another are waited for.
 create function memoria.retry_hand_overs() returns integer
 language plpgsql set search_path = '' as $$
 declare
-  v_relation text := (
-    select relation from memoria.followed
-    where exists (
-      select from memoria.hand_overs
-      where relation = followed.relation and failed and code = 'not_handed_over'
-    )
-    order by retried_at, relation limit 1
-  );
+  v_relation text;
   v_count integer;
 begin
+  perform memoria.retry_freed();
+  select relation into v_relation from memoria.followed
+  where exists (
+    select from memoria.hand_overs
+    where relation = followed.relation and failed and code = 'not_handed_over'
+  )
+  order by retried_at, relation limit 1;
   if v_relation is null then
     return 0;
   end if;
@@ -382,6 +476,21 @@ create function memoria.name_of(p_table regclass) returns text
 language sql stable set search_path = '' as $$
   select format('%I.%I', nspname, relname)
   from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = p_table
+$$;
+
+-- Locks, in the order of their ids, the events of every row of a table and of every photo that may become one of them.
+create function memoria.lock_events_of_table(p_table regclass, p_relation text, p_columns jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+  execute format(
+    'select from memoria.events where id in ('
+    ' select %2$I::text from %1$s'
+    ' union select event_id from memoria.media where source = $1'
+    ' union select event_id from memoria.media where id in (select %3$I::text from %1$s)'
+    ') order by id for no key update',
+    p_table, p_columns ->> 'event', p_columns ->> 'id'
+  ) using p_relation;
+end
 $$;
 
 -- Every row that is there already, in pages.
@@ -452,6 +561,37 @@ language sql stable set search_path = '' as $$
   )
 $$;
 
+-- Followed tables that were dropped: no table has their name, and none tells it.
+create function memoria.dropped_tables() returns text[]
+language sql stable set search_path = '' as $$
+  select array(
+    select relation from memoria.followed where to_regclass(relation) is null and memoria.followers(relation) = '{}'
+  )
+$$;
+
+-- Photos of dropped tables are nobody's: what p_source names may take them. Their events are locked.
+create function memoria.release_dropped(p_ids text[], p_source text) returns void
+language plpgsql set search_path = '' as $$
+begin
+  if exists (select from memoria.media where id = any (p_ids) and source <> p_source) then
+    update memoria.media set source = null
+    where id = any (p_ids) and source = any ((select memoria.dropped_tables())::text[]);
+  end if;
+end
+$$;
+
+-- Dropped tables whose photos are all another's by now.
+create function memoria.forget_dropped() returns void
+language sql set search_path = '' as $$
+  with forgotten as (
+    delete from memoria.followed
+    where relation = any ((select memoria.dropped_tables())::text[])
+      and not exists (select from memoria.media where source = relation)
+    returning relation
+  )
+  delete from memoria.hand_overs where relation in (select relation from forgotten) and failed
+$$;
+
 -- Locks a table. Where it was followed and renamed since, what is known under the name that its triggers tell goes
 -- by the new one from now on, unless another table is followed under the old one.
 create function memoria.follow_renamed(p_table regclass) returns void
@@ -481,7 +621,20 @@ begin
 end
 $$;
 
--- Raises where triggers of the table itself would not see all of its changes, or not all columns of these.
+-- Whether no two rows of a table have the same value in a column. Of a partitioned table, no index may say so of
+-- a column by which it is not parted.
+create function memoria.is_unique(p_table regclass, p_column text) returns boolean
+language sql stable set search_path = '' as $$
+  select relkind = 'p' or exists (
+    select from pg_index join pg_attribute on attrelid = indrelid and attnum = indkey[0]
+    where indrelid = p_table and attname = p_column
+      and indisunique and indisvalid and indnkeyatts = 1 and indpred is null
+  )
+  from pg_class where oid = p_table
+$$;
+
+-- Raises where triggers of the table itself would not see all of its changes, or not all columns of these, or where
+-- two rows may have one id.
 create function memoria.check_seen(p_table regclass, p_columns jsonb) returns void
 language plpgsql stable set search_path = '' as $$
 declare
@@ -497,6 +650,15 @@ begin
   elsif (select relispartition from pg_class where oid = p_table) then
     raise exception 'Triggers of a partition do not see statements on its parent: follow %.',
       (select inhparent::regclass from pg_inherits where inhrelid = p_table) using errcode = '0A000';
+  elsif exists (
+    select from pg_inherits join pg_class on pg_class.oid = p_table
+    where p_table in (inhrelid, inhparent) and relkind <> 'p'
+  ) then
+    raise exception 'Triggers do not see statements on tables from which % inherits, or which inherit from it.', p_table
+      using errcode = '0A000';
+  elsif not memoria.is_unique(p_table, p_columns ->> 'id') then
+    raise exception 'Two rows may have the same %: add a primary key or a unique index of this column alone.',
+      p_columns ->> 'id' using errcode = '22023';
   end if;
 end
 $$;
@@ -547,8 +709,10 @@ begin
   perform memoria.unfollow_triggers(p_table);
   perform memoria.follow_triggers(p_table, v_relation);
   delete from memoria.hand_overs where relation = v_relation and failed;
+  perform memoria.lock_events_of_table(p_table, v_relation, v_columns);
   v_count := memoria.hand_over_existing(p_table, v_relation, v_columns);
   perform memoria.remove_gone(p_table, v_relation, v_columns);
+  perform memoria.forget_dropped();
   return jsonb_build_object('table', v_relation, 'handed_over', v_count, 'failed', (
     select count(*) from memoria.hand_overs where relation = v_relation and failed
   ));
