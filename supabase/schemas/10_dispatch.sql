@@ -334,22 +334,37 @@ create trigger note_new_jobs
 
 create function memoria.note_changed_jobs() returns trigger
 language plpgsql security definer set search_path = '' as $$
+declare
+  v_kinds text[];
+  v_ended text[];
 begin
+  -- what each job was and is, side by side without a join: the plan is kept, and one for few rows never ends for many
+  select
+    array_agg(distinct kind) filter (
+      where status = 'queued' or was in ('dispatched', 'running') and status not in ('dispatched', 'running')
+    ),
+    array_agg(distinct event_id) filter (
+      where kind = 'cluster' and was in ('dispatched', 'running') and status in ('completed', 'failed', 'cancelled')
+    )
+  into v_kinds, v_ended
+  from (
+    select
+      max(kind) as kind, max(event_id) filter (where is_now) as event_id,
+      max(status) filter (where is_now) as status, max(status) filter (where not is_now) as was
+    from (
+      select id, kind, event_id, status, true as is_now from changed
+      union all
+      select id, kind, event_id, status, false from former
+    ) as states
+    group by id
+  ) as turned;
   insert into memoria.arrivals (kind, waiting, event_id, due_at)
   select kind, waiting, event_id, min(run_after)
   from changed where status = 'queued' group by 1, 2, 3
   union all
   -- the run that waits behind one that has ended
-  select distinct 'cluster', false, changed.event_id, clock_timestamp()
-  from changed join former using (id)
-  where changed.kind = 'cluster' and former.status in ('dispatched', 'running')
-    and changed.status in ('completed', 'failed', 'cancelled');
-  perform memoria.wake(kind) from (
-    select distinct changed.kind from changed join former using (id)
-    where changed.status = 'queued' or (
-      former.status in ('dispatched', 'running') and changed.status not in ('dispatched', 'running')
-    )
-  ) as stirred;
+  select 'cluster', false, ended, clock_timestamp() from unnest(v_ended) as ended;
+  perform memoria.wake(kind) from unnest(v_kinds) as kind;
   return null;
 end
 $$;
