@@ -51,7 +51,7 @@ def test_what_differs_is_made_anew_and_what_is_gone_is_dropped(postgres_server: 
     assert "drop function if exists memoria.people_in(text[]);" in script
     assert "drop function if exists memoria.retry_hand_overs();" in script
     assert "revoke all on function memoria.retry_hand_overs() from public" in script
-    assert "memoria.refuse_unknown(p_what" not in script
+    assert "create or replace function memoria.refuse_unknown(" not in script
     with psycopg.connect(postgres_server.url_of("before_changes")) as connection:
         connection.execute(script.encode())
         connection.rollback()
