@@ -64,8 +64,9 @@ export class MemoriaError extends Error {
   constructor({ message, status = 0, cause, details, ...more }) {
     super(message, { cause })
     this.name = 'MemoriaError'
-    this.details = { ...parsed(details) } // PostgREST's are a text, and JSON where Memoria wrote it
-    const code = this.details.code ?? more.code
+    const told = parsed(details) // PostgREST's are a text, and an object as JSON where Memoria wrote it
+    this.details = told?.constructor === Object ? told : {}
+    const code = typeof this.details.code === 'string' ? this.details.code : more.code
     this.code = CODES[code] ?? (/^[a-z_]+$/.test(code ?? '') ? code : CODES[status] ?? 'unavailable')
     this.words = WORDS[this.code] ?? 'Something went wrong. Try again later.'
     this.status = status

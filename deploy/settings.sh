@@ -116,15 +116,15 @@ read_settings() {
   [[ ${CALLBACK_URL,,} != off ]] || CALLBACK_URL=off
   local name problems
   problems=$(wrong_values)
-  [[ -n $PROJECT ]] || problems+=$'\n''  project: is missing (--project ID)'
   for name in SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL; do
     [[ -n ${!name:-} ]] || problems+=$'\n'"  $name: is missing"
   done
   problems+=$(wrong_key)$(wrong_urls)$(wrong_pack)
   [[ $CALLBACK_URL == off || -n ${CALLBACK_SECRET:-} ]] \
     || problems+=$'\n''  CALLBACK_SECRET: is missing'
+  problems+=$(wrong_webhook_secret "${WEBHOOK_SECRET:-${CALLBACK_SECRET:-}}")$(wrong_keys)
   [[ $problems != *': is missing'* ]] || problems+=$'\n''write them into .env, of which .env.example is the template, or set them in the environment'
-  problems+=$(wrong_webhook_secret "${WEBHOOK_SECRET:-${CALLBACK_SECRET:-}}")
+  [[ -n $PROJECT ]] || problems+=$'\n''  project: is missing (--project ID)'
   [[ -z $problems ]] || die "the settings need mending:$problems"
   say "$PROJECT, $REGION: ${SERVICES[*]}, images tagged $TAG"
   [[ " ${SERVICES[*]} " != *' search '* || -n ${SEARCH_ORIGINS:-} ]] \

@@ -105,6 +105,15 @@ wrong_webhook_secret() {
   fits_a_header "$1" || printf '\n  WEBHOOK_SECRET: must be printable ASCII, since it travels in a header'
 }
 
+# Secrets that say they are base64, as webhooks have them, and are not.
+wrong_keys() {
+  local name base64='^whsec_([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
+  for name in CALLBACK_SECRET WEBHOOK_SECRET WEBHOOK_SECRET_PREVIOUS; do
+    [[ ${!name:-} != whsec_* ]] || [[ ${!name} =~ $base64 && ${!name} != whsec_ ]] \
+      || printf '\n  %s: must be base64 after whsec_' "$name"
+  done
+}
+
 # An address as memoria.config takes it, without a user's name.
 is_url() {
   local LC_ALL=C host='[]A-Za-z0-9._:[-]+'

@@ -9,7 +9,7 @@ import { texts } from './texts.js'
 const CONSENT = '1' // the version of texts.guest.consent: search_consent_version of the project
 const MOST_PIXELS = 1600 // of a picture's longer side: enough to be recognised by
 const TOKEN = 'memoria-token', FOUND = 'memoria-found', GUEST = 'memoria-guest'
-const { guest: words } = texts, WHOLE = /^[\w-]{20,100}$/ // a token that was not cut off
+const { guest: words } = texts, WHOLE = /^[\w-]{43}$/ // a token that was not cut off
 const client = createMemoria({ searchUrl: config.searchUrl, timeoutMs: 60_000 })
 let leaving = new AbortController()
 

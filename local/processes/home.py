@@ -20,6 +20,7 @@ from local.supabase.migrations import MIGRATIONS
 _STAND_INS = Path(__file__).parents[1] / "supabase"
 _APP = Path(__file__).parents[1] / "demo" / "app.sql"
 FIRST_PORT = 8081
+POSSIBLE_PORTS = range(1024, 65_530)
 _PATIENCE_SECONDS = 15  # for the guard of a run that was killed
 
 
@@ -87,7 +88,8 @@ class Home:
     def first_port(self) -> int:
         """Of the five that ``make serve`` had the last time."""
         file = self.folder / "first-port"
-        return int(file.read_text()) if file.exists() else FIRST_PORT
+        text = file.read_text() if file.exists() else ""
+        return int(text) if text.isdecimal() and int(text) in POSSIBLE_PORTS else FIRST_PORT
 
     def keep_first_port(self, port: int) -> None:
         """For the next start, which names none."""

@@ -104,7 +104,7 @@ def _is_of_browsers(key: str) -> bool:
     """The publishable key, or the legacy one: a JWT as long as service_role's, of role anon."""
     if key.startswith("sb_publishable_"):
         return True
-    with suppress(ValueError, IndexError):
+    with suppress(ValueError, IndexError, RecursionError):
         claims = json.loads(base64.urlsafe_b64decode(key.split(".")[1] + "=="))
         return isinstance(claims, dict) and claims.get("role") == "anon"
     return False

@@ -130,6 +130,18 @@ def test_deploy_and_the_services_take_the_same_keys(
     assert (done.returncode == 0) == is_taken, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("secret", "is_taken"),
+    [("whsec_YWJj", True), ("whsec_YWI=", True), ("whsec_YWJj=", False), ("whsec_", False)],
+)
+def test_deploy_and_the_services_take_the_same_signing_keys(
+    cloud: Cloud, secret: str, *, is_taken: bool
+) -> None:
+    known = {**SETTINGS, "SUPABASE_URL": "https://a.example", "CALLBACK_SECRET": secret}
+    assert starts(known) == is_taken
+    assert (cloud.deploy("--dry-run", **known).returncode == 0) == is_taken
+
+
 def starts(environ: dict[str, str]) -> bool:
     try:
         Settings.from_env(environ)

@@ -53,9 +53,9 @@ export async function show(root, { event, query, kept, manages }, signal) {
       label: texts.nav.people, build, kept, signal: over,
       read: (after) => client.people({ ...asked, after }),
     })
+    const stands = !count && !name && await client.eventStatus({ event_id: event })
     if (over.aborted) return
-    if (!count && name) fresh.append(h('p.empty', words.nobodyCalled(name)))
-    else if (!count) fresh.append(nobody(event, await client.eventStatus({ event_id: event })))
+    if (!count) fresh.append(name ? h('p.empty', words.nobodyCalled(name)) : nobody(event, stands))
     place.replaceChildren(fresh)
   }
 

@@ -30,7 +30,7 @@ whenever you like, and run the same command again to go on. It lies in ~/.local/
 XDG_STATE_HOME), one for each source, --event, project and key. It does not know what was deleted
 since: remove it, and everything is handed over again, which changes nothing of what is there.
 
-SOURCE is storage://BUCKET[/PREFIX] (Supabase Storage), gs://BUCKET[/PREFIX] (Google Cloud Storage),
+SOURCE is storage://BUCKET[/FOLDER] (Supabase Storage), gs://BUCKET[/FOLDER] (Google Cloud Storage),
 table:NAME (rows that the Data API shows), or a CSV file with a header. Tables and files need the
 columns media_id, event_id, bucket and path; --column maps other names, --event and --bucket fill in
 for missing ones.
@@ -56,7 +56,7 @@ def add_parser(subparsers: Any) -> None:
     event = parser.add_mutually_exclusive_group()
     event.add_argument("--event", default="", metavar="ID", help="the event of every photo")
     event.add_argument(
-        "--event-from-folder", action="store_true", help="the first folder below PREFIX names it"
+        "--event-from-folder", action="store_true", help="the first folder below FOLDER names it"
     )
     parser.add_argument("--bucket", default="", help="the bucket of a table's or file's paths")
     parser.add_argument(

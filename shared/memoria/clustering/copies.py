@@ -5,7 +5,8 @@ import numpy as np
 from memoria.arrays import Index
 from memoria.clustering.groups import Faces, counted, sizes
 
-COPY = 0.95  # similarity: the same photo saved again, cut or made smaller
+COPY = 0.95  # similarity: the same photo saved again, cut or made smaller; or the next of a burst
+ENOUGH = 3  # looks of one person: two alone may be look-alikes
 
 
 def seen_often_enough(faces: Faces, group: Index, bar: float, least: int) -> Index:
@@ -14,12 +15,11 @@ def seen_often_enough(faces: Faces, group: Index, bar: float, least: int) -> Ind
     Such a group stays where its faces, copies apart, are as alike as ``bar`` on average: they could
     be one person without any further sign. Copies of a single face stay together, whoever it is.
     """
-    copy = copies(faces)
-    looks = np.unique(np.stack([group, copy]), axis=1)  # one of each group's copies
-    names, at, count = np.unique(looks[0], return_inverse=True, return_counts=True)
-    found = counted(faces.rows[looks[1]], at, len(names))
+    _, row = np.unique(np.stack([group, copies(faces)]), axis=1, return_index=True)  # a look each
+    names, at, count = np.unique(group[row], return_inverse=True, return_counts=True)
+    found = counted(faces.rows[row], at, len(names))
     alike = (found.square - count) / np.maximum(count * (count - 1), 1)
-    few = (count > 1) & (count < least) & (alike < bar)
+    few = (count > 1) & (count < min(least, ENOUGH)) & (alike < bar)
     lost = np.isin(group, names[few]) & (sizes(group) >= least)
     return np.where(lost, np.arange(len(group)), group)
 

@@ -56,18 +56,20 @@ class SharedPhotos:
         return NATS * others
 
     def doubled(self, group: Index) -> NDArray[np.bool_]:
-        """Whether a face is one of several of its group in a photo, in two photos, or one of many.
+        """Whether a face is one of several of its group in a photo, and that in two photos.
 
-        (n,) groups -> (n,). Two in a single photo are a mirror; more are a row of strangers, or a
-        collage, whose faces are so alike that they are joined in spite of it.
+        (n,) groups -> (n,). In a single photo it is a mirror, or a collage of somebody whom other
+        photos show, too. A photo that shows most of a group, more than MIRROR times, may be one of
+        a row of strangers: its faces are doubled as well.
         """
         if self.photo_of is None:
             return np.zeros(len(group), dtype=bool)
         keys = group * self.count + self.photo_of
         shown, where, faces = np.unique(keys, return_inverse=True, return_counts=True)
         photos = np.bincount(shown // self.count, faces > 1)
-        several, many = faces[where] > 1, faces[where] > MIRROR
-        doubled: NDArray[np.bool_] = (several & (photos[group] > 1)) | many
+        here = faces[where]
+        most = (here > MIRROR) & (2 * here > np.bincount(group)[group])
+        doubled: NDArray[np.bool_] = ((here > 1) & (photos[group] > 1)) | most
         return doubled
 
     def one_each(self, face: Index, group: Index) -> Index:

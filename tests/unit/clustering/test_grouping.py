@@ -214,3 +214,9 @@ def test_a_row_of_people_in_one_photo_is_no_person_and_a_collage_is_one(alike, i
     labels = group_faces(rows, photo_ids=[0] * 12 + [*range(1, 13)])
     assert (np.count_nonzero(labels[:12] >= 0) == 12) == is_one
     assert is_one or set(labels[:12].tolist()) == {-1}
+
+
+def test_a_person_of_enough_looks_is_one_however_many_shots_each_has():
+    looks = photos_of(directions(1, 512)[0], 6, alike=0.4, seed=3)
+    rows = np.concatenate([photos_of(look, 6, alike=0.97, seed=n) for n, look in enumerate(looks)])
+    assert group_faces(rows, min_cluster_size=10).tolist() == [0] * 36

@@ -50,4 +50,4 @@ def test_copies_take_no_more_memory_than_other_faces():
         nearest_neighbours(rows, 16)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 2 * peaks[0]
+    assert peaks[1] < 3 * peaks[0]  # tiles of two threads, which may be there at once or not
