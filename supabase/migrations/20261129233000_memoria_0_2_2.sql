@@ -1,33 +1,62 @@
 -- 0.2.2.
 
+-- Nobody waits behind this: it takes its locks when nothing of Memoria is at work.
+do $$
+begin
+  for v_try in 1..600 loop
+    begin
+      lock table memoria.events in access exclusive mode nowait;
+      return;
+    exception when lock_not_available then
+      perform pg_sleep(0.1);
+    end;
+  end loop;
+  raise exception 'Memoria is at work: try again.' using errcode = '55P03';
+end
+$$;
+
 -- Photos of which somebody was forgotten who had been drawn there: a drawn face was never counted, but was taken off.
 update memoria.media set faces_detected = found.faces
 from (select media_id, count(*) filter (where detected) as faces from memoria.faces group by media_id) as found
 where found.media_id = media.id and faces_detected < found.faces;
 update memoria.media set faces_detected = 0 where faces_detected < 0;
 
--- Whether a row of a followed table waits is asked by every statement of the app's; what may be free, by every sweep.
-create index if not exists hand_overs_kept_out on memoria.hand_overs (id) where failed and code in ('id_taken', 'event_of_a_user');
-create index if not exists hand_overs_row on memoria.hand_overs (relation, row_id) where failed;
-
 -- What a user said of an event that is not theirs ends when a followed table names its owner. Of who said so until now
 -- we know nothing; where an event is still its maker's, it was the maker.
-alter table memoria.events add column if not exists archived_by uuid;
-update memoria.events set archived_by = made_by
-where made_by = owner_id and (archive_at is not null or status = 'archived');
+do $$
+begin
+  if not exists (
+    select from pg_attribute where attrelid = 'memoria.events'::regclass and attname = 'archived_by'
+  ) then
+    alter table memoria.events add column archived_by uuid;
+    update memoria.events set archived_by = made_by
+    where made_by = owner_id and (archive_at is not null or status = 'archived');
+  end if;
+end
+$$;
 
 -- Who owns an event needs no other role, and keeps none when it is given away.
 delete from memoria.members using memoria.events where events.id = event_id and events.owner_id = user_id;
 
+-- Who was let in by somebody who has left since counts as let in by the owner: until now nobody passed that on.
+update memoria.members set added_by = events.owner_id
+from memoria.events
+where events.id = members.event_id and members.added_by is not null
+  and members.added_by is distinct from events.owner_id and members.added_by is distinct from events.made_by
+  and not exists (
+    select from memoria.members as inviter
+    where inviter.event_id = members.event_id and inviter.user_id = members.added_by
+  );
+
 -- Functions that changed: written by python -m local.changes.
+
+drop function if exists memoria.evidence_item(jsonb);
 
 drop function if exists memoria.store_groups(text,jsonb,uuid[]);
 
-drop function if exists memoria.lock_events_of(memoria.handed[],text);
-
 drop function if exists memoria.rows_now(text,text[]);
 
-drop function if exists memoria.evidence_item(jsonb);
+drop function if exists memoria.lock_events_of(memoria.handed[],text);
 
 -- Locks an event for a change that the caller may make, before and after waiting for it. Raises 404.
 create or replace function memoria.lock_event_for(p_event_id text, p_right text, p_what text default 'event')
@@ -140,6 +169,8 @@ language sql set search_path = '' as $$
   where media_id = p_media.id and not exists (
     select from memoria.corrections as drawn
     where drawn.face_id = said.face_id and drawn.kind = 'drawn' and drawn.created_at > p_media.placed_at
+      -- of an object that was overwritten in its place nobody knows when
+      and p_media.placed_at > p_media.looked_at
   )
 $$;
 
@@ -304,12 +335,19 @@ begin
   perform memoria.check_member_change(v_event, p_user_id, p_role);
   insert into memoria.members (event_id, user_id, role, added_by)
   values (p_event_id, p_user_id, p_role, (select auth.uid()))
-  on conflict (event_id, user_id) do update set role = excluded.role, added_by = excluded.added_by;
+  on conflict (event_id, user_id) do update set
+    role = excluded.role,
+    -- whom the owner or the backend says anew is theirs; another's word changes the role alone
+    added_by = case
+      when excluded.added_by is null or excluded.added_by = v_event.owner_id then excluded.added_by
+      else members.added_by
+    end;
   return jsonb_build_object('event_id', p_event_id, 'user_id', p_user_id, 'role', p_role);
 end
 $$;
 
--- A member may also leave. Whom they let in counts as let in by who had let them in.
+-- A member may also leave. Whom they let in counts as let in by who had let them in; whom the maker of an event let in
+-- who is not its owner, by the maker for ever.
 create or replace function public.memoria_remove_member(p_event_id text, p_user_id uuid) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -323,7 +361,7 @@ begin
   end if;
   delete from memoria.members where event_id = p_event_id and user_id = p_user_id returning added_by into v_let_in_by;
   v_removed := found;
-  if v_removed then
+  if v_removed and p_user_id is distinct from v_event.made_by then
     update memoria.members set added_by = v_let_in_by where event_id = p_event_id and added_by = p_user_id;
   end if;
   return jsonb_build_object('event_id', p_event_id, 'user_id', p_user_id, 'removed', v_removed);
@@ -361,7 +399,7 @@ begin
       select from memoria.jobs
       where event_id = p_event_id and kind = 'process' and status in ('queued', 'dispatched', 'running')
     ) and not exists (
-      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over'
+      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over' and to_regclass(relation) is not null
     ),
     'version', coalesce(v_event.people_version + v_event.photos_version, 0),
     'failures', (
@@ -415,7 +453,9 @@ begin
   update memoria.events set
     status = 'archived', ungrouped_since = null, archive_at = case when archive_at > now() then archive_at end,
     -- the sweeper does as it was told by who set the time
-    archived_by = coalesce((select auth.uid()), archived_by)
+    archived_by = case
+      when (select auth.uid()) is null and archive_at <= now() then archived_by else (select auth.uid())
+    end
   where id = p_event_id;
   update memoria.jobs set
     status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null
@@ -802,20 +842,22 @@ begin
     return null;
   end if;
   v_ids := array(select distinct media_id from unnest(v_touched));
-  select * into v_now from memoria.rows_now(v_relation, v_ids, tg_relid);
-  v_gone := array(select unnest(v_ids) except select media_id from unnest(v_now.rows));
-  -- as they are now, or were
-  v_late := v_now.rows || array(
-    select distinct on (media_id) given from unnest(v_touched) as given where media_id = any (v_gone)
-  );
-  v_waiting := memoria.waiting_rows(v_relation, v_ids);
+  v_late := v_touched;
   begin
+    select * into v_now from memoria.rows_now(v_relation, v_ids, tg_relid);
+    v_gone := array(select unnest(v_ids) except select media_id from unnest(v_now.rows));
+    -- as they are now, or were; not `any`, which looks at all of them for each in a plan that is kept
+    v_late := v_now.rows || array(
+      select distinct on (media_id) given from unnest(v_touched) as given
+      where media_id in (select unnest(v_gone))
+    );
+    v_waiting := memoria.waiting_rows(v_relation, v_ids);
     perform memoria.remove_followed(v_relation, v_gone);
     if cardinality(v_now.rows) > 0 then
       perform memoria.hand_over(v_relation, v_now.rows, v_now.owners);
     end if;
     perform memoria.postpone_hand_over(v_relation, array(
-      select given from unnest(v_late) as given where media_id = any (v_waiting)
+      select given from unnest(v_late) as given where media_id in (select unnest(v_waiting))
     ), 'It changed while it was still to be handed over.');
   exception when others then
     perform set_config('memoria.waited_in_vain', 'yes', true);
@@ -867,9 +909,12 @@ create or replace function memoria.retry_freed() returns void
 language plpgsql set search_path = '' as $$
 declare
   v_dropped constant text[] := memoria.dropped_tables();
+  v_count constant bigint := (
+    select count(*) from memoria.hand_overs where failed and code in ('id_taken', 'event_of_a_user')
+  );
   v_from constant bigint := (
-    select min(id) + floor(random() * (max(id) - min(id) + 1)) from memoria.hand_overs
-    where failed and code in ('id_taken', 'event_of_a_user')
+    select id from memoria.hand_overs where failed and code in ('id_taken', 'event_of_a_user')
+    order by id offset floor(random() * v_count) limit 1
   );
   v_freed bigint[];
 begin
@@ -877,12 +922,14 @@ begin
     select id from (
       (
         select * from memoria.hand_overs
-        where failed and code in ('id_taken', 'event_of_a_user') and id >= v_from order by id limit 5000
+        where failed and code in ('id_taken', 'event_of_a_user') and relation <> all (v_dropped)
+          and id >= v_from order by id limit 5000
       )
       union all
       (
         select * from memoria.hand_overs
-        where failed and code in ('id_taken', 'event_of_a_user') and id < v_from order by id limit 5000
+        where failed and code in ('id_taken', 'event_of_a_user') and relation <> all (v_dropped)
+          and id < v_from order by id limit 5000
       )
     ) as kept_out
     where case code
@@ -1064,6 +1111,8 @@ begin
     raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
   end if;
   perform memoria.check_seen(p_table, v_columns);
+  -- before the table, which others read while events are waited for
+  perform memoria.lock_events_of_table(p_table, v_relation, v_columns);
   perform memoria.follow_renamed(p_table);
   if memoria.followers(v_relation) <> '{}' and memoria.followers(v_relation) <> array[p_table] then
     -- else its photos would be taken for rows that are gone from this table
@@ -1075,13 +1124,48 @@ begin
   perform memoria.unfollow_triggers(p_table);
   perform memoria.follow_triggers(p_table, v_relation);
   delete from memoria.hand_overs where relation = v_relation and failed;
-  perform memoria.lock_events_of_table(p_table, v_relation, v_columns);
   v_count := memoria.hand_over_existing(p_table, v_relation, v_columns);
   perform memoria.remove_gone(p_table, v_relation, v_columns);
   perform memoria.forget_dropped();
   return jsonb_build_object('table', v_relation, 'handed_over', v_count, 'failed', (
     select count(*) from memoria.hand_overs where relation = v_relation and failed
   ));
+end
+$$;
+
+-- The table is no longer followed; the photos that it handed over stay. What is still to be done for it is done
+-- first, however long that waits.
+create or replace function public.memoria_unfollow(p_table regclass) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_relation text := memoria.name_of(p_table);
+  v_late bigint[];
+begin
+  perform memoria.follow_renamed(p_table);
+  -- before events, as the sweeper, which frees some of them first
+  perform from memoria.hand_overs where relation = v_relation and failed order by id for update;
+  v_late := array(
+    select id from memoria.hand_overs
+    where relation = v_relation and failed and code = 'not_handed_over'
+      -- not those of another table, whose name this one has now
+      and memoria.followers(v_relation) = array[p_table]
+    order by id
+  );
+  -- all at once, before their photos, as everyone does
+  perform memoria.lock_events_of_rows(array(
+    select id from memoria.media where source = v_relation
+    union select row_id from memoria.hand_overs where id = any (v_late)
+  ), array(
+    select row(row_id, event_id, null, null, null)::memoria.handed from memoria.hand_overs where id = any (v_late)
+  ));
+  for v_page in 1..(cardinality(v_late) + 999) / 1000 loop
+    perform memoria.retry_all(v_relation, v_late[v_page * 1000 - 999 : v_page * 1000]);
+  end loop;
+  perform memoria.unfollow_triggers(p_table);
+  delete from memoria.followed where relation = v_relation;
+  delete from memoria.hand_overs where relation = v_relation and failed;
+  update memoria.media set source = null where source = v_relation;
+  return jsonb_build_object('table', v_relation, 'followed', false);
 end
 $$;
 
@@ -1294,3 +1378,21 @@ returns uuid
 language sql immutable set search_path = '' as $$
   select memoria.new_face_id(p_media_id, null, x, y, w, h, p_turn)
 $$;
+
+-- Last: whether a row of a followed table waits is asked by every statement of the app's; what may be free, by every
+-- sweep. What cannot be handed over meanwhile is written down there.
+do $$
+begin
+  for v_try in 1..600 loop
+    begin
+      lock table memoria.hand_overs in share mode nowait;
+      return;
+    exception when lock_not_available then
+      perform pg_sleep(0.1);
+    end;
+  end loop;
+  raise exception 'Memoria is at work: try again.' using errcode = '55P03';
+end
+$$;
+create index if not exists hand_overs_kept_out on memoria.hand_overs (id) where failed and code in ('id_taken', 'event_of_a_user');
+create index if not exists hand_overs_row on memoria.hand_overs (relation, row_id) where failed;

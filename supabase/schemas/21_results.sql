@@ -147,6 +147,8 @@ language sql set search_path = '' as $$
   where media_id = p_media.id and not exists (
     select from memoria.corrections as drawn
     where drawn.face_id = said.face_id and drawn.kind = 'drawn' and drawn.created_at > p_media.placed_at
+      -- of an object that was overwritten in its place nobody knows when
+      and p_media.placed_at > p_media.looked_at
   )
 $$;
 

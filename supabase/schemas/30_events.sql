@@ -63,12 +63,19 @@ begin
   perform memoria.check_member_change(v_event, p_user_id, p_role);
   insert into memoria.members (event_id, user_id, role, added_by)
   values (p_event_id, p_user_id, p_role, (select auth.uid()))
-  on conflict (event_id, user_id) do update set role = excluded.role, added_by = excluded.added_by;
+  on conflict (event_id, user_id) do update set
+    role = excluded.role,
+    -- whom the owner or the backend says anew is theirs; another's word changes the role alone
+    added_by = case
+      when excluded.added_by is null or excluded.added_by = v_event.owner_id then excluded.added_by
+      else members.added_by
+    end;
   return jsonb_build_object('event_id', p_event_id, 'user_id', p_user_id, 'role', p_role);
 end
 $$;
 
--- A member may also leave. Whom they let in counts as let in by who had let them in.
+-- A member may also leave. Whom they let in counts as let in by who had let them in; whom the maker of an event let in
+-- who is not its owner, by the maker for ever.
 create function public.memoria_remove_member(p_event_id text, p_user_id uuid) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
@@ -82,7 +89,7 @@ begin
   end if;
   delete from memoria.members where event_id = p_event_id and user_id = p_user_id returning added_by into v_let_in_by;
   v_removed := found;
-  if v_removed then
+  if v_removed and p_user_id is distinct from v_event.made_by then
     update memoria.members set added_by = v_let_in_by where event_id = p_event_id and added_by = p_user_id;
   end if;
   return jsonb_build_object('event_id', p_event_id, 'user_id', p_user_id, 'removed', v_removed);
@@ -203,7 +210,7 @@ begin
       select from memoria.jobs
       where event_id = p_event_id and kind = 'process' and status in ('queued', 'dispatched', 'running')
     ) and not exists (
-      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over'
+      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over' and to_regclass(relation) is not null
     ),
     'version', coalesce(v_event.people_version + v_event.photos_version, 0),
     'failures', (
@@ -257,7 +264,9 @@ begin
   update memoria.events set
     status = 'archived', ungrouped_since = null, archive_at = case when archive_at > now() then archive_at end,
     -- the sweeper does as it was told by who set the time
-    archived_by = coalesce((select auth.uid()), archived_by)
+    archived_by = case
+      when (select auth.uid()) is null and archive_at <= now() then archived_by else (select auth.uid())
+    end
   where id = p_event_id;
   update memoria.jobs set
     status = 'cancelled', finished_at = clock_timestamp(), token = null, leased_until = null, payload = null

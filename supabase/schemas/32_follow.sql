@@ -269,20 +269,22 @@ begin
     return null;
   end if;
   v_ids := array(select distinct media_id from unnest(v_touched));
-  select * into v_now from memoria.rows_now(v_relation, v_ids, tg_relid);
-  v_gone := array(select unnest(v_ids) except select media_id from unnest(v_now.rows));
-  -- as they are now, or were
-  v_late := v_now.rows || array(
-    select distinct on (media_id) given from unnest(v_touched) as given where media_id = any (v_gone)
-  );
-  v_waiting := memoria.waiting_rows(v_relation, v_ids);
+  v_late := v_touched;
   begin
+    select * into v_now from memoria.rows_now(v_relation, v_ids, tg_relid);
+    v_gone := array(select unnest(v_ids) except select media_id from unnest(v_now.rows));
+    -- as they are now, or were; not `any`, which looks at all of them for each in a plan that is kept
+    v_late := v_now.rows || array(
+      select distinct on (media_id) given from unnest(v_touched) as given
+      where media_id in (select unnest(v_gone))
+    );
+    v_waiting := memoria.waiting_rows(v_relation, v_ids);
     perform memoria.remove_followed(v_relation, v_gone);
     if cardinality(v_now.rows) > 0 then
       perform memoria.hand_over(v_relation, v_now.rows, v_now.owners);
     end if;
     perform memoria.postpone_hand_over(v_relation, array(
-      select given from unnest(v_late) as given where media_id = any (v_waiting)
+      select given from unnest(v_late) as given where media_id in (select unnest(v_waiting))
     ), 'It changed while it was still to be handed over.');
   exception when others then
     perform set_config('memoria.waited_in_vain', 'yes', true);
@@ -378,9 +380,12 @@ create function memoria.retry_freed() returns void
 language plpgsql set search_path = '' as $$
 declare
   v_dropped constant text[] := memoria.dropped_tables();
+  v_count constant bigint := (
+    select count(*) from memoria.hand_overs where failed and code in ('id_taken', 'event_of_a_user')
+  );
   v_from constant bigint := (
-    select min(id) + floor(random() * (max(id) - min(id) + 1)) from memoria.hand_overs
-    where failed and code in ('id_taken', 'event_of_a_user')
+    select id from memoria.hand_overs where failed and code in ('id_taken', 'event_of_a_user')
+    order by id offset floor(random() * v_count) limit 1
   );
   v_freed bigint[];
 begin
@@ -388,12 +393,14 @@ begin
     select id from (
       (
         select * from memoria.hand_overs
-        where failed and code in ('id_taken', 'event_of_a_user') and id >= v_from order by id limit 5000
+        where failed and code in ('id_taken', 'event_of_a_user') and relation <> all (v_dropped)
+          and id >= v_from order by id limit 5000
       )
       union all
       (
         select * from memoria.hand_overs
-        where failed and code in ('id_taken', 'event_of_a_user') and id < v_from order by id limit 5000
+        where failed and code in ('id_taken', 'event_of_a_user') and relation <> all (v_dropped)
+          and id < v_from order by id limit 5000
       )
     ) as kept_out
     where case code
@@ -698,6 +705,8 @@ begin
     raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
   end if;
   perform memoria.check_seen(p_table, v_columns);
+  -- before the table, which others read while events are waited for
+  perform memoria.lock_events_of_table(p_table, v_relation, v_columns);
   perform memoria.follow_renamed(p_table);
   if memoria.followers(v_relation) <> '{}' and memoria.followers(v_relation) <> array[p_table] then
     -- else its photos would be taken for rows that are gone from this table
@@ -709,7 +718,6 @@ begin
   perform memoria.unfollow_triggers(p_table);
   perform memoria.follow_triggers(p_table, v_relation);
   delete from memoria.hand_overs where relation = v_relation and failed;
-  perform memoria.lock_events_of_table(p_table, v_relation, v_columns);
   v_count := memoria.hand_over_existing(p_table, v_relation, v_columns);
   perform memoria.remove_gone(p_table, v_relation, v_columns);
   perform memoria.forget_dropped();
@@ -750,6 +758,8 @@ declare
   v_late bigint[];
 begin
   perform memoria.follow_renamed(p_table);
+  -- before events, as the sweeper, which frees some of them first
+  perform from memoria.hand_overs where relation = v_relation and failed order by id for update;
   v_late := array(
     select id from memoria.hand_overs
     where relation = v_relation and failed and code = 'not_handed_over'

@@ -227,3 +227,13 @@ def test_a_face_drawn_on_a_new_picture_stays_when_that_is_looked_at(party: Album
     assert party.faces_of_group() == {face}
     party.cluster()
     assert party.person([face]) == party.bob
+
+
+def test_a_picture_that_is_overwritten_in_its_place_keeps_no_face_that_was_drawn(
+    party: Album,
+) -> None:
+    party.project.process(party.event, party.group, [], digest=64 * "1")
+    party.draw(person=party.ann)
+    # `process` looks at the object once more
+    party.project.process(party.event, party.group, [], digest=64 * "2")
+    assert party.faces_of_group() == set()

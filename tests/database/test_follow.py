@@ -1098,3 +1098,78 @@ def test_an_event_is_not_done_while_a_row_of_it_is_late(app: Database) -> None:
     assert app.service("event_status", event_id="party")["done"] is True
     late(app, '"My Photos"')
     assert app.service("event_status", event_id="party")["done"] is False
+
+
+HOSTS = """
+create table public.pics (id bigint primary key, ev text, path text, host uuid);
+select memoria_follow('public.pics', 'id', 'ev', 'path', 'photos', p_owner => 'host');
+"""
+
+
+def names_owner(db: Database, owner: UUID) -> None:
+    """A row of the app's names whose the event is."""
+    db.do("insert into public.pics values (1, 'party', 'p/1.jpg', %s)", owner)
+
+
+def test_whom_the_maker_let_in_goes_although_the_maker_left_before(app: Database) -> None:
+    """Before, who left passed on whom they had let in to the owner, who had let them in again."""
+    app.do(ANYBODY_MAKES_EVENTS)
+    app.do(HOSTS)
+    maker, friend, owner = (UUID(int=n) for n in (10, 11, 12))
+    app.caller("authenticated", maker)("create_event", event_id="party")
+    app.caller("authenticated", maker)(
+        "add_member", event_id="party", user_id=str(friend), role="viewer"
+    )
+    app.caller("authenticated", maker)("set_owner", event_id="party", owner_id=str(owner))
+    app.caller("authenticated", owner)(
+        "add_member", event_id="party", user_id=str(maker), role="viewer"
+    )
+    app.caller("authenticated", maker)("remove_member", event_id="party", user_id=str(maker))
+    names_owner(app, owner)
+    assert app.rows("select user_id from memoria.members") == []
+
+
+def test_who_says_their_own_role_keeps_it_and_their_guests(app: Database) -> None:
+    app.do(ANYBODY_MAKES_EVENTS)
+    app.do(HOSTS)
+    maker, cohost, owner, guest = (UUID(int=n) for n in (10, 11, 12, 13))
+    app.caller("authenticated", maker)("create_event", event_id="party")
+    app.caller("authenticated", maker)("set_owner", event_id="party", owner_id=str(owner))
+    app.caller("authenticated", owner)(
+        "add_member", event_id="party", user_id=str(cohost), role="cohost"
+    )
+    for user, role in ((guest, "viewer"), (cohost, "cohost")):
+        app.caller("authenticated", cohost)(
+            "add_member", event_id="party", user_id=str(user), role=role
+        )
+    names_owner(app, owner)
+    assert set(app.rows("select user_id from memoria.members")) == {cohost, guest}
+
+
+def test_a_row_beside_a_partition_that_is_locked_is_late_and_not_lost(app: Database) -> None:
+    app.do(
+        "create table public.pics (id bigint, ev text, path text, day int, primary key (id, day))"
+        " partition by range (day);"
+        " create table public.pics_0 partition of public.pics for values from (0) to (1);"
+        " create table public.pics_1 partition of public.pics for values from (1) to (2);"
+        " select memoria_follow('public.pics', 'id', 'ev', 'path', 'photos')"
+    )
+    with psycopg.connect(app.url) as purge:
+        purge.execute("truncate only public.pics_1")
+        app.do("insert into public.pics values (1, 'party', 'p/1.jpg', 0)")
+    assert app.rows("select broken from memoria.followed where relation = 'public.pics'") == [None]
+    app.service("sweep")
+    assert app.rows("select id from memoria.media") == ["1"]
+
+
+def test_an_event_is_done_though_a_table_was_dropped_whose_rows_it_kept_out(app: Database) -> None:
+    app.do("create table public.pics (id text primary key, ev text, path text)")
+    app.do("select memoria_follow('public.pics', 'id', 'ev', 'path', 'photos')")
+    app.service.enqueue("1", "elsewhere")
+    app.do("insert into public.pics values ('1', 'party', 'p/1.jpg')")
+    app.service.process("2")
+    app.do("drop table public.pics")
+    app.service("delete_media", media_id="1")
+    app.service("sweep")
+    app.do("delete from memoria.jobs where kind = 'cluster'")
+    assert app.service("event_status", event_id="party")["done"] is True
