@@ -215,8 +215,7 @@ def test_a_session_that_ends_while_photos_are_sent_loses_none(host: Visit, event
     page.get_by_label("Email").fill(HOST_EMAIL)
     page.get_by_label("Password").fill(HOST_PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    page.get_by_text("Please sign in again.").first.wait_for()
-    # those that were not begun before the new session go by themselves
+    # those that were not begun before the new session go by themselves: on a busy machine, all
     again = page.get_by_role("button", name=re.compile("^Try (all )?again"))
     for _ in range(60):
         if page.get_by_text("5 photos are in").is_visible():
