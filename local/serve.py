@@ -16,7 +16,6 @@ from local.demo.folders import find_photos
 from local.demo.run import SAMPLE
 from local.demo.sample_event import group_photo, write_sample_event
 from local.demo.system import (
-    PORTS,
     System,
     describe,
     end_on_signals,
@@ -29,7 +28,7 @@ from local.demo.system import (
     watch,
 )
 from local.demo.weights import choose_pack
-from local.processes.home import Home, HomeInUse
+from local.processes.home import POSSIBLE_PORTS, Home, HomeInUse
 from local.processes.services import PortInUse, ServiceError
 from memoria.config import BadConfiguration
 from memoria.packs.pack import WeightsUnavailable
@@ -79,7 +78,7 @@ def _samples(system: System) -> None:
 
 def _first_port(text: str) -> int | None:
     """None where it is not said. Raises ValueError where five ports do not follow."""
-    if text and not (text.isdecimal() and 1024 <= int(text) <= 65535 - len(PORTS)):
+    if text and not (text.isdecimal() and int(text) in POSSIBLE_PORTS):
         raise ValueError("FIRST_PORT: a number from 1024 to 65530")
     return int(text) if text else None
 

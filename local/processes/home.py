@@ -20,7 +20,7 @@ from local.supabase.migrations import MIGRATIONS
 _STAND_INS = Path(__file__).parents[1] / "supabase"
 _APP = Path(__file__).parents[1] / "demo" / "app.sql"
 FIRST_PORT = 8081
-POSSIBLE_PORTS = range(1024, 65_530)
+POSSIBLE_PORTS = range(1024, 65_531)  # the first of five
 _PATIENCE_SECONDS = 15  # for the guard of a run that was killed
 
 

@@ -17,8 +17,7 @@ def seen_often_enough(faces: Faces, group: Index, bar: float, least: int) -> Ind
     """
     _, row = np.unique(np.stack([group, copies(faces)]), axis=1, return_index=True)  # a look each
     names, at, count = np.unique(group[row], return_inverse=True, return_counts=True)
-    found = counted(faces.rows[row], at, len(names))
-    alike = (found.square - count) / np.maximum(count * (count - 1), 1)
+    alike = counted(faces.rows[row], at, len(names)).inside(count.astype(np.float64))
     few = (count > 1) & (count < min(least, ENOUGH)) & (alike < bar)
     lost = np.isin(group, names[few]) & (sizes(group) >= least)
     return np.where(lost, np.arange(len(group)), group)
@@ -33,7 +32,5 @@ def copies(faces: Faces) -> Index:
     one, other = (side[faces.alike >= COPY] for side in faces.near)
     same = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(n, n))
     _, part = connected_components(same, directed=False)
-    first = np.full(int(part.max(initial=-1)) + 1, n)
-    np.minimum.at(first, part, np.arange(n))
-    copy: Index = first[part]
+    copy: Index = np.unique(part, return_index=True)[1][part]
     return copy

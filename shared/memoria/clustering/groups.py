@@ -55,6 +55,11 @@ class Groups:
     weight: F64  # (g,) of the weights
     square: F64  # (g,) the squared lengths of ``sums``
 
+    def inside(self, itself: F64) -> F64:
+        """Mean similarity of the different faces of each group. (g,) sums of w² -> (g,)."""
+        similarity: F64 = (self.square - itself) / np.maximum(self.weight**2 - itself, 1e-9)
+        return similarity
+
     def join(self, one: Index, other: Index) -> None:
         """Adds the groups ``other`` to the groups ``one``; no group may be named twice."""
         self.sums[one] += self.sums[other]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memoria.arrays import Index
+from memoria.arrays import F64, Index
 from memoria.clustering.agglomeration import agglomerated
 from memoria.clustering.copies import seen_often_enough
 from memoria.clustering.crowd import crowd_of
@@ -109,7 +109,6 @@ def _wide(faces: Faces, group: Index, limits: Limits) -> NDArray[np.bool_]:
     number = np.full(len(group), -1)
     number[wide] = at
     groups = groups_of(faces.rows, faces.weight, number, len(names))
-    itself = np.bincount(at, faces.weight[wide] ** 2, len(names))
-    inside = (groups.square - itself) / np.maximum(groups.weight**2 - itself, 1e-9)
-    wide[wide] = (inside < limits.width)[at]
+    itself: F64 = np.bincount(at, faces.weight[wide] ** 2, len(names)).astype(np.float64)
+    wide[wide] = (groups.inside(itself) < limits.width)[at]
     return wide
