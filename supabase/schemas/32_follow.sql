@@ -374,36 +374,20 @@ exception when others then
 end
 $$;
 
--- Rows whose id or event another had, and has no longer, are tried again. Ten thousand are asked in one sweep, from
--- anywhere on, so that all are in time. Who changes one at this instant is not waited for.
+-- Rows whose id or event another had, and has no longer, are tried again. Ten thousand are asked in one sweep, any, so
+-- that all are in time. Who changes one at this instant is not waited for.
 create function memoria.retry_freed() returns void
 language plpgsql set search_path = '' as $$
 declare
   v_dropped constant text[] := memoria.dropped_tables();
-  v_count constant bigint := (
-    select count(*) from memoria.hand_overs where failed and code in ('id_taken', 'event_of_a_user')
-  );
-  v_from constant bigint := (
-    select id from memoria.hand_overs where failed and code in ('id_taken', 'event_of_a_user')
-    order by id offset floor(random() * v_count) limit 1
-  );
   v_freed bigint[];
 begin
   v_freed := array(
-    select id from (
-      (
-        select * from memoria.hand_overs
-        where failed and code in ('id_taken', 'event_of_a_user') and relation <> all (v_dropped)
-          and id >= v_from order by id limit 5000
-      )
-      union all
-      (
-        select * from memoria.hand_overs
-        where failed and code in ('id_taken', 'event_of_a_user') and relation <> all (v_dropped)
-          and id < v_from order by id limit 5000
-      )
-    ) as kept_out
-    where case code
+    select id from memoria.hand_overs as kept_out
+    where id in (
+      select id from memoria.hand_overs
+      where failed and code in ('id_taken', 'event_of_a_user') order by random() limit 10000
+    ) and relation <> all (v_dropped) and case code
       when 'event_of_a_user' then not exists (
         select from memoria.events where events.id = kept_out.event_id and made_by is not null
       )
