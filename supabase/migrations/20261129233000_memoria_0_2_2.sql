@@ -50,13 +50,13 @@ where events.id = members.event_id and members.added_by is not null
 
 -- Functions that changed: written by python -m local.changes.
 
-drop function if exists memoria.rows_now(text,text[]);
+drop function if exists memoria.store_groups(text,jsonb,uuid[]);
 
-drop function if exists memoria.lock_events_of(memoria.handed[],text);
+drop function if exists memoria.rows_now(text,text[]);
 
 drop function if exists memoria.evidence_item(jsonb);
 
-drop function if exists memoria.store_groups(text,jsonb,uuid[]);
+drop function if exists memoria.lock_events_of(memoria.handed[],text);
 
 -- Locks an event for a change that the caller may make, before and after waiting for it. Raises 404.
 create or replace function memoria.lock_event_for(p_event_id text, p_right text, p_what text default 'event')
@@ -399,7 +399,8 @@ begin
       select from memoria.jobs
       where event_id = p_event_id and kind = 'process' and status in ('queued', 'dispatched', 'running')
     ) and not exists (
-      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over' and to_regclass(relation) is not null
+      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over' 
+        and relation <> all ((select memoria.dropped_tables())::text[])
     ),
     'version', coalesce(v_event.people_version + v_event.photos_version, 0),
     'failures', (
@@ -613,20 +614,30 @@ begin
 end
 $$;
 
--- Removes a photo with everything of it: by who manages the event, or who contributed it.
+-- Who manages the event, or contributed the photo.
+create or replace function memoria.may_remove(p_media memoria.media) returns boolean
+language sql stable set search_path = '' as $$
+  select memoria.may(p_media.event_id, 'manage') or (
+    memoria.may(p_media.event_id, 'contribute') and coalesce(p_media.added_by = (select auth.uid()), false)
+  )
+$$;
+
+revoke all on function memoria.may_remove(memoria.media) from public, anon, authenticated, service_role;
+
+-- Removes a photo with everything of it. Rights are asked before and after waiting for the event.
 create or replace function public.memoria_delete_media(p_media_id text) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_media memoria.media;
 begin
   select * into v_media from memoria.media where id = p_media_id;
-  if not found or not (
-    memoria.may(v_media.event_id, 'manage')
-    or (memoria.may(v_media.event_id, 'contribute') and coalesce(v_media.added_by = (select auth.uid()), false))
-  ) then
+  if not found or not memoria.may_remove(v_media) then
     perform memoria.refuse_unknown('photo');
   end if;
   perform memoria.lock_event(v_media.event_id);
+  if not memoria.may_remove(v_media) then
+    perform memoria.refuse_unknown('photo');
+  end if;
   if not exists (select from memoria.media where id = p_media_id and event_id = v_media.event_id) then
     if exists (select from memoria.media where id = p_media_id) then
       raise exception 'This photo went to another event at this instant.' using errcode = 'PT409';
@@ -832,6 +843,9 @@ begin
     v_touched := array(
       select row(id, event_id, bucket, path, preview_path)::memoria.handed
       from memoria.media where source = v_relation
+      union all
+      select row(row_id, event_id, null, null, null)::memoria.handed
+      from memoria.hand_overs where relation = v_relation and failed and code <> 'not_handed_over'
     );
   else
     execute format('select array(%s)', memoria.touched_expression(
@@ -1252,6 +1266,55 @@ begin
     ) on conflict (id) do nothing;
     perform memoria.read_again(v_drawn.media_id);
   end loop;
+end
+$$;
+
+-- A face that a user drew, and whose it is. Where a face is known already it is that one.
+create or replace function public.memoria_add_face(p_media_id text, p_bbox jsonb, p_person uuid default null) returns jsonb
+language plpgsql security definer set search_path = '' as $$
+declare
+  v_event constant memoria.events := memoria.lock_open_event(
+    (select event_id from memoria.media where id = p_media_id), 'manage', 'photo'
+  );
+  v_media memoria.media;
+  v_known record;
+  v_person uuid;
+  v_face uuid;
+  c memoria.changes;
+begin
+  -- in that event, and not in one to which it went meanwhile
+  select * into v_media from memoria.media where id = p_media_id and event_id = v_event.id;
+  if not found then
+    perform memoria.refuse_unknown('photo');
+  end if;
+  perform memoria.check_box(p_bbox);
+  if p_person is not null then
+    v_person := (memoria.person_within(v_media.event_id, p_person)).id;
+  end if;
+  select * into v_known from memoria.face_at(v_media, p_bbox);
+  if v_known.is_forgotten then
+    raise exception 'This face was forgotten.' using errcode = 'PT409';
+  end if;
+  c := memoria.begin_change(v_media.event_id, 'drawn', v_person);
+  v_face := v_known.face_id;
+  if v_face is null then
+    v_face := gen_random_uuid();
+    insert into memoria.faces (
+      id, event_id, media_id, media_number, x, y, w, h, score, quality, model, detected
+    ) values (
+      v_face, v_media.event_id, v_media.id, v_media.number, (p_bbox ->> 'x')::real, (p_bbox ->> 'y')::real,
+      (p_bbox ->> 'w')::real, (p_bbox ->> 'h')::real, 0, 0, coalesce(v_media.model, ''), false
+    );
+  end if;
+  c := memoria.say(c, 'drawn', array[v_face]);
+  if v_person is not null then
+    c := memoria.give_faces(c, array[v_face], v_person);
+  end if;
+  c.faces := 1;
+  return jsonb_build_object(
+    'face_id', v_face, 'change_id', memoria.finish_change(c),
+    'person_id', (select person_id from memoria.faces where id = v_face)
+  ) || case when v_person <> p_person then jsonb_build_object('is_now', v_person) else '{}' end;
 end
 $$;
 

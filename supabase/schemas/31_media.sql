@@ -416,20 +416,28 @@ begin
 end
 $$;
 
--- Removes a photo with everything of it: by who manages the event, or who contributed it.
+-- Who manages the event, or contributed the photo.
+create function memoria.may_remove(p_media memoria.media) returns boolean
+language sql stable set search_path = '' as $$
+  select memoria.may(p_media.event_id, 'manage') or (
+    memoria.may(p_media.event_id, 'contribute') and coalesce(p_media.added_by = (select auth.uid()), false)
+  )
+$$;
+
+-- Removes a photo with everything of it. Rights are asked before and after waiting for the event.
 create function public.memoria_delete_media(p_media_id text) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_media memoria.media;
 begin
   select * into v_media from memoria.media where id = p_media_id;
-  if not found or not (
-    memoria.may(v_media.event_id, 'manage')
-    or (memoria.may(v_media.event_id, 'contribute') and coalesce(v_media.added_by = (select auth.uid()), false))
-  ) then
+  if not found or not memoria.may_remove(v_media) then
     perform memoria.refuse_unknown('photo');
   end if;
   perform memoria.lock_event(v_media.event_id);
+  if not memoria.may_remove(v_media) then
+    perform memoria.refuse_unknown('photo');
+  end if;
   if not exists (select from memoria.media where id = p_media_id and event_id = v_media.event_id) then
     if exists (select from memoria.media where id = p_media_id) then
       raise exception 'This photo went to another event at this instant.' using errcode = 'PT409';

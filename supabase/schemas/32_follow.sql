@@ -259,6 +259,9 @@ begin
     v_touched := array(
       select row(id, event_id, bucket, path, preview_path)::memoria.handed
       from memoria.media where source = v_relation
+      union all
+      select row(row_id, event_id, null, null, null)::memoria.handed
+      from memoria.hand_overs where relation = v_relation and failed and code <> 'not_handed_over'
     );
   else
     execute format('select array(%s)', memoria.touched_expression(

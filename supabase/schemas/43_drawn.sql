@@ -90,14 +90,17 @@ $$;
 create function public.memoria_add_face(p_media_id text, p_bbox jsonb, p_person uuid default null) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
+  v_event constant memoria.events := memoria.lock_open_event(
+    (select event_id from memoria.media where id = p_media_id), 'manage', 'photo'
+  );
   v_media memoria.media;
   v_known record;
   v_person uuid;
   v_face uuid;
   c memoria.changes;
 begin
-  perform memoria.lock_open_event((select event_id from memoria.media where id = p_media_id), 'manage', 'photo');
-  select * into v_media from memoria.media where id = p_media_id;
+  -- in that event, and not in one to which it went meanwhile
+  select * into v_media from memoria.media where id = p_media_id and event_id = v_event.id;
   if not found then
     perform memoria.refuse_unknown('photo');
   end if;

@@ -1173,3 +1173,15 @@ def test_an_event_is_done_though_a_table_was_dropped_whose_rows_it_kept_out(app:
     app.service("sweep")
     app.do("delete from memoria.jobs where kind = 'cluster'")
     assert app.service("event_status", event_id="party")["done"] is True
+
+
+def test_a_row_that_was_kept_out_goes_from_the_notes_when_its_table_is_emptied(
+    app: Database,
+) -> None:
+    app.do("create table public.pics (id text primary key, ev text, path text)")
+    app.do("select memoria_follow('public.pics', 'id', 'ev', 'path', 'photos')")
+    app.do("insert into public.pics values ('1', 'party', null), ('2', 'party', 'p/2.jpg')")
+    assert len(app.service("event_status", event_id="party")["not_handed_over"]) == 1
+    app.do("truncate public.pics")
+    assert app.service("event_status", event_id="party")["not_handed_over"] == []
+    assert app.rows("select id from memoria.media") == []

@@ -572,3 +572,39 @@ def test_who_is_removed_while_they_wait_for_the_event_may_no_longer(
             work.result()
     assert refused.value.sqlstate == "PT404"
     assert db.value("select count(*) from memoria.events") == 1
+
+
+def test_a_face_is_drawn_in_no_event_to_which_the_photo_went_meanwhile(db: Database) -> None:
+    host, other = UUID(int=1), UUID(int=2)
+    db.service("create_event", event_id="party", owner_id=host)
+    db.service("create_event", event_id="another", owner_id=other)
+    db.service.enqueue("m1")
+    waiting = db.caller("authenticated", host)
+    box = {"x": 0.1, "y": 0.1, "w": 0.2, "h": 0.2}
+    with psycopg.connect(db.url) as mover, ThreadPoolExecutor(1) as pool:
+        mover.execute("select from memoria.events order by id for no key update")
+        mover.execute("update memoria.media set event_id = 'another'")
+        work = pool.submit(waiting, "add_face", media_id="m1", bbox=box)
+        wait_until_blocked(db.rows, work)
+        mover.commit()
+        with pytest.raises(psycopg.Error) as refused:
+            work.result()
+    assert refused.value.sqlstate == "PT404"
+    assert db.value("select count(*) from memoria.faces") == 0
+
+
+def test_who_is_removed_while_they_wait_deletes_no_photo(db: Database) -> None:
+    owner, host = UUID(int=1), UUID(int=2)
+    db.service("create_event", event_id="party", owner_id=owner)
+    db.service("add_member", event_id="party", user_id=host, role="host")
+    db.service.enqueue("m1")
+    waiting = db.caller("authenticated", host)
+    with psycopg.connect(db.url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select public.memoria_remove_member('party', %s)", [host])
+        work = pool.submit(waiting, "delete_media", media_id="m1")
+        wait_until_blocked(db.rows, work)
+        other.commit()
+        with pytest.raises(psycopg.Error) as refused:
+            work.result()
+    assert refused.value.sqlstate == "PT404"
+    assert db.value("select count(*) from memoria.media") == 1

@@ -10,10 +10,10 @@ ENOUGH = 3  # looks of one person: two alone may be look-alikes
 
 
 def seen_often_enough(faces: Faces, group: Index, bar: float, least: int) -> Index:
-    """The groups, without those that copies alone bring to ``least`` faces. (n,) -> (n,).
+    """The groups, without those of two looks that copies bring to ``least`` faces. (n,) -> (n,).
 
-    Such a group stays where its faces, copies apart, are as alike as ``bar`` on average: they could
-    be one person without any further sign. Copies of a single face stay together, whoever it is.
+    Such a group stays where its looks are as alike as ``bar`` on average: they could be one person
+    without any further sign. Copies of a single face stay together, whoever it is.
     """
     _, row = np.unique(np.stack([group, copies(faces)]), axis=1, return_index=True)  # a look each
     names, at, count = np.unique(group[row], return_inverse=True, return_counts=True)
