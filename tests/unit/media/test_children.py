@@ -43,7 +43,7 @@ def decoders() -> Iterator[Decoders]:
 @pytest.fixture
 def impatient() -> Iterator[Decoders]:
     """One child that may use no more than a second of the processor for a photo."""
-    started = Decoders(1, cpu_seconds=1, wait_seconds=2)
+    started = Decoders(1, cpu_seconds=0.5, wait_seconds=2)  # the system counts whole ones
     yield started
     started.close()
 
