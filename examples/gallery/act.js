@@ -48,7 +48,6 @@ export async function inTurn(calls) {
 /** again: offered where the same may go well the next time. */
 export function tell(error, again) {
   if (!(error instanceof MemoriaError)) throw error
-  if (!user()) refresh() // it ended meanwhile: to the sign-in
   const passes = again && user() && !(error.status >= 400 && error.status < 500)
   toast(error.words, ...(passes ? [[texts.tryAgain, again]] : []))
 }

@@ -1,7 +1,8 @@
 // The hosts' app: who is signed in, which page, and what every page is given.
 import { MemoriaError } from '/clients/memoria.js'
 import {
-  button, call, field, follow, form, h, icon, refresh, signIn, signUp, texts, to, toast, user,
+  button, call, field, follow, form, h, icon, refresh, SESSION_OVER, signIn, signUp, texts, to,
+  toast, user,
 } from './kit.js'
 
 const NAVIGATION = ['people', 'review', 'upload', 'settings']
@@ -106,6 +107,7 @@ skip.hidden = false
 skip.addEventListener('click', () => main.querySelector('h1')?.focus())
 addEventListener('online', connected)
 addEventListener('offline', connected)
+addEventListener(SESSION_OVER, refresh) // to the sign-in, once: what is typed there stays
 connected()
 follow(show)
 for (const page of PAGES) import(`./pages/${page}.js`).catch(() => {}) // there when offline

@@ -4,6 +4,7 @@ import { config } from '/config.js'
 
 const { supabaseUrl: url, publishableKey: key } = config
 const KEPT = 'memoria-session', DEADLINE_MS = 30_000
+export const SESSION_OVER = 'memoria-session-over'
 const JSON_TYPE = { type: 'application/json' }
 const read = () => JSON.parse(localStorage.getItem(KEPT) ?? 'null')
 let session = read(), refreshing
@@ -15,12 +16,14 @@ addEventListener('storage', (changed) => { // another tab signed in or out, or r
   if (changed.key === KEPT) session = JSON.parse(changed.newValue)
 })
 
-/** until: by this device's clock, which may be wrong. */
+/** until: by this device's clock, which may be wrong. Tells the window once that it is over. */
 function keep(answer) {
   if (answer && !answer.access_token) throw new MemoriaError({ code: 'email_not_confirmed' })
+  const isOver = session && !answer
   session = answer && { ...answer, until: Date.now() + answer.expires_in * 1000 }
   if (answer) localStorage.setItem(KEPT, JSON.stringify(session))
   else localStorage.removeItem(KEPT)
+  if (isOver) dispatchEvent(new Event(SESSION_OVER))
 }
 
 /** One request to the project. Raises MemoriaError. A Blob is sent as it is, all else as JSON. */
@@ -64,8 +67,8 @@ async function asUser(address, { headers, ...more }) {
   const token = await current()
   const answer = await send(token)
   if (answer.status !== 401) return answer
-  const again = await send(await current(token))
-  if (again.status === 401) keep(null)
+  const renewed = await current(token), again = await send(renewed)
+  if (again.status === 401 && session?.access_token === renewed) keep(null)
   return again
 }
 

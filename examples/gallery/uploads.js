@@ -1,7 +1,6 @@
 // Photos on their way into an event: made smaller, stored twice, handed over, looked at.
 import { MemoriaError } from '/clients/memoria.js'
 import { endingOf } from './photos.js'
-import { refresh } from './router.js'
 import { client, erase, request, user } from './session.js'
 import { smaller } from './smaller.js'
 
@@ -15,10 +14,12 @@ const PICTURES = new Set(`jpg jpeg jpe jfif png webp heic heif hif avif tif tiff
 const BEGUN = 'memoria-begun' // and not handed over, by id: a tab may end in between
 const queues = new Map()
 
-/** The one of an event, also after its page was left. */
+/** The user's for an event, also after its page was left; it goes on where a session had ended. */
 export function queueOf(event) {
-  if (!queues.has(event)) queues.set(event, new Uploads(event))
-  return queues.get(event)
+  const whose = `${user().id} ${event}`
+  if (!queues.has(whose)) queues.set(whose, new Uploads(event, user().id))
+  queues.get(whose).goOn()
+  return queues.get(whose)
 }
 
 addEventListener('beforeunload', (leaving) => {
@@ -44,14 +45,18 @@ class Uploads extends EventTarget {
   #running = 0
   #stop = null
 
-  constructor(event) {
+  constructor(event, user) {
     super()
-    this.event = event
+    Object.assign(this, { event, user })
     this.#resume()
   }
 
   get busy() {
     return this.#has('waiting', 'sending')
+  }
+
+  get #isTheirs() { // the session
+    return user()?.id === this.user
   }
 
   #has(...states) {
@@ -70,7 +75,7 @@ class Uploads extends EventTarget {
   again(...items) {
     for (const item of items) Object.assign(item, { state: 'waiting', code: undefined })
     this.#tell(items)
-    this.#next()
+    this.goOn()
   }
 
   /** Raises MemoriaError where it could not be taken away: then it stays in the list. */
@@ -92,7 +97,7 @@ class Uploads extends EventTarget {
   /** What this browser had begun when its tab ended: handed over now; what did not arrive goes. */
   async #resume() {
     const mine = Object.values(allBegun()).filter((begun) =>
-      begun.event === this.event && begun.user === user().id)
+      begun.event === this.event && begun.user === this.user)
     for (const { since, ...item } of mine) {
       try {
         await this.#handOver(item)
@@ -106,6 +111,7 @@ class Uploads extends EventTarget {
   }
 
   async #handOver({ id, path, preview_path }) {
+    if (!this.#isTheirs) throw new MemoriaError({ code: 'unauthorized' }) // no other user's
     await client.enqueue({ media_id: id, event_id: this.event, bucket: BUCKET, path, preview_path })
     note(id, undefined)
     this.#stop ??= client.watch(this.event, (news) => this.#hear(news))
@@ -120,13 +126,16 @@ class Uploads extends EventTarget {
     this.#tell([item])
   }
 
-  #next() {
+  /** Sends what waits; nothing while its user is not signed in. */
+  goOn() {
+    if (!this.#isTheirs) return
     const waiting = this.items.filter(({ state }) => state === 'waiting')
     for (const item of waiting.slice(0, AT_ONCE - this.#running)) {
       this.#running++
       this.#send(item).finally(() => {
         this.#running--
-        this.#next()
+        this.goOn()
+        if (!this.#running && this.#stop) this.#hear({ event: 'progress' }) // may have come before
       })
     }
   }
@@ -136,19 +145,19 @@ class Uploads extends EventTarget {
     try {
       await item.file.slice(0, 1).arrayBuffer() // one that was moved is no connection that failed
       const preview = await smaller(item.file, PREVIEW_PX, 0.82) // none where no browser can
-      const { event } = this, { id, name } = item
+      const { event, user } = this, { id, name } = item
       item.path = `${event}/${id}${endingOf(item.file.name)}`
       item.preview_path = preview && `${event}/preview/${id}.jpg`
       const { path, preview_path } = item
-      note(id, { id, name, path, preview_path, event, user: user()?.id, since: Date.now() })
+      note(id, { id, name, path, preview_path, event, user, since: Date.now() })
       if (preview) await store(preview_path, preview)
       await store(path, item.file)
       await this.#handOver(item)
       this.#set(item, { state: 'looked_at' })
     } catch (error) {
       const known = error instanceof MemoriaError ? error : { code: 'unreadable_file' }
-      this.#set(item, { state: 'refused', code: known.code, words: known.words })
-      if (!user()) refresh() // to the sign-in; what waits is here afterwards
+      this.#set(item, this.#isTheirs ? { state: 'refused', code: known.code, words: known.words }
+        : { state: 'waiting' }) // for its user to sign in
       if (known.code === 'unreachable') await connection()
     }
   }

@@ -172,11 +172,16 @@ def visit(browser: Browser, stack: Stack) -> Iterator[Callable[..., Visit]]:
 def sign_in(visiting: Visit, email: str = HOST_EMAIL, address: str = "") -> Page:
     """A tab of a user's, at an address, after the form was filled in."""
     page = visiting.open(address)
+    enter(page, email)
+    return page
+
+
+def enter(page: Page, email: str = HOST_EMAIL) -> None:
+    """Fill in the form that is shown, and wait for what comes after it."""
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(HOST_PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_label("Password").wait_for(state="hidden")
-    return page
 
 
 @pytest.fixture
