@@ -48,7 +48,7 @@ def changes(server: Postgres) -> str:
     kept = {
         name for name in known.keys() & wanted.keys() if known[name].shape == wanted[name].shape
     }
-    parts = [f"drop function if exists {signature};\n" for signature in known.keys() - kept]
+    parts = [f"drop function if exists {signature};\n" for signature in sorted(known.keys() - kept)]
     for text in _texts():
         for signature, function in wanted.items():
             if not function.is_of(text) or function == known.get(signature):

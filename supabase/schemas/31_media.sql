@@ -350,7 +350,7 @@ language sql stable set search_path = '' as $$
 $$;
 
 -- Hands a photo over. One that is known keeps its job, unless its place in storage changed or it had
--- failed: then it is processed anew.
+-- failed: then it is processed anew. Rights are asked before and after waiting for events.
 create function public.memoria_enqueue(
   p_media_id text, p_event_id text, p_bucket text, p_path text, p_preview_path text default null
 ) returns jsonb
@@ -368,6 +368,7 @@ begin
     raise exception 'This object is not yours.' using errcode = '42501';
   end if;
   v_refused := memoria.take_in(v_rows, null, (select auth.uid()));
+  perform memoria.authorize(p_event_id, 'contribute');
   if cardinality(v_refused) > 0 then
     raise exception '%', v_refused[1].message using errcode = 'PT409';
   end if;
@@ -376,7 +377,7 @@ end
 $$;
 
 -- Hands over at most 1,000 photos of an event: [{"media_id", "bucket", "path", "preview_path"}]. Each is
--- answered by its job, or by the error that kept it out.
+-- answered by its job, or by the error that kept it out. Rights are asked as by memoria_enqueue.
 create function public.memoria_enqueue_many(p_event_id text, p_media jsonb) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -402,6 +403,7 @@ begin
     select given from unnest(v_rows) as given
     where not exists (select from unnest(v_refused) as refused where refused.media_id = given.media_id)
   ), null, (select auth.uid()));
+  perform memoria.authorize(p_event_id, 'contribute');
   return jsonb_build_object('event_id', p_event_id, 'media', (
     select coalesce(jsonb_agg(coalesce(
       (

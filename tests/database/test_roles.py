@@ -593,6 +593,29 @@ def test_a_face_is_drawn_in_no_event_to_which_the_photo_went_meanwhile(db: Datab
     assert db.value("select count(*) from memoria.faces") == 0
 
 
+@pytest.mark.parametrize("function", ["enqueue", "enqueue_many"])
+def test_who_is_removed_while_they_wait_points_no_photo_elsewhere(
+    db: Database, function: str
+) -> None:
+    owner, contributor = UUID(int=1), UUID(int=2)
+    db.service("create_event", event_id="party", owner_id=owner)
+    db.service("add_member", event_id="party", user_id=contributor, role="contributor")
+    waiting = db.caller("authenticated", contributor)
+    photo = {"media_id": "m1", "bucket": "photos"}
+    waiting("enqueue", event_id="party", path="party.jpg", **photo)
+    photo["path"] = "elsewhere.jpg"
+    given = photo if function == "enqueue" else {"media": [photo]}
+    with psycopg.connect(db.url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select public.memoria_remove_member('party', %s)", [contributor])
+        work = pool.submit(waiting, function, event_id="party", **given)
+        wait_until_blocked(db.rows, work)
+        other.commit()
+        with pytest.raises(psycopg.Error) as refused:
+            work.result()
+    assert refused.value.sqlstate == "PT404"
+    assert db.value("select path from memoria.media") == "party.jpg"
+
+
 def test_who_is_removed_while_they_wait_deletes_no_photo(db: Database) -> None:
     owner, host = UUID(int=1), UUID(int=2)
     db.service("create_event", event_id="party", owner_id=owner)
