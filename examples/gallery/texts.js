@@ -96,7 +96,8 @@ export const texts = {
       const there = count(n - wrong, 'photo is', 'photos are')
       return n ? `${there} in${wrong ? `, ${wrong} could not be taken` : ''}` : ''
     },
-    others: (n) => `${count(n, 'file is', 'files are')} no photo and left out`,
+    others: (names) => `${count(names.length, 'file is', 'files are')} no photo and left out:
+      ${names.slice(0, 3).join(', ')}${names.length > 3 ? ' …' : ''}`,
     unreadable: (n) => `${count(n, 'file or folder', 'files or folders')} could not be read`,
     againAll: 'Try all again', againWith: (name) => `Try again: ${name}`,
     takeAway: (name) => `Take ${name} away`,

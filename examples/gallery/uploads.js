@@ -63,13 +63,14 @@ class Uploads extends EventTarget {
     return this.items.some(({ state }) => states.includes(state))
   }
 
-  /** Answers how many files are no photos, by their kind and name. */
+  /** Answers the names of files that are no photos, by their kind and name. */
   add(files) {
+    const name = (file) => file.webkitRelativePath || file.name
     const added = files.filter(isPicture).map((file) =>
-      ({ file, name: file.webkitRelativePath || file.name, id: crypto.randomUUID() }))
+      ({ file, name: name(file), id: crypto.randomUUID() }))
     this.items.push(...added)
     this.again(...added)
-    return files.length - added.length
+    return files.filter((file) => !isPicture(file)).map(name)
   }
 
   again(...items) {

@@ -127,7 +127,7 @@ def test_a_folder_is_taken_with_what_lies_in_it(host: Visit, event: str, tmp_pat
     (tmp_path / "day" / "notes.txt").write_text("no photo")
     page = upload_page(host, event)
     page.locator("input[webkitdirectory]").set_input_files(tmp_path / "day")
-    page.get_by_text("1 file is no photo and left out").wait_for()
+    page.get_by_text("1 file is no photo and left out: day/notes.txt").wait_for()
     page.get_by_text("2 photos are in").wait_for(timeout=60_000)
     page.get_by_text("day/evening/two.jpg").wait_for()
 

@@ -52,7 +52,7 @@ export async function show(root, { event, own }, signal) {
 
   const add = (files) => {
     const others = queue.add(files)
-    if (others) toast(words.others(others))
+    if (others.length) toast(words.others(others))
   }
   root.append(dropZone(add), bar, summary, againAll, list)
   draw(queue.items)
