@@ -12,6 +12,7 @@ import { texts } from './texts.js'
  */
 export async function act(said, call, options = {}) {
   const { after = refresh, more = () => [] } = options, { at } = history.state ?? {}
+  const whose = user()?.id
   try {
     const answer = await call()
     if (answer === false) return null
@@ -19,6 +20,7 @@ export async function act(said, call, options = {}) {
     const undo = changes.length ? [[texts.undo, () => takeBack(changes)]] : []
     const told = answer?.failed ?? (typeof said === 'function' ? said(answer) : said)
     if (told) toast(told, ...undo, ...more(answer))
+    if (user()?.id !== whose) return answer // the page is another user's, or the sign-in
     if (after !== refresh || history.state?.at === at) await after(answer) // else it was left
     return answer
   } catch (error) {

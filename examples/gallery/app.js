@@ -1,8 +1,8 @@
 // The hosts' app: who is signed in, which page, and what every page is given.
 import { MemoriaError } from '/clients/memoria.js'
 import {
-  button, call, field, follow, form, h, icon, refresh, SESSION_OVER, signIn, signUp, texts, to,
-  toast, user,
+  button, call, field, follow, form, h, icon, refresh, signIn, signUp, texts, to, toast,
+  user, USER_CHANGED,
 } from './kit.js'
 
 const NAVIGATION = ['people', 'review', 'upload', 'settings']
@@ -77,7 +77,6 @@ function showSignIn(root) {
   const enter = async (how, given) => {
     try {
       await how(given)
-      await refresh()
     } catch (error) {
       said.textContent = sign.problems[error.code] ?? error.words
     }
@@ -107,7 +106,7 @@ skip.hidden = false
 skip.addEventListener('click', () => main.querySelector('h1')?.focus())
 addEventListener('online', connected)
 addEventListener('offline', connected)
-addEventListener(SESSION_OVER, refresh) // to the sign-in, once: what is typed there stays
+addEventListener(USER_CHANGED, refresh) // to the sign-in, once: what is typed there stays
 connected()
 follow(show)
 for (const page of PAGES) import(`./pages/${page}.js`).catch(() => {}) // there when offline

@@ -18,6 +18,7 @@ const REASONS = {
   media_forbidden: ['The photo may not be read.', 'Tell whoever runs this app.'],
   event_archived: ['The event is archived.', 'A host can open it again.'],
   unreachable: ['There was no connection.', 'Try again when you are connected.'],
+  not_arrived: ['It had not arrived when its page was closed.', 'Choose it again.'],
   timed_out: ['Sending it took too long.', 'Try again with a better connection.'],
 }
 
@@ -99,6 +100,7 @@ export const texts = {
     others: (names) => `${count(names.length, 'file is', 'files are')} no photo and left out:
       ${names.slice(0, 3).join(', ')}${names.length > 3 ? ' …' : ''}`,
     unreadable: (n) => `${count(n, 'file or folder', 'files or folders')} could not be read`,
+    notIn: (n) => `${count(n, 'photo is', 'photos are')} not in yet`,
     againAll: 'Try all again', againWith: (name) => `Try again: ${name}`,
     takeAway: (name) => `Take ${name} away`,
     why: ({ code, words }) => REASONS[code]?.[0] ?? words ?? 'Something went wrong.',

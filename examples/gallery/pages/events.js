@@ -2,6 +2,7 @@
 import {
   act, button, call, client, confirm, field, form, go, h, signOut, texts, to, user,
 } from '../kit.js'
+import { forgetNames } from '../begun.js'
 
 const { events: words, sign } = texts
 
@@ -23,7 +24,9 @@ export async function show(root) {
 
 async function leave() {
   if (user()?.is_anonymous && !await confirm(sign.out, sign.outWhy)) return
+  const whose = user()?.id
   await signOut()
+  forgetNames(whose)
   location.reload() // nothing of this user stays in the tab
 }
 

@@ -6,16 +6,13 @@ const SHOWN_DONE = 30 // rows of photos that are done: the page stays small with
 const { upload: words } = texts
 
 export async function show(root, { event, own }, signal) {
-  root.append(h('h1', texts.nav.upload))
-  if (own.role === 'viewer') return root.append(h('p', words.mayNot))
-  const { status } = await client.eventStatus({ event_id: event })
-  if (status === 'archived') return root.append(h('p', words.archived))
-
+  const { status } = await client.eventStatus({ event_id: event }), archived = status === 'archived'
+  const closed = own.role === 'viewer' ? words.mayNot : archived && words.archived
   const queue = queueOf(event)
   const bar = h('progress', { label: words.progress }), summary = h('p', { role: 'status' })
   const list = h('ul.uploads', { label: words.list })
+  const inState = (...states) => queue.inState(...states)
   const againAll = button(words.againAll, () => queue.again(...inState('refused')))
-  const inState = (...states) => queue.items.filter(({ state }) => states.includes(state))
   const rows = new Map() // item -> <li>
 
   function draw(changed) {
@@ -54,8 +51,11 @@ export async function show(root, { event, own }, signal) {
     const others = queue.add(files)
     if (others.length) toast(words.others(others))
   }
-  root.append(dropZone(add), bar, summary, againAll, list)
+  root.append(h('h1', texts.nav.upload), closed ? h('p', closed) : dropZone(add),
+    ...(closed && !queue.items.length ? [] : [bar, summary, againAll, list]))
   draw(queue.items)
+  queue.seen = true
+  signal.addEventListener('abort', () => { queue.seen = false })
   queue.addEventListener('change', ({ detail }) => draw(detail), { signal })
 }
 
