@@ -38,11 +38,13 @@ $$;
 -- Who owns an event needs no other role, and keeps none when it is given away.
 delete from memoria.members using memoria.events where events.id = event_id and events.owner_id = user_id;
 
--- Who was let in by somebody who has left since counts as let in by the owner: until now nobody passed that on.
+-- Who was let in by somebody who has left since counts as let in by the owner: until now nobody passed that on. Not in
+-- an event that somebody else made, who may have let them in.
 update memoria.members set added_by = events.owner_id
 from memoria.events
 where events.id = members.event_id and members.added_by is not null
-  and members.added_by is distinct from events.owner_id and members.added_by is distinct from events.made_by
+  and members.added_by is distinct from events.owner_id
+  and (events.made_by is null or events.made_by = events.owner_id)
   and not exists (
     select from memoria.members as inviter
     where inviter.event_id = members.event_id and inviter.user_id = members.added_by
@@ -478,6 +480,31 @@ begin
 end
 $$;
 
+-- Queues the processing of photos whose event is locked; those that wait or run already stay as they are.
+create or replace function memoria.queue_media(p_event_id text, p_media_ids text[]) returns integer
+language plpgsql
+set search_path = ''
+-- thousands of ids are hashed only where the plan knows them
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_queued integer;
+begin
+  update memoria.media
+  set status = 'pending', completed_at = null, error_code = null, error_message = null
+  where event_id = p_event_id and id = any (p_media_ids) and status <> 'pending';
+  insert into memoria.jobs (kind, event_id, media_id, max_attempts)
+  select 'process', p_event_id, id, (select memoria.setting_of('max_attempts', 'process'))
+  from memoria.media where event_id = p_event_id and id = any (p_media_ids)
+  order by number
+  on conflict do nothing;
+  get diagnostics v_queued = row_count;
+  perform memoria.touch_photos(p_event_id);
+  perform memoria.tell_progress(p_event_id);
+  return v_queued;
+end
+$$;
+
 -- Opens an archived event again: the photos whose vectors went, or that were not done, are processed. The event is
 -- locked.
 create or replace function memoria.open_again(p_event_id text) returns integer
@@ -539,11 +566,61 @@ begin
 end
 $$;
 
+-- Brings photos that are known in this event to how they are handed over now: processed anew where the
+-- object is another one (of an archived event, once it is reopened), or where the photo had failed and is
+-- handed over by hand. By hand, the preview of a photo that follows a table stays, as its place does. The events are
+-- locked.
+create or replace function memoria.update_known(p_rows memoria.handed[], p_source text) returns void
+language plpgsql
+set search_path = ''
+-- thousands of ids are hashed only where the plan knows them
+set plan_cache_mode = force_custom_plan
+as $$
+declare
+  v_again record;
+  v_moved text[] := array(
+    select media.id from unnest(p_rows) as given join memoria.media on media.id = given.media_id
+    where (media.bucket, media.path) <> (given.bucket, given.path)
+  );
+begin
+  update memoria.media set
+    bucket = given.bucket, path = given.path, preview_path = given.preview_path,
+    source = coalesce(p_source, media.source),
+    placed_at = case when media.id = any (v_moved) then clock_timestamp() else placed_at end
+  from unnest(p_rows) as given
+  where media.id = given.media_id and (p_source is not null or media.source is null)
+    and (media.bucket, media.path, media.preview_path, media.source)
+      is distinct from (given.bucket, given.path, given.preview_path, coalesce(p_source, media.source));
+  -- how the old object ended says nothing of the new one
+  update memoria.jobs set
+    attempts = 0, deaths = 0, waits = 0, waiting_since = null, error_code = null, error_message = null,
+    run_after = clock_timestamp()
+  where media_id = any (v_moved) and kind = 'process' and status in ('queued', 'dispatched', 'running');
+  for v_again in
+    select events.id as event_id, events.status = 'open' as is_open, array_agg(media.id order by media.number) as ids
+    from unnest(p_rows) as given join memoria.media on media.id = given.media_id
+    join memoria.events on events.id = media.event_id
+    where media.id = any (v_moved) or (p_source is null and media.status = 'failed' and events.status = 'open')
+    group by events.id order by events.id
+  loop
+    if v_again.is_open then
+      perform memoria.queue_media(v_again.event_id, v_again.ids);
+    else
+      perform memoria.put_off_media(v_again.event_id, v_again.ids);
+    end if;
+  end loop;
+end
+$$;
+
 -- Takes photos in: p_source names the app's table that they are rows of, p_added_by the user who handed
 -- them over. Their events exist. Returns those that could not be taken.
 create or replace function memoria.take_in(p_rows memoria.handed[], p_source text, p_added_by uuid)
 returns memoria.refused[]
-language plpgsql set search_path = '' as $$
+language plpgsql
+set search_path = ''
+-- thousands of ids are hashed only where the plan knows them
+set plan_cache_mode = force_custom_plan
+as $$
 declare
   v_rows memoria.handed[];
   v_known text[];
@@ -1045,22 +1122,39 @@ begin
 end
 $$;
 
--- Locks, in the order of their ids, the events of every row of a table and of every photo that may become one of them.
-create or replace function memoria.lock_events_of_table(p_table regclass, p_relation text, p_columns jsonb) returns void
+-- The name that a table had when it was followed, where it was renamed since; null else, and where another table is
+-- followed under that name.
+create or replace function memoria.former_name(p_table regclass) returns text
+language sql stable set search_path = '' as $$
+  select former from (
+    select convert_from(substring(tgargs for octet_length(tgargs) - 1), getdatabaseencoding()) as former from pg_trigger
+    where tgrelid = p_table and tgfoid = 'memoria.follow_changes()'::regprocedure limit 1
+  ) as told
+  where former <> memoria.name_of(p_table) and not exists (
+    select from pg_trigger
+    where tgrelid = to_regclass(former) and tgfoid = 'memoria.follow_changes()'::regprocedure
+  )
+$$;
+
+revoke all on function memoria.former_name(regclass) from public, anon, authenticated, service_role;
+
+-- Locks, in the order of their ids, the events of every row of a table and of every photo that is or may become one
+-- of them.
+create or replace function memoria.lock_events_of_table(p_table regclass, p_columns jsonb) returns void
 language plpgsql set search_path = '' as $$
 begin
   execute format(
     'select from memoria.events where id in ('
     ' select %2$I::text from %1$s'
-    ' union select event_id from memoria.media where source = $1'
+    ' union select event_id from memoria.media where source = any ($1)'
     ' union select event_id from memoria.media where id in (select %3$I::text from %1$s)'
     ') order by id for no key update',
     p_table, p_columns ->> 'event', p_columns ->> 'id'
-  ) using p_relation;
+  ) using array[memoria.name_of(p_table), memoria.former_name(p_table)];
 end
 $$;
 
-revoke all on function memoria.lock_events_of_table(regclass,text,jsonb) from public, anon, authenticated, service_role;
+revoke all on function memoria.lock_events_of_table(regclass,jsonb) from public, anon, authenticated, service_role;
 
 -- Followed tables that were dropped: no table has their name, and none tells it.
 create or replace function memoria.dropped_tables() returns text[]
@@ -1098,6 +1192,39 @@ language sql set search_path = '' as $$
 $$;
 
 revoke all on function memoria.forget_dropped() from public, anon, authenticated, service_role;
+
+-- Locks a table, and what waits of it: in this order, as the sweeper does, and before events.
+create or replace function memoria.lock_followed(p_table regclass) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_names text[];
+begin
+  execute format('lock table %s in access exclusive mode', p_table);
+  v_names := array[memoria.name_of(p_table), memoria.former_name(p_table)];
+  perform from memoria.hand_overs where relation = any (v_names) and failed order by id for update;
+end
+$$;
+
+revoke all on function memoria.lock_followed(regclass) from public, anon, authenticated, service_role;
+
+-- Where a table was followed and renamed since, what is known under its former name goes by the new one from now on.
+-- The table, what waits of it and the events of its photos are locked.
+create or replace function memoria.follow_renamed(p_table regclass) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_relation constant text := memoria.name_of(p_table);
+  v_former constant text := memoria.former_name(p_table);
+begin
+  if v_former is null then
+    return;
+  end if;
+  delete from memoria.followed where relation = v_relation;
+  delete from memoria.hand_overs where relation = v_relation and failed;
+  update memoria.followed set relation = v_relation where relation = v_former;
+  update memoria.hand_overs set relation = v_relation where relation = v_former;
+  update memoria.media set source = v_relation where source = v_former;
+end
+$$;
 
 -- Whether no two rows of a table have the same value in a column. Of a partitioned table, no index may say so of
 -- a column by which it is not parted.
@@ -1178,8 +1305,8 @@ begin
     raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
   end if;
   perform memoria.check_seen(p_table, v_columns);
-  -- before the table, which others read while events are waited for
-  perform memoria.lock_events_of_table(p_table, v_relation, v_columns);
+  perform memoria.lock_followed(p_table);
+  perform memoria.lock_events_of_table(p_table, v_columns);
   perform memoria.follow_renamed(p_table);
   if memoria.followers(v_relation) <> '{}' and memoria.followers(v_relation) <> array[p_table] then
     -- else its photos would be taken for rows that are gone from this table
@@ -1206,25 +1333,26 @@ create or replace function public.memoria_unfollow(p_table regclass) returns jso
 language plpgsql security definer set search_path = '' as $$
 declare
   v_relation text := memoria.name_of(p_table);
+  v_known text;
   v_late bigint[];
 begin
-  perform memoria.follow_renamed(p_table);
-  -- before events, as the sweeper, which frees some of them first
-  perform from memoria.hand_overs where relation = v_relation and failed order by id for update;
+  perform memoria.lock_followed(p_table);
+  v_known := coalesce(memoria.former_name(p_table), v_relation);
   v_late := array(
     select id from memoria.hand_overs
-    where relation = v_relation and failed and code = 'not_handed_over'
+    where relation = v_known and failed and code = 'not_handed_over'
       -- not those of another table, whose name this one has now
-      and memoria.followers(v_relation) = array[p_table]
+      and memoria.followers(v_known) = array[p_table]
     order by id
   );
   -- all at once, before their photos, as everyone does
   perform memoria.lock_events_of_rows(array(
-    select id from memoria.media where source = v_relation
+    select id from memoria.media where source in (v_relation, v_known)
     union select row_id from memoria.hand_overs where id = any (v_late)
   ), array(
     select row(row_id, event_id, null, null, null)::memoria.handed from memoria.hand_overs where id = any (v_late)
   ));
+  perform memoria.follow_renamed(p_table);
   for v_page in 1..(cardinality(v_late) + 999) / 1000 loop
     perform memoria.retry_all(v_relation, v_late[v_page * 1000 - 999 : v_page * 1000]);
   end loop;

@@ -291,7 +291,11 @@ $$;
 
 -- Queues the processing of photos whose event is locked; those that wait or run already stay as they are.
 create function memoria.queue_media(p_event_id text, p_media_ids text[]) returns integer
-language plpgsql set search_path = '' as $$
+language plpgsql
+set search_path = ''
+-- thousands of ids are hashed only where the plan knows them
+set plan_cache_mode = force_custom_plan
+as $$
 declare
   v_queued integer;
 begin

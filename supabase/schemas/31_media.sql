@@ -153,7 +153,11 @@ $$;
 -- handed over by hand. By hand, the preview of a photo that follows a table stays, as its place does. The events are
 -- locked.
 create function memoria.update_known(p_rows memoria.handed[], p_source text) returns void
-language plpgsql set search_path = '' as $$
+language plpgsql
+set search_path = ''
+-- thousands of ids are hashed only where the plan knows them
+set plan_cache_mode = force_custom_plan
+as $$
 declare
   v_again record;
   v_moved text[] := array(
@@ -194,7 +198,11 @@ $$;
 -- them over. Their events exist. Returns those that could not be taken.
 create function memoria.take_in(p_rows memoria.handed[], p_source text, p_added_by uuid)
 returns memoria.refused[]
-language plpgsql set search_path = '' as $$
+language plpgsql
+set search_path = ''
+-- thousands of ids are hashed only where the plan knows them
+set plan_cache_mode = force_custom_plan
+as $$
 declare
   v_rows memoria.handed[];
   v_known text[];

@@ -472,18 +472,33 @@ language sql stable set search_path = '' as $$
   from pg_class join pg_namespace on pg_namespace.oid = relnamespace where pg_class.oid = p_table
 $$;
 
--- Locks, in the order of their ids, the events of every row of a table and of every photo that may become one of them.
-create function memoria.lock_events_of_table(p_table regclass, p_relation text, p_columns jsonb) returns void
+-- The name that a table had when it was followed, where it was renamed since; null else, and where another table is
+-- followed under that name.
+create function memoria.former_name(p_table regclass) returns text
+language sql stable set search_path = '' as $$
+  select former from (
+    select convert_from(substring(tgargs for octet_length(tgargs) - 1), getdatabaseencoding()) as former from pg_trigger
+    where tgrelid = p_table and tgfoid = 'memoria.follow_changes()'::regprocedure limit 1
+  ) as told
+  where former <> memoria.name_of(p_table) and not exists (
+    select from pg_trigger
+    where tgrelid = to_regclass(former) and tgfoid = 'memoria.follow_changes()'::regprocedure
+  )
+$$;
+
+-- Locks, in the order of their ids, the events of every row of a table and of every photo that is or may become one
+-- of them.
+create function memoria.lock_events_of_table(p_table regclass, p_columns jsonb) returns void
 language plpgsql set search_path = '' as $$
 begin
   execute format(
     'select from memoria.events where id in ('
     ' select %2$I::text from %1$s'
-    ' union select event_id from memoria.media where source = $1'
+    ' union select event_id from memoria.media where source = any ($1)'
     ' union select event_id from memoria.media where id in (select %3$I::text from %1$s)'
     ') order by id for no key update',
     p_table, p_columns ->> 'event', p_columns ->> 'id'
-  ) using p_relation;
+  ) using array[memoria.name_of(p_table), memoria.former_name(p_table)];
 end
 $$;
 
@@ -586,27 +601,29 @@ language sql set search_path = '' as $$
   delete from memoria.hand_overs where relation in (select relation from forgotten) and failed
 $$;
 
--- Locks a table. Where it was followed and renamed since, what is known under the name that its triggers tell goes
--- by the new one from now on, unless another table is followed under the old one.
+-- Locks a table, and what waits of it: in this order, as the sweeper does, and before events.
+create function memoria.lock_followed(p_table regclass) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_names text[];
+begin
+  execute format('lock table %s in access exclusive mode', p_table);
+  v_names := array[memoria.name_of(p_table), memoria.former_name(p_table)];
+  perform from memoria.hand_overs where relation = any (v_names) and failed order by id for update;
+end
+$$;
+
+-- Where a table was followed and renamed since, what is known under its former name goes by the new one from now on.
+-- The table, what waits of it and the events of its photos are locked.
 create function memoria.follow_renamed(p_table regclass) returns void
 language plpgsql set search_path = '' as $$
 declare
   v_relation constant text := memoria.name_of(p_table);
-  v_former constant text := (
-    select convert_from(substring(tgargs for octet_length(tgargs) - 1), getdatabaseencoding()) from pg_trigger
-    where tgrelid = p_table and tgfoid = 'memoria.follow_changes()'::regprocedure limit 1
-  );
+  v_former constant text := memoria.former_name(p_table);
 begin
-  execute format('lock table %s in access exclusive mode', p_table);
-  if v_former is null or v_former = v_relation or exists (
-    select from pg_trigger
-    where tgrelid = to_regclass(v_former) and tgfoid = 'memoria.follow_changes()'::regprocedure
-  ) then
+  if v_former is null then
     return;
   end if;
-  -- before their photos, as everyone does
-  perform from memoria.events
-  where id in (select event_id from memoria.media where source = v_former) order by id for no key update;
   delete from memoria.followed where relation = v_relation;
   delete from memoria.hand_overs where relation = v_relation and failed;
   update memoria.followed set relation = v_relation where relation = v_former;
@@ -692,8 +709,8 @@ begin
     raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
   end if;
   perform memoria.check_seen(p_table, v_columns);
-  -- before the table, which others read while events are waited for
-  perform memoria.lock_events_of_table(p_table, v_relation, v_columns);
+  perform memoria.lock_followed(p_table);
+  perform memoria.lock_events_of_table(p_table, v_columns);
   perform memoria.follow_renamed(p_table);
   if memoria.followers(v_relation) <> '{}' and memoria.followers(v_relation) <> array[p_table] then
     -- else its photos would be taken for rows that are gone from this table
@@ -742,25 +759,26 @@ create function public.memoria_unfollow(p_table regclass) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
   v_relation text := memoria.name_of(p_table);
+  v_known text;
   v_late bigint[];
 begin
-  perform memoria.follow_renamed(p_table);
-  -- before events, as the sweeper, which frees some of them first
-  perform from memoria.hand_overs where relation = v_relation and failed order by id for update;
+  perform memoria.lock_followed(p_table);
+  v_known := coalesce(memoria.former_name(p_table), v_relation);
   v_late := array(
     select id from memoria.hand_overs
-    where relation = v_relation and failed and code = 'not_handed_over'
+    where relation = v_known and failed and code = 'not_handed_over'
       -- not those of another table, whose name this one has now
-      and memoria.followers(v_relation) = array[p_table]
+      and memoria.followers(v_known) = array[p_table]
     order by id
   );
   -- all at once, before their photos, as everyone does
   perform memoria.lock_events_of_rows(array(
-    select id from memoria.media where source = v_relation
+    select id from memoria.media where source in (v_relation, v_known)
     union select row_id from memoria.hand_overs where id = any (v_late)
   ), array(
     select row(row_id, event_id, null, null, null)::memoria.handed from memoria.hand_overs where id = any (v_late)
   ));
+  perform memoria.follow_renamed(p_table);
   for v_page in 1..(cardinality(v_late) + 999) / 1000 loop
     perform memoria.retry_all(v_relation, v_late[v_page * 1000 - 999 : v_page * 1000]);
   end loop;

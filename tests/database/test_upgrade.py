@@ -4,13 +4,17 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import psycopg
 import pytest
 
 from local.processes.postgres import Postgres
 from local.supabase.migrations import MIGRATIONS, apply_migrations
 from local.supabase.schemas import FIRST_MIGRATION
+from tests.database.caller import Database
 from tests.database.project import Project
+from tests.database.test_follow import ANYBODY_MAKES_EVENTS, HOST, STRANGER
 from tests.database.test_undo import Host
 
 
@@ -22,6 +26,14 @@ def url(postgres_server: Postgres, tmp_path: Path) -> Iterator[str]:
     apply_migrations(url, tmp_path)
     yield url
     postgres_server.drop_database("first_release")
+
+
+@pytest.fixture
+def app(url: str, postgres_server: Postgres) -> Iterator[Database]:
+    """It as apps and users see it."""
+    database = Database(postgres_server, "first_release")
+    yield database
+    database.close()
 
 
 def told(party: Host) -> list[Any]:
@@ -66,3 +78,27 @@ def test_events_that_a_followed_table_confirmed_are_the_apps(url: str) -> None:
         apply_migrations(url, MIGRATIONS)
         made_by_a_user = project.rows("select id from memoria.events where made_by is not null")
         assert [event["id"] for event in made_by_a_user] == ["theirs"]
+
+
+def test_whom_a_former_owners_people_let_in_does_not_stay_for_the_app(
+    url: str, app: Database
+) -> None:
+    """A friend who has left had let the stranger in who made the event: not the owner's word."""
+    friend = UUID(int=3)
+    app.do(ANYBODY_MAKES_EVENTS)
+    stranger = app.caller("authenticated", STRANGER)
+    inviting = app.caller("authenticated", friend)
+    stranger("create_event", event_id="party")
+    stranger("add_member", event_id="party", user_id=friend, role="host")
+    stranger("set_owner", event_id="party", owner_id=HOST)
+    inviting("add_member", event_id="party", user_id=STRANGER, role="host")
+    inviting("remove_member", event_id="party", user_id=friend)
+    apply_migrations(url, MIGRATIONS)
+    app.do("create table public.pics (id bigint primary key, event text, path text, host uuid)")
+    app.value(
+        "select memoria_follow('public.pics', 'id', 'event', 'path', 'photos', p_owner => 'host')"
+    )
+    app.do("insert into public.pics values (1, 'party', 'p.jpg', %s)", HOST)
+    with pytest.raises(psycopg.Error, match="no such event"):
+        stranger("media", event_id="party")
+    assert app.value("select count(*) from memoria.members") == 0

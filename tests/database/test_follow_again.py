@@ -1,0 +1,124 @@
+"""A table is followed again while the sweeper works, and from connections that keep their plans."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+
+from tests.database.caller import Database
+from tests.database.test_follow import add, app, follow
+
+__all__ = ["app"]
+LOCK = "select from memoria.events where id = %s for no key update"
+OTHER_TABLE = 'create table public.second (like public."My Photos" including all)'
+FOLLOW_OTHER = "select memoria_follow('public.second', 'id', 'the event', 'place', 'photos')"
+
+
+def unnoticed(app: Database, change: str) -> None:
+    """A change of the app's that is left to the sweeper."""
+    app.do("alter table memoria.media rename to hidden")
+    app.do(change)
+    app.do("alter table memoria.hidden rename to media")
+
+
+def wait_for_waiters(app: Database, count: int) -> None:
+    with psycopg.connect(app.url, autocommit=True) as looker:
+        for _ in range(200):
+            row = looker.execute("select count(distinct pid) from pg_locks where not granted")
+            if row.fetchone() == (count,):
+                return
+            time.sleep(0.05)
+    raise AssertionError
+
+
+def test_a_sweep_waits_for_no_event_of_a_table_that_is_followed_again(app: Database) -> None:
+    """Before, it did, with the table in hand for which memoria_follow was to wait."""
+    follow(app)
+    add(app, 1, event="ark")
+    add(app, 2, event="zoo")
+    unnoticed(app, """update public."My Photos" set place = 'q.jpg' where id = 1""")
+    with psycopg.connect(app.url) as other, ThreadPoolExecutor(2) as pool:
+        other.execute(LOCK, ["zoo"])
+        followed = pool.submit(follow, app, preview_path=None)
+        wait_for_waiters(app, 1)
+        swept = pool.submit(app.caller("service_role"), "sweep")
+        assert swept.result(5)["handed_over"] == 0
+        other.commit()
+        assert followed.result()["handed_over"] == 2
+    assert app.value("select path from memoria.media where id = '1'") == "q.jpg"
+
+
+def test_a_table_is_followed_again_while_rows_of_it_are_freed(app: Database) -> None:
+    """Before, it held events while it waited for these rows: a deadlock with the sweeper."""
+    app.do(OTHER_TABLE)
+    follow(app)
+    app.value(FOLLOW_OTHER)
+    app.do("insert into public.second values (7, 'ark', 'x.jpg'), (8, 'ark', 'x.jpg')")
+    add(app, 7, event="ark")
+    add(app, 2, event="zoo")
+    assert app.rows("select row_id, code from memoria.hand_overs") == [("7", "id_taken")]
+    app.do("delete from public.second where id = 7")
+    unnoticed(app, "update public.second set place = 'q.jpg' where id = 8")
+    app.do("update memoria.followed set retried_at = now() where relation like '%%My%%'")
+    with psycopg.connect(app.url) as other, ThreadPoolExecutor(2) as pool:
+        other.execute(LOCK, ["zoo"])
+        followed = pool.submit(follow, app, preview_path=None)
+        wait_for_waiters(app, 1)
+        swept = pool.submit(app.caller("service_role"), "sweep")
+        wait_for_waiters(app, 2)
+        time.sleep(1.5)  # longer than PostgreSQL waits before it looks for a circle
+        other.commit()
+        assert followed.result()["failed"] == 0
+        assert swept.result()["handed_over"] == 1
+    assert app.rows("select path from memoria.media where id in ('7', '8') order by id") == [
+        "p/7.jpg", "q.jpg",
+    ]  # fmt: skip
+
+
+def test_a_table_that_was_renamed_is_followed_again_with_what_waits_of_it(app: Database) -> None:
+    follow(app)
+    add(app, 1, 2, event="ark")
+    unnoticed(app, """delete from public."My Photos" where id = 1""")
+    app.do('alter table public."My Photos" rename to renamed')
+    app.value(FOLLOW_OTHER.replace("second", "renamed"))
+    assert app.rows("select id, source from memoria.media") == [("2", "public.renamed")]
+    assert app.value("select count(*) from memoria.hand_overs") == 0
+
+
+def test_what_waits_of_a_table_that_was_renamed_is_done_before_it_is_left_alone(
+    app: Database,
+) -> None:
+    follow(app)
+    add(app, 1, 2, event="ark")
+    unnoticed(app, """update public."My Photos" set place = 'q.jpg' where id = 1""")
+    app.do('alter table public."My Photos" rename to renamed')
+    app.value("select memoria_unfollow('public.renamed')")
+    assert app.rows("select id, path, source from memoria.media order by id") == [
+        ("1", "q.jpg", None), ("2", "p/2.jpg", None),
+    ]  # fmt: skip
+
+
+def test_a_connection_that_keeps_its_plans_hands_thousands_over_as_fast(app: Database) -> None:
+    """Before, each row was compared with all: a pooled connection's statement ran out of time."""
+    follow(app)
+    fresh = seconds_for(app, range(100, 10_100))
+    for n in range(8):
+        add(app, n)
+        app.do("""update public."My Photos" set place = 'q.jpg' where id = %s""", n)
+    kept = seconds_for(app, range(10_100, 20_100))
+    assert kept < 3 * fresh
+
+
+def seconds_for(app: Database, ids: range) -> float:
+    """Of one statement that moves many photos."""
+    app.do(
+        "insert into public.\"My Photos\" select n, 'party', n || '.jpg', null, null"
+        " from generate_series(%s::integer, %s) as n",
+        ids.start, ids.stop - 1,
+    )  # fmt: skip
+    began = time.monotonic()
+    app.do(
+        """update public."My Photos" set place = 'moved/' || place where id between %s and %s""",
+        ids.start, ids.stop - 1,
+    )  # fmt: skip
+    return time.monotonic() - began
