@@ -613,7 +613,8 @@ end
 $$;
 
 -- Takes photos in: p_source names the app's table that they are rows of, p_added_by the user who handed
--- them over. Their events exist. Returns those that could not be taken.
+-- them over, all of one event. Their events exist. Returns those that could not be taken. Raises 404 for who lost
+-- the right while events were waited for.
 create or replace function memoria.take_in(p_rows memoria.handed[], p_source text, p_added_by uuid)
 returns memoria.refused[]
 language plpgsql
@@ -646,6 +647,9 @@ begin
     v_known := array(select media.id from unnest(v_rows) as given join memoria.media on media.id = given.media_id);
     v_changed := memoria.differing(v_rows, p_source);
     perform memoria.lock_events_of_rows(array(select media_id from unnest(v_changed)), v_changed);
+    if p_source is null and cardinality(v_changed) > 0 and not memoria.may((v_changed[1]).event_id, 'contribute') then
+      perform memoria.refuse_unknown('event');
+    end if;
     if p_source is not null then
       perform memoria.release_dropped(array(select media_id from unnest(v_changed)), p_source);
       perform memoria.clear_squatted(v_changed, p_source);
@@ -688,75 +692,6 @@ begin
     exit when cardinality(v_rows) = 0;
   end loop;
   return v_refused;
-end
-$$;
-
--- Hands a photo over. One that is known keeps its job, unless its place in storage changed or it had
--- failed: then it is processed anew. Rights are asked before and after waiting for events.
-create or replace function public.memoria_enqueue(
-  p_media_id text, p_event_id text, p_bucket text, p_path text, p_preview_path text default null
-) returns jsonb
-language plpgsql security definer set search_path = '' as $$
-declare
-  v_rows memoria.handed[] := array[row(p_media_id, p_event_id, p_bucket, p_path, p_preview_path)::memoria.handed];
-  v_fault text := memoria.fault_of(v_rows[1]);
-  v_refused memoria.refused[];
-begin
-  if v_fault is not null then
-    raise exception '%', v_fault using errcode = '22023';
-  end if;
-  perform memoria.check_enqueue(p_event_id, v_rows);
-  if cardinality(memoria.not_theirs(v_rows)) > 0 then
-    raise exception 'This object is not yours.' using errcode = '42501';
-  end if;
-  v_refused := memoria.take_in(v_rows, null, (select auth.uid()));
-  perform memoria.authorize(p_event_id, 'contribute');
-  if cardinality(v_refused) > 0 then
-    raise exception '%', v_refused[1].message using errcode = 'PT409';
-  end if;
-  return memoria.process_job_of(p_media_id, p_event_id);
-end
-$$;
-
--- Hands over at most 1,000 photos of an event: [{"media_id", "bucket", "path", "preview_path"}]. Each is
--- answered by its job, or by the error that kept it out. Rights are asked as by memoria_enqueue.
-create or replace function public.memoria_enqueue_many(p_event_id text, p_media jsonb) returns jsonb
-language plpgsql security definer
-set search_path = ''
-set statement_timeout = '60s'
-as $$
-declare
-  v_rows memoria.handed[];
-  v_refused memoria.refused[];
-begin
-  if jsonb_typeof(p_media) is distinct from 'array' or jsonb_array_length(p_media) > 1000 then
-    raise exception 'p_media is an array of at most 1000 photos.' using errcode = '22023';
-  elsif not memoria.is_id(p_event_id) then
-    raise exception '%', memoria.fault_of(row('x', p_event_id, 'x', 'x', null)::memoria.handed)
-      using errcode = '22023';
-  end if;
-  v_rows := array(
-    select row(item ->> 'media_id', p_event_id, item ->> 'bucket', item ->> 'path', item ->> 'preview_path')::memoria.handed
-    from jsonb_array_elements(p_media) as item
-  );
-  perform memoria.check_enqueue(p_event_id, v_rows);
-  v_refused := memoria.not_theirs(v_rows);
-  v_refused := v_refused || memoria.take_in(array(
-    select given from unnest(v_rows) as given
-    where not exists (select from unnest(v_refused) as refused where refused.media_id = given.media_id)
-  ), null, (select auth.uid()));
-  perform memoria.authorize(p_event_id, 'contribute');
-  return jsonb_build_object('event_id', p_event_id, 'media', (
-    select coalesce(jsonb_agg(coalesce(
-      (
-        select jsonb_build_object('media_id', given.media_id, 'error', jsonb_build_object('code', code, 'message', message))
-        from unnest(v_refused) as refused
-        where refused.media_id is not distinct from given.media_id limit 1
-      ),
-      memoria.process_job_of(given.media_id, p_event_id) - 'event_id'
-    ) order by n), '[]')
-    from unnest(v_rows) with ordinality as given (media_id, event_id, bucket, path, preview_path, n)
-  ));
 end
 $$;
 

@@ -195,7 +195,8 @@ end
 $$;
 
 -- Takes photos in: p_source names the app's table that they are rows of, p_added_by the user who handed
--- them over. Their events exist. Returns those that could not be taken.
+-- them over, all of one event. Their events exist. Returns those that could not be taken. Raises 404 for who lost
+-- the right while events were waited for.
 create function memoria.take_in(p_rows memoria.handed[], p_source text, p_added_by uuid)
 returns memoria.refused[]
 language plpgsql
@@ -228,6 +229,9 @@ begin
     v_known := array(select media.id from unnest(v_rows) as given join memoria.media on media.id = given.media_id);
     v_changed := memoria.differing(v_rows, p_source);
     perform memoria.lock_events_of_rows(array(select media_id from unnest(v_changed)), v_changed);
+    if p_source is null and cardinality(v_changed) > 0 and not memoria.may((v_changed[1]).event_id, 'contribute') then
+      perform memoria.refuse_unknown('event');
+    end if;
     if p_source is not null then
       perform memoria.release_dropped(array(select media_id from unnest(v_changed)), p_source);
       perform memoria.clear_squatted(v_changed, p_source);
@@ -376,7 +380,6 @@ begin
     raise exception 'This object is not yours.' using errcode = '42501';
   end if;
   v_refused := memoria.take_in(v_rows, null, (select auth.uid()));
-  perform memoria.authorize(p_event_id, 'contribute');
   if cardinality(v_refused) > 0 then
     raise exception '%', v_refused[1].message using errcode = 'PT409';
   end if;
@@ -411,7 +414,6 @@ begin
     select given from unnest(v_rows) as given
     where not exists (select from unnest(v_refused) as refused where refused.media_id = given.media_id)
   ), null, (select auth.uid()));
-  perform memoria.authorize(p_event_id, 'contribute');
   return jsonb_build_object('event_id', p_event_id, 'media', (
     select coalesce(jsonb_agg(coalesce(
       (

@@ -631,3 +631,24 @@ def test_who_is_removed_while_they_wait_deletes_no_photo(db: Database) -> None:
             work.result()
     assert refused.value.sqlstate == "PT404"
     assert db.value("select count(*) from memoria.media") == 1
+
+
+def test_a_rule_that_counts_photos_lets_the_last_one_in(db: Database) -> None:
+    """It is asked before a photo is there."""
+    contributor = UUID(int=2)
+    db.service("create_event", event_id="party", owner_id=UUID(int=1))
+    db.do(
+        "create or replace function memoria.can_contribute_to_event(p_event_id text)"
+        " returns boolean language sql stable security definer set search_path = ''"
+        " as $$ select count(*) < 2 from memoria.media where event_id = p_event_id $$"
+    )
+    adding = db.caller("authenticated", contributor)
+    adding("enqueue", media_id="m1", event_id="party", bucket="photos", path="1.jpg")
+    adding(
+        "enqueue_many",
+        event_id="party",
+        media=[{"media_id": "m2", "bucket": "photos", "path": "2.jpg"}],
+    )
+    with pytest.raises(psycopg.Error) as refused:
+        adding("enqueue", media_id="m3", event_id="party", bucket="photos", path="3.jpg")
+    assert refused.value.sqlstate == "PT404"
