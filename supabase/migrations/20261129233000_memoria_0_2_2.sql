@@ -56,6 +56,10 @@ drop function if exists memoria.evidence_item(jsonb);
 
 drop function if exists memoria.lock_events_of(memoria.handed[],text);
 
+drop function if exists memoria.retry_all(text,bigint[]);
+
+drop function if exists memoria.retry_rows(text,bigint[]);
+
 drop function if exists memoria.rows_now(text,text[]);
 
 drop function if exists memoria.store_groups(text,jsonb,uuid[]);
@@ -969,7 +973,7 @@ $$;
 -- Tries again rows that were written down: as they are now; those that are gone are removed. What the app changes
 -- meanwhile it writes down again, since it finds it here. What changed while their events were waited for is left to
 -- the next sweep.
-create or replace function memoria.retry_rows(p_relation text, p_late bigint[]) returns integer
+create or replace function memoria.retry_rows(p_relation text, p_late bigint[], p_table regclass default null) returns integer
 language plpgsql set search_path = '' as $$
 declare
   v_ids text[] := array(select distinct row_id from memoria.hand_overs where id = any (p_late));
@@ -977,9 +981,9 @@ declare
   v_now record;
   v_count integer;
 begin
-  select * into v_before from memoria.rows_now(p_relation, v_ids);
+  select * into v_before from memoria.rows_now(p_relation, v_ids, p_table);
   perform memoria.lock_events_of_rows(v_ids, v_before.rows);
-  select * into v_now from memoria.rows_now(p_relation, v_ids);
+  select * into v_now from memoria.rows_now(p_relation, v_ids, p_table);
   v_ids := array(
     select unnest(v_ids) except select media_id from (
       (select * from unnest(v_before.rows) except select * from unnest(v_now.rows))
@@ -995,6 +999,53 @@ begin
   ), v_now.owners);
   delete from memoria.hand_overs where id = any (p_late) and row_id = any (v_ids);
   return v_count;
+end
+$$;
+
+revoke all on function memoria.retry_rows(text,bigint[],regclass) from public, anon, authenticated, service_role;
+
+-- A thousand rows of a table; where that fails, the half of them, until one is alone, which goes behind all
+-- others. One success ends it: no event is waited for while others are held. Nor for as long as a deadlock takes to be
+-- seen: who holds the event may want the table.
+create or replace function memoria.retry_table(p_relation text) returns integer
+language plpgsql set search_path = '' set lock_timeout = '500ms' as $$
+declare
+  v_late bigint[];
+  v_size integer := 1000;
+  v_until constant timestamptz := clock_timestamp() + interval '5 seconds';
+begin
+  -- whoever changes what is followed holds the table: nobody waits for them, and what is read from here on stands
+  execute format('lock table %s in access share mode nowait', p_relation);
+  if memoria.followers(p_relation) <> array[to_regclass(p_relation)] then
+    return 0;  -- it is another table's name now: broken_follows tells
+  end if;
+  v_late := array(
+    select id from memoria.hand_overs
+    where relation = p_relation and failed and code = 'not_handed_over' order by tries, id limit 1000
+  );
+  for v_turn in 1..50 loop
+    v_size := least(v_size, cardinality(v_late));
+    -- a thousand are parted in eleven turns
+    exit when v_size = 0 or (v_turn > 11 and clock_timestamp() > v_until);
+    begin
+      return memoria.retry_rows(p_relation, v_late[:v_size]);
+    exception
+      when lock_not_available or transaction_rollback then
+        raise;  -- not by these rows
+      when others then
+        if v_size = 1 then
+          update memoria.hand_overs set tries = tries + 1, message = sqlerrm where id = v_late[1];
+          v_late := v_late[2:];
+          v_size := 1000;
+        else
+          v_size := (v_size + 1) / 2;
+        end if;
+    end;
+  end loop;
+  return 0;
+exception when others then
+  raise warning 'memoria: rows of % are still not handed over: %', p_relation, sqlerrm;
+  return 0;
 end
 $$;
 
@@ -1057,39 +1108,20 @@ begin
 end
 $$;
 
--- The name that a table had when it was followed, where it was renamed since; null else, and where another table is
--- followed under that name.
-create or replace function memoria.former_name(p_table regclass) returns text
-language sql stable set search_path = '' as $$
-  select former from (
-    select convert_from(substring(tgargs for octet_length(tgargs) - 1), getdatabaseencoding()) as former from pg_trigger
-    where tgrelid = p_table and tgfoid = 'memoria.follow_changes()'::regprocedure limit 1
-  ) as told
-  where former <> memoria.name_of(p_table) and not exists (
-    select from pg_trigger
-    where tgrelid = to_regclass(former) and tgfoid = 'memoria.follow_changes()'::regprocedure
-  )
-$$;
-
-revoke all on function memoria.former_name(regclass) from public, anon, authenticated, service_role;
-
--- Locks, in the order of their ids, the events of every row of a table and of every photo that is or may become one
--- of them.
-create or replace function memoria.lock_events_of_table(p_table regclass, p_columns jsonb) returns void
+-- Whatever they are called by now.
+create or replace function memoria.unfollow_triggers(p_table regclass) returns void
 language plpgsql set search_path = '' as $$
+declare
+  v_trigger name;
 begin
-  execute format(
-    'select from memoria.events where id in ('
-    ' select %2$I::text from %1$s'
-    ' union select event_id from memoria.media where source = any ($1)'
-    ' union select event_id from memoria.media where id in (select %3$I::text from %1$s)'
-    ') order by id for no key update',
-    p_table, p_columns ->> 'event', p_columns ->> 'id'
-  ) using array[memoria.name_of(p_table), memoria.former_name(p_table)];
+  for v_trigger in
+    select tgname from pg_trigger
+    where tgrelid = p_table and tgfoid = 'memoria.follow_changes()'::regprocedure and not tgisinternal
+  loop
+    execute format('drop trigger %I on %s', v_trigger, p_table);
+  end loop;
 end
 $$;
-
-revoke all on function memoria.lock_events_of_table(regclass,jsonb) from public, anon, authenticated, service_role;
 
 -- Followed tables that were dropped: no table has their name, and none tells it.
 create or replace function memoria.dropped_tables() returns text[]
@@ -1128,19 +1160,81 @@ $$;
 
 revoke all on function memoria.forget_dropped() from public, anon, authenticated, service_role;
 
--- Locks a table, and what waits of it: in this order, as the sweeper does, and before events.
-create or replace function memoria.lock_followed(p_table regclass) returns void
-language plpgsql set search_path = '' as $$
+-- The name that a table had when it was followed, where it was renamed since; null else, and where another table
+-- hands over under that name.
+create or replace function memoria.former_name(p_table regclass) returns text
+language sql stable set search_path = '' as $$
+  select former from (
+    select convert_from(substring(tgargs for octet_length(tgargs) - 1), getdatabaseencoding()) as former from pg_trigger
+    where tgrelid = p_table and tgfoid = 'memoria.follow_changes()'::regprocedure limit 1
+  ) as told
+  where former <> memoria.name_of(p_table) and memoria.followers(former) = array[p_table]
+$$;
+
+revoke all on function memoria.former_name(regclass) from public, anon, authenticated, service_role;
+
+-- What waits of a table, then the events of its photos, in the order of their ids; with columns, those of its rows, too.
+-- It waits for each lock for less than a deadlock takes to be seen.
+create or replace function memoria.lock_books(p_table regclass, p_columns jsonb) returns void
+language plpgsql set search_path = '' set lock_timeout = '500ms' as $$
 declare
-  v_names text[];
+  v_names constant text[] := array[memoria.name_of(p_table), memoria.former_name(p_table)];
 begin
-  execute format('lock table %s in access exclusive mode', p_table);
-  v_names := array[memoria.name_of(p_table), memoria.former_name(p_table)];
   perform from memoria.hand_overs where relation = any (v_names) and failed order by id for update;
+  if p_columns is null then
+    perform memoria.lock_events_of_rows(array(
+      select id from memoria.media where source = any (v_names)
+      union select row_id from memoria.hand_overs where relation = any (v_names) and failed
+    ), array(
+      select row(row_id, event_id, null, null, null)::memoria.handed
+      from memoria.hand_overs where relation = any (v_names) and failed
+    ));
+  else
+    execute format(
+      'select from memoria.events where id in ('
+      ' select %2$I::text from %1$s'
+      ' union select event_id from memoria.media where source = any ($1)'
+      ' union select event_id from memoria.media where id in (select %3$I::text from %1$s)'
+      ') order by id for no key update',
+      p_table, p_columns ->> 'event', p_columns ->> 'id'
+    ) using v_names;
+  end if;
 end
 $$;
 
-revoke all on function memoria.lock_followed(regclass) from public, anon, authenticated, service_role;
+revoke all on function memoria.lock_books(regclass,jsonb) from public, anon, authenticated, service_role;
+
+-- Locks a table, what waits of it, and its events: the sweeper's order. Whoever holds an event may want the table next:
+-- where one is waited for in vain, the table is let go before it is asked for again. Raises 55P03 after minutes.
+create or replace function memoria.lock_followed(p_table regclass, p_columns jsonb default null) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_name text;
+  v_has_table boolean;
+begin
+  for v_try in 1..600 loop
+    v_has_table := false;
+    begin
+      v_name := p_table::text;
+      execute format('lock table %s in access exclusive mode', v_name);
+      v_has_table := true;
+      if p_table::text = v_name then  -- else it was renamed meanwhile, and another one is locked
+        perform memoria.lock_books(p_table, p_columns);
+        return;
+      end if;
+      raise lock_not_available;
+    exception when lock_not_available then
+      if not v_has_table then
+        raise;  -- the caller's own lock_timeout
+      end if;
+    end;
+    perform pg_sleep(0.1);
+  end loop;
+  raise exception 'Events of % are at work: try again.', p_table using errcode = '55P03';
+end
+$$;
+
+revoke all on function memoria.lock_followed(regclass,jsonb) from public, anon, authenticated, service_role;
 
 -- Where a table was followed and renamed since, what is known under its former name goes by the new one from now on.
 -- The table, what waits of it and the events of its photos are locked.
@@ -1219,7 +1313,7 @@ create or replace function public.memoria_follow(
 ) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_relation text := memoria.name_of(p_table);
+  v_relation text;
   v_columns jsonb := jsonb_strip_nulls(jsonb_build_object(
     'id', p_id, 'event', p_event, 'path', p_path, 'bucket', p_bucket, 'bucket_column', p_bucket_column,
     'preview_path', p_preview_path, 'owner', p_owner
@@ -1233,21 +1327,21 @@ declare
   v_count integer;
 begin
   if v_missing is not null then
-    raise exception '% has no column %.', v_relation, v_missing using errcode = '42703';
+    raise exception '% has no column %.', memoria.name_of(p_table), v_missing using errcode = '42703';
   elsif p_id is null or p_event is null or p_path is null then
     raise exception 'p_id, p_event and p_path name columns of the table.' using errcode = '22023';
   elsif (p_bucket is null) = (p_bucket_column is null) then
     raise exception 'Name the bucket, or the column that holds it.' using errcode = '22023';
   end if;
   perform memoria.check_seen(p_table, v_columns);
-  perform memoria.lock_followed(p_table);
-  perform memoria.lock_events_of_table(p_table, v_columns);
-  perform memoria.follow_renamed(p_table);
+  perform memoria.lock_followed(p_table, v_columns);
+  v_relation := memoria.name_of(p_table);
   if memoria.followers(v_relation) <> '{}' and memoria.followers(v_relation) <> array[p_table] then
     -- else its photos would be taken for rows that are gone from this table
     raise exception 'Another table was followed as %: call memoria_follow or memoria_unfollow of that one first.', v_relation
       using errcode = '55000';
   end if;
+  perform memoria.follow_renamed(p_table);
   insert into memoria.followed (relation, columns) values (v_relation, v_columns)
   on conflict (relation) do update set columns = excluded.columns, broken = null;
   perform memoria.unfollow_triggers(p_table);
@@ -1262,40 +1356,55 @@ begin
 end
 $$;
 
+-- What is still to be done for a table, without leave to fail: rows that cannot be handed over are parted from the
+-- others by halves, and told.
+create or replace function memoria.retry_all(p_relation text, p_late bigint[], p_table regclass) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_half constant integer := cardinality(p_late) / 2;
+begin
+  perform memoria.retry_rows(p_relation, p_late, p_table);
+exception
+  when transaction_rollback then
+    raise;  -- not by these rows
+  when others then
+    if v_half = 0 then
+      raise warning 'memoria: row % of % was not handed over: %',
+        (select row_id from memoria.hand_overs where id = any (p_late)), p_relation, sqlerrm;
+    else
+      perform memoria.retry_all(p_relation, p_late[:v_half], p_table);
+      perform memoria.retry_all(p_relation, p_late[v_half + 1:], p_table);
+    end if;
+end
+$$;
+
+revoke all on function memoria.retry_all(text,bigint[],regclass) from public, anon, authenticated, service_role;
+
 -- The table is no longer followed; the photos that it handed over stay. What is still to be done for it is done
--- first, however long that waits.
+-- first, under the name that its photos have. Nothing happens where only its name was followed, of another table.
 create or replace function public.memoria_unfollow(p_table regclass) returns jsonb
 language plpgsql security definer set search_path = '' as $$
 declare
-  v_relation text := memoria.name_of(p_table);
   v_known text;
   v_late bigint[];
 begin
   perform memoria.lock_followed(p_table);
-  v_known := coalesce(memoria.former_name(p_table), v_relation);
-  v_late := array(
-    select id from memoria.hand_overs
-    where relation = v_known and failed and code = 'not_handed_over'
-      -- not those of another table, whose name this one has now
-      and memoria.followers(v_known) = array[p_table]
-    order by id
-  );
-  -- all at once, before their photos, as everyone does
-  perform memoria.lock_events_of_rows(array(
-    select id from memoria.media where source in (v_relation, v_known)
-    union select row_id from memoria.hand_overs where id = any (v_late)
-  ), array(
-    select row(row_id, event_id, null, null, null)::memoria.handed from memoria.hand_overs where id = any (v_late)
-  ));
-  perform memoria.follow_renamed(p_table);
-  for v_page in 1..(cardinality(v_late) + 999) / 1000 loop
-    perform memoria.retry_all(v_relation, v_late[v_page * 1000 - 999 : v_page * 1000]);
-  end loop;
+  v_known := coalesce(memoria.former_name(p_table), memoria.name_of(p_table));
+  if memoria.followers(v_known) <@ array[p_table] then
+    v_late := array(
+      select id from memoria.hand_overs
+      where relation = v_known and failed and code = 'not_handed_over' and memoria.followers(v_known) <> '{}'
+      order by id
+    );
+    for v_page in 1..(cardinality(v_late) + 999) / 1000 loop
+      perform memoria.retry_all(v_known, v_late[v_page * 1000 - 999 : v_page * 1000], p_table);
+    end loop;
+    delete from memoria.followed where relation = v_known;
+    delete from memoria.hand_overs where relation = v_known and failed;
+    update memoria.media set source = null where source = v_known;
+  end if;
   perform memoria.unfollow_triggers(p_table);
-  delete from memoria.followed where relation = v_relation;
-  delete from memoria.hand_overs where relation = v_relation and failed;
-  update memoria.media set source = null where source = v_relation;
-  return jsonb_build_object('table', v_relation, 'followed', false);
+  return jsonb_build_object('table', memoria.name_of(p_table), 'followed', false);
 end
 $$;
 
