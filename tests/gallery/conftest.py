@@ -93,6 +93,30 @@ def party(database: psycopg.Connection[Any], looks: Looks) -> Iterator[Party]:
     database.execute("delete from memoria.events where id = %s", (made.event_id,))
 
 
+@pytest.fixture
+def event(database: psycopg.Connection[Any], users: dict[str, str]) -> Iterator[str]:
+    """An empty one of the host's."""
+    yield from empty_event(database, users["host"])
+
+
+def empty_event(database: psycopg.Connection[Any], owner_id: str) -> Iterator[str]:
+    """Its id. It goes with the test."""
+    made = f"empty-{uuid.uuid4().hex[:8]}"
+    database.execute("insert into memoria.events (id, owner_id) values (%s, %s)", (made, owner_id))
+    yield made
+    database.execute("delete from memoria.events where id = %s", (made,))
+
+
+@pytest.fixture
+def friend(event: str, database: psycopg.Connection[Any], users: dict[str, str]) -> str:
+    """The email of one who may add photos to the event."""
+    database.execute(
+        "insert into memoria.members (event_id, user_id, role) values (%s, %s, 'contributor')",
+        (event, users["friend"]),
+    )
+    return "friend@example.com"
+
+
 @pytest.fixture(scope="session")
 def crowd(database: psycopg.Connection[Any], looks: Looks) -> str:
     """A large event to read: 1,000 people, 20,000 faces."""

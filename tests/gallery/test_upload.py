@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,10 @@ from local.processes.stack import Stack
 from tests.data import SMALL_PACK, photo_of_six
 from tests.gallery.conftest import Visit, enter, sign_in
 from tests.gallery.party import Party
+from tests.gallery.uploading import choose, sent_as_their_session_ends, until, upload_page
 
 pytestmark = pytest.mark.system
-EVENT = "uploads"
 Rows = list[tuple[Any, ...]]
-
-
-@pytest.fixture
-def event(database: psycopg.Connection[Any], users: dict[str, str]) -> Iterator[str]:
-    """An empty one of the host's."""
-    database.execute(
-        "insert into memoria.events (id, owner_id) values (%s, %s)", (EVENT, users["host"])
-    )
-    yield EVENT
-    database.execute("delete from memoria.events where id = %s", (EVENT,))
 
 
 def large_photo(turned: bool = False) -> bytes:
@@ -42,19 +32,6 @@ def large_photo(turned: bool = False) -> bytes:
     file = io.BytesIO()
     photo.save(file, "JPEG", quality=90, exif=exif)
     return file.getvalue()
-
-
-def choose(page: Page, **files: bytes) -> None:
-    given = [
-        {"name": name.replace("_", "."), "mimeType": "image/jpeg", "buffer": data}
-        for name, data in files.items()
-    ]
-    chooser = page.locator("input[type=file]:not([webkitdirectory])")
-    chooser.set_input_files(given)  # type: ignore[arg-type]
-
-
-def upload_page(visiting: Visit, event: str) -> Page:
-    return sign_in(visiting, address=f"#/e/{event}/upload")
 
 
 def test_photos_are_sent_with_a_smaller_copy_and_looked_at(
@@ -92,7 +69,7 @@ def test_photos_are_sent_with_a_smaller_copy_and_looked_at(
     broken.get_by_role("button", name="Take a.photo.that.is.bad.jpg away").click()
     page.get_by_text("2 photos are in See the people").wait_for()
     gone = "select count(*) from memoria.media where event_id = %s"
-    _until(page, lambda: database.execute(gone, (event,)).fetchone() == (2,))
+    until(page, lambda: database.execute(gone, (event,)).fetchone() == (2,))
     page.get_by_role("link", name="See the people").click()
     page.get_by_role("heading", name="People", level=1).wait_for()
 
@@ -110,14 +87,6 @@ def _require_readable_on_a_phone(page: Page, broken: Locator) -> None:
 def _stored(stack: Stack, path: str) -> Image.Image:
     """A picture in Storage."""
     return Image.open(io.BytesIO(stack.client().storage.from_("photos").download(path)))
-
-
-def _until(page: Page, true: Callable[[], bool]) -> None:
-    for _ in range(50):
-        if true():
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError
 
 
 def test_a_folder_is_taken_with_what_lies_in_it(host: Visit, event: str, tmp_path: Path) -> None:
@@ -209,7 +178,7 @@ def test_a_session_that_ends_while_photos_are_sent_loses_none(host: Visit, event
     page.route("**/object/photos/**", lambda route, _: held.append(route))
     page.route("**/auth/v1/token*", lambda route: route.fulfill(status=400, body="{}"))
     choose(page, **{f"{number}_jpg": photo_of_six() + bytes([number]) for number in range(5)})
-    _until(page, lambda: len(held) == 3)
+    until(page, lambda: len(held) == 3)
     held[0].fulfill(status=401, body="{}")
     page.get_by_label("Email").fill(HOST_EMAIL)
     page.unroute("**/object/photos/**")
@@ -222,16 +191,12 @@ def test_a_session_that_ends_while_photos_are_sent_loses_none(host: Visit, event
 
 
 def test_what_waits_for_its_user_is_not_sent_in_another_ones_name(
-    host: Visit, event: str, database: psycopg.Connection[Any], users: dict[str, str]
+    host: Visit, event: str, friend: str, database: psycopg.Connection[Any]
 ) -> None:
-    database.execute(
-        "insert into memoria.members (event_id, user_id, role) values (%s, %s, 'contributor')",
-        (event, users["friend"]),
-    )
     host.expect("status of 40[01]")
     page = upload_page(host, event)
     sent_as_their_session_ends(page, hosts_jpg=photo_of_six())
-    enter(page, "friend@example.com")
+    enter(page, friend)
     page.get_by_text("Drop photos or folders here").wait_for()
     sent_as_their_session_ends(page, friends_jpg=photo_of_six())
     enter(page)
@@ -239,14 +204,6 @@ def test_what_waits_for_its_user_is_not_sent_in_another_ones_name(
     assert page.get_by_role("listitem").inner_text().startswith("hosts.jpg")
     there = database.execute("select count(*) from memoria.media where event_id = %s", (event,))
     assert there.fetchone() == (1,)
-
-
-def sent_as_their_session_ends(page: Page, **files: bytes) -> None:
-    page.route("**/object/photos/**", lambda route: route.fulfill(status=401, body="{}"))
-    page.route("**/auth/v1/token*", lambda route: route.fulfill(status=400, body="{}"))
-    choose(page, **files)
-    page.get_by_label("Email").wait_for()
-    page.unroute_all()
 
 
 def test_who_may_not_add_is_told(
