@@ -20,11 +20,11 @@ export class Arrivals {
 
   /** Now: news may have come before the photo that they are about was known here. */
   async ask() {
-    clearTimeout(this.#timer)
     const queue = this.#queue, again = () => this.#hear({ event: 'progress' })
     try {
       await this.#look()
     } catch (error) {
+      clearTimeout(this.#timer) // of another look that failed meanwhile
       if (GONE.includes(error.code) && queue.isTheirs) this.#giveUp(error)
       else if (this.#stop) this.#timer = setTimeout(again, PATIENCE_MS)
       return
