@@ -1,6 +1,8 @@
 """The app's own table of photos, followed: its statements never fail by it, and it wins."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from uuid import UUID
 
 import psycopg
@@ -46,6 +48,14 @@ def add(
             'insert into public."My Photos" values (%s, %s, %s, %s, %s)',
             n, event, place and f"{place}/{n}.jpg", small, HOST,
         )  # fmt: skip
+
+
+@contextmanager
+def trouble_of_ours(db: Database) -> Iterator[None]:
+    """What the app changes meanwhile is left to the sweeper."""
+    db.do("alter table memoria.media rename to hidden")
+    yield
+    db.do("alter table memoria.hidden rename to media")
 
 
 TABLE = 'public."My Photos"'
@@ -142,10 +152,9 @@ def test_ids_that_are_kept_by_their_beginning_keep_no_other_row_out(db: Database
 def test_trouble_of_ours_is_survived_and_tried_again(app: Database) -> None:
     follow(app)
     add(app, 1)
-    app.do("alter table memoria.media rename to hidden")
-    add(app, 2)
-    app.do("""delete from public."My Photos" where id = 1""")
-    app.do("alter table memoria.hidden rename to media")
+    with trouble_of_ours(app):
+        add(app, 2)
+        app.do("""delete from public."My Photos" where id = 1""")
     assert app.rows("select id from memoria.media") == ["1"]
     assert app.service("sweep")["handed_over"] == 1
     assert app.rows("select id from memoria.media") == ["2"]
@@ -157,14 +166,13 @@ def test_tables_in_trouble_are_tried_again_in_turn_a_thousand_rows_at_once(app: 
     follow(app)
     app.do('create table public.others (like public."My Photos" including all)')
     app.value("select memoria_follow('public.others', 'id', 'the event', 'place', 'photos')")
-    app.do("alter table memoria.media rename to hidden")
-    for table, first, last in (('"My Photos"', 1, 2100), ("others", 5000, 5000)):
-        app.do(
-            f"insert into public.{table} (id, \"the event\", place)"
-            " select n, 'party', n || '.jpg' from generate_series(%s::int, %s::int) as n",
-            first, last,
-        )  # fmt: skip
-    app.do("alter table memoria.hidden rename to media")
+    with trouble_of_ours(app):
+        for table, first, last in (('"My Photos"', 1, 2100), ("others", 5000, 5000)):
+            app.do(
+                f"insert into public.{table} (id, \"the event\", place)"
+                " select n, 'party', n || '.jpg' from generate_series(%s::int, %s::int) as n",
+                first, last,
+            )  # fmt: skip
     told = [app.service("sweep")["handed_over"] for _ in range(5)]
     assert sorted(told[:2]) == [1, 1000]  # whichever comes first
     assert told[2:] == [1000, 100, 0]
@@ -173,13 +181,13 @@ def test_tables_in_trouble_are_tried_again_in_turn_a_thousand_rows_at_once(app: 
 
 def late(db: Database, *tables: str) -> None:
     """A row of each of these tables that could not be handed over."""
-    db.do("alter table memoria.media rename to hidden")
-    for n, table in enumerate(tables, 1):
-        db.do(
-            f"insert into public.{table} (id, \"the event\", place) values (%s, 'party', 'p.jpg')",
-            n,
-        )
-    db.do("alter table memoria.hidden rename to media")
+    with trouble_of_ours(db):
+        for n, table in enumerate(tables, 1):
+            db.do(
+                f'insert into public.{table} (id, "the event", place)'
+                " values (%s, 'party', 'p.jpg')",
+                n,
+            )
 
 
 def test_a_table_whose_trouble_lasts_keeps_no_other_waiting(app: Database) -> None:
@@ -220,9 +228,8 @@ def test_a_sweep_holds_no_event_while_it_waits_for_another(app: Database) -> Non
     add(app, 1)
     app.service.claim(app.service.enqueue("broken", "zoo"))
     app.expire("running")
-    app.do("alter table memoria.media rename to hidden")
-    app.do("""delete from public."My Photos" where id = 1""")
-    app.do("alter table memoria.hidden rename to media")
+    with trouble_of_ours(app):
+        app.do("""delete from public."My Photos" where id = 1""")
     lock = "select from memoria.events where id = %s for no key update"
     with psycopg.connect(app.url) as other, ThreadPoolExecutor(1) as pool:
         other.execute(lock, ["party"])

@@ -7,20 +7,13 @@ import psycopg
 import pytest
 
 from tests.database.caller import Database
-from tests.database.test_follow import add, app, follow
+from tests.database.test_follow import add, app, follow, trouble_of_ours
 
 __all__ = ["app"]
 LOCK = "select from memoria.events where id = %s for no key update"
 OTHER_TABLE = 'create table public.second (like public."My Photos" including all)'
 FOLLOW_FIRST = "select memoria_follow('public.\"My Photos\"', 'id', 'the event', 'place', 'photos')"
 FOLLOW_OTHER = "select memoria_follow('public.second', 'id', 'the event', 'place', 'photos')"
-
-
-def unnoticed(app: Database, change: str) -> None:
-    """A change of the app's that is left to the sweeper."""
-    app.do("alter table memoria.media rename to hidden")
-    app.do(change)
-    app.do("alter table memoria.hidden rename to media")
 
 
 def wait_for_waiters(app: Database, count: int) -> None:
@@ -38,7 +31,8 @@ def test_a_sweep_waits_for_no_event_of_a_table_that_is_followed_again(app: Datab
     follow(app)
     add(app, 1, event="ark")
     add(app, 2, event="zoo")
-    unnoticed(app, """update public."My Photos" set place = 'q.jpg' where id = 1""")
+    with trouble_of_ours(app):
+        app.do("""update public."My Photos" set place = 'q.jpg' where id = 1""")
     with psycopg.connect(app.url) as other, ThreadPoolExecutor(2) as pool:
         other.execute(LOCK, ["zoo"])
         followed = pool.submit(follow, app, preview_path=None)
@@ -59,7 +53,8 @@ def test_a_table_is_followed_again_while_rows_of_it_are_freed(app: Database) -> 
     add(app, 2, event="zoo")
     assert app.rows("select row_id, code from memoria.hand_overs") == [("7", "id_taken")]
     app.do("delete from public.second where id = 7")
-    unnoticed(app, "update public.second set place = 'q.jpg' where id = 8")
+    with trouble_of_ours(app):
+        app.do("update public.second set place = 'q.jpg' where id = 8")
     app.do("update memoria.followed set retried_at = now() where relation like '%%My%%'")
     with psycopg.connect(app.url) as other, ThreadPoolExecutor(2) as pool:
         other.execute(LOCK, ["zoo"])
@@ -106,7 +101,8 @@ def test_a_migration_that_follows_two_tables_wins_against_the_sweep(app: Databas
     app.value(FOLLOW_OTHER)
     add(app, 1, event="ark")
     app.do("insert into public.second values (8, 'ark', 'x.jpg')")
-    unnoticed(app, "update public.second set place = 'q.jpg' where id = 8")
+    with trouble_of_ours(app):
+        app.do("update public.second set place = 'q.jpg' where id = 8")
     with psycopg.connect(app.url) as migration, ThreadPoolExecutor(1) as pool:
         migration.execute(FOLLOW_FIRST)
         swept = pool.submit(app.caller("service_role"), "sweep")
@@ -172,7 +168,8 @@ def test_triggers_that_were_renamed_go_too(app: Database) -> None:
 def test_a_table_that_was_renamed_is_followed_again_with_what_waits_of_it(app: Database) -> None:
     follow(app)
     add(app, 1, 2, event="ark")
-    unnoticed(app, """delete from public."My Photos" where id = 1""")
+    with trouble_of_ours(app):
+        app.do("""delete from public."My Photos" where id = 1""")
     app.do('alter table public."My Photos" rename to renamed')
     app.value(FOLLOW_OTHER.replace("second", "renamed"))
     assert app.rows("select id, source from memoria.media") == [("2", "public.renamed")]
@@ -184,7 +181,8 @@ def test_what_waits_of_a_table_that_was_renamed_is_done_before_it_is_left_alone(
 ) -> None:
     follow(app)
     add(app, 1, 2, event="ark")
-    unnoticed(app, """update public."My Photos" set place = 'q.jpg' where id = 1""")
+    with trouble_of_ours(app):
+        app.do("""update public."My Photos" set place = 'q.jpg' where id = 1""")
     app.do('alter table public."My Photos" rename to renamed')
     app.value("select memoria_unfollow('public.renamed')")
     assert app.rows("select id, path, source from memoria.media order by id") == [

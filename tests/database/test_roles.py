@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -554,6 +555,19 @@ def test_a_bucket_is_one_name(db: Database, bucket: str) -> None:
         db.service("enqueue", media_id="m", event_id="party", bucket=bucket, path="x.jpg")
 
 
+def require_refused_once_removed(db: Database, user_id: UUID, function: str, **given: Any) -> None:
+    """They begin while a host is just removing them, and wait for that."""
+    waiting = db.caller("authenticated", user_id)
+    with psycopg.connect(db.url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select public.memoria_remove_member('party', %s)", [user_id])
+        work = pool.submit(waiting, function, **given)
+        wait_until_blocked(db.rows, work)
+        other.commit()
+        with pytest.raises(psycopg.Error) as refused:
+            work.result()
+    assert refused.value.sqlstate == "PT404"
+
+
 @pytest.mark.parametrize("function", ["recluster", "delete_event"])
 def test_who_is_removed_while_they_wait_for_the_event_may_no_longer(
     db: Database, function: str
@@ -562,15 +576,7 @@ def test_who_is_removed_while_they_wait_for_the_event_may_no_longer(
     owner, cohost = UUID(int=1), UUID(int=2)
     db.service("create_event", event_id="party", owner_id=owner)
     db.service("add_member", event_id="party", user_id=cohost, role="cohost")
-    waiting = db.caller("authenticated", cohost)
-    with psycopg.connect(db.url) as other, ThreadPoolExecutor(1) as pool:
-        other.execute("select public.memoria_remove_member('party', %s)", [cohost])
-        work = pool.submit(waiting, function, event_id="party")
-        wait_until_blocked(db.rows, work)
-        other.commit()
-        with pytest.raises(psycopg.Error) as refused:
-            work.result()
-    assert refused.value.sqlstate == "PT404"
+    require_refused_once_removed(db, cohost, function, event_id="party")
     assert db.value("select count(*) from memoria.events") == 1
 
 
@@ -600,19 +606,11 @@ def test_who_is_removed_while_they_wait_points_no_photo_elsewhere(
     owner, contributor = UUID(int=1), UUID(int=2)
     db.service("create_event", event_id="party", owner_id=owner)
     db.service("add_member", event_id="party", user_id=contributor, role="contributor")
-    waiting = db.caller("authenticated", contributor)
-    photo = {"media_id": "m1", "bucket": "photos"}
-    waiting("enqueue", event_id="party", path="party.jpg", **photo)
+    photo = {"media_id": "m1", "bucket": "photos", "path": "party.jpg"}
+    db.caller("authenticated", contributor)("enqueue", event_id="party", **photo)
     photo["path"] = "elsewhere.jpg"
     given = photo if function == "enqueue" else {"media": [photo]}
-    with psycopg.connect(db.url) as other, ThreadPoolExecutor(1) as pool:
-        other.execute("select public.memoria_remove_member('party', %s)", [contributor])
-        work = pool.submit(waiting, function, event_id="party", **given)
-        wait_until_blocked(db.rows, work)
-        other.commit()
-        with pytest.raises(psycopg.Error) as refused:
-            work.result()
-    assert refused.value.sqlstate == "PT404"
+    require_refused_once_removed(db, contributor, function, event_id="party", **given)
     assert db.value("select path from memoria.media") == "party.jpg"
 
 
@@ -621,15 +619,7 @@ def test_who_is_removed_while_they_wait_deletes_no_photo(db: Database) -> None:
     db.service("create_event", event_id="party", owner_id=owner)
     db.service("add_member", event_id="party", user_id=host, role="host")
     db.service.enqueue("m1")
-    waiting = db.caller("authenticated", host)
-    with psycopg.connect(db.url) as other, ThreadPoolExecutor(1) as pool:
-        other.execute("select public.memoria_remove_member('party', %s)", [host])
-        work = pool.submit(waiting, "delete_media", media_id="m1")
-        wait_until_blocked(db.rows, work)
-        other.commit()
-        with pytest.raises(psycopg.Error) as refused:
-            work.result()
-    assert refused.value.sqlstate == "PT404"
+    require_refused_once_removed(db, host, "delete_media", media_id="m1")
     assert db.value("select count(*) from memoria.media") == 1
 
 
