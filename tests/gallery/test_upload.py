@@ -9,14 +9,23 @@ from typing import Any
 import psycopg
 import pytest
 from PIL import Image
-from playwright.sync_api import Locator, Page, Route
+from playwright.sync_api import Locator, Page
 
 from local.demo.system import HOST_EMAIL, HOST_PASSWORD
 from local.processes.stack import Stack
 from tests.data import SMALL_PACK, photo_of_six
 from tests.gallery.conftest import Visit, enter, sign_in
 from tests.gallery.party import Party
-from tests.gallery.uploading import choose, sent_as_their_session_ends, until, upload_page
+from tests.gallery.uploading import (
+    RENEWED,
+    STORED,
+    Held,
+    choose,
+    refuse,
+    sent_as_their_session_ends,
+    until,
+    upload_page,
+)
 
 pytestmark = pytest.mark.system
 Rows = list[tuple[Any, ...]]
@@ -173,19 +182,17 @@ def test_what_was_stored_when_the_tab_ended_is_handed_over_by_the_next(
 def test_a_session_that_ends_while_photos_are_sent_loses_none(host: Visit, event: str) -> None:
     """Nor what is typed at the sign-in while the other photos find that it is over."""
     host.expect("status of 40[01]")
-    held: list[Route] = []
     page = upload_page(host, event)
-    page.route("**/object/photos/**", lambda route, _: held.append(route))
-    page.route("**/auth/v1/token*", lambda route: route.fulfill(status=400, body="{}"))
+    held = Held(page, STORED)
+    refuse(page, RENEWED, 400)
     choose(page, **{f"{number}_jpg": photo_of_six() + bytes([number]) for number in range(5)})
-    until(page, lambda: len(held) == 3)
-    held[0].fulfill(status=401, body="{}")
+    until(page, lambda: len(held.waiting) == 3)
+    held.waiting[0].fulfill(status=401, body="{}")
     page.get_by_label("Email").fill(HOST_EMAIL)
-    page.unroute("**/object/photos/**")
-    for other in held[1:]:
+    for other in held.end()[1:]:
         other.fulfill(status=401, body="{}")
     page.get_by_label("Password").fill(HOST_PASSWORD)
-    page.unroute("**/auth/v1/token*")
+    page.unroute(RENEWED)
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_text("5 photos are in").wait_for()
 

@@ -11,17 +11,16 @@ export async function show(root, { event, own }, signal) {
   const queue = queueOf(event)
   const bar = h('progress', { label: words.progress }), summary = h('p', { role: 'status' })
   const list = h('ul.uploads', { label: words.list })
-  const inState = (...states) => queue.inState(...states)
-  const againAll = button(words.againAll, () => queue.again(...inState('refused')))
+  const againAll = button(words.againAll, () => queue.again(...queue.inState('refused')))
   const rows = new Map() // item -> <li>
 
   function draw(changed) {
-    const all = queue.items.length, wrong = inState('failed', 'refused').length
-    const ended = wrong + inState('done').length
+    const all = queue.items.length, wrong = queue.inState('failed', 'refused').length
+    const ended = wrong + queue.inState('done').length
     bar.max = all || 1
     bar.value = ended
     bar.hidden = !all
-    againAll.hidden = inState('refused').length < 2
+    againAll.hidden = queue.inState('refused').length < 2
     const people = h('a', { href: to('people', event) }, words.seePeople)
     summary.replaceChildren(`${words.summary(all, ended, wrong)} `,
       ...(all && ended === all ? [people] : []))
