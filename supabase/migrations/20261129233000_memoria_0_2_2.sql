@@ -51,7 +51,6 @@ where events.id = members.event_id and members.added_by is not null
   );
 
 -- Functions that changed: written by python -m local.changes.
-
 drop function if exists memoria.evidence_item(jsonb);
 
 drop function if exists memoria.lock_events_of(memoria.handed[],text);
@@ -1405,6 +1404,37 @@ begin
   end if;
   perform memoria.unfollow_triggers(p_table);
   return jsonb_build_object('table', memoria.name_of(p_table), 'followed', false);
+end
+$$;
+
+-- One photo with everybody in it.
+create or replace function public.memoria_photo(p_media_id text) returns jsonb
+language plpgsql stable security definer
+set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+declare
+  v_media memoria.media;
+begin
+  select * into v_media from memoria.media where id = p_media_id;
+  perform memoria.authorize(v_media.event_id, 'view', 'photo');
+  if v_media.id is null then
+    perform memoria.refuse_unknown('photo');
+  end if;
+  return memoria.photo_with_faces(v_media) || jsonb_build_object(
+    'event_id', v_media.event_id, 'version', memoria.version_of(v_media.event_id),
+    'people', (
+      select coalesce(jsonb_agg(jsonb_build_object(
+        'person_id', who.id, 'name', name, 'hidden', hidden, 'face_count', face_count
+      ) order by face_count desc, who.id), '[]')
+      -- each by its key: where only people have statistics, PostgreSQL reads all of them in order
+      from (
+        select distinct person_id as id from memoria.faces where media_id = p_media_id
+      ) as shown, lateral (select * from memoria.persons where persons.id = shown.id offset 0) as who
+    )
+  );
 end
 $$;
 

@@ -311,10 +311,12 @@ begin
     'event_id', v_media.event_id, 'version', memoria.version_of(v_media.event_id),
     'people', (
       select coalesce(jsonb_agg(jsonb_build_object(
-        'person_id', id, 'name', name, 'hidden', hidden, 'face_count', face_count
-      ) order by face_count desc, id), '[]')
-      from memoria.persons
-      where id in (select person_id from memoria.faces where media_id = p_media_id)
+        'person_id', who.id, 'name', name, 'hidden', hidden, 'face_count', face_count
+      ) order by face_count desc, who.id), '[]')
+      -- each by its key: where only people have statistics, PostgreSQL reads all of them in order
+      from (
+        select distinct person_id as id from memoria.faces where media_id = p_media_id
+      ) as shown, lateral (select * from memoria.persons where persons.id = shown.id offset 0) as who
     )
   );
 end

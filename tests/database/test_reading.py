@@ -1,6 +1,8 @@
 """Lists in pages: complete while nothing changes, and no dearer in a large event."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from itertools import combinations
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +37,8 @@ LARGE = """
       on face.person is not null;
     select memoria.refresh_people(memoria.people_of_event('large'));
 """
+TABLES = ("events", "media", "persons", "faces")
+ANALYZED = (TABLES, (), *combinations(TABLES[1:], 1), *combinations(TABLES[1:], 2))
 READS = (
     "select sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::int"
     " from pg_stat_xact_user_tables where schemaname = 'memoria'"
@@ -46,17 +50,30 @@ def make_event(database: Database, *, faces: int, people: int) -> None:
     database.do(LARGE.format(faces=faces, people=people, photos=photos, per_photo=PER_PHOTO))
 
 
-@pytest.fixture(scope="module", params=["analyzed", "without statistics"])
-def large(postgres_server: Postgres, request: pytest.FixtureRequest) -> Iterator[Database]:
-    """100,000 faces in 20,000 photos, with and without the planner knowing of them."""
-    name = f"large_{request.param.split()[0]}"
+@pytest.fixture(scope="module")
+def large_event(postgres_server: Postgres) -> Iterator[str]:
+    """100,000 faces in 20,000 photos, and nothing that tells the planner of them."""
+    name = "large_event"
     postgres_server.create_database(name, template="migrated")
-    database = Database(postgres_server, name)
-    make_event(database, faces=FACES, people=PEOPLE)
-    if request.param == "analyzed":
-        database.do("analyze")
-    yield database
-    database.close()
+    with closing(Database(postgres_server, name)) as database:
+        for table in TABLES:  # autovacuum would analyze some of them, at times of its own
+            database.do(f"alter table memoria.{table} set (autovacuum_enabled = off)")
+        make_event(database, faces=FACES, people=PEOPLE)
+    yield name
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="module", params=ANALYZED, ids=lambda known: " and ".join(known) or "nothing")
+def large(
+    postgres_server: Postgres, large_event: str, request: pytest.FixtureRequest
+) -> Iterator[Database]:
+    """The event, where the planner knows all tables, none, or some: as autovacuum leaves it."""
+    name = "large"
+    postgres_server.create_database(name, template=large_event)
+    with closing(Database(postgres_server, name)) as database:
+        for table in request.param:
+            database.do(f"analyze memoria.{table}")
+        yield database
     postgres_server.drop_database(name)
 
 
