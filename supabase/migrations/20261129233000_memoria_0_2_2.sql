@@ -274,6 +274,63 @@ as $$
   from packed
 $$;
 
+-- Who is in which group, with the people made who are new. A person that a user forgot since the run
+-- loaded them does not come back: their group becomes a stranger's. p_kept: whose faces stay; p_released: faces
+-- that stay.
+create or replace function memoria.store_groups(p_event_id text, p_groups jsonb, p_kept uuid[], p_released uuid[]) returns void
+language plpgsql set search_path = '' as $$
+begin
+  create temporary table saved_groups on commit drop as
+  select
+    case
+      when (body ->> 'is_new')::boolean is not true and not exists (
+        select from memoria.persons
+        where id = (body ->> 'person_id')::uuid and event_id = p_event_id
+      ) then gen_random_uuid()
+      else (body ->> 'person_id')::uuid
+    end as person_id,
+    position,
+    body
+  from jsonb_array_elements(p_groups) with ordinality as groups (body, position);
+
+  insert into memoria.persons (id, event_id, created_at)
+  -- so that people made by one run keep their order
+  select person_id, p_event_id, now() + position * interval '1 microsecond'
+  from pg_temp.saved_groups
+  on conflict (id) do nothing;
+
+  -- what people see at once with it: each row that is written anew enters six indexes
+  update memoria.faces
+  set identity_id = persons.id, person_id = coalesce(persons.merged_into, persons.id)
+  from pg_temp.saved_groups join memoria.persons on persons.id = saved_groups.person_id,
+    jsonb_array_elements_text(body -> 'face_ids') as face (id)
+  where faces.id = face.id::uuid and faces.event_id = p_event_id
+    and faces.identity_id is distinct from persons.id
+    and (faces.identity_id = any (p_kept)) is not true and faces.id <> all (p_released);
+
+  -- of several groups that are one person, the largest shows its face
+  update memoria.persons
+  set representative_face_id = (body ->> 'representative_face_id')::uuid
+  from (
+    select distinct on (memoria.root_of(person_id)) memoria.root_of(person_id) as root, body
+    from pg_temp.saved_groups
+    order by memoria.root_of(person_id), jsonb_array_length(body -> 'face_ids') desc, position
+  ) as largest
+  where persons.id = largest.root and persons.event_id = p_event_id;
+  drop table pg_temp.saved_groups;
+end
+$$;
+
+-- Faces that are in no group. Those that came since the run loaded are in neither list: the next run
+-- looks at them. p_kept: whose faces stay.
+create or replace function memoria.store_nobody(p_event_id text, p_face_ids jsonb, p_kept uuid[]) returns void
+language sql set search_path = '' as $$
+  update memoria.faces set identity_id = null, person_id = null
+  from jsonb_array_elements_text(p_face_ids) as face (id)
+  where faces.id = face.id::uuid and faces.event_id = p_event_id and identity_id is not null
+    and identity_id <> all (p_kept)
+$$;
+
 create or replace function memoria.put_value(p_change memoria.changes, p_key text, p_value jsonb) returns void
 language plpgsql set search_path = '' as $$
 declare

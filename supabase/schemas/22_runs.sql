@@ -206,11 +206,13 @@ begin
   from pg_temp.saved_groups
   on conflict (id) do nothing;
 
+  -- what people see at once with it: each row that is written anew enters six indexes
   update memoria.faces
-  set identity_id = saved_groups.person_id
-  from pg_temp.saved_groups, jsonb_array_elements_text(body -> 'face_ids') as face (id)
+  set identity_id = persons.id, person_id = coalesce(persons.merged_into, persons.id)
+  from pg_temp.saved_groups join memoria.persons on persons.id = saved_groups.person_id,
+    jsonb_array_elements_text(body -> 'face_ids') as face (id)
   where faces.id = face.id::uuid and faces.event_id = p_event_id
-    and faces.identity_id is distinct from saved_groups.person_id
+    and faces.identity_id is distinct from persons.id
     and (faces.identity_id = any (p_kept)) is not true and faces.id <> all (p_released);
 
   -- of several groups that are one person, the largest shows its face
@@ -230,7 +232,7 @@ $$;
 -- looks at them. p_kept: whose faces stay.
 create function memoria.store_nobody(p_event_id text, p_face_ids jsonb, p_kept uuid[]) returns void
 language sql set search_path = '' as $$
-  update memoria.faces set identity_id = null
+  update memoria.faces set identity_id = null, person_id = null
   from jsonb_array_elements_text(p_face_ids) as face (id)
   where faces.id = face.id::uuid and faces.event_id = p_event_id and identity_id is not null
     and identity_id <> all (p_kept)

@@ -125,6 +125,26 @@ def test_a_run_that_changes_nothing_writes_no_face(project: Project, party: Part
     assert project.rows(versions, party.event) == before
 
 
+@pytest.fixture
+def written(project: Project) -> Iterator[str]:
+    """The query for the faces that were written, once for each time, in this test."""
+    project.sql.execute("""
+        create table public.written (face uuid);
+        create function public.note_written() returns trigger language plpgsql as
+          'begin insert into public.written values (new.id); return null; end';
+        create trigger written after update on memoria.faces
+          for each row execute function public.note_written()
+    """)
+    yield "select count(*) as times, count(distinct face) as faces from public.written"
+    project.sql.execute("drop function public.note_written cascade; drop table public.written")
+
+
+def test_a_run_writes_each_face_once(project: Project, party: Party, written: str) -> None:
+    """Whose it is and whom users see go together: a row that is written anew enters six indexes."""
+    party.cluster()
+    assert project.rows(written) == [{"times": 18, "faces": 18}]
+
+
 def test_a_name_stays_while_photos_come_and_go(project: Project, party: Party) -> None:
     ann = party.shows("Ann", 4)
     party.cluster()
