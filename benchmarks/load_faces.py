@@ -77,6 +77,7 @@ def fill(database_url: str, count: int) -> None:
     """An event of ``count`` faces, copied in."""
     rng = np.random.default_rng(0)
     with psycopg.connect(database_url) as connection, connection.cursor() as cursor:
+        cursor.execute("set statement_timeout = 0")  # two minutes hold 150,000 faces, or fewer
         cursor.execute("insert into memoria.events (id) values (%s)", [EVENT])
         photos = count // FACES_PER_PHOTO + 1
         cursor.execute(
