@@ -9,11 +9,10 @@ const SHOWN = 24, PAUSE_MS = 200
 const MOST_MERGED = 100 // in one call
 const { naming, picker } = texts
 
-/** A button with a face, a name, and how many photos there are. */
+/** A button with a face, a name, and how many faces of theirs there are. */
 export function personRow({ cover, name, face_count }, onclick, attributes) {
-  const count = h('small', texts.photos(face_count))
-  const shown = [faceOf(cover, 'round'), h('span', name ?? texts.unnamed), count]
-  return button(shown, onclick, { class: 'row', ...attributes })
+  const about = [h('span', name ?? texts.unnamed), h('small', texts.faces(face_count))]
+  return button([faceOf(cover, 'round'), about], onclick, { class: 'row', ...attributes })
 }
 
 /** A field that calls look() a moment after one typed; at once on Enter. */

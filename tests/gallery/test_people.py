@@ -36,13 +36,40 @@ def cards(page: Page) -> Any:
 
 def test_everybody_is_there_with_a_cover_and_a_count(people: Page, look: Look):
     expect(cards(people)).to_have_count(6)  # one is hidden
-    expect(people.get_by_role("link", name="Ann, 20 photos")).to_be_visible()
+    expect(people.get_by_role("link", name="Ann, 20 faces")).to_be_visible()
     expect(people.locator(".face.ready")).to_have_count(6)
     expect(people.get_by_text("6 people · 24 photos")).to_be_visible()
     look(people, "people")
 
 
 def test_photos_that_could_not_be_taken_are_not_counted(
+def test_two_faces_of_one_person_in_one_photo_are_not_told_as_two_photos(
+    people: Page, party: Party, database: psycopg.Connection[Any]
+):
+    ann, bob = party.people[:2]
+    database.execute(
+        "update memoria.faces set person_id = %(ann)s, identity_id = %(ann)s where id = ("
+        " select id from memoria.faces where event_id = %(event)s and person_id is null"
+        " and media_id in (select media_id from memoria.faces where person_id = %(ann)s) limit 1)",
+        {"ann": ann, "event": party.event_id},
+    )
+    database.execute("select memoria.refresh_people(array[%s]::uuid[])", (ann,))
+    people.reload()
+    people.get_by_role("link", name="Ann, 21 faces").click()
+    expect(people.locator(".photo-grid li")).to_have_count(20)
+    expect(people.locator(".person-heading")).to_contain_text("21 faces")
+    people.get_by_role("button", name="Forget…").click()
+    expect(people.get_by_role("dialog")).to_contain_text("knows of 21 faces is deleted")
+    people.goto(people.url.replace(ann, bob))
+    people.get_by_role("button", name="Merge with…").click()
+    expect(people.get_by_role("dialog").get_by_role("button", name="Ann")).to_contain_text(
+        "21 faces"
+    )
+    people.get_by_role("button", name="Cancel").click()
+    people.get_by_role("link", name="Review").click()
+    expect(people.locator(".trio").first).to_contain_text("Ann 21 faces")
+
+
     host: Visit, party: Party, database: psycopg.Connection[Any]
 ):
     database.execute(
@@ -59,7 +86,7 @@ def test_a_name_typed_in_place_survives_a_reload_as_text(people: Page):
     field.fill(name)
     field.press("Enter")
     expect(people.locator("#toasts")).to_contain_text(f"Named {name}")
-    expect(people.get_by_role("link", name=f"{name}, 12 photos")).to_be_visible()
+    expect(people.get_by_role("link", name=f"{name}, 12 faces")).to_be_visible()
     people.reload()
     expect(people.get_by_label(f"Name of {name}")).to_have_value(name)
     expect(people.locator("main b")).to_have_count(0)
@@ -90,7 +117,7 @@ def test_an_equal_name_may_be_the_same_person(people: Page):
     field.press("Enter")
     people.get_by_role("button", name="Yes, merge").click()
     expect(cards(people)).to_have_count(5)
-    expect(people.get_by_role("link", name="ann, 32 photos")).to_be_visible()
+    expect(people.get_by_role("link", name="ann, 32 faces")).to_be_visible()
 
 
 def test_several_are_merged_into_the_named_one_and_undo_brings_them_back(people: Page, look: Look):
@@ -99,10 +126,10 @@ def test_several_are_merged_into_the_named_one_and_undo_brings_them_back(people:
     expect(people.get_by_role("toolbar")).to_contain_text("2 chosen")
     look(people, "people-chosen")
     people.get_by_role("button", name="Merge").dblclick()  # the second takes no Undo away
-    expect(people.get_by_role("link", name="Ann, 32 photos")).to_be_visible()
+    expect(people.get_by_role("link", name="Ann, 32 faces")).to_be_visible()
     expect(cards(people)).to_have_count(5)
     people.get_by_role("button", name="Undo").click()
-    expect(people.get_by_role("link", name="Ann, 20 photos")).to_be_visible()
+    expect(people.get_by_role("link", name="Ann, 20 faces")).to_be_visible()
     expect(cards(people)).to_have_count(6)
 
 
@@ -137,7 +164,7 @@ def test_of_two_names_one_chooses_which_stays(people: Page, look: Look):
     people.get_by_role("button", name="Merge").click()
     look(people, "people-which-name")
     people.get_by_role("dialog").get_by_role("button", name="Bob").click()
-    expect(people.get_by_role("link", name="Bob, 36 photos")).to_be_visible()
+    expect(people.get_by_role("link", name="Bob, 36 faces")).to_be_visible()
 
 
 def test_photos_that_show_two_together(people: Page, look: Look):
@@ -281,7 +308,7 @@ def test_who_may_only_look_finds_nothing_to_change(
         (party.event_id, users["friend"]),
     )
     page = at(visit(), party.event_id, "friend@example.com")
-    expect(page.get_by_role("link", name="Ann, 20 photos")).to_be_visible()
+    expect(page.get_by_role("link", name="Ann, 20 faces")).to_be_visible()
     expect(page.locator("input.name")).to_have_count(0)
     page.get_by_label("Choose Ann").check()
     expect(page.get_by_role("button", name="Hide")).to_have_count(0)

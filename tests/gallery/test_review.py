@@ -98,7 +98,7 @@ def test_same_merges_and_undo_asks_again(review: Page, party: Party):
     review.get_by_role("button", name="Same person").click()
     expect(review.get_by_text("2 of", exact=False)).to_be_visible()
     review.get_by_role("link", name="People", exact=True).click()
-    expect(review.get_by_role("link", name="Ann, 32 photos")).to_be_visible()
+    expect(review.get_by_role("link", name="Ann, 32 faces")).to_be_visible()
 
 
 def test_a_face_of_nobodys_gets_one_of_the_candidates_or_whoever_is_searched(
@@ -116,8 +116,8 @@ def test_a_face_of_nobodys_gets_one_of_the_candidates_or_whoever_is_searched(
     expect(review.get_by_role("heading", name="All done")).to_be_visible()
     look(review, "review-done")
     review.get_by_role("link", name="People", exact=True).click()
-    expect(review.get_by_role("link", name="Ann, 21 photos")).to_be_visible()
-    expect(review.get_by_role("link", name="Cleo, 8 photos")).to_be_visible()
+    expect(review.get_by_role("link", name="Ann, 21 faces")).to_be_visible()
+    expect(review.get_by_role("link", name="Cleo, 8 faces")).to_be_visible()
 
 
 def test_a_question_that_another_host_settled_holds_nothing_up(
@@ -157,4 +157,4 @@ def test_history_tells_in_words_and_undoes(review: Page, look: Look):
     expect(review.get_by_text("You took something back")).to_be_visible()
     expect(review.locator(".past")).to_have_count(1)
     review.get_by_role("link", name="People", exact=True).click()
-    expect(review.get_by_role("link", name="Ann, 20 photos")).to_be_visible()
+    expect(review.get_by_role("link", name="Ann, 20 faces")).to_be_visible()

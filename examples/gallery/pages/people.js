@@ -41,7 +41,7 @@ export async function show(root, { event, query, kept, manages }, signal) {
     }
     label()
     const called = manages ? nameField(person, label) : h('span.name', person.name ?? texts.unnamed)
-    return [link, box, called, h('small', texts.photos(face_count))]
+    return [link, box, called, h('small', texts.faces(face_count))]
   }
 
   async function draw() {

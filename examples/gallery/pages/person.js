@@ -50,7 +50,7 @@ function about(person, event, start, questions) {
   return h('div.person-heading',
     iconButton('back', texts.back, () => back(to('people', event))), faceOf(person.cover, 'round'),
     h('div', title, start ? nameField(person, named) : h('p.name', name ?? texts.unnamed),
-      h('p.soft', texts.photos(face_count))),
+      h('p.soft', texts.faces(face_count))),
     h('div.actions', questions > 0 && link('review', words.questions(questions)),
       downloadButton(person),
       start && [

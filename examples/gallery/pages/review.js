@@ -128,7 +128,7 @@ export async function show(root, { event, query }, signal) {
     const first = await Promise.all([...faces.values()].slice(0, FACES)
       .map(async ({ media_id, bbox }) => ({ ...await photo(media_id), bbox })))
     const link = h('a', { href: to('person', event, person_id) }, name ?? texts.unnamed)
-    return h('div.trio', h('p', link, ' ', h('small', texts.photos(face_count))),
+    return h('div.trio', h('p', link, ' ', h('small', texts.faces(face_count))),
       h('div', first.map((face, n) => tappable(face, words.look(n + 1, name)))))
   }
 
