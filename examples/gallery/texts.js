@@ -141,9 +141,10 @@ export const texts = {
       make a new one then.`],
     searches: 'Searches by guests', searchesWhy: 'The last 100 searches. No picture is kept.',
     noSearches: 'Nobody has searched yet.', columns: ['When', 'Found', 'Link', 'Guest'],
+    byService: 'none: by the service', signedIn: 'none: signed in',
     outcomes: {
-      found: 'photos', nobody: 'nobody', begun: 'not finished',
-      person_limit: 'too many people', too_many_searches: 'too many searches',
+      found: 'photos', nobody: 'nobody', begun: 'not finished', person_limit: 'too many people',
+      model_changed: 'photos not ready',
     },
     refused: 'no usable picture', person: (n) => `person ${n}`, inPhoto: (n) => `in photo ${n}`,
     wantsOut: 'wants to be forgotten', keeping: 'How long it is kept',

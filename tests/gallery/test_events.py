@@ -1,6 +1,7 @@
 """Several events: made, named, shared, opened to guests, archived and deleted; and who may not."""
 
 import re
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -147,6 +148,10 @@ def test_the_audit_names_who_was_found_and_who_wants_to_be_forgotten(
     database: psycopg.Connection[Any],
     look: Callable[[Page, str], None],
 ) -> None:
+    links = ((uuid.uuid4(), "At the bar", None), (uuid.uuid4(), None, None))
+    signed_in = (uuid.uuid4(), None, uuid.uuid4())
+    for link in (*links, signed_in):
+        _search_by_link(database, party.event_id, *link)
     database.execute(
         "insert into memoria.searches (event_id, guest, consent, outcome, people,"
         " removal_requested_at) values (%(e)s, '\\x0123456789ab', '1', 'found', %(p)s::uuid[],"
@@ -154,6 +159,11 @@ def test_the_audit_names_who_was_found_and_who_wants_to_be_forgotten(
         {"e": party.event_id, "p": [party.people[0]]},
     )
     settings(page, party.event_id)
+    by = page.locator("td:nth-child(3)")
+    service = "none: by the service"
+    assert sorted(by.all_inner_texts()) == [
+        "At the bar", service, service, "none: signed in", "without a name",
+    ]  # fmt: skip
     row = page.get_by_role("row").filter(has_text="wants to be forgotten")
     row.wait_for()
     page.get_by_role("row").filter(has_text="no usable picture").wait_for()
@@ -164,6 +174,22 @@ def test_the_audit_names_who_was_found_and_who_wants_to_be_forgotten(
     assert place["x"] + place["width"] <= 360
     row.get_by_role("link", name="person 1").click()
     page.get_by_label("Name of Ann").wait_for()
+
+
+def _search_by_link(
+    database: psycopg.Connection[Any], event_id: str, link_id: uuid.UUID, label: str | None,
+    user_id: uuid.UUID | None,
+) -> None:  # fmt: skip
+    database.execute(
+        "insert into memoria.search_links (id, event_id, token_hash, label, user_id, expires_at,"
+        " max_searches, per_guest, people_per_guest) values (%s, %s, sha256(uuid_send(%s)), %s, %s,"
+        " now() + interval '1 day', 1, 1, 1)",
+        (link_id, event_id, link_id, label, user_id),
+    )
+    database.execute(
+        "insert into memoria.searches (event_id, link_id, consent, outcome)"
+        " values (%s, %s, '1', 'nobody')", (event_id, link_id),
+    )  # fmt: skip
 
 
 def test_an_event_is_archived_by_itself_at_once_and_opened_again(

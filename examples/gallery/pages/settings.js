@@ -105,15 +105,16 @@ function showLink(label, token) {
 }
 
 function audit(event, searches, links) {
-  const labels = new Map(links.map(({ link_id, label }) => [link_id, label]))
+  const named = links.map(({ link_id, label }) => [link_id, label ?? words.noLabel])
+  const labels = new Map([[null, words.byService], ...named])
   const link = (page, id, said) => [h('a', { href: to(page, event, id) }, said), ' ']
   const found = ({ outcome, people, removal_requested_at, take_out }) => [
     words.outcomes[outcome] ?? words.refused, ' ',
     people.map((id, n) => link('person', id, words.person(n + 1))),
     take_out.map(({ media_id }, n) => link('photo', media_id, words.inPhoto(n + 1))),
     removal_requested_at && h('strong', words.wantsOut)]
-  const cells = (one) => [texts.moment(one.created_at), found(one), labels.get(one.link_id) ?? '–',
-    one.guest ?? '–']
+  const cells = (one) => [texts.moment(one.created_at), found(one),
+    labels.get(one.link_id) ?? words.signedIn, one.guest ?? '–']
   const table = () => h('table',
     h('thead', h('tr', words.columns.map((column) => h('th', { scope: 'col' }, column)))),
     h('tbody', searches.map((one) => h('tr', cells(one).map((cell) => h('td', cell))))))
