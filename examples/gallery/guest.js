@@ -14,12 +14,23 @@ const client = createMemoria({ searchUrl: config.searchUrl, timeoutMs: 60_000 })
 let leaving = new AbortController()
 
 /** The token of the link, out of the address bar before anything else can see it. */
-function takeToken() {
+function arrive() {
   const given = location.hash.slice(1)
-  if (!given) return
-  history.replaceState(null, '', location.pathname)
-  sessionStorage.clear() // another link: what was found by the one before is of another event
-  sessionStorage.setItem(TOKEN, given)
+  if (given) {
+    history.replaceState(null, '', location.pathname)
+    sessionStorage.clear() // another link: what was found by the one before is of another event
+    sessionStorage.setItem(TOKEN, given)
+  }
+  if (!WHOLE.test(sessionStorage.getItem(TOKEN))) return show(words.title, h('p', words.noLink))
+  begin()
+  askWhetherGood(sessionStorage.getItem(TOKEN))
+}
+
+/** Without consent nothing begins or counts: a good link asks for it, another one is not known. */
+function askWhetherGood(token) {
+  client.search({ token, guest: 'nobody yet', images: [], consent: '' }).catch((error) => {
+    if (isOver(error) && sessionStorage.getItem(TOKEN) === token) showProblem(error)
+  })
 }
 
 /** Who asks: a random id stays with this browser, since the limits of a link count by it. */
@@ -44,7 +55,6 @@ function show(title, content, ...choices) {
 }
 
 function begin() {
-  if (!WHOLE.test(sessionStorage.getItem(TOKEN))) return show(words.title, h('p', words.noLink))
   show(words.title, words.consent.map((line) => h('p', line)),
     button(words.camera, camera, 'primary'), files(words.files),
     earlier() && button(words.again, again, 'quiet'))
@@ -123,12 +133,13 @@ async function showFaces(images, faces) {
     .addEventListener('abort', () => URL.revokeObjectURL(picture.src))
 }
 
+const isOver = ({ code }) => code === 'not_found' || code === 'event_archived'
 const wordsOf = (error) => words.problems[error.code] ?? error.words ?? texts.wrong
 
 function showProblem(error, anew) {
   if (!(error instanceof MemoriaError)) console.error(error)
-  const { status, retryAfterSeconds = 0, code } = error, minutes = Math.ceil(retryAfterSeconds / 60)
-  const over = ['not_found', 'unauthorized', 'event_archived'].includes(code)
+  const { status, retryAfterSeconds = 0 } = error, minutes = Math.ceil(retryAfterSeconds / 60)
+  const over = isOver(error)
   const passes = !over && (status < 400 || status === 409 || status > 422) // with the same pictures
   show(texts.wrong, h('p', { role: 'alert' }, wordsOf(error), minutes > 0 && words.wait(minutes)),
     passes && button(texts.tryAgain, anew, 'primary'), !over && another(passes ? '' : 'primary'))
@@ -140,10 +151,5 @@ async function remove() {
     (error) => toast(wordsOf(error), [texts.tryAgain, remove]))
 }
 
-addEventListener('hashchange', () => {
-  if (!location.hash) return
-  takeToken()
-  begin()
-})
-takeToken()
-begin()
+addEventListener('hashchange', () => location.hash && arrive())
+arrive()

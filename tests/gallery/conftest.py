@@ -222,8 +222,13 @@ def page(host: Visit) -> Page:
 
 @pytest.fixture
 def guest(visit: Callable[..., Visit]) -> Visit:
-    """A guest's browser, on a phone: nobody is signed in, the camera is allowed."""
-    return visit(viewport={"width": 390, "height": 844}, has_touch=True, permissions=["camera"])
+    """A guest's browser, on a phone: nobody is signed in, the camera is allowed.
+
+    The page asks whether its link is good without consent, which is refused.
+    """
+    made = visit(viewport={"width": 390, "height": 844}, has_touch=True, permissions=["camera"])
+    made.expect("status of 403")
+    return made
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, Route
@@ -182,15 +183,62 @@ def test_too_many_searches_are_told_when_to_go_on(guest: Visit, searched: Search
     page.get_by_text("You can search again in 10 minutes.").wait_for()
 
 
-def test_a_link_that_has_ended_shows_nothing(
-    guest: Visit, searched: Searched, look: Callable[[Page, str], None]
-) -> None:
+ENDINGS = {
+    "expired": "update memoria.search_links set expires_at = now() where label = 'expired'",
+    "revoked": "update memoria.search_links set revoked_at = now() where label = 'revoked'",
+    "unknown": "delete from memoria.search_links where label = 'unknown'",
+}
+
+
+@pytest.mark.parametrize("kind", ENDINGS)
+def test_a_link_that_has_ended_asks_for_no_selfie(
+    guest: Visit, searched: Searched, kind: str, database: psycopg.Connection[Any],
+    look: Callable[[Page, str], None],
+) -> None:  # fmt: skip
     guest.expect("status of 404")
-    page = guest.open(f"guest.html#{43 * 'a'}")  # whole, and of no link
-    choose(page, searched.selfie)
+    token = searched.link(label=kind)
+    database.execute(ENDINGS[kind])
+    page = guest.open(f"guest.html#{token}")
     page.get_by_text("This link is no longer good").wait_for()
     assert page.get_by_role("button").count() == 0
-    look(page, "guest-ended")
+    assert page.locator("input[type=file]").count() == 0
+    if kind == "unknown":
+        look(page, "guest-ended")
+
+
+def test_a_link_that_ends_while_its_page_is_open_shows_nothing(
+    guest: Visit, searched: Searched, database: psycopg.Connection[Any]
+) -> None:
+    guest.expect("status of 404")
+    page = opened(guest, searched.link(label="revoked"))
+    database.execute(ENDINGS["revoked"])
+    choose(page, searched.selfie)
+    page.get_by_text("This link is no longer good").wait_for()
+
+
+def test_whether_a_link_is_good_is_asked_without_a_trace(
+    guest: Visit, searched: Searched, database: psycopg.Connection[Any]
+) -> None:
+    def kept() -> Any:
+        return database.execute(
+            "select (select count(*) from memoria.searches), (select sum(searches) from"
+            " memoria.search_links), (select count(*) from memoria.search_consents)"
+        ).fetchone()
+
+    token = searched.link()
+    before = kept()
+    page = opened(guest, token)
+    page.get_by_role("button", name="take a selfie").wait_for()
+    assert kept() == before
+    assert page.evaluate("localStorage.length") == 0
+
+
+def opened(guest: Visit, token: str) -> Page:
+    """The page of a good link, after it was asked whether it is good."""
+    page = guest.open("guest.html")
+    with page.expect_response("**/search"):
+        page.evaluate("token => { location.hash = token }", token)
+    return page
 
 
 @pytest.mark.parametrize("link", ["guest.html", "guest.html#cut-off", f"guest.html#{42 * 'a'}"])
@@ -206,6 +254,7 @@ def test_without_a_camera_pictures_can_be_chosen(
     visit: Callable[..., Visit], searched: Searched
 ) -> None:
     denied = visit(permissions=[])
+    denied.expect("status of 403")
     page = denied.open(f"guest.html#{searched.link()}")
     page.get_by_role("button", name="take a selfie").click()
     heading(page, "The camera cannot be used")
@@ -217,7 +266,7 @@ def test_whoever_was_not_found_yet_looks_again_with_the_same_picture(
     guest: Visit, searched: Searched
 ) -> None:
     guest.expect("status of 429")
-    page = guest.open(f"guest.html#{searched.link()}")
+    page = opened(guest, searched.link())
     nobody = {"search_id": "x", "outcome": "nobody", "matches": [], "complete": False}
     late = {"error": {"code": "too_many_searches", "message": "!", "retry_after_seconds": 90}}
     answers = [(200, nobody), (429, late)]  # while photos are looked at; then the real one
