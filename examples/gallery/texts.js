@@ -17,7 +17,7 @@ const REASONS = {
   media_gone: ['The photo is no longer there.', 'Add it again.'],
   media_forbidden: ['The photo may not be read.', 'Tell whoever runs this app.'],
   event_archived: ['The event is archived.', 'A host can open it again.'],
-  conflict: ['The event is archived.', 'A host can open it again.'], // as handing over says it
+  conflict: ['The event does not take it.', 'Perhaps it is archived: a host can open it again.'],
   unreachable: ['There was no connection.', 'Try again when you are connected.'],
   not_arrived: ['It had not arrived when its page was closed.', 'Choose it again.'],
   timed_out: ['Sending it took too long.', 'Try again with a better connection.'],

@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.data import photo_of_six
 from tests.gallery.conftest import Visit, enter
+from tests.gallery.party import Party
 from tests.gallery.uploading import (
     HANDED_OVER,
     LOOKED_AT,
@@ -163,7 +164,25 @@ def test_an_archived_event_lists_what_waited_and_why_it_is_not_in(
     database.execute("update memoria.events set status = 'archived' where id = %s", (event,))
     enter(page)
     page.get_by_text("This event is archived.").wait_for()
-    _row(page, "one.jpg").get_by_text("The event is archived.").wait_for()
+    _row(page, "one.jpg").get_by_text("Perhaps it is archived").wait_for()
+
+
+def test_a_photo_whose_id_is_taken_is_not_told_that_the_event_is_archived(
+    host: Visit, event: str, party: Party, database: Connection
+) -> None:
+    host.expect("status of 409")
+    page = upload_page(host, event)
+    held = Held(page, HANDED_OVER)
+    choose(page, one_jpg=photo_of_six())
+    until(page, lambda: held.waiting)
+    taken = held.waiting[0].request.post_data_json["p_media_id"]
+    database.execute(
+        "insert into memoria.media (id, event_id, bucket, path, status)"
+        " values (%s, %s, 'photos', 'other.jpg', 'completed')", (taken, party.event_id),
+    )  # fmt: skip
+    held.let_go()
+    _row(page, "one.jpg").get_by_text("The event does not take it.").wait_for()
+    page.get_by_text("Drop photos or folders here").wait_for()
 
 
 def test_a_photo_that_never_arrived_is_told_by_its_name_and_not_tried_again(
