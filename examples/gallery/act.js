@@ -1,9 +1,15 @@
 // Changes: made, said, taken back.
 import { MemoriaError } from '/clients/memoria.js'
 import { toast } from './dom.js'
-import { refresh } from './router.js'
+import { eventHere, refresh } from './router.js'
 import { client, user } from './session.js'
 import { texts } from './texts.js'
+
+/** Answers a function: is it still the event and the user that what is said now is for? */
+export function staying() {
+  const place = () => `${user()?.id} ${eventHere()}`, here = place()
+  return () => place() === here
+}
 
 /**
  * Makes a change, says so, offers to take it back, and shows the page as it is then. call() answers
@@ -12,19 +18,19 @@ import { texts } from './texts.js'
  */
 export async function act(said, call, options = {}) {
   const { after = refresh, more = () => [] } = options, { at } = history.state ?? {}
-  const whose = user()?.id
+  const stays = staying()
   try {
     const answer = await call()
     if (answer === false) return null
+    if (!stays()) return answer
     const changes = [answer].flat().map((one) => one?.change_id).filter(Boolean)
     const undo = changes.length ? [[texts.undo, () => takeBack(changes)]] : []
     const told = answer?.failed ?? (typeof said === 'function' ? said(answer) : said)
     if (told) toast(told, ...undo, ...more(answer))
-    if (user()?.id !== whose) return answer // the page is another user's, or the sign-in
     if (after !== refresh || history.state?.at === at) await after(answer) // else it was left
     return answer
   } catch (error) {
-    tell(error, () => act(said, call, options))
+    tell(error, () => act(said, call, options), stays)
     return null
   }
 }
@@ -47,9 +53,10 @@ export async function inTurn(calls) {
   return done
 }
 
-/** again: offered where the same may go well the next time. */
-export function tell(error, again) {
+/** again: offered where it may go well the next time. Who left is told only of a session's end. */
+export function tell(error, again, stays = () => true) {
   if (!(error instanceof MemoriaError)) throw error
+  if (user() && !stays()) return
   const passes = again && user() && !(error.status >= 400 && error.status < 500)
   toast(error.words, ...(passes ? [[texts.tryAgain, again]] : []))
 }

@@ -1,14 +1,14 @@
 // The hosts' app: who is signed in, which page, and what every page is given.
 import { MemoriaError } from '/clients/memoria.js'
 import {
-  button, call, field, follow, form, h, icon, refresh, signIn, signUp, texts, to, toast,
-  user, USER_CHANGED,
+  button, call, field, follow, form, h, hush, icon, refresh, signIn, signUp, staying, texts, to,
+  toast, user, USER_CHANGED,
 } from './kit.js'
 
 const NAVIGATION = ['people', 'review', 'upload', 'settings']
 const PAGES = [...NAVIGATION, 'events', 'together', 'person', 'photo', 'history']
 const main = document.querySelector('#main')
-let events = [], whose
+let events = [], whose, stays = staying()
 
 /** What my_events tells of an event: title, role …; undefined of one that is not the user's. */
 async function ownEvent(event) {
@@ -19,6 +19,8 @@ async function ownEvent(event) {
 }
 
 async function show(route, signal, again) {
+  if (!stays()) hush()
+  stays = staying()
   document.body.setAttribute('aria-busy', 'true')
   const root = h('div', { class: `page ${route.page}` })
   await build(root, route, signal).catch((error) => showError(root, route, error))
@@ -100,10 +102,7 @@ function connected() {
   bar.textContent = navigator.onLine ? '' : texts.offline
 }
 
-const skip = document.querySelector('#skip')
-skip.textContent = texts.skip
-skip.hidden = false
-skip.addEventListener('click', () => main.querySelector('h1')?.focus())
+document.body.prepend(button(texts.skip, () => main.querySelector('h1')?.focus(), 'skip'))
 addEventListener('online', connected)
 addEventListener('offline', connected)
 addEventListener(USER_CHANGED, refresh) // to the sign-in, once: what is typed there stays

@@ -104,6 +104,12 @@ export function toast(said, ...actions) {
   document.querySelector('#toasts').replaceChildren(shown)
 }
 
+/** Takes away what is said and asked: another event or user is here. */
+export function hush() {
+  document.querySelector('#toasts').replaceChildren()
+  document.querySelectorAll('dialog').forEach((box) => box.close())
+}
+
 /**
  * A modal dialog. build(close) makes what is in it; below are buttons for answers, [label, value,
  * kind], and the last one. Resolves with the value, or what close got; null: none of them.

@@ -58,7 +58,7 @@ export async function grid(root, items, { label, read, build, kept, signal }) {
     try {
       await add()
     } catch (error) {
-      toast(error.words ?? texts.wrong)
+      if (!signal.aborted) toast(error.words ?? texts.wrong)
       await new Promise((resolve) => {
         setTimeout(resolve, AGAIN_MS)
         addEventListener('online', resolve, { once: true, signal })

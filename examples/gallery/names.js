@@ -33,9 +33,8 @@ export function searchField(label, look, attributes) {
 
 /** In steps; each is a change that can be taken back. from: ids. */
 export function mergeInto(into, from) {
-  const steps = Array.from({ length: Math.ceil(from.length / MOST_MERGED) }, (_, n) =>
-    from.slice(n * MOST_MERGED, (n + 1) * MOST_MERGED))
-  return inTurn(steps.map((step) => () => client.mergePeople({ into, from: step })))
+  const steps = Map.groupBy(from, (_, n) => Math.floor(n / MOST_MERGED)).values()
+  return inTurn([...steps].map((step) => () => client.mergePeople({ into, from: step })))
 }
 
 /** A field that names a person when one leaves it; named(person) when that is done. */
@@ -88,8 +87,7 @@ export const choosePerson = (title, event, { without, face, fresh = false, actio
       choice = name && meant.length === 1 ? { person: meant[0] } : null
       if (isNew) choice = { name }
       const rows = offered.map((person) => h('li', personRow(person, () => close({ person }))))
-      const somebody = () => close({ name })
-      if (isNew) rows.push(h('li', button(picker.fresh(name), somebody, 'row')))
+      if (isNew) rows.push(h('li', button(picker.fresh(name), () => close({ name }), 'row')))
       list.replaceChildren(...(rows.length ? rows : [h('li.soft', picker.none)]))
       return true
     }

@@ -21,6 +21,9 @@ function read(hash) {
 
 export const go = (address) => location.assign(address)
 
+/** The event of the address; undefined: of none. */
+export const eventHere = () => read(location.hash).event
+
 /** The address of what is shown already. */
 export const replace = (address) => history.replaceState(history.state, '', address)
 

@@ -59,8 +59,7 @@ export const texts = {
       'Look straight ahead.', 'Turn your head a little to the left.', 'And a little to the right.',
     ],
     noCamera: 'The camera cannot be used',
-    noCameraWhy: `Your browser did not let this page use it.
-      You can choose up to three pictures of yourself instead.`,
+    noCameraWhy: 'You can choose up to three pictures of yourself instead.',
     searching: 'Looking for you', searchingWhy: 'This takes a few seconds.',
     found: (n) => `Found ${photos(n)} of you`, open: (n) => `Open photo ${n}`,
     unshown: 'This photo cannot be shown here. Ask your host for it.',
@@ -74,7 +73,6 @@ export const texts = {
     yours: 'Your picture', face: (n, of) => `Face ${n} of ${of}`,
     problems: {
       not_found: 'This link is no longer good. Ask your host for a new one.',
-      unauthorized: 'This link is no longer good. Ask your host for a new one.',
       consent_required: 'The text that you agreed to has changed. Ask your host for a new link.',
     },
     wait: (minutes) => ` You can search again in ${count(minutes, 'minute', 'minutes')}.`,
@@ -137,8 +135,7 @@ export const texts = {
     noLabel: 'without a name', used: (n, of) => `${n} of ${count(of, 'search', 'searches')}`,
     goodUntil: (day) => `good until ${day}`, revoked: 'ended',
     revoke: 'End', revokeThis: (label) => `End the link ${label}`,
-    revokeWhy: [`Nobody can search with it any more, from this moment on. This cannot be taken back:
-      make a new one then.`],
+    revokeWhy: ['From this moment on nobody can search with it. This cannot be taken back.'],
     searches: 'Searches by guests', searchesWhy: 'The last 100 searches. No picture is kept.',
     noSearches: 'Nobody has searched yet.', columns: ['When', 'Found', 'Link', 'Guest'],
     byService: 'none: by the service', signedIn: 'none: signed in',
@@ -158,8 +155,7 @@ export const texts = {
     reopenWhy: `This event is archived. When it is opened again, all photos are looked at anew;
       names and corrections stay.`,
     erase: 'Delete this event',
-    eraseWhy: (n) => [`All people, names and corrections are deleted, and ${photos(n)}. This cannot
-      be taken back.`],
+    eraseWhy: (n) => [`All people, names, corrections and ${photos(n)} are deleted for good.`],
   },
 
   sign: {

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from local.demo.system import HOST_EMAIL
 from tests.gallery.conftest import STILL, Visit, sign_in
 from tests.gallery.party import Party
+from tests.gallery.uploading import Held, until
 
 pytestmark = pytest.mark.system
 
@@ -42,7 +43,6 @@ def test_everybody_is_there_with_a_cover_and_a_count(people: Page, look: Look):
     look(people, "people")
 
 
-def test_photos_that_could_not_be_taken_are_not_counted(
 def test_two_faces_of_one_person_in_one_photo_are_not_told_as_two_photos(
     people: Page, party: Party, database: psycopg.Connection[Any]
 ):
@@ -70,6 +70,7 @@ def test_two_faces_of_one_person_in_one_photo_are_not_told_as_two_photos(
     expect(people.locator(".trio").first).to_contain_text("Ann 21 faces")
 
 
+def test_photos_that_could_not_be_taken_are_not_counted(
     host: Visit, party: Party, database: psycopg.Connection[Any]
 ):
     database.execute(
@@ -97,6 +98,37 @@ def test_a_name_is_taken_back_from_the_toast(people: Page):
     people.get_by_label("Name of Ann").press("Enter")
     people.get_by_role("button", name="Undo").click()
     expect(people.get_by_label("Name of Ann")).to_have_value("Ann")
+
+
+def test_what_was_said_stays_with_its_event(people: Page):
+    people.get_by_label("Name of Ann").fill("Anna")
+    people.get_by_label("Name of Ann").press("Enter")
+    expect(people.get_by_role("button", name="Undo")).to_be_visible()
+    people.get_by_role("link", name="Settings").click()
+    people.get_by_role("heading", name="Settings").wait_for()
+    expect(people.get_by_role("button", name="Undo")).to_be_visible()
+    people.evaluate("location.hash = '#/events'")
+    people.get_by_role("heading", name="Your events").wait_for()
+    assert people.locator(".toast").count() == 0
+
+
+@pytest.mark.parametrize("page", ["people", "review"])
+def test_what_is_answered_in_another_event_is_not_said_there(host: Visit, party: Party, page: str):
+    tab = sign_in(host, address=f"#/e/{party.event_id}/{page}")
+    held = Held(tab, "**/rpc/memoria_rename_person", "**/rpc/memoria_answer_suggestion")
+    if page == "people":
+        tab.get_by_label("Name of Ann").fill("Anna")
+        tab.get_by_label("Name of Ann").press("Enter")
+    else:
+        tab.get_by_role("button", name="Same person").click()
+    until(tab, lambda: held.waiting)
+    tab.evaluate("location.hash = '#/events'")
+    tab.get_by_role("heading", name="Your events").wait_for()
+    with tab.expect_response("**/rpc/memoria_*") as answered:
+        held.let_go()
+    answered.value.finished()
+    tab.wait_for_timeout(200)
+    assert tab.locator(".toast").count() == 0
 
 
 def test_a_question_about_a_long_name_stays_low_on_a_phone(people: Page):

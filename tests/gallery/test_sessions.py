@@ -11,6 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from local.demo.system import HOST_EMAIL
 from tests.data import photo_of_six
 from tests.gallery.conftest import Visit, empty_event, enter, sign_in
+from tests.gallery.party import Party
 from tests.gallery.uploading import (
     RENEWED,
     STORED,
@@ -203,11 +204,28 @@ def test_a_change_that_is_answered_late_leaves_what_is_typed_at_the_sign_in(
     _end_session(page, *other.end())
     page.get_by_label("Email").fill(HOST_EMAIL)
     page.get_by_label("Password").fill("half")
-    change.end()[0].fulfill(status=200, body="null")
-    page.get_by_text("Saved", exact=True).wait_for()
+    _answer(page, change.end()[0], status=200, body="null")
+    page.wait_for_timeout(200)
     expect(page.locator("body")).not_to_have_attribute("aria-busy", "true")
     assert page.get_by_label("Email").input_value() == HOST_EMAIL
     assert page.get_by_label("Password").input_value() == "half"
+    assert page.locator(".toast").count() == 0
+
+
+def test_what_was_said_and_asked_of_somebody_is_gone_with_its_user(
+    host: Visit, party: Party
+) -> None:
+    page = sign_in(host, address=f"#/e/{party.event_id}/people")
+    page.get_by_label("Name of Ann").fill("Anna")
+    page.get_by_label("Name of Ann").press("Enter")
+    page.get_by_text("Named Anna").wait_for()
+    for name in ("Anna", "Bob"):
+        page.get_by_label(f"Choose {name}").check()
+    page.get_by_role("button", name="Merge").click()
+    page.get_by_role("dialog").get_by_text("Bob").wait_for()
+    _sign_out_in_another_tab(host)
+    page.get_by_role("heading", name="Welcome").wait_for()
+    assert page.locator(".toast, dialog").count() == 0
 
 
 def test_a_token_that_is_over_as_storage_says_it_is_renewed(host: Visit, event: str) -> None:

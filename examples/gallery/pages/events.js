@@ -13,11 +13,10 @@ export async function show(root) {
     await client.createEvent({ event_id })
     await call('name_event', { p_event_id: event_id, p_title: title.trim() })
   }
-  const created = { after: () => go(to('upload', event_id)) }
   const name = { name: 'title', dir: 'auto', required: true, maxlength: 200, pattern: '.*\\S.*' }
   root.append(h('h1', words.title),
     events.length ? h('ul.cards', events.map(card)) : h('p', words.none),
-    form((given) => act(null, () => create(given), created),
+    form((given) => act(null, () => create(given), { after: () => go(to('upload', event_id)) }),
       field(words.name, name), h('button.primary', words.create)),
     h('p', button(sign.out, leave, 'quiet')))
 }

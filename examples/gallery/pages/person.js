@@ -14,8 +14,7 @@ export async function show(root, { event, id, kept, manages }, signal) {
   const [person, questions] = await Promise.all([
     client.personPhotos({ person_id: id, limit: PAGE }), manages ? questionsAbout(id, event) : 0])
   const { person_id } = person // the name may change meanwhile
-  const merged = person.is_now && !signal.aborted
-  if (merged) replace(to('person', event, person_id))
+  if (person.is_now && !signal.aborted) replace(to('person', event, person_id))
   const tick = ticks(root, (photos) => manages ? [
     photos.length === 1 && button(words.cover, () => cover(person_id, photos)),
     button(words.split, () => split(person_id, photos, event)),

@@ -41,13 +41,10 @@ export async function show(root, route, signal) {
   arrows(stage, turning)
 }
 
-function toggle(frame) {
-  const shown = button(words.faces, () => {
-    boxes = frame.classList.toggle('boxes')
-    shown.setAttribute('aria-pressed', boxes)
-  }, { 'aria-pressed': String(boxes) })
-  return shown
-}
+const toggle = (frame) => button(words.faces, ({ currentTarget }) => {
+  boxes = frame.classList.toggle('boxes')
+  currentTarget.setAttribute('aria-pressed', boxes)
+}, { 'aria-pressed': String(boxes) })
 
 function original(photo) {
   const link = h('a.button',

@@ -1,7 +1,7 @@
 // Questions that the app asks, as cards: one person or two, and whose face this is.
 import {
   boxStyle, button, choosePerson, client, dialog, faceOf, framed, h, onKey, personRow,
-  tell, texts, to, toast,
+  staying, tell, texts, to, toast,
 } from '../kit.js'
 
 const BATCH = 20, FACES = 3
@@ -10,7 +10,8 @@ const { review: words } = texts
 export async function show(root, { event, query }, signal) {
   const photos = new Map() // media_id -> promise of a photo
   const answered = [] // { id, change_id }, for z
-  const settled = new Set()
+  const settled = new Set(), stays = staying()
+  const announce = (...told) => stays() && toast(...told)
   let queue = [], all = 0, choices = {}, busy
 
   const place = h('div'), progress = h('p.soft')
@@ -18,12 +19,10 @@ export async function show(root, { event, query }, signal) {
     h('a.button.quiet', { href: to('history', event) }, texts.history.title)), place)
 
   function photo(media_id) {
-    const forget = (error) => {
-      photos.delete(media_id) // asked for again the next time
-      throw error
-    }
-    if (!photos.has(media_id)) photos.set(media_id, client.photo({ media_id }).catch(forget))
-    return photos.get(media_id)
+    const asked = photos.get(media_id) ?? client.photo({ media_id })
+    photos.set(media_id, asked)
+    asked.catch(() => photos.delete(media_id)) // asked for again the next time
+    return asked
   }
 
   async function load() {
@@ -57,7 +56,7 @@ export async function show(root, { event, query }, signal) {
     choices = {}
     queue = [] // somebody else may have settled what is in it
     place.replaceChildren(button(texts.tryAgain, () => alone(async () => true), 'primary'))
-    tell(error)
+    tell(error, null, stays)
   }
 
   async function answer({ id, kind, face, candidates }, given, person_id) {
@@ -67,10 +66,11 @@ export async function show(root, { event, query }, signal) {
         ? client.answerSuggestion({ id, answer: given, person_id })
         : client.assignFace({ face_id: face.face_id, person_id }))
       answered.push({ id, change_id })
-      toast(said(kind)[given], [texts.undo, undo])
+      announce(said(kind)[given], [texts.undo, undo])
     } catch (error) {
-      if (error.code !== 'suggestion_gone' && error.code !== 'not_found') return tell(error)
-      toast(words.gone)
+      const gone = error.code === 'suggestion_gone' || error.code === 'not_found'
+      if (!gone) return tell(error, null, stays)
+      announce(words.gone)
     }
     settled.add(id)
     // with the same person others may have changed
@@ -85,13 +85,13 @@ export async function show(root, { event, query }, signal) {
 
   async function takeBack() {
     const last = answered.at(-1)
-    if (!last) return toast(words.nothingToUndo)
+    if (!last) return announce(words.nothingToUndo)
     const { id, change_id } = last
-    const failed = (error) => tell(error, undo)
+    const failed = (error) => tell(error, undo, stays)
     if (change_id && !await client.undo({ change_id }).catch(failed)) return false
     answered.pop()
     settled.delete(id)
-    toast(texts.undone)
+    announce(texts.undone)
     await load()
     queue.sort((a, b) => (b.id === id) - (a.id === id)) // that one comes first
     return true

@@ -38,12 +38,11 @@ export async function show(root, { event, own }, signal) {
     const { name, state, code } = item, wrong = state === 'failed' || state === 'refused'
     const again = state === 'refused' && button(texts.tryAgain, () => queue.again(item),
       { label: words.againWith(name) })
-    const takeAway = () => queue.takeAway(item).catch(tell)
-    const away = () => iconButton('close', words.takeAway(name), takeAway)
+    const away = iconButton('close', words.takeAway(name), () => queue.takeAway(item).catch(tell))
     rows.get(item).className = state
     rows.get(item).replaceChildren(h('span.name', name),
       h('span.state', wrong ? words.why(item) : words.states[state](item)),
-      ...(wrong ? [h('small', words.remedy(code)), h('span.actions', again, away())] : []))
+      ...(wrong ? [h('small', words.remedy(code)), h('span.actions', again, away)] : []))
   }
 
   const add = (files) => {
