@@ -19,6 +19,7 @@ from memoria.media import decode_image
 
 Json = dict[str, Any]
 Paths = tuple[str, str | None]  # of a photo and its preview, in the bucket
+Photos = dict[str, Path]  # by name
 BUCKET = "photos"
 PREVIEW_PX = 1024
 LARGE_BYTES = 400_000  # a smaller file is shown as it is
@@ -122,11 +123,12 @@ def event_status(client: Client, event_id: str) -> Json:
 def read_event(client: Client, event_id: str, names: Mapping[str, str]) -> Json:
     """The answer of the demo, ``people.json``, from ``memoria_media`` and ``memoria_people``.
 
-    The people are in the database's order, which is the app's.
+    The people are in the database's order, which is the app's. A photo that was not in the folder
+    goes by its path in Storage.
     """
     media = _all(client, "memoria_media", event_id, "media")
     people = _all(client, "memoria_people", event_id, "people")
-    photos = {names[m["media_id"]]: _photo(m) for m in media if m["media_id"] in names}
+    photos = {names.get(m["media_id"], m["path"]): _photo(m) for m in media}
     photos = dict(sorted(photos.items()))
     return {
         "event_id": event_id,
@@ -134,6 +136,21 @@ def read_event(client: Client, event_id: str, names: Mapping[str, str]) -> Json:
         "photos": photos,
         "people": [_person(person, photos) for person in people],
     }
+
+
+def fetch_added(client: Client, event_id: str, names: Mapping[str, str], folder: Path) -> Photos:
+    """What the app added to the photos of ``names``, copied into ``folder`` -> by paths in Storage.
+
+    There may be nothing to copy of a photo that failed: then there is no such file.
+    """
+    media = _all(client, "memoria_media", event_id, "media")
+    added = [item for item in media if item["media_id"] not in names]
+    files = {item["path"]: folder / str(number) for number, item in enumerate(added)}
+    for item in added:
+        if item["status"] == "completed":
+            data = client.storage.from_(item["bucket"]).download(item["path"])
+            files[item["path"]].write_bytes(data)
+    return files
 
 
 def _all(client: Client, function: str, event_id: str, items: str) -> list[Json]:

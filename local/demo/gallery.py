@@ -43,7 +43,7 @@ class Portrait:
     person_id: str
     name: str  # as given in the app, empty where nobody did
     crop: str  # data URI, empty where their best photo cannot be read any more
-    photo_count: int
+    face_count: int
 
     @property
     def called(self) -> str:
@@ -67,7 +67,7 @@ class Picture:
 
     @property
     def people(self) -> set[str]:
-        """Who is in it."""
+        """Who is in it; also who was hidden in the app, and is not on the page."""
         return {person_id for _, person_id in self.boxes if person_id}
 
     @property
@@ -98,7 +98,7 @@ def write_gallery(
             person_id=person["person_id"],
             name=person["name"] or "",
             crop=crops.get(person["representative_face_id"], ""),
-            photo_count=len(person["photos"]),
+            face_count=person["face_count"],
         )
         for number, person in enumerate(answer["people"], start=1)
     ]

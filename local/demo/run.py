@@ -22,7 +22,14 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from local.demo.event import Json, event_status, read_event, upload_event
+from local.demo.event import (
+    Json,
+    Photos,
+    event_status,
+    fetch_added,
+    read_event,
+    upload_event,
+)
 from local.demo.folders import FolderError, Found, answer_folder, look_into
 from local.demo.search import search_for
 from local.demo.stages import say
@@ -69,23 +76,23 @@ def run(
     served = sys.stdin.isatty() and console.is_terminal and os.environ.get("APP") != "no"
     home = taken_home(out, console)
     chosen = free_ports(ports(home.first_port if home else FIRST_PORT)) if served else {}
-    with running(pack, console, home=home, ports=chosen, pages=served) as system:
+    with (
+        running(pack, console, home=home, ports=chosen, pages=served) as system,
+        tempfile.TemporaryDirectory(prefix="memoria-added-") as folder,
+    ):
         started = time.monotonic()
-        answer = _find_people(system, event_id, photos, console)
+        answer, added = _find_people(system, event_id, photos, Path(folder), console)
         name_event(system, event_id, title)
         seconds = time.monotonic() - started
+        photos = {**photos, **added}
         searched = search_for(answer, photos, system.stack)
         (out / "people.json").write_text(json.dumps(answer, indent=1, ensure_ascii=False) + "\n")
+        _write_page(answer, photos, out / "index.html", seconds, console)
+        show(answer, out, console)
+        show_search(searched, console)
         if served:
-            _write_page(answer, photos, out / "index.html", seconds, console)
-            show(answer, out, console)
-            show_search(searched, console)
             describe(system, home, console)
             watch(system.stack, console)
-            return answer
-    _write_page(answer, photos, out / "index.html", seconds, console)
-    show(answer, out, console)
-    show_search(searched, console)
     return answer
 
 
@@ -113,8 +120,9 @@ def _write_page(
 
 
 def _find_people(
-    system: System, event_id: str, photos: Mapping[str, Path], console: Console
-) -> Json:
+    system: System, event_id: str, photos: Mapping[str, Path], added: Path, console: Console
+) -> tuple[Json, Photos]:
+    """``people.json``, and the photos that the app added, copied into the folder ``added``."""
     client = system.stack.client()
     say(f"looking at {len(photos)} photos", console)
     with _progress(console) as progress:
@@ -130,7 +138,8 @@ def _find_people(
             time.sleep(POLL_SECONDS)
             status = event_status(client, event_id)
         _advance(progress, process, status)
-    return read_event(client, event_id, names)
+    copies = fetch_added(client, event_id, names, added)
+    return read_event(client, event_id, names), copies
 
 
 def _advance(progress: Progress, task: TaskID, status: Json) -> None:
@@ -203,6 +212,8 @@ def main(argv: list[str] | None = None) -> int:
     console = Console(highlight=False)
     end_on_signals()
     try:
+        if (app := os.environ.get("APP", "")) not in ("", "no"):
+            raise BadConfiguration(f"APP: no, or nothing, not {plain(app)}. APP=no serves no app.")
         with tempfile.TemporaryDirectory(prefix="memoria-sample-") as sample:
             photos = _photos(args.photos, Path(sample), console)
             out = answer_folder(args.out or "out", photos, state_folder())

@@ -36,12 +36,12 @@ def search_for(answer: Json, photos: Mapping[str, Path], stack: Stack) -> Json |
 def _best_face(answer: Json) -> tuple[str, str, Json] | None:
     """The best face that stands for anybody, of those in the photos: whose, photo, face.
 
-    A blurred one finds little, as a blurred selfie does. That of some may be in a photo that came
-    by the app.
+    A blurred one finds little, as a blurred selfie does.
     """
     faces = {
         face["face_id"]: (name, face)
         for name, photo in answer["photos"].items()
+        if "error" not in photo
         for face in photo["faces"]
     }
     shown = [

@@ -160,6 +160,13 @@ def test_without_arguments_and_without_a_network_six_people_are_found(
     assert len(re.findall(r"<figure ", page)) == len(answer["photos"])
 
 
+def test_an_unknown_wish_for_the_app_is_told_in_one_sentence(state: Path, tmp_path: Path):
+    done = demo(state, "--out", str(tmp_path / "out"), APP="false")
+    assert done.returncode == 1
+    assert done.stdout == "APP: no, or nothing, not false. APP=no serves no app.\n"
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unknown_pack_is_told_in_one_sentence(state: Path, tmp_path: Path):
     done = demo(state, "--out", str(tmp_path), MODEL_DIR="", MODEL_PACK="buffalo_xl")
     assert done.returncode == 1

@@ -97,7 +97,8 @@ def test_a_name_given_in_the_app_stands_in_its_field_and_on_the_boxes(page: str)
 
 def test_one_figure_of_photos_and_how_many_failed(page: str):
     assert "<p>2 photos · 1 failed · 4 faces · m · 1.5 s</p>" in page
-    assert "<small>2 photos</small>" in page
+    assert "<small>2 photos</small>" in page  # of everyone
+    assert "<small>2 faces</small>" in page  # of one, perhaps several in a photo
 
 
 def test_an_event_without_anybody_is_a_page_too(tmp_path: Path):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from PIL import Image
@@ -91,7 +92,7 @@ def test_names_stay_and_photos_follow_the_folder(stack: Stack, tmp_path: Path):
     photos["5.jpg"].write_bytes(photo_of_six() + bytes(500_000))  # large enough for a preview
     again = found(stack, event, photos)
 
-    assert sorted(again["photos"]) == ["1.jpg", "2.jpg", "3.jpg", "5.jpg"]
+    assert list(again["photos"]) == ["1.jpg", "2.jpg", "3.jpg", "5.jpg", f"{event}/by the app.jpg"]
     assert {photo["status"] for photo in again["photos"].values()} == {"completed"}
     people = client.rpc("memoria_people", {"p_event_id": event}).execute().data["people"]
     assert [p["person_id"] for p in people if p["name"] == "Ann"] == [ann]
@@ -116,32 +117,34 @@ def add_by_the_app(stack: Stack, event: str) -> None:
     client.rpc("memoria_enqueue", ids | {"p_path": path}).execute()
 
 
-def test_a_cover_in_a_photo_that_the_app_added_ends_no_later_run(stack: Stack, tmp_path: Path):
+def test_all_that_is_told_counts_what_the_app_added(stack: Stack, tmp_path: Path):
+    """Also where it is the cover of everybody, and where somebody was hidden in the app."""
     client: Any = stack.client()
     event, photos = "covered", fill(tmp_path / "a", "1.jpg", "2.jpg", "3.jpg")
     found(stack, event, photos)
     add_by_the_app(stack, event)
-    found(stack, event, photos)
-    media = client.rpc("memoria_media", {"p_event_id": event}).execute().data["media"]
-    (added,) = [photo for photo in media if photo["media_id"] == f"{event}-added"]
-    covers = {face["person_id"]: face["face_id"] for face in added["faces"]}
-
-    def cover(person_id: str) -> None:
-        ids = {"p_person_id": person_id, "p_face_id": covers[person_id]}
+    for face in found(stack, event, photos)["photos"][f"{event}/added.jpg"]["faces"]:
+        ids = {"p_person_id": face["person_id"], "p_face_id": face["face_id"]}
         client.rpc("memoria_set_cover", ids).execute()
+    hidden = {"p_person_id": face["person_id"], "p_hidden": True}
+    client.rpc("memoria_hide_person", hidden).execute()
 
-    first, *others = found(stack, event, photos)["people"]
-    cover(first["person_id"])
-    console = Console(width=100, record=True, file=io.StringIO())
-    answer = run._find_people(System(stack, NOBODY), event, photos, console)
-    assert re.findall(r"\d+/\d+", console.export_text()) == ["3/3", "4/4"]
+    console = Console(width=200, record=True, file=io.StringIO())
+    answer, added = run._find_people(System(stack, NOBODY), event, photos, tmp_path, console)
+    assert re.findall(r"\d+/\d+", console.export_text(clear=False)) == ["3/3", "4/4"]
+    assert added.keys() == {f"{event}/added.jpg"}
+    photos |= added
     searched = search_for(answer, photos, stack)
-    assert searched is not None
-    assert searched["person"] in {f"person {number}" for number in range(2, 7)}
-    assert searched["photo"] in photos
-    for person in others:
-        cover(person["person_id"])
-    assert search_for(found(stack, event, photos), photos, stack) is None
+    assert searched == {"photo": f"{event}/added.jpg", "person": ANY, "found": 4}
+    run._write_page(answer, photos, tmp_path / "index.html", 1, console)
+    run.show(answer, tmp_path, console)
+    assert (
+        "5 people, 24 faces, 0 of them not assigned to a person, 4 photos" in console.export_text()
+    )
+    page = (tmp_path / "index.html").read_text()
+    assert "<p>4 photos · 24 faces · " in page
+    assert page.count("<small>4 faces</small>") == 5
+    assert page.count('alt="Face of person ') == 5
 
 
 def test_somebody_named_whose_faces_are_all_gone_ends_no_later_run(stack: Stack, tmp_path: Path):
