@@ -53,6 +53,8 @@ where events.id = members.event_id and members.added_by is not null
 -- Functions that changed: written by python -m local.changes.
 drop function if exists memoria.evidence_item(jsonb);
 
+drop function if exists memoria.ids_of(uuid);
+
 drop function if exists memoria.lock_events_of(memoria.handed[],text);
 
 drop function if exists memoria.retry_all(text,bigint[]);
@@ -117,6 +119,55 @@ begin
 end
 $$;
 
+-- The ids that are these people: theirs, and of whom was merged into them. Each by its key.
+create or replace function memoria.ids_of(p_people uuid[]) returns uuid[]
+language sql stable set search_path = '' set enable_seqscan = off as $$
+  select array(
+    select id from memoria.persons where id = any (p_people)
+    union
+    select id from memoria.persons where merged_into = any (p_people)
+  )
+$$;
+
+revoke all on function memoria.ids_of(uuid[]) from public, anon, authenticated, service_role;
+
+-- Of these people, those go who have no faces left and whom no user touched, or nothing of that can be
+-- taken back any more.
+create or replace function memoria.drop_empty_people(p_people uuid[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_event_id constant text := (select event_id from memoria.persons where id = any (p_people) limit 1);
+  v_gone uuid[];
+begin
+  with gone as (
+    delete from memoria.persons
+    where id = any (p_people)
+      and name is null and not hidden and merged_into is null
+      and not exists (select from memoria.faces where identity_id = persons.id)
+      and not exists (select from memoria.persons as merged where merged.merged_into = persons.id)
+      and not exists (select from memoria.corrections where person_id = persons.id)
+      and not exists (
+        select from memoria.distinct_people where one_id = persons.id
+        union all
+        select from memoria.distinct_people where other_id = persons.id
+      )
+      and not exists (
+        select from memoria.change_people join memoria.changes on changes.id = change_people.change_id
+        where change_people.person_id = persons.id and changes.before is not null
+      )
+    returning id
+  )
+  select array(select id from gone) into v_gone;
+  -- an id that a later run makes again may be somebody else: no search answers with it. A statement
+  -- of its own, which sees what a search noted that the deletion waited for.
+  if cardinality(v_gone) > 0 then
+    update memoria.searches
+    set people = array(select person from unnest(people) as person where person <> all (v_gone))
+    where event_id = v_event_id and people && v_gone;
+  end if;
+end
+$$;
+
 -- The id of a face that was not there before: the same photo, picture and box give the same id, so that a
 -- result written twice by mistake cannot make two faces. A face on another picture in its place is another one,
 -- whoever still knows the id of the first: a run, a search. p_turn parts boxes that round to the same.
@@ -176,6 +227,7 @@ language sql set search_path = '' as $$
     where drawn.face_id = said.face_id and drawn.kind = 'drawn' and drawn.created_at > p_media.placed_at
       -- of an object that was overwritten in its place nobody knows when
       and p_media.placed_at > p_media.looked_at
+    offset 0  -- by the face's key, instead of what was said of all faces
   )
 $$;
 
@@ -195,6 +247,7 @@ begin
     and not exists (
       select from memoria.corrections as said
       where said.face_id = faces.id and said.kind = 'drawn' and said.withdrawn_by is null
+      offset 0  -- by the face's key, instead of what was said of all faces
     );
   insert into memoria.faces (
     id, event_id, media_id, media_number, x, y, w, h, landmarks, score, quality, model, embedding
@@ -372,6 +425,7 @@ begin
           select from memoria.corrections as said
           where said.face_id = faces.id and said.kind = 'reject' and said.withdrawn_by is null
             and memoria.root_of(said.person_id) = memoria.root_of(p_change.other_person_id)
+          offset 0  -- by the face's key, instead of what was said of all faces
         ) then p_change.other_person_id end as identity_id
         from memoria.faces where identity_id = v_id
       ) as anew
@@ -384,6 +438,42 @@ begin
     end if;
   end if;
 end
+$$;
+
+-- What users said of a photo's faces instead of whose they are.
+create or replace function memoria.mark_dismissed(p_face_ids uuid[]) returns void
+language sql set search_path = '' as $$
+  update memoria.faces set dismissed = said.kind
+  from memoria.faces as face left join lateral (
+    -- by the face's key: joined, PostgreSQL may read what was said of all faces
+    select kind from memoria.corrections
+    where face_id = face.id and kind in ('no_face', 'nobody') and withdrawn_by is null offset 0
+  ) as said on true
+  where face.id = any (p_face_ids) and faces.id = face.id and faces.dismissed is distinct from said.kind
+$$;
+
+-- The people whom a change names or moves faces between, as rows of memoria.persons.
+create or replace function memoria.people_of_change(c memoria.changes) returns uuid[]
+language sql stable set search_path = '' as $$
+  select array(
+    select who.id from (
+      select c.person_id as id
+      union select c.other_person_id
+      union select split_part(key, '/', 2)::uuid from jsonb_object_keys(c.after) as key where key not like 'answer/%'
+      union select unnest(people) from memoria.suggestions where id in (
+        select split_part(key, '/', 2)::uuid from jsonb_object_keys(c.after) as key where key like 'answer/%'
+      )
+      union select split_part(key, '/', 3)::uuid from jsonb_object_keys(c.after) as key where key like 'apart/%'
+      union select (value #>> '{}')::uuid from jsonb_each(c.before || c.after) where key like 'merged/%'
+      union select (value #>> '{}')::uuid from jsonb_each(c.before) where key like 'merged/%'
+      union select person_id from memoria.corrections where id = any (c.held || c.withdrew)
+      union select was from memoria.corrections where id = any (c.held || c.withdrew)
+    ) as named, lateral (
+      -- each by its key: joined, PostgreSQL reads all people of the event
+      select id, event_id from memoria.persons where persons.id = named.id offset 0
+    ) as who
+    where who.event_id = c.event_id
+  )
 $$;
 
 create or replace function public.memoria_add_member(p_event_id text, p_user_id uuid, p_role text) returns jsonb
@@ -1495,6 +1585,93 @@ begin
 end
 $$;
 
+-- Of the covers that were chosen for these people one is kept; none is withdrawn where none is named.
+create or replace function memoria.withdraw_covers(inout c memoria.changes, p_people uuid[], p_kept bigint)
+language plpgsql set search_path = '' as $$
+declare
+  v_ids constant uuid[] := memoria.ids_of(p_people);
+begin
+  with withdrawn as (
+    update memoria.corrections set withdrawn_by = c.id
+    where kind = 'cover' and withdrawn_by is null and person_id = any (v_ids) and id <> p_kept
+    returning id
+  )
+  select c.withdrew || array(select id from withdrawn) into c.withdrew;
+end
+$$;
+
+-- The chosen cover of one is the first that somebody has, in the order in which they are named.
+create or replace function memoria.keep_first_cover(inout c memoria.changes, p_people uuid[])
+language plpgsql set search_path = '' as $$
+declare
+  v_ids constant uuid[] := memoria.ids_of(p_people);
+begin
+  c := memoria.withdraw_covers(c, p_people, (
+    select id from memoria.corrections
+    where kind = 'cover' and withdrawn_by is null and person_id = any (v_ids)
+    order by array_position(p_people, memoria.root_of(person_id)), id desc limit 1
+  ));
+end
+$$;
+
+-- Who was told apart is one now: the last word counts.
+create or replace function memoria.no_longer_apart(inout c memoria.changes, p_people uuid[])
+language plpgsql set search_path = '' as $$
+declare
+  v_ids constant uuid[] := memoria.ids_of(p_people);
+begin
+  c := memoria.set_value_of_all(c, array(
+    select 'apart/' || one_id || '/' || other_id from memoria.distinct_people
+    where one_id = any (v_ids) and other_id = any (v_ids)
+  ), 'false');
+end
+$$;
+
+-- "Not this person", said of a face of one of these people to another of them, counts no more. A pin
+-- counts for its face also while no model finds that face.
+create or replace function memoria.withdraw_rejections(inout c memoria.changes, p_people uuid[])
+language plpgsql set search_path = '' as $$
+declare
+  v_ids constant uuid[] := memoria.ids_of(p_people);
+begin
+  with withdrawn as (
+    update memoria.corrections as said set withdrawn_by = c.id
+    where said.kind = 'reject' and said.withdrawn_by is null and said.person_id = any (v_ids) and (
+        said.face_id in (select id from memoria.faces where person_id = any (p_people))
+        or exists (
+          select from memoria.corrections as pin
+          where pin.kind = 'pin' and pin.withdrawn_by is null and pin.face_id = said.face_id
+            and memoria.root_of(pin.person_id) = any (p_people)
+        )
+      )
+    returning id
+  )
+  select c.withdrew || array(select id from withdrawn order by id) into c.withdrew;
+end
+$$;
+
+-- These people become one.
+create or replace function memoria.merge(inout c memoria.changes, p_into uuid, p_from uuid[])
+language plpgsql set search_path = '' as $$
+declare
+  v_all uuid[] := p_into || p_from;
+begin
+  c := memoria.withdraw_rejections(c, v_all);
+  c := memoria.keep_first_cover(c, v_all);
+  for i in 1 .. cardinality(p_from) loop
+    c := (
+      select memoria.set_value_of_all(c, array_agg('merged/' || id order by id), to_jsonb(p_into))
+      from unnest(memoria.ids_of(p_from[i:i])) as id
+    );
+  end loop;
+  c := memoria.keep_first_name(c, p_into, p_from);
+  c := memoria.no_longer_apart(c, v_all);
+  c.touches := c.touches || array(select 'who/' || person from unnest(v_all) as person);
+  c := memoria.rests_on_people(c, v_all);
+  c.faces := (select sum(face_count) from memoria.persons where id = any (p_from));
+end
+$$;
+
 create or replace function public.memoria_forget_person(p_person_id uuid) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -1513,9 +1690,7 @@ begin
   );
   v_person := memoria.person_within(v_event.id, p_person_id);
   perform memoria.check_id_of_today(p_person_id, v_person);
-  v_people := array(
-    select id from memoria.persons where v_person.id in (id, merged_into)
-  );
+  v_people := memoria.ids_of(array[v_person.id]);
   v_faces := array(
     select id from memoria.faces
     where event_id = v_event.id and (
@@ -1646,6 +1821,27 @@ begin
 end
 $$;
 
+-- Whether a user said that these two are not one: told them apart, or took a face of one from the other.
+create or replace function memoria.are_denied(p_one uuid, p_other uuid) returns boolean
+language sql stable set search_path = '' as $$
+  with ids as (select memoria.ids_of(array[p_one]) as one, memoria.ids_of(array[p_other]) as other)
+  -- their own rows first: either side of an "or" alone lies under no key
+  select exists (
+    select from ids, lateral (
+      select * from memoria.distinct_people where one_id = any (one || other) offset 0
+    ) as apart
+    where (apart.one_id = any (one) and apart.other_id = any (other))
+      or (apart.one_id = any (other) and apart.other_id = any (one))
+  ) or exists (
+    select from ids, lateral (
+      select * from memoria.corrections
+      where person_id = any (one || other) and kind = 'reject' and withdrawn_by is null offset 0
+    ) as said, lateral (select person_id from memoria.faces where faces.id = said.face_id offset 0) as face
+    where (said.person_id = any (one) and face.person_id = p_other)
+      or (said.person_id = any (other) and face.person_id = p_one)
+  )
+$$;
+
 -- For one signed-in (or anonymous, but known to Auth) guest, for a quarter of an hour.
 create or replace function public.memoria_open_search(p_event_id text, p_consent text) returns jsonb
 language plpgsql security definer set search_path = '' as $$
@@ -1691,6 +1887,56 @@ begin
   update memoria.events set archive_at = now() + make_interval(days => p_days), archived_by = (select auth.uid())
   where id = p_event_id returning archive_at into v_at;
   return jsonb_build_object('event_id', p_event_id, 'archive_at', v_at);
+end
+$$;
+
+-- Today's photos of the same matches, without another selfie.
+create or replace function public.memoria_search_again(
+  p_search_id uuid, p_token_hash text default null, p_guest text default null, p_event_id text default null
+) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '5s'
+set enable_seqscan = off
+set enable_bitmapscan = off
+set jit = off
+as $$
+declare
+  v_search memoria.searches := memoria.own_search(p_search_id, p_token_hash, p_guest, p_event_id);
+  v_refusal jsonb;
+  v_people uuid[];
+  v_faces uuid[];
+begin
+  if v_search.id is null then
+    return jsonb_build_object('outcome', 'not_found');
+  elsif exists (select from memoria.events where id = v_search.event_id and status = 'archived') then
+    return jsonb_build_object('outcome', 'event_archived');
+  end if;
+  v_refusal := memoria.count_again(v_search);
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+  -- people may have been merged or hidden since, loose faces may have found their person
+  select array_agg(who.id) into v_people
+  from (
+    select memoria.root_of(person) as id from unnest(v_search.people) as person
+    union
+    select person_id from memoria.loose_faces_of(v_search) where person_id is not null
+  ) as found, lateral (
+    -- each by its key: joined, PostgreSQL reads all people of the event
+    select * from memoria.persons where persons.id = found.id offset 0
+  ) as who
+  where who.event_id = v_search.event_id and not who.hidden;
+  v_faces := array(
+    select id from memoria.loose_faces_of(v_search) where person_id is null and dismissed is null
+  );
+  return jsonb_build_object(
+    'outcome', v_search.outcome, 'event_id', v_search.event_id,
+    'photos', memoria.photos_of(v_people, v_faces, v_search.belongs, coalesce(
+      (select maybe from memoria.search_links where id = v_search.link_id), true
+    )),
+    'complete', memoria.search_complete(v_search.event_id)
+  );
 end
 $$;
 

@@ -6,6 +6,16 @@ language sql stable set search_path = '' as $$
   select coalesce(merged_into, id) from memoria.persons where id = p_person_id
 $$;
 
+-- The ids that are these people: theirs, and of whom was merged into them. Each by its key.
+create function memoria.ids_of(p_people uuid[]) returns uuid[]
+language sql stable set search_path = '' set enable_seqscan = off as $$
+  select array(
+    select id from memoria.persons where id = any (p_people)
+    union
+    select id from memoria.persons where merged_into = any (p_people)
+  )
+$$;
+
 create function memoria.people_of_event(p_event_id text) returns uuid[]
 language sql stable set search_path = '' as $$
   select array(select id from memoria.persons where event_id = p_event_id)
@@ -112,7 +122,11 @@ begin
       and not exists (select from memoria.faces where identity_id = persons.id)
       and not exists (select from memoria.persons as merged where merged.merged_into = persons.id)
       and not exists (select from memoria.corrections where person_id = persons.id)
-      and not exists (select from memoria.distinct_people where persons.id in (one_id, other_id))
+      and not exists (
+        select from memoria.distinct_people where one_id = persons.id
+        union all
+        select from memoria.distinct_people where other_id = persons.id
+      )
       and not exists (
         select from memoria.change_people join memoria.changes on changes.id = change_people.change_id
         where change_people.person_id = persons.id and changes.before is not null
@@ -122,8 +136,10 @@ begin
   select array(select id from gone) into v_gone;
   -- an id that a later run makes again may be somebody else: no search answers with it. A statement
   -- of its own, which sees what a search noted that the deletion waited for.
-  update memoria.searches
-  set people = array(select person from unnest(people) as person where person <> all (v_gone))
-  where event_id = v_event_id and people && v_gone;
+  if cardinality(v_gone) > 0 then
+    update memoria.searches
+    set people = array(select person from unnest(people) as person where person <> all (v_gone))
+    where event_id = v_event_id and people && v_gone;
+  end if;
 end
 $$;

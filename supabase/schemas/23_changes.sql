@@ -80,6 +80,7 @@ begin
           select from memoria.corrections as said
           where said.face_id = faces.id and said.kind = 'reject' and said.withdrawn_by is null
             and memoria.root_of(said.person_id) = memoria.root_of(p_change.other_person_id)
+          offset 0  -- by the face's key, instead of what was said of all faces
         ) then p_change.other_person_id end as identity_id
         from memoria.faces where identity_id = v_id
       ) as anew
@@ -232,8 +233,11 @@ $$;
 create function memoria.mark_dismissed(p_face_ids uuid[]) returns void
 language sql set search_path = '' as $$
   update memoria.faces set dismissed = said.kind
-  from memoria.faces as face left join memoria.corrections as said
-    on said.face_id = face.id and said.kind in ('no_face', 'nobody') and said.withdrawn_by is null
+  from memoria.faces as face left join lateral (
+    -- by the face's key: joined, PostgreSQL may read what was said of all faces
+    select kind from memoria.corrections
+    where face_id = face.id and kind in ('no_face', 'nobody') and withdrawn_by is null offset 0
+  ) as said on true
   where face.id = any (p_face_ids) and faces.id = face.id and faces.dismissed is distinct from said.kind
 $$;
 
@@ -241,8 +245,8 @@ $$;
 create function memoria.people_of_change(c memoria.changes) returns uuid[]
 language sql stable set search_path = '' as $$
   select array(
-    select id from memoria.persons where event_id = c.event_id and id in (
-      select c.person_id
+    select who.id from (
+      select c.person_id as id
       union select c.other_person_id
       union select split_part(key, '/', 2)::uuid from jsonb_object_keys(c.after) as key where key not like 'answer/%'
       union select unnest(people) from memoria.suggestions where id in (
@@ -253,7 +257,11 @@ language sql stable set search_path = '' as $$
       union select (value #>> '{}')::uuid from jsonb_each(c.before) where key like 'merged/%'
       union select person_id from memoria.corrections where id = any (c.held || c.withdrew)
       union select was from memoria.corrections where id = any (c.held || c.withdrew)
-    )
+    ) as named, lateral (
+      -- each by its key: joined, PostgreSQL reads all people of the event
+      select id, event_id from memoria.persons where persons.id = named.id offset 0
+    ) as who
+    where who.event_id = c.event_id
   )
 $$;
 

@@ -108,11 +108,12 @@ $$;
 -- Of the covers that were chosen for these people one is kept; none is withdrawn where none is named.
 create function memoria.withdraw_covers(inout c memoria.changes, p_people uuid[], p_kept bigint)
 language plpgsql set search_path = '' as $$
+declare
+  v_ids constant uuid[] := memoria.ids_of(p_people);
 begin
   with withdrawn as (
     update memoria.corrections set withdrawn_by = c.id
-    where kind = 'cover' and withdrawn_by is null and event_id = c.event_id
-      and memoria.root_of(person_id) = any (p_people) and id <> p_kept
+    where kind = 'cover' and withdrawn_by is null and person_id = any (v_ids) and id <> p_kept
     returning id
   )
   select c.withdrew || array(select id from withdrawn) into c.withdrew;

@@ -3,11 +3,12 @@
 -- The chosen cover of one is the first that somebody has, in the order in which they are named.
 create function memoria.keep_first_cover(inout c memoria.changes, p_people uuid[])
 language plpgsql set search_path = '' as $$
+declare
+  v_ids constant uuid[] := memoria.ids_of(p_people);
 begin
   c := memoria.withdraw_covers(c, p_people, (
     select id from memoria.corrections
-    where kind = 'cover' and withdrawn_by is null and event_id = c.event_id
-      and memoria.root_of(person_id) = any (p_people)
+    where kind = 'cover' and withdrawn_by is null and person_id = any (v_ids)
     order by array_position(p_people, memoria.root_of(person_id)), id desc limit 1
   ));
 end
@@ -32,11 +33,12 @@ $$;
 -- Who was told apart is one now: the last word counts.
 create function memoria.no_longer_apart(inout c memoria.changes, p_people uuid[])
 language plpgsql set search_path = '' as $$
+declare
+  v_ids constant uuid[] := memoria.ids_of(p_people);
 begin
   c := memoria.set_value_of_all(c, array(
     select 'apart/' || one_id || '/' || other_id from memoria.distinct_people
-    where event_id = c.event_id
-      and memoria.root_of(one_id) = any (p_people) and memoria.root_of(other_id) = any (p_people)
+    where one_id = any (v_ids) and other_id = any (v_ids)
   ), 'false');
 end
 $$;
@@ -45,11 +47,12 @@ $$;
 -- counts for its face also while no model finds that face.
 create function memoria.withdraw_rejections(inout c memoria.changes, p_people uuid[])
 language plpgsql set search_path = '' as $$
+declare
+  v_ids constant uuid[] := memoria.ids_of(p_people);
 begin
   with withdrawn as (
     update memoria.corrections as said set withdrawn_by = c.id
-    where said.kind = 'reject' and said.withdrawn_by is null and said.event_id = c.event_id
-      and memoria.root_of(said.person_id) = any (p_people) and (
+    where said.kind = 'reject' and said.withdrawn_by is null and said.person_id = any (v_ids) and (
         said.face_id in (select id from memoria.faces where person_id = any (p_people))
         or exists (
           select from memoria.corrections as pin
@@ -74,7 +77,7 @@ begin
   for i in 1 .. cardinality(p_from) loop
     c := (
       select memoria.set_value_of_all(c, array_agg('merged/' || id order by id), to_jsonb(p_into))
-      from memoria.persons where p_from[i] in (id, merged_into)
+      from unnest(memoria.ids_of(p_from[i:i])) as id
     );
   end loop;
   c := memoria.keep_first_name(c, p_into, p_from);

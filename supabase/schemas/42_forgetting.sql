@@ -103,9 +103,7 @@ begin
   );
   v_person := memoria.person_within(v_event.id, p_person_id);
   perform memoria.check_id_of_today(p_person_id, v_person);
-  v_people := array(
-    select id from memoria.persons where v_person.id in (id, merged_into)
-  );
+  v_people := memoria.ids_of(array[v_person.id]);
   v_faces := array(
     select id from memoria.faces
     where event_id = v_event.id and (

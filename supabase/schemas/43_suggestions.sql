@@ -8,28 +8,24 @@ language sql immutable set search_path = '' as $$
   )) from 1 for 16), 'hex')::uuid
 $$;
 
--- The ids that are this person.
-create function memoria.ids_of(p_person_id uuid) returns uuid[]
-language sql stable set search_path = '' as $$
-  select array(
-    select p_person_id union all select id from memoria.persons where merged_into = p_person_id
-  )
-$$;
-
 -- Whether a user said that these two are not one: told them apart, or took a face of one from the other.
 create function memoria.are_denied(p_one uuid, p_other uuid) returns boolean
 language sql stable set search_path = '' as $$
-  with ids as (select memoria.ids_of(p_one) as one, memoria.ids_of(p_other) as other)
+  with ids as (select memoria.ids_of(array[p_one]) as one, memoria.ids_of(array[p_other]) as other)
+  -- their own rows first: either side of an "or" alone lies under no key
   select exists (
-    select from ids, memoria.distinct_people as apart
+    select from ids, lateral (
+      select * from memoria.distinct_people where one_id = any (one || other) offset 0
+    ) as apart
     where (apart.one_id = any (one) and apart.other_id = any (other))
       or (apart.one_id = any (other) and apart.other_id = any (one))
   ) or exists (
-    select from ids, memoria.corrections as said join memoria.faces on faces.id = said.face_id
-    where said.kind = 'reject' and said.withdrawn_by is null and (
-      (said.person_id = any (one) and faces.person_id = p_other)
-      or (said.person_id = any (other) and faces.person_id = p_one)
-    )
+    select from ids, lateral (
+      select * from memoria.corrections
+      where person_id = any (one || other) and kind = 'reject' and withdrawn_by is null offset 0
+    ) as said, lateral (select person_id from memoria.faces where faces.id = said.face_id offset 0) as face
+    where (said.person_id = any (one) and face.person_id = p_other)
+      or (said.person_id = any (other) and face.person_id = p_one)
   )
 $$;
 

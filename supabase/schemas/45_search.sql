@@ -476,13 +476,16 @@ begin
     return v_refusal;
   end if;
   -- people may have been merged or hidden since, loose faces may have found their person
-  select array_agg(distinct persons.id) into v_people
-  from memoria.persons
-  where persons.event_id = v_search.event_id and not persons.hidden and persons.id in (
-    select memoria.root_of(person) from unnest(v_search.people) as person
+  select array_agg(who.id) into v_people
+  from (
+    select memoria.root_of(person) as id from unnest(v_search.people) as person
     union
     select person_id from memoria.loose_faces_of(v_search) where person_id is not null
-  );
+  ) as found, lateral (
+    -- each by its key: joined, PostgreSQL reads all people of the event
+    select * from memoria.persons where persons.id = found.id offset 0
+  ) as who
+  where who.event_id = v_search.event_id and not who.hidden;
   v_faces := array(
     select id from memoria.loose_faces_of(v_search) where person_id is null and dismissed is null
   );
