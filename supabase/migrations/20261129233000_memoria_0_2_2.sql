@@ -51,6 +51,8 @@ where events.id = members.event_id and members.added_by is not null
   );
 
 -- Functions that changed: written by python -m local.changes.
+drop function if exists memoria.check_pending(text,integer);
+
 drop function if exists memoria.evidence_item(jsonb);
 
 drop function if exists memoria.ids_of(uuid);
@@ -842,6 +844,115 @@ begin
     exit when cardinality(v_rows) = 0;
   end loop;
   return v_refused;
+end
+$$;
+
+-- Raises 429 where an owner's photos that wait would become more than allowed. What waits already, or is done and lies
+-- where it did, makes them no more. Each of the owner's events is looked up by its key: without statistics a plan would
+-- read what waits in all events.
+create or replace function memoria.check_pending(p_event_id text, p_rows memoria.handed[]) returns void
+language plpgsql stable set search_path = '' set enable_seqscan = off as $$
+declare
+  v_most bigint := memoria.number('max_pending_per_owner');
+  v_theirs text[] := array(
+    select p_event_id
+    union
+    select id from memoria.events
+    where owner_id = (select owner_id from memoria.events where id = p_event_id)
+  );
+  v_more constant bigint := (
+    select count(*) from unnest(p_rows) as given where not exists (
+      select from memoria.media where id = given.media_id and (
+        status = 'pending' or (status = 'completed' and (bucket, path) = (given.bucket, given.path))
+      )
+      offset 0
+    )
+  );
+  v_pending bigint;
+begin
+  select count(*) into v_pending from (
+    select from unnest(v_theirs) as theirs (id), lateral (
+      select from memoria.media where event_id = theirs.id and status = 'pending' offset 0
+    ) as waiting
+    limit v_most
+  ) as counted;
+  if v_pending + v_more > v_most then
+    raise exception 'Too many photos of this owner wait already: max_pending_per_owner is %.', v_most
+      using errcode = 'PT429';
+  end if;
+end
+$$;
+
+revoke all on function memoria.check_pending(text,memoria.handed[]) from public, anon, authenticated, service_role;
+
+-- The event that photos are handed over into, open and the caller's to add to; the service role makes it.
+create or replace function memoria.check_enqueue(p_event_id text, p_rows memoria.handed[]) returns void
+language plpgsql set search_path = '' as $$
+declare
+  v_trusted boolean := memoria.caller_is_trusted();
+  v_event memoria.events;
+begin
+  if not memoria.may(p_event_id, 'contribute') then
+    perform memoria.refuse_unknown('event');
+  elsif v_trusted then
+    insert into memoria.events (id, owner_id)
+    select p_event_id, (select auth.uid())
+    where not exists (select from memoria.events where id = p_event_id) on conflict do nothing;
+  end if;
+  -- who deletes it at this instant is waited for; afterwards they wait
+  select * into v_event from memoria.events where id = p_event_id for key share;
+  if v_event.id is null then
+    perform memoria.refuse_unknown('event');
+  elsif v_event.status = 'archived' then
+    raise exception 'This event is archived: reopen it first.' using errcode = 'PT409';
+  elsif not v_trusted then
+    perform memoria.check_pending(p_event_id, p_rows);
+  end if;
+end
+$$;
+
+-- Hands over at most 1,000 photos of an event: [{"media_id", "bucket", "path", "preview_path"}]. Each is
+-- answered by its job, or by the error that kept it out; of one that is named twice the last word counts. Rights are
+-- asked as by memoria_enqueue.
+create or replace function public.memoria_enqueue_many(p_event_id text, p_media jsonb) returns jsonb
+language plpgsql security definer
+set search_path = ''
+set statement_timeout = '60s'
+as $$
+declare
+  v_rows memoria.handed[];
+  v_refused memoria.refused[];
+begin
+  if jsonb_typeof(p_media) is distinct from 'array' or jsonb_array_length(p_media) > 1000 then
+    raise exception 'p_media is an array of at most 1000 photos.' using errcode = '22023';
+  elsif not memoria.is_id(p_event_id) then
+    raise exception '%', memoria.fault_of(row('x', p_event_id, 'x', 'x', null)::memoria.handed)
+      using errcode = '22023';
+  end if;
+  v_rows := array(
+    select distinct on (item ->> 'media_id')
+      row(item ->> 'media_id', p_event_id, item ->> 'bucket', item ->> 'path', item ->> 'preview_path')::memoria.handed
+    from jsonb_array_elements(p_media) with ordinality as given (item, n)
+    order by item ->> 'media_id', n desc
+  );
+  perform memoria.check_enqueue(p_event_id, v_rows);
+  v_refused := memoria.not_theirs(v_rows);
+  v_refused := v_refused || memoria.take_in(array(
+    select given from unnest(v_rows) as given
+    where not exists (select from unnest(v_refused) as refused where refused.media_id = given.media_id)
+  ), null, (select auth.uid()));
+  return jsonb_build_object('event_id', p_event_id, 'media', (
+    select coalesce(jsonb_agg(coalesce(
+      (
+        select jsonb_build_object('media_id', given.media_id, 'error', jsonb_build_object('code', code, 'message', message))
+        from unnest(v_refused) as refused
+        where refused.media_id is not distinct from given.media_id limit 1
+      ),
+      memoria.process_job_of(given.media_id, p_event_id) - 'event_id'
+    ) order by n), '[]')
+    from jsonb_array_elements(p_media) with ordinality as item (photo, n),
+      lateral (select photo ->> 'media_id' as media_id) as given
+  ));
 end
 $$;
 

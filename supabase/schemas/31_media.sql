@@ -277,9 +277,10 @@ begin
 end
 $$;
 
--- Raises 429 where an owner's photos that wait would become more than allowed. Each of the owner's events is
--- looked up by its key: without statistics a plan would read what waits in all events.
-create function memoria.check_pending(p_event_id text, p_more integer) returns void
+-- Raises 429 where an owner's photos that wait would become more than allowed. What waits already, or is done and lies
+-- where it did, makes them no more. Each of the owner's events is looked up by its key: without statistics a plan would
+-- read what waits in all events.
+create function memoria.check_pending(p_event_id text, p_rows memoria.handed[]) returns void
 language plpgsql stable set search_path = '' set enable_seqscan = off as $$
 declare
   v_most bigint := memoria.number('max_pending_per_owner');
@@ -289,6 +290,14 @@ declare
     select id from memoria.events
     where owner_id = (select owner_id from memoria.events where id = p_event_id)
   );
+  v_more constant bigint := (
+    select count(*) from unnest(p_rows) as given where not exists (
+      select from memoria.media where id = given.media_id and (
+        status = 'pending' or (status = 'completed' and (bucket, path) = (given.bucket, given.path))
+      )
+      offset 0
+    )
+  );
   v_pending bigint;
 begin
   select count(*) into v_pending from (
@@ -297,7 +306,7 @@ begin
     ) as waiting
     limit v_most
   ) as counted;
-  if v_pending + p_more > v_most then
+  if v_pending + v_more > v_most then
     raise exception 'Too many photos of this owner wait already: max_pending_per_owner is %.', v_most
       using errcode = 'PT429';
   end if;
@@ -309,6 +318,7 @@ create function memoria.check_enqueue(p_event_id text, p_rows memoria.handed[]) 
 language plpgsql set search_path = '' as $$
 declare
   v_trusted boolean := memoria.caller_is_trusted();
+  v_event memoria.events;
 begin
   if not memoria.may(p_event_id, 'contribute') then
     perform memoria.refuse_unknown('event');
@@ -316,13 +326,15 @@ begin
     insert into memoria.events (id, owner_id)
     select p_event_id, (select auth.uid())
     where not exists (select from memoria.events where id = p_event_id) on conflict do nothing;
-  elsif not exists (select from memoria.events where id = p_event_id) then
-    perform memoria.refuse_unknown('event');
   end if;
-  if exists (select from memoria.events where id = p_event_id and status = 'archived') then
+  -- who deletes it at this instant is waited for; afterwards they wait
+  select * into v_event from memoria.events where id = p_event_id for key share;
+  if v_event.id is null then
+    perform memoria.refuse_unknown('event');
+  elsif v_event.status = 'archived' then
     raise exception 'This event is archived: reopen it first.' using errcode = 'PT409';
   elsif not v_trusted then
-    perform memoria.check_pending(p_event_id, cardinality(p_rows));
+    perform memoria.check_pending(p_event_id, p_rows);
   end if;
 end
 $$;
@@ -388,7 +400,8 @@ end
 $$;
 
 -- Hands over at most 1,000 photos of an event: [{"media_id", "bucket", "path", "preview_path"}]. Each is
--- answered by its job, or by the error that kept it out. Rights are asked as by memoria_enqueue.
+-- answered by its job, or by the error that kept it out; of one that is named twice the last word counts. Rights are
+-- asked as by memoria_enqueue.
 create function public.memoria_enqueue_many(p_event_id text, p_media jsonb) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -405,8 +418,10 @@ begin
       using errcode = '22023';
   end if;
   v_rows := array(
-    select row(item ->> 'media_id', p_event_id, item ->> 'bucket', item ->> 'path', item ->> 'preview_path')::memoria.handed
-    from jsonb_array_elements(p_media) as item
+    select distinct on (item ->> 'media_id')
+      row(item ->> 'media_id', p_event_id, item ->> 'bucket', item ->> 'path', item ->> 'preview_path')::memoria.handed
+    from jsonb_array_elements(p_media) with ordinality as given (item, n)
+    order by item ->> 'media_id', n desc
   );
   perform memoria.check_enqueue(p_event_id, v_rows);
   v_refused := memoria.not_theirs(v_rows);
@@ -423,7 +438,8 @@ begin
       ),
       memoria.process_job_of(given.media_id, p_event_id) - 'event_id'
     ) order by n), '[]')
-    from unnest(v_rows) with ordinality as given (media_id, event_id, bucket, path, preview_path, n)
+    from jsonb_array_elements(p_media) with ordinality as item (photo, n),
+      lateral (select photo ->> 'media_id' as media_id) as given
   ));
 end
 $$;

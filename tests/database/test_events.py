@@ -37,6 +37,35 @@ def test_a_photo_belongs_to_one_event(db: Database) -> None:
     assert refused.value.sqlstate == "PT409"
 
 
+def test_an_event_that_is_deleted_at_this_instant_is_unknown(db: Database) -> None:
+    """Before, a foreign key was named to who handed a photo over."""
+    db.service.enqueue("m1")
+    with psycopg.connect(db.url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("select public.memoria_delete_event('party')")
+        enqueued = pool.submit(db.service.enqueue, "m2")
+        wait_until_blocked(db.rows, enqueued)
+        other.commit()
+        with pytest.raises(psycopg.Error, match="There is no such event") as refused:
+            enqueued.result()
+    assert refused.value.sqlstate == "PT404"
+    assert db.service.enqueue("m2")["status"] == "queued"
+
+
+@pytest.mark.parametrize(("last", "taken"), [("b.jpg", True), ("//", False)])
+def test_of_an_id_that_is_named_twice_the_last_word_counts(
+    db: Database, last: str, taken: bool
+) -> None:
+    """Before, the photo was taken in and both answers said that it was not."""
+    media = [
+        {"media_id": "m1", "bucket": "photos", "path": path}
+        for path in ("//" if taken else "a.jpg", last)
+    ]
+    one, other = db.service("enqueue_many", event_id="party", media=media)["media"]
+    assert one == other
+    assert ("error" in one) is not taken
+    assert db.rows("select path from memoria.media") == ([last] if taken else [])
+
+
 def test_who_makes_an_event_at_the_same_instant_as_another_is_told(db: Database) -> None:
     """Before, the second was answered with the first one's event, as if it were theirs."""
     db.do(ANYBODY_MAKES_EVENTS)

@@ -428,6 +428,24 @@ def test_an_owner_has_only_so_many_photos_waiting(db: Database, party: Party) ->
     db.service.enqueue("d")  # the app's backend decides for itself
 
 
+def test_what_is_there_may_be_handed_over_again_however_many_wait(
+    db: Database, party: Party
+) -> None:
+    """Before, a page that was opened again could not hand over what it had not seen arrive."""
+    db.configure(max_pending_per_owner=2)
+    contributor = party["contributor"]
+    db.service.complete(db.service.claim(contributor.enqueue("done")))
+    waiting = [contributor.enqueue(name) for name in "ab"]
+    assert contributor.enqueue("a")["job_id"] == waiting[0]["job_id"]
+    assert contributor.enqueue("done")["status"] == "completed"
+    again = [{"media_id": name, "bucket": "photos", "path": f"party/{name}.jpg"} for name in "ab"]
+    answer = contributor("enqueue_many", event_id="party", media=again)["media"]
+    assert [item["job_id"] for item in answer] == [job["job_id"] for job in waiting]
+    for name, path in (("c", None), ("done", "elsewhere.jpg")):
+        with pytest.raises(psycopg.Error, match="max_pending_per_owner is 2"):
+            contributor.enqueue(name, path=path)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
