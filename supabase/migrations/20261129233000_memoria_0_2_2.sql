@@ -553,8 +553,8 @@ begin
       select from memoria.jobs
       where event_id = p_event_id and kind = 'process' and status in ('queued', 'dispatched', 'running')
     ) and not exists (
-      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over' 
-        and relation <> all ((select memoria.dropped_tables())::text[])
+      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over'
+        and relation <> all ((select memoria.tables_without_triggers())::text[])
     ),
     'version', coalesce(v_event.people_version + v_event.photos_version, 0),
     'failures', (
@@ -1390,6 +1390,15 @@ $$;
 
 revoke all on function memoria.dropped_tables() from public, anon, authenticated, service_role;
 
+-- Followed tables that nothing tells of any more: dropped, whether or not another has their name by now, or their
+-- triggers were. What waits of them waits until one of that name is followed, and is noted until then.
+create or replace function memoria.tables_without_triggers() returns text[]
+language sql stable set search_path = '' as $$
+  select array(select relation from memoria.followed where memoria.followers(relation) = '{}')
+$$;
+
+revoke all on function memoria.tables_without_triggers() from public, anon, authenticated, service_role;
+
 -- Photos of dropped tables are nobody's: what p_source names may take them. Their events are locked.
 create or replace function memoria.release_dropped(p_ids text[], p_source text) returns void
 language plpgsql set search_path = '' as $$
@@ -2128,3 +2137,26 @@ end
 $$;
 create index if not exists hand_overs_kept_out on memoria.hand_overs (id) where failed and code in ('id_taken', 'event_of_a_user');
 create index if not exists hand_overs_row on memoria.hand_overs (relation, row_id) where failed;
+
+-- Followed tables of which something went by unnoticed, or will.
+create or replace view memoria.broken_follows with (security_invoker = true) as
+  select relation, reason from memoria.followed, lateral (
+    select coalesce(broken, case
+      when to_regclass(relation) is null then 'There is no such table any more: was it renamed?'
+      when (
+        select count(*) from pg_trigger
+        where tgrelid = to_regclass(relation) and tgfoid = 'memoria.follow_changes()'::regprocedure
+          and tgenabled in ('O', 'A')
+      ) < 4 then 'Its triggers are missing or off.'
+      when exists (
+        select from jsonb_each_text(columns) as named
+        where named.key <> 'bucket' and not exists (
+          select from pg_attribute
+          where attrelid = to_regclass(relation) and attname = named.value and attnum > 0 and not attisdropped
+        )
+      ) then 'A column by which it is followed is missing.'
+      when not memoria.is_unique(to_regclass(relation), columns ->> 'id')
+        then 'Two of its rows may have one id: give that column alone a primary key or a unique index.'
+    end) as reason
+  ) as told
+  where reason is not null;

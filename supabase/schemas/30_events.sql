@@ -210,8 +210,8 @@ begin
       select from memoria.jobs
       where event_id = p_event_id and kind = 'process' and status in ('queued', 'dispatched', 'running')
     ) and not exists (
-      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over' 
-        and relation <> all ((select memoria.dropped_tables())::text[])
+      select from memoria.hand_overs where event_id = p_event_id and failed and code = 'not_handed_over'
+        and relation <> all ((select memoria.tables_without_triggers())::text[])
     ),
     'version', coalesce(v_event.people_version + v_event.photos_version, 0),
     'failures', (

@@ -553,6 +553,13 @@ language sql stable set search_path = '' as $$
   )
 $$;
 
+-- Followed tables that nothing tells of any more: dropped, whether or not another has their name by now, or their
+-- triggers were. What waits of them waits until one of that name is followed, and is noted until then.
+create function memoria.tables_without_triggers() returns text[]
+language sql stable set search_path = '' as $$
+  select array(select relation from memoria.followed where memoria.followers(relation) = '{}')
+$$;
+
 -- Photos of dropped tables are nobody's: what p_source names may take them. Their events are locked.
 create function memoria.release_dropped(p_ids text[], p_source text) returns void
 language plpgsql set search_path = '' as $$

@@ -45,6 +45,8 @@ create view memoria.broken_follows with (security_invoker = true) as
           where attrelid = to_regclass(relation) and attname = named.value and attnum > 0 and not attisdropped
         )
       ) then 'A column by which it is followed is missing.'
+      when not memoria.is_unique(to_regclass(relation), columns ->> 'id')
+        then 'Two of its rows may have one id: give that column alone a primary key or a unique index.'
     end) as reason
   ) as told
   where reason is not null;

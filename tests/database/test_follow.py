@@ -453,6 +453,15 @@ def test_what_a_renamed_column_hid_is_told_and_found_again(app: Database) -> Non
     assert app.rows("select id from memoria.media") == ["another's"]
 
 
+def test_a_table_two_rows_of_which_may_have_one_id_is_told(app: Database) -> None:
+    """It was followed before 0.2.2, which asks for a unique index, or lost it since."""
+    follow(app)
+    app.do("""alter table public."My Photos" drop constraint "My Photos_pkey" """)
+    assert "may have one id" in broken(app)[0]
+    app.do("""alter table public."My Photos" add unique (id)""")
+    assert broken(app) == []
+
+
 def test_what_was_deleted_while_nobody_listened_goes_when_it_is_followed_again(
     app: Database,
 ) -> None:
@@ -1180,6 +1189,22 @@ def test_an_event_is_done_though_a_table_was_dropped_whose_rows_it_kept_out(app:
     app.service("sweep")
     app.do("delete from memoria.jobs where kind = 'cluster'")
     assert app.service("event_status", event_id="party")["done"] is True
+
+
+def test_an_event_is_done_though_nobody_follows_what_has_a_dropped_tables_name(
+    app: Database,
+) -> None:
+    """Before, rows of the dropped table were waited for until one of its name was followed."""
+    follow(app)
+    app.service.process("m0", [])
+    late(app, '"My Photos"')
+    app.do('drop table public."My Photos"; create table public."My Photos" (id bigint)')
+    app.service("sweep")
+    app.do("delete from memoria.jobs where kind = 'cluster'")
+    status = app.service("event_status", event_id="party")
+    assert status["done"] is True
+    assert [row["code"] for row in status["not_handed_over"]] == ["not_handed_over"]
+    assert broken(app) == ["Its triggers are missing or off."]
 
 
 def test_a_row_that_was_kept_out_goes_from_the_notes_when_its_table_is_emptied(

@@ -209,7 +209,7 @@ def _followed(tables: list[str], told: list[Json]) -> Iterator[Finding]:
     for row in told:
         detail = f"{row['rows']} rows of {row['table']}: {row['code']}: {row['last_message']}"
         if row["code"] == "broken":
-            detail = f"changes of {row['table']} went by unnoticed: {row['last_message']}"
+            detail = f"changes of {row['table']} went by unnoticed, or will: {row['last_message']}"
             yield wrong("followed", detail, "call memoria_follow again: it finds what was missed")
         elif row["failed"]:
             yield wrong("handed over", detail, "mend the rows; a change of a row tries it again")
