@@ -28,8 +28,10 @@ begin
   if not exists (
     select from pg_attribute where attrelid = 'memoria.events'::regclass and attname = 'archived_by'
   ) then
-    alter table memoria.events add column archived_by uuid;
-    update memoria.events set archived_by = made_by
+    alter table memoria.events add column archive_at_by uuid, add column archived_by uuid;
+    update memoria.events set
+      archive_at_by = case when archive_at is not null then made_by end,
+      archived_by = case when status = 'archived' then made_by end
     where made_by = owner_id and (archive_at is not null or status = 'archived');
   end if;
 end
@@ -607,9 +609,10 @@ begin
   perform memoria.lock_event_for(p_event_id, 'manage');
   update memoria.events set
     status = 'archived', ungrouped_since = null, archive_at = case when archive_at > now() then archive_at end,
+    archive_at_by = case when archive_at > now() then archive_at_by end,
     -- the sweeper does as it was told by who set the time
     archived_by = case
-      when (select auth.uid()) is null and archive_at <= now() then archived_by else (select auth.uid())
+      when (select auth.uid()) is null and archive_at <= now() then archive_at_by else (select auth.uid())
     end
   where id = p_event_id;
   update memoria.jobs set
@@ -666,8 +669,8 @@ declare
 begin
   -- one whose time ran out meanwhile would be archived again at once
   update memoria.events set
-    status = 'open', archive_at = case when archive_at > now() then archive_at end,
-    archived_by = case when archive_at > now() then archived_by end
+    status = 'open', archived_by = null, archive_at = case when archive_at > now() then archive_at end,
+    archive_at_by = case when archive_at > now() then archive_at_by end
   where id = p_event_id and status = 'archived';
   if not found then
     return 0;
@@ -1010,9 +1013,9 @@ declare
 begin
   update memoria.search_links set revoked_at = clock_timestamp()
   where event_id = p_event_id and revoked_at is null and created_by <> all (v_heard);
-  update memoria.events set archive_at = null, archived_by = null
-  where id = p_event_id and archived_by <> all (v_heard);
-  if found then
+  update memoria.events set archive_at = null, archive_at_by = null
+  where id = p_event_id and archive_at_by <> all (v_heard);
+  if exists (select from memoria.events where id = p_event_id and archived_by <> all (v_heard)) then
     perform memoria.open_again(p_event_id);
   end if;
 end
@@ -2004,7 +2007,7 @@ begin
   if p_days not between 1 and 3650 then
     raise exception 'p_days must be from 1 to 3650, or null.' using errcode = '22023';
   end if;
-  update memoria.events set archive_at = now() + make_interval(days => p_days), archived_by = (select auth.uid())
+  update memoria.events set archive_at = now() + make_interval(days => p_days), archive_at_by = (select auth.uid())
   where id = p_event_id returning archive_at into v_at;
   return jsonb_build_object('event_id', p_event_id, 'archive_at', v_at);
 end

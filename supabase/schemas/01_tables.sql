@@ -13,9 +13,10 @@ create table memoria.events (
   -- runs in a row that had to leave photos out: each doubles the next wait
   incomplete_runs integer not null default 0,
   last_run_seconds real not null default 0,
-  -- when the sweeper archives it, if ever
+  -- when the sweeper archives it, if ever, and the user who said so; null when the app's backend did
   archive_at timestamptz,
-  -- the user who said so, or archived it; null when the app's backend did
+  archive_at_by uuid,
+  -- of an archived event: the user who did it, or had it done by then; null when the app's backend did
   archived_by uuid,
   -- how its photos stood when they were last counted: memoria.tell_progress
   counts jsonb,

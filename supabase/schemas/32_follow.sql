@@ -35,9 +35,9 @@ declare
 begin
   update memoria.search_links set revoked_at = clock_timestamp()
   where event_id = p_event_id and revoked_at is null and created_by <> all (v_heard);
-  update memoria.events set archive_at = null, archived_by = null
-  where id = p_event_id and archived_by <> all (v_heard);
-  if found then
+  update memoria.events set archive_at = null, archive_at_by = null
+  where id = p_event_id and archive_at_by <> all (v_heard);
+  if exists (select from memoria.events where id = p_event_id and archived_by <> all (v_heard)) then
     perform memoria.open_again(p_event_id);
   end if;
 end

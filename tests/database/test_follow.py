@@ -808,6 +808,26 @@ def test_what_the_owner_said_of_a_given_event_stays(app: Database) -> None:
     assert app.value("select count(*) from memoria.search_links where revoked_at is null") == 1
 
 
+@pytest.mark.parametrize(
+    ("who_sets", "who_archives", "left"),
+    [(HOST, STRANGER, ("open", True)), (STRANGER, HOST, ("archived", False))],
+)
+def test_who_archived_an_event_is_another_than_who_set_its_time(
+    app: Database, who_sets: UUID, who_archives: UUID, left: Json
+) -> None:
+    """Before, both were who said something last: the host's time went, the stranger's stayed."""
+    app.do(ANYBODY_MAKES_EVENTS)
+    stranger = app.caller("authenticated", STRANGER)
+    stranger("create_event", event_id="party")
+    stranger("add_member", event_id="party", user_id=HOST, role="host")
+    app.caller("authenticated", who_sets)("set_retention", event_id="party", days=9)
+    app.caller("authenticated", who_archives)("archive_event", event_id="party")
+    stranger("set_owner", event_id="party", owner_id=HOST)
+    follow(app)
+    add(app, 1)
+    assert app.rows("select status, archive_at is not null from memoria.events") == [left]
+
+
 def test_an_event_that_a_stranger_archived_is_open_after_the_takeover(app: Database) -> None:
     """Before, each photo of the app's ended as one of an archived event."""
     app.do(ANYBODY_MAKES_EVENTS)

@@ -62,6 +62,26 @@ def test_an_event_in_use_stays_as_it_is_and_goes_on(url: str) -> None:
         assert party.undone(renamed)
 
 
+def test_who_made_an_event_that_is_still_theirs_said_when_it_ends(url: str) -> None:
+    """Of others, nobody knows who it was."""
+    with Project(url) as project:
+        project.sql.execute(
+            "insert into memoria.events (id, made_by, owner_id, status, archive_at)"
+            " select name, maker, case when name <> 'given' then maker else gen_random_uuid() end,"
+            "   case when name = 'timed' then 'open' else 'archived' end,"
+            "   case when name = 'timed' then now() end"
+            " from unnest(array['timed', 'ended', 'given']) as name, gen_random_uuid() as maker"
+        )
+        apply_migrations(url, MIGRATIONS)
+        said = project.rows(
+            "select id, archive_at_by = made_by as set, archived_by = made_by as did"
+            " from memoria.events order by id"
+        )
+    assert [tuple(event.values()) for event in said] == [
+        ("ended", None, True), ("given", None, None), ("timed", True, None),
+    ]  # fmt: skip
+
+
 def test_events_that_a_followed_table_confirmed_are_the_apps(url: str) -> None:
     """0.2.0 went on taking them for events that only a user says whose they are."""
     with Project(url) as project:
