@@ -1,6 +1,7 @@
 """Where the time of a run goes, and what neighbour lists kept between runs would save.
 
     python -m benchmarks.run_stages [FACES …]
+    python -m benchmarks.run_stages --given 300000  # the groups are those that were filled in
 
 A run as *cluster* does it, on a real PostgreSQL behind the PostgREST stand-in: claim, load, group,
 match, ask, save. Then a guest adds three photos, and it runs again. Who runs is a process of its
@@ -19,21 +20,23 @@ import psycopg
 from supabase import Client, ClientOptions
 
 from benchmarks.cluster_page import set_rows
-from benchmarks.load_faces import EVENT, FACES_PER_PHOTO, fill, peak_mib
+from benchmarks.load_faces import EVENT, FACES_PER_PERSON, FACES_PER_PHOTO, fill, peak_mib
 from local.processes.stack import Stack, StackOptions
-from memoria.arrays import F32
+from memoria.arrays import F32, Index
 from memoria.clustering import group_faces
 from memoria.clustering.hdbscan import neighbour_lists
 from memoria.clustering.neighbours import NeighbourLists
 from memoria.clustering.rows import canonical_order
 from memoria.people.resolve import resolve_people
 from memoria.people.suggestions import suggestions
+from memoria.people.types import EventFaces
 from memoria.store.client import rpc
 from memoria.store.jobs import Claim, JobStore, Stored
 from memoria.store.people import load_event, save_people
 
 SIZES = [1_000, 5_000, 20_000, 100_000]
 NEW_PHOTOS = 3
+TIMEOUT = 60  # seconds that a call may take: STORE_TIMEOUT_SECONDS as it is without being set
 STEPS = ("load", "group", "match", "ask", "save")
 Seconds = dict[str, float]
 
@@ -41,29 +44,31 @@ Seconds = dict[str, float]
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("faces", type=int, nargs="*", default=SIZES)
-    for faces in parser.parse_args().faces:
-        rows = table_rows(measured(faces))
+    parser.add_argument("--given", action="store_true", help="all but the grouping, at any size")
+    options = parser.parse_args()
+    for faces in options.faces:
+        rows = table_rows(measured(faces, given=options.given))
         print(*rows, sep="\n", flush=True)
         set_rows("run stages", faces, rows)
 
 
-def measured(faces: int) -> list[Seconds]:
+def measured(faces: int, *, given: bool = False) -> list[Seconds]:
     """The first run, and the one after three photos more."""
     options = StackOptions(without=frozenset({"process", "cluster", "cron"}))
     with Stack(options) as stack:
         fill(stack.database_url, faces - NEW_PHOTOS * FACES_PER_PHOTO)
-        where = stack.supabase_url, stack.keys.secret
-        found = [in_a_process(*where)]
+        run = stack.supabase_url, stack.keys.secret, given
+        found = [in_a_process(*run)]
         with psycopg.connect(stack.database_url) as connection:
             add_photos(connection)
-        found.append(in_a_process(*where))
+        found.append(in_a_process(*run))
     return found
 
 
-def in_a_process(url: str, key: str) -> Seconds:
+def in_a_process(url: str, key: str, given: bool) -> Seconds:
     """A fresh process, so that its peak is the run's own."""
     with get_context("spawn").Pool(1) as pool:
-        return pool.apply(one_run, (url, key))
+        return pool.apply(one_run, (url, key, given))
 
 
 def add_photos(connection: psycopg.Connection) -> None:
@@ -86,9 +91,9 @@ def add_photos(connection: psycopg.Connection) -> None:
     )
 
 
-def one_run(url: str, key: str) -> Seconds:
+def one_run(url: str, key: str, given: bool) -> Seconds:
     """Seconds of each step, as *cluster* takes them, and the most memory in MiB."""
-    client = Client(url, key, ClientOptions(httpx_client=httpx.Client(timeout=300)))
+    client = Client(url, key, ClientOptions(httpx_client=httpx.Client(timeout=TIMEOUT)))
     job = rpc(client, "memoria_recluster", {"p_event_id": EVENT})["job_id"]
     claim = JobStore(client).claim("cluster", job, EVENT)
     if not isinstance(claim, Claim):
@@ -97,7 +102,11 @@ def one_run(url: str, key: str) -> Seconds:
     idle, clock = peak_mib(), Clock()
     faces, known = load_event(client, EVENT)
     clock.lap("load")
-    labels = group_faces(faces.vectors, photo_ids=faces.photos, quality=faces.quality)
+    labels = (
+        people_filled(faces)
+        if given
+        else group_faces(faces.vectors, photo_ids=faces.photos, quality=faces.quality)
+    )
     clock.lap("group")
     people = resolve_people(labels, faces, known, event_id=EVENT)
     clock.lap("match")
@@ -108,6 +117,8 @@ def one_run(url: str, key: str) -> Seconds:
     if not isinstance(saved, Stored):
         sys.exit(f"not saved: {saved}")
     found = clock.seconds | {"peak_mib": peak_mib(), "idle_mib": idle}
+    if given:
+        return found
     rows = faces.vectors[canonical_order(faces.vectors)]
     clock.start()
     lists = neighbour_lists(rows, 2)
@@ -115,6 +126,12 @@ def one_run(url: str, key: str) -> Seconds:
     entered(rows, lists, NEW_PHOTOS * FACES_PER_PHOTO)
     clock.lap("update")
     return found | {name: clock.seconds[name] for name in ("lists", "update")}
+
+
+def people_filled(faces: EventFaces) -> Index:
+    """Whose each face is, from its photo: ``fill`` puts people one after the other into photos."""
+    photos = np.unique(faces.photos, return_inverse=True)[1]
+    return (photos * FACES_PER_PHOTO // FACES_PER_PERSON).astype(np.intp)
 
 
 class Clock:
@@ -146,11 +163,14 @@ def table_rows(runs: list[Seconds]) -> list[str]:
     rows = []
     for name, run in zip(("first", "3 photos more"), runs, strict=True):
         whole = sum(run[step] for step in STEPS)
-        saved = (run["lists"] - run["update"]) / whole
-        cells = [name, *(f"{run[step]:.2f} s" for step in STEPS)]
-        cells += [f"{whole:.2f} s", f"{run['lists']:.2f} s"]
-        cells += [f"{saved:.0%}", f"{run['peak_mib']:,.0f} MiB"]
-        rows.append(" | ".join(cells))
+        cells = [name, *(f"{run[step]:.2f} s" for step in STEPS), f"{whole:.2f} s"]
+        if "lists" in run:
+            saved = (run["lists"] - run["update"]) / whole
+            cells += [f"{run['lists']:.2f} s", f"{saved:.0%}"]
+        else:
+            cells[1 + STEPS.index("group")] = "given"
+            cells += ["", ""]
+        rows.append(" | ".join([*cells, f"{run['peak_mib']:,.0f} MiB"]))
     return rows
 
 
