@@ -10,6 +10,10 @@ ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 source "$ROOT/deploy/say.sh"
 # shellcheck source=deploy/values.sh
 source "$ROOT/deploy/values.sh"
+# shellcheck source=deploy/rules.sh
+source "$ROOT/deploy/rules.sh"
+# shellcheck source=deploy/keys.sh
+source "$ROOT/deploy/keys.sh"
 # shellcheck source=deploy/limits.sh
 source "$ROOT/deploy/limits.sh"
 # shellcheck source=deploy/packs.sh
@@ -65,9 +69,9 @@ options
   --inference NAME     openvino: process in bfloat16, where the CPU has it (docs/deployment.md)
   --no-invoker-iam     where the organisation forbids allUsers: switch the IAM check off instead
                        (also: INVOKER_IAM=off)
-  --media-bucket NAME  let process read this Google Cloud Storage bucket (repeat for more)
+  --media-bucket NAME  let process read this Google Cloud Storage bucket, gs:// or not (repeat for more)
   --notify CHANNEL     notification channel of the alerts (projects/…/notificationChannels/…)
-  --dry-run            print every command, run none
+  --dry-run            print every command, run none; the commands on standard output
 
 environment  SUPABASE_URL, SUPABASE_SERVICE_ROLE_KEY, CALLBACK_URL, CALLBACK_SECRET, and any of
              .env.example; MAX_IN_FLIGHT (32), CONCURRENCY (4), MIN_INSTANCES (0), CPU (2),

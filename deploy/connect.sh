@@ -56,7 +56,7 @@ read_serving_secret() {
       || die 'process and cluster accept different secrets of callers: deploy both, or roll back both'
     accepted=$ANSWER
   done
-  wrong=$(wrong_webhook_secret "$accepted")
+  wrong=$(wrong_secret WEBHOOK_SECRET "$accepted")
   [[ -z $wrong ]] || die "what serves cannot be called:$wrong"
   WEBHOOK_SECRET=$accepted
 }

@@ -25,7 +25,7 @@ threads() {
 # Cloud Run hangs up after the run itself has ended: MAX_RUN_SECONDS, and time to store and call back.
 photo_timeout() {
   local seconds=${MAX_RUN_SECONDS:-300}
-  printf '%s' $((10#${seconds%%.*} + 60))
+  LC_ALL=C awk -v seconds="${seconds//_/}" 'BEGIN { printf "%d", seconds + 60 }'
 }
 
 # At a time, beside MAX_IN_FLIGHT photos: half as many, and one at least.

@@ -11,7 +11,7 @@ builds_process() { [[ $COMMAND == deploy && $BUILD == yes && " ${SERVICES[*]} " 
 wrong_pack() {
   builds_process || return 0
   [[ "$OPEN_PACKS$RESEARCH_PACKS" == *" $MODEL_PACK "* ]] \
-    || printf '\n  --pack: unknown pack %s; known are%s(docs/packs.md)' "$MODEL_PACK" "$OPEN_PACKS$RESEARCH_PACKS"
+    || printf '\n  --pack: unknown pack %s; known are%s (docs/packs.md)' "$MODEL_PACK" "${OPEN_PACKS% }${RESEARCH_PACKS% }"
 }
 
 # InsightFace's packs may be used for non-commercial research only; the choice is the deployer's.

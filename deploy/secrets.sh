@@ -22,7 +22,7 @@ choose_webhook_secret() {
     if [[ -n $LATEST ]]; then look_version memoria-webhook-secret "$LATEST"; else make_up_webhook_secret; fi
     WEBHOOK_SECRET=$(trimmed "$ANSWER")
   fi
-  wrong=$(wrong_webhook_secret "$WEBHOOK_SECRET")
+  wrong=$(wrong_secret WEBHOOK_SECRET "$WEBHOOK_SECRET")
   [[ -z $wrong ]] || die "the settings need mending:$wrong"
 }
 

@@ -17,6 +17,7 @@ RUN=$(date -u +%m%d-%H%M%S)-$(head -c 2 /dev/urandom | od -An -vtx1 | tr -d ' \n
 
 parse_options() {
   while (($#)); do
+    [[ $1 != --*=* ]] || set -- "${1%%=*}" "${1#*=}" "${@:2}"
     case "$1" in
       deploy | rollback | connect | monitoring | unlock)
         [[ -z $COMMAND ]] || die "one command at a time, not $COMMAND and $1"
@@ -33,12 +34,12 @@ parse_options() {
       --cluster-memory) CLUSTER_MEMORY=$(value_of "$@"); shift ;;
       --cluster-cpu) CLUSTER_CPU=$(value_of "$@"); shift ;;
       --with-search) SEARCH=on ;;
-      --media-bucket) MEDIA_BUCKETS+=("$(value_of "$@")"); shift ;;
-      --notify) NOTIFY=$(value_of "$@"); shift ;;
+      --media-bucket) MEDIA_BUCKETS+=("$(bucket_of "$@")"); shift ;;
+      --notify) NOTIFY=$(channel_of "$@"); shift ;;
       --no-build) BUILD=no ;;
       --gpu) USE_GPU=true ;;
       --no-invoker-iam) INVOKER_IAM=off ;;
-      --dry-run) DRY_RUN=yes ;;
+      --dry-run) DRY_RUN=yes; exec 3>&1 ;; # the plan is what was asked for
       --database-url*) die 'set DATABASE_URL in the environment or in .env: everybody on the machine can read a command line' ;;
       -*) die "unknown option $1 (./deploy.sh --help)" ;;
       *) die "unknown command $1 (deploy, rollback, connect, monitoring or unlock; ./deploy.sh --help)" ;;
@@ -50,6 +51,7 @@ parse_options() {
   trim_settings
   set_defaults
   choose_services
+  check_settings
 }
 
 choose_services() {
@@ -62,6 +64,23 @@ choose_services() {
 value_of() {
   [[ $# -ge 2 && -n $2 && $2 != --* ]] || die "$1 needs a value"
   printf '%s' "$2"
+}
+
+# The name alone, or gs:// before it.
+bucket_of() {
+  local bucket
+  bucket=$(value_of "$@") || exit
+  bucket=${bucket#gs://} bucket=${bucket%/}
+  [[ $bucket =~ ^[a-z0-9][a-z0-9._-]+$ ]] || die "$1 takes a bucket's name, such as my-photos, not $2"
+  printf '%s' "$bucket"
+}
+
+channel_of() {
+  local channel
+  channel=$(value_of "$@") || exit
+  [[ $channel =~ ^projects/[^/]+/notificationChannels/[^/]+$ ]] \
+    || die "$1 takes a channel, projects/…/notificationChannels/…, as \"gcloud beta monitoring channels list\" names them, not $2"
+  printf '%s' "$channel"
 }
 
 set_defaults() {
@@ -80,21 +99,40 @@ set_defaults() {
   WEIGHTS=${WEIGHTS:-release}
   MODEL_PACK=${MODEL_PACK:-buffalo_l}
   INFERENCE=${INFERENCE:-onnxruntime}
+  LOG_LEVEL=${LOG_LEVEL:-} CALLBACK_URL=${CALLBACK_URL:-}
+  LOG_LEVEL=${LOG_LEVEL^^}
   TAG=${TAG:-$(git -C "$ROOT" rev-parse --short=12 HEAD 2>/dev/null || date -u +%Y%m%d-%H%M%S)}
-  local problems name
-  problems=$(wrong_values)
-  [[ -z $problems ]] || die "the settings need mending:$problems$(wrong_key)$(wrong_urls)"
-  for name in "${WHOLE_NUMBERS[@]}"; do printf -v "$name" '%d' "$((10#${!name}))"; done # 010 is ten
-  problems=$(wrong_limits)
-  [[ -z $problems ]] || die "the settings need mending:$problems$(wrong_key)$(wrong_urls)"
-  CALLBACK_URL=${CALLBACK_URL:-}
   # Of every secret: automatic replication needs all of Google's regions, and a project may be limited to some.
   REPLICATION=(--replication-policy=user-managed --locations="$REGION")
 }
 
+# Before anything is asked of anybody, everything wrong at once; of what is missing, where nobody can be asked for it.
+check_settings() {
+  local problems name
+  problems=$(wrong_values)
+  if [[ -z $problems ]]; then
+    for name in "${WHOLE_NUMBERS[@]}"; do printf -v "$name" '%d' "$((10#${!name}))"; done # 010 is ten
+    problems=$(wrong_limits)
+  fi
+  ! reads_settings || problems+=$(wrong_settings)$(wrong_pack)
+  [[ -z $problems ]] || asks || ! reads_settings || problems+=$(missing_settings)
+  refuse "$problems"
+}
+
+refuse() {
+  local hint=''
+  [[ ! $1 =~ [A-Z]': is missing' ]] \
+    || hint=$'\n''write what is missing into .env, of which .env.example is the template, or set it in the environment'
+  [[ -z $1 ]] || die "the settings need mending:$1$hint"
+}
+
+reads_settings() { [[ $COMMAND =~ ^(deploy|connect)$ ]]; }
+
+asks() { [[ -t 0 && $DRY_RUN == no ]]; }
+
 # At a terminal, what is missing is asked for; secrets are not shown.
 ask_for_missing() {
-  [[ -t 0 && $DRY_RUN == no ]] || return 0
+  asks || return 0
   local name
   for name in PROJECT SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL CALLBACK_SECRET; do
     [[ -z ${!name:-} ]] || continue
@@ -108,24 +146,23 @@ ask_for_missing() {
   done
 }
 
-# Everything wrong is named at once.
+missing_settings() {
+  local name
+  for name in SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL CALLBACK_SECRET; do
+    [[ -n ${!name:-} || ( $name == CALLBACK_SECRET && ${CALLBACK_URL,,} == off ) ]] || printf '\n  %s: is missing' "$name"
+  done
+}
+
+# What is missing is asked for, or named; and so is what was answered wrong.
 read_settings() {
   step 'settings'
   ask_for_missing
   trim_settings
   [[ ${CALLBACK_URL,,} != off ]] || CALLBACK_URL=off
-  local name problems
-  problems=$(wrong_values)
-  for name in SUPABASE_URL SUPABASE_SERVICE_ROLE_KEY CALLBACK_URL; do
-    [[ -n ${!name:-} ]] || problems+=$'\n'"  $name: is missing"
-  done
-  problems+=$(wrong_key)$(wrong_urls)$(wrong_pack)
-  [[ $CALLBACK_URL == off || -n ${CALLBACK_SECRET:-} ]] \
-    || problems+=$'\n''  CALLBACK_SECRET: is missing'
-  problems+=$(wrong_webhook_secret "${WEBHOOK_SECRET:-${CALLBACK_SECRET:-}}")$(wrong_keys)
-  [[ $problems != *': is missing'* ]] || problems+=$'\n''write them into .env, of which .env.example is the template, or set them in the environment'
-  [[ -n $PROJECT ]] || problems+=$'\n''  project: is missing (--project ID)'
-  [[ -z $problems ]] || die "the settings need mending:$problems"
+  local problems=''
+  [[ -n $PROJECT ]] || problems=$'\n''  project: is missing (--project ID)'
+  refuse "$problems$(wrong_values)$(wrong_settings)$(missing_settings)"
+  tell_short_secrets
   say "$PROJECT, $REGION: ${SERVICES[*]}, images tagged $TAG"
   [[ " ${SERVICES[*]} " != *' search '* || -n ${SEARCH_ORIGINS:-} ]] \
     || say 'SEARCH_ORIGINS is empty: guests cannot search from a page of yours (docs/search.md)'

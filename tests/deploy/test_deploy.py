@@ -96,7 +96,8 @@ def test_a_dry_run_prints_everything_and_runs_nothing(cloud: Cloud) -> None:
     assert done.returncode == 0, done.stderr
     assert cloud.calls() == cloud.calls("curl") == []
     for step in ("services enable", "artifacts repositories create", "builds submit", "run deploy"):
-        assert f"gcloud {step}" in done.stderr
+        assert f"\n+ gcloud {step}" in done.stdout
+    assert "+ gcloud" not in done.stderr
 
 
 @pytest.mark.parametrize("command", ["rollback", "connect", "monitoring", "unlock"])
@@ -110,7 +111,7 @@ def test_a_dry_run_tells_of_the_licence_and_goes_on(cloud: Cloud) -> None:
     done = cloud.deploy("--dry-run", ACCEPT_INSIGHTFACE_LICENSE="")
     assert done.returncode == 0, done.stderr
     assert "you are asked to accept" in done.stderr
-    assert "gcloud builds submit" in done.stderr
+    assert "gcloud builds submit" in done.stdout
 
 
 @pytest.mark.parametrize("words", [[], ["--dry-run"], ["connect"]])
@@ -255,7 +256,7 @@ def test_only_one_service_is_touched_when_asked(cloud: Cloud) -> None:
 
 
 def test_each_service_reads_its_secrets_and_named_buckets_only(cloud: Cloud) -> None:
-    cloud.deploy("--media-bucket", "b1", WEIGHTS="gs://weights/path")
+    cloud.deploy("--media-bucket=b1", "--media-bucket", "gs://b2/", WEIGHTS="gs://weights/path")
     grants = [words for words in cloud.calls() if "add-iam-policy-binding" in words]
     found = {(words[words.index("add-iam-policy-binding") + 1], options_of(words)["member"],
               options_of(words)["role"]) for words in grants}  # fmt: skip
@@ -264,6 +265,7 @@ def test_each_service_reads_its_secrets_and_named_buckets_only(cloud: Cloud) -> 
     roles = {(place, role) for place, member, role in found if member == process}
     assert roles == {
         ("gs://b1", "roles/storage.objectViewer"),
+        ("gs://b2", "roles/storage.objectViewer"),
         ("memoria-supabase-service-role-key", "roles/secretmanager.secretAccessor"),
         ("memoria-callback-secret", "roles/secretmanager.secretAccessor"),
         ("memoria-webhook-secret", "roles/secretmanager.secretAccessor"),
@@ -319,7 +321,8 @@ def test_the_packs_are_those_of_the_catalogue() -> None:
 def test_an_unknown_pack_is_refused_before_anything_is_done(cloud: Cloud) -> None:
     done = cloud.deploy("--pack", "bufalo_l")
     assert done.returncode == 1
-    assert "unknown pack bufalo_l" in done.stderr
+    assert "unknown pack bufalo_l; known are yunet_sface1 " in done.stderr
+    assert "  " not in done.stderr.partition("known are")[2]
     assert cloud.changes() == []
 
 
@@ -470,6 +473,10 @@ def told_by_default(deployed: Cloud) -> dict[str, int]:
         (["--tag", "--dry-run"], "needs a value"),
         (["--media-bucket", "--dry-run"], "needs a value"),
         (["--only", "both"], "--only takes"),
+        (["--only=both"], "--only takes"),
+        (["--tag="], "needs a value"),
+        (["--media-bucket", "gs://b1/photos"], "--media-bucket takes a bucket's name"),
+        (["--notify", "me@example.com"], "gcloud beta monitoring channels list"),
         (["--env-file", "/nowhere"], "cannot read"),
     ],
 )
@@ -497,7 +504,7 @@ def test_a_webhook_secret_is_made_up_once(cloud: Cloud) -> None:
 
 
 def test_monitoring_is_created_once_and_updated_ever_after(cloud: Cloud) -> None:
-    done = cloud.deploy("monitoring", "--notify", "projects/p/channels/1")
+    done = cloud.deploy("monitoring", "--notify", "projects/p/notificationChannels/1")
     assert done.returncode == 0, done.stderr
     first = cloud.changes()
     files = len(list((ROOT / "deploy" / "monitoring").rglob("*.json")))

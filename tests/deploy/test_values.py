@@ -99,7 +99,50 @@ def test_all_that_is_missing_is_told_at_once_and_where_to_write_it(cloud: Cloud)
     names = ("SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY", "CALLBACK_URL", "CALLBACK_SECRET")
     for name in ("project", *names):
         assert f"  {name}: is missing" in done.stderr
-    assert "write them into .env, of which .env.example is the template" in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("write what is missing into .env, of which .env.example is the template")
+
+
+def test_what_is_missing_is_told_with_what_is_wrong(cloud: Cloud) -> None:
+    cloud.settings = {"LOG_LEVEL": "verbose", "SUPABASE_SERVICE_ROLE_KEY": "", "MAX_IN_FLIGHT": "x"}
+    done = cloud.deploy()
+    for line in ("LOG_LEVEL: cannot be", "MAX_IN_FLIGHT: must be", "CALLBACK_SECRET: is missing"):
+        assert f"  {line}" in done.stderr
+    assert cloud.project.calls == []
+
+
+def test_a_wrong_setting_of_the_functions_does_not_bar_the_way_back(twice: Cloud) -> None:
+    done = twice.deploy("rollback", LOG_LEVEL="verbose", SUPABASE_URL="nonsense")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("ref", "is_taken"), [("abcd", True), ("efgh", False), (None, True)])
+def test_a_key_of_another_project_is_refused(
+    cloud: Cloud, ref: str | None, *, is_taken: bool
+) -> None:
+    claims = {"role": "service_role", "ref": ref} if ref else {"role": "service_role"}
+    key = jwt.encode(claims, "a secret of at least 32 characters")
+    given = {"SUPABASE_URL": "https://abcd.supabase.co", "SUPABASE_SERVICE_ROLE_KEY": key}
+    done = cloud.deploy("--dry-run", **given)
+    assert (done.returncode == 0) == is_taken, done.stderr
+    told = "SUPABASE_SERVICE_ROLE_KEY: is that of the project efgh, SUPABASE_URL that of abcd"
+    assert (told in done.stderr) != is_taken
+
+
+def test_a_secret_that_can_be_guessed_is_said(cloud: Cloud) -> None:
+    done = cloud.deploy("--dry-run", CALLBACK_SECRET="abc")
+    assert "CALLBACK_SECRET is short enough to be guessed" in done.stderr
+    assert "short enough" not in cloud.deploy("--dry-run", CALLBACK_SECRET=16 * "a").stderr
+
+
+def test_names_that_nobody_reads_are_told(cloud: Cloud) -> None:
+    file = cloud.folder / ".env"
+    file.write_text("MAX_INFLIGHT=3\nCPU=2\n# OTHER=1\nSEARCH_ORIGIN=x\nVITE_TITLE=mine\n")
+    done = cloud.deploy("--dry-run", "--env-file", str(file))
+    told = "MAX_INFLIGHT (MAX_IN_FLIGHT?) SEARCH_ORIGIN (SEARCH_ORIGINS?) VITE_TITLE\n"
+    assert f"in {file}, not read by deploy.sh: {told}" in done.stderr
+    file.write_text("CPU=2\n")
+    assert "not read" not in cloud.deploy("--dry-run", "--env-file", str(file)).stderr
 
 
 def test_of_a_command_without_settings_a_missing_project_is_told_alone(cloud: Cloud) -> None:
