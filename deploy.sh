@@ -32,6 +32,8 @@ source "$ROOT/deploy/build.sh"
 source "$ROOT/deploy/traffic.sh"
 # shellcheck source=deploy/rollback.sh
 source "$ROOT/deploy/rollback.sh"
+# shellcheck source=deploy/started.sh
+source "$ROOT/deploy/started.sh"
 # shellcheck source=deploy/release.sh
 source "$ROOT/deploy/release.sh"
 # shellcheck source=deploy/smoke.sh
@@ -85,6 +87,7 @@ deploy() {
   check_tools
   read_settings
   accept_licence
+  check_supabase
   enable_apis
   take_lock
   create_repository

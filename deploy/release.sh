@@ -44,7 +44,7 @@ deploy_candidate() {
   if [[ $INVOKER_IAM == on ]]; then flags+=(--allow-unauthenticated); else flags+=(--no-invoker-iam-check); fi
   run gcloud run deploy "memoria-$service" --image="$(image_of "$service")" --tag="$CANDIDATE" \
     --revision-suffix="$RUN" --project="$PROJECT" --region="$REGION" "${flags[@]}" --quiet \
-    || die "memoria-$service: gcloud failed to deploy the new revision; $(now_serving "$service")"
+    || not_started "$service"
 }
 
 # What stands behind the candidate's URL is what this run made.

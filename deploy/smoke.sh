@@ -52,17 +52,46 @@ search_request() {
 # The functions and the database state which ones of the other side they work with (memoria/agreement.py);
 # where one of the two is older than that statement, there is nothing to compare.
 works_with_the_database() {
-  local functions database
+  local functions
   functions=$(curl -fsS --max-time 30 "$1/health") || return 1
-  ask_supabase memoria_doctor '{}' || return 1
-  [[ $STATUS != 404 ]] || { say 'the database knows no memoria_doctor: apply the migrations first (supabase db push --remote)'; return 1; }
-  [[ $STATUS == 200 ]] || { say "Supabase answered $STATUS: ${BODY:0:2000}"; return 1; }
-  functions=$(agreement_in "$functions") database=$(agreement_in "$BODY")
+  ask_the_database || return 1
+  work_together "$(agreement_in "$functions")"
+}
+
+# With the database that answered last.
+work_together() {
+  local functions=$1 database
+  database=$(agreement_in "$BODY")
   [[ -n $functions && -n $database ]] || return 0
   ((${database% *} >= ${functions#* })) \
     || { say "the database is too old for this version: apply its migrations first (supabase db push --remote)"; return 1; }
   ((${functions% *} >= ${database#* })) \
     || { say "this version is too old for the database, which serves such functions no longer: deploy a newer one"; return 1; }
+}
+
+# Before anything is built or stored: whether Supabase is there, takes the key, and has the migrations.
+check_supabase() {
+  step 'supabase'
+  show curl "${SUPABASE_URL%/}/rest/v1/rpc/memoria_doctor"
+  [[ $DRY_RUN == no ]] || return 0
+  { ask_the_database && work_together "$(agreement_here)"; } || die 'nothing was done yet'
+}
+
+# "made_for works_with" of what is built from this folder; '' where an image is there already.
+agreement_here() {
+  [[ $BUILD == no ]] || sed -n 's/^OURS = Agreement(made_for=\([0-9]*\), works_with=\([0-9]*\)).*/\1 \2/p' "$ROOT/shared/memoria/agreement.py"
+}
+
+# memoria_doctor's answer, to BODY; or what keeps it away is said.
+ask_the_database() {
+  ask_supabase memoria_doctor '{}' || { say "SUPABASE_URL: nothing answers at $SUPABASE_URL (is the project paused?)"; return 1; }
+  case $STATUS in
+    200) return 0 ;;
+    401 | 403) say "SUPABASE_SERVICE_ROLE_KEY: $SUPABASE_URL refuses it ($STATUS): ${BODY:0:2000}" ;;
+    404) say 'the database knows no memoria_doctor: apply the migrations first (supabase db push --remote)' ;;
+    *) say "Supabase answered $STATUS: ${BODY:0:2000}" ;;
+  esac
+  return 1
 }
 
 # "made_for works_with" of what a service's /health or memoria_doctor says.
@@ -85,7 +114,7 @@ ask() {
   local header answer config=''
   while IFS= read -r header; do config+="header = $(quoted "$header")"$'\n'; done <<<"$2"
   config+="data = $(quoted "$3")"
-  answer=$(curl -sS --config - --max-time 120 -H 'Content-Type: application/json' \
+  answer=$(curl -sS --config - --connect-timeout 20 --max-time 120 -H 'Content-Type: application/json' \
     -w '\n%{http_code}' "$1" <<<"$config") || return 1
   STATUS=${answer##*$'\n'}
   BODY=${answer%$'\n'*}

@@ -211,8 +211,10 @@ def version(name: str, known: dict[str, Any], verb: str, number: str, shape: str
 
 
 def resource(plain: list[str], words: list[str], state: dict[str, Any]) -> str:
-    """Anything that is created under a name, or found again by its display name."""
+    """Logged lines; anything that is created under a name, or found again by its display name."""
     match plain:
+        case ["logging", "read", asked]:
+            return "\n".join(line for name, line in state.get("log", []) if name in asked)
         case [*kind, "list"]:
             title = option(words, "filter").removeprefix("displayName=").strip('"')
             return "projects/p/things/1" if title in state.get(" ".join(kind), []) else ""

@@ -92,6 +92,7 @@ class Internet:
     agreement: str = '{"made_for": 1, "works_with": 1}'  # of the functions
     database: str = '{"made_for": 1, "works_with": 1}'  # of the database
     supabase_status: int = 204
+    doctor_status: int = 200  # of memoria_doctor
     on_ready: Callable[[], object] | None = None
     requests: list[Request] = field(default_factory=list)
 
@@ -125,7 +126,7 @@ class Internet:
         if request.path == "/rest/v1/rpc/memoria_configure":
             return self.supabase_status, ""
         if request.path == "/rest/v1/rpc/memoria_doctor":
-            return 200, f'{{"postgres": "17.4", "agreement": {self.database}}}'
+            return self.doctor_status, f'{{"postgres": "17.4", "agreement": {self.database}}}'
         _, tag, service, verb = request.path.split("/")
         if verb == "ready":
             if self.on_ready is not None:

@@ -84,7 +84,7 @@ class Cloud:
     def changes(self) -> list[str]:
         """What changed something, as its plain words; taking and giving back the lock aside."""
         plain = [" ".join(w for w in words if not w.startswith("-")) for words in self.calls()]
-        reading = r"\b(describe|list|access|get-value|print-access-token)\b|memoria-deploying$"
+        reading = r"\b(describe|list|read|access|get-value|print-access-token)\b|memoria-deploying$"
         return [words for words in plain if not re.search(reading, words)]
 
     @property

@@ -1,12 +1,13 @@
 """What is live stays as it was when something fails, and what is said of it is true."""
 
 import copy
+import shlex
 import shutil
 
 import pytest
 
 from tests.deploy.cloud import secret
-from tests.deploy.project import SETTINGS, Cloud
+from tests.deploy.project import SETTINGS, Cloud, options_of
 
 DESCRIBES = [
     "gcloud artifacts repositories describe",
@@ -74,7 +75,7 @@ def test_a_revision_that_fails_its_smoke_test_gets_no_traffic(
     (old,) = deployed.revisions()
     for name, value in trouble.items():
         setattr(deployed.net, name, value)
-    done = deployed.deploy("--tag", "t2")
+    done = deployed.deploy("--tag", "t2", "--no-build")
     assert done.returncode == 1
     assert f"gets no traffic; memoria-process is served by {old}\n" in done.stderr
     assert deployed.serving() == {old: 100}
@@ -130,6 +131,57 @@ def test_a_deployment_that_fails_says_what_serves_then(cloud: Cloud) -> None:
     assert "memoria-process is served by nothing" in done.stderr
     done = cloud.deploy(CLOUD_LOSES="run deploy")
     assert f"memoria-process is served by {cloud.revisions()[0]}" in done.stderr
+
+
+REFUSED = ["cannot start, the environment needs mending:", "  DET_SIZE: must be 640 or 320"]
+
+
+def test_a_revision_that_does_not_start_is_heard(cloud: Cloud) -> None:
+    def log(words: list[str]) -> None:
+        if words[:2] == ["run", "deploy"]:
+            revision = f"memoria-process-{options_of(words)['revision-suffix']}"
+            told = [("another", "not this"), *((revision, f"{line}\t") for line in REFUSED * 2)]
+            cloud.state["log"] = told[::-1]
+
+    cloud.project.before = log
+    done = cloud.deploy(CLOUD_FAILS="run deploy")
+    heard = done.stderr.partition(" logged:\n")[2].splitlines()
+    assert heard[:2] == REFUSED
+    assert heard[2].startswith("deploy.sh: memoria-process: gcloud failed to deploy")
+    asked = next(words for words in cloud.calls() if words[:2] == ["logging", "read"])
+    assert {"--project=p-1", "--limit=40", "--freshness=1h"} <= set(asked)
+
+
+def test_a_revision_that_is_not_heard_can_be_asked_later(cloud: Cloud) -> None:
+    for fails, why in (("run deploy", ""), ("run deploy|logging read", ": ERROR: (gcloud.logging")):
+        done = cloud.deploy(CLOUD_FAILS=fails)
+        assert done.returncode == 1
+        assert f"nothing is heard of its log{why}" in done.stderr
+        (command,) = [line for line in done.stderr.splitlines() if "+ gcloud logging read" in line]
+        tried = [words for words in cloud.calls() if words[:2] == ["logging", "read"]]
+        assert tried == [shlex.split(command)[2:]] * 3
+
+
+UNUSABLE = {
+    "nothing there": ({"SUPABASE_URL": "https://localhost:9"}, {}, "nothing answers at"),
+    "the key": ({}, {"doctor_status": 401}, "SUPABASE_SERVICE_ROLE_KEY: https://localhost:"),
+    "no migrations": ({}, {"doctor_status": 404}, "apply the migrations first"),
+    "trouble": ({}, {"doctor_status": 503}, "Supabase answered 503"),
+    "too new": ({}, {"database": '{"made_for":9,"works_with":9}'}, "this version is too old"),
+    "too old": ({}, {"database": '{"made_for":0,"works_with":0}'}, "the database is too old"),
+}
+
+
+@pytest.mark.parametrize(("environ", "net", "told"), UNUSABLE.values(), ids=list(UNUSABLE))
+def test_supabase_is_asked_before_anything_is_done(
+    cloud: Cloud, environ: dict[str, str], net: dict[str, object], told: str
+) -> None:
+    for name, value in net.items():
+        setattr(cloud.net, name, value)
+    done = cloud.deploy(**environ)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert cloud.changes() == []
 
 
 @pytest.mark.parametrize(
@@ -221,7 +273,8 @@ def test_no_webhook_secret_is_released_that_nobody_can_present(
     done = cloud.deploy(**given)
     assert done.returncode == 1
     assert "  WEBHOOK_SECRET: " in done.stderr
-    assert not cloud.net.requests
+    assert not [request for request in cloud.net.requests if "rest/v1" not in request.path]
+    assert not cloud.told()
     assert not [words for words in cloud.changes() if "run deploy" in words]
 
 

@@ -324,13 +324,16 @@ def gcloud_tree() -> dict[str, dict[str, dict[str, object]]]:
 
 def test_every_command_and_flag_is_one_of_gclouds_own(deployed: Cloud) -> None:
     tree = gcloud_tree()
-    closed = ["--gpu", "--no-invoker-iam", "--media-bucket", "b", "--only", "process"]
+    closed = ["--gpu", "--no-invoker-iam", "--media-bucket", "b1", "--only", "process"]
     back = ["rollback", "--only", "process"]
     calls = deployed.calls()
     for words in (closed, back, ["monitoring"], ["monitoring"], ["connect"]):
         done = deployed.deploy(*words)
         assert done.returncode == 0, done.stderr
         calls += deployed.calls()
+    deployed.deploy(CLOUD_FAILS="run deploy")
+    calls += deployed.calls()
+    assert any(words[:2] == ["logging", "read"] for words in calls)
     deployed.state["secrets"]["memoria-deploying"] = secret({})
     deployed.deploy("unlock")
     calls += deployed.calls()
