@@ -154,7 +154,8 @@ def test_a_lock_that_ran_out_is_taken_over_and_a_lost_one_is_not_given_back(real
     real.google.secrets["memoria-deploying"] = {**old, "labels": {"run": "1", "by": "ann"}}
 
     def lose() -> None:
-        real.google.secrets["memoria-deploying"]["etag"] = '"77"'
+        another = {"etag": '"77"', "labels": {"run": "2", "by": "ann"}}
+        real.google.secrets["memoria-deploying"] |= another
 
     real.net.on_ready = lose
     done = real.deploy("--tag", "t1")
