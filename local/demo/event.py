@@ -14,15 +14,17 @@ from postgrest.exceptions import APIError
 from storage3.exceptions import StorageApiError
 from supabase import Client
 
-from memoria.errors import Terminal
-from memoria.media import decode_image
+from local.demo.pictures import frame_of
+from memoria.errors import MemoriaError, Terminal
+from memoria.media.formats import photo_format
 
 Json = dict[str, Any]
 Paths = tuple[str, str | None]  # of a photo and its preview, in the bucket
 Photos = dict[str, Path]  # by name
 BUCKET = "photos"
 PREVIEW_PX = 1024
-LARGE_BYTES = 400_000  # a smaller file is shown as it is
+LARGE_BYTES = 400_000  # a smaller file is shown as it is, where browsers show its kind
+SHOWN = {"JPEG", "PNG", "WEBP", "GIF", "AVIF"}  # by every browser
 _PHOTOS = uuid.UUID("0f7a6f3e-6d0c-4c2b-9d63-5a0f2f0c7a11")  # a photo's id, from event and name
 
 
@@ -77,23 +79,34 @@ def _upload(client: Client, event_id: str, media_id: str, photo: Path, known: Pa
     """A photo and its preview, unless they are there, ``known`` by these paths; and its job."""
     data = photo.read_bytes()
     digest = hashlib.sha256(data).hexdigest()[:16]
-    path = f"{_folder(event_id)}{media_id}-{digest}{photo.suffix.lower()}"
-    is_large = len(data) > LARGE_BYTES
-    preview_path = f"{_folder(event_id)}preview/{media_id}-{digest}.jpg" if is_large else None
+    folder, name = _folder(event_id), f"{media_id}-{digest}"
+    path = f"{folder}{name}{photo.suffix.lower()}"
+    preview_path = None if is_shown(data) else f"{folder}preview/{name}.jpg"
     if known != (path, preview_path):
         bucket = client.storage.from_(BUCKET)
         bucket.upload(path, data, {"upsert": "true"})
-        if preview_path and (preview := preview_of(data)):
+        preview = preview_of(data) if preview_path else b""
+        if preview_path and preview:
             bucket.upload(preview_path, preview, {"upsert": "true"})
+        else:
+            preview_path = None
     ids = {"p_media_id": media_id, "p_event_id": event_id, "p_bucket": BUCKET}
     _call(client, "memoria_enqueue", ids | {"p_path": path, "p_preview_path": preview_path})
+
+
+def is_shown(data: bytes) -> bool:
+    """Whether every browser shows the file itself, and soon."""
+    try:
+        return len(data) <= LARGE_BYTES and photo_format(data) in SHOWN
+    except Terminal:
+        return False
 
 
 def preview_of(data: bytes) -> bytes:
     """A JPEG of at most PREVIEW_PX for the app's grids; empty of what cannot be read."""
     try:
-        image = Image.fromarray(decode_image(data, min_side=PREVIEW_PX))
-    except Terminal:
+        image = Image.fromarray(frame_of(data, PREVIEW_PX))
+    except MemoriaError:
         return b""
     image.thumbnail((PREVIEW_PX, PREVIEW_PX))
     file = io.BytesIO()

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from local.demo.pictures import frame_of
 from local.demo.sums import numbered, why_nobody
-from memoria.errors import Terminal
-from memoria.media import decode_image
+from memoria.errors import MemoriaError
 
 Json = dict[str, Any]
 Pixels = NDArray[np.uint8]
@@ -139,8 +139,8 @@ def _read_photos(
 
 def _decoded(path: Path) -> Iterator[Pixels]:
     try:
-        yield decode_image(path.read_bytes())
-    except (OSError, Terminal):  # failed before, or has changed since: the page does without
+        yield frame_of(path.read_bytes())
+    except (OSError, MemoriaError):  # failed before, or has changed since: the page does without
         return
 
 

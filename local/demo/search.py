@@ -7,9 +7,9 @@ from pathlib import Path
 from PIL import Image
 
 from local.demo.event import Json
+from local.demo.pictures import frame_of
 from local.processes.stack import Stack
 from memoria.cli.search import ask
-from memoria.media import decode_image
 
 MARGIN = 0.6  # around the face, in boxes: a detector wants to see a head
 
@@ -53,7 +53,7 @@ def _best_face(answer: Json) -> tuple[str, str, Json] | None:
 
 
 def _cut_out(photo: Path, box: Mapping[str, float]) -> bytes:
-    image = Image.fromarray(decode_image(photo.read_bytes()))
+    image = Image.fromarray(frame_of(photo.read_bytes()))
     width, height = image.size
     left, top = (box["x"] - MARGIN * box["w"]) * width, (box["y"] - MARGIN * box["h"]) * height
     right = (box["x"] + (1 + MARGIN) * box["w"]) * width

@@ -126,6 +126,23 @@ def test_a_name_that_is_typed_stands_on_every_box(page: Path):
     assert told == {"labels": ["Ann <b>"] * 3, "tags": 0}
 
 
+def test_a_name_of_the_database_stands_before_one_that_this_browser_kept(page: Path):
+    """The second person has a name; both were called otherwise here once."""
+    photos = find_photos(page.parent / "photos")
+    answered = answer(list(photos))
+    answered["people"][1]["name"] = "Bob"  # type: ignore[index]
+    named = page.with_name("named.html")
+    write_gallery(answered, photos, named)
+    kept = "<script>localStorage.ann = localStorage.bob = 'Old'</script>"
+    named.write_text(named.read_text().replace("<body>", f"<body>{kept}"))
+    told = after(
+        named,
+        "told.names = [...names].map(name => name.value);"
+        "told.fixed = [...names].map(name => name.readOnly)",
+    )
+    assert told == {"names": ["Old", "Bob"], "fixed": [False, True]}
+
+
 @pytest.mark.parametrize("size", ["1400,1000", "420,900"])
 def test_it_is_painted_and_never_wider_than_the_window(page: Path, size: str):
     shot = page.with_name(f"{size}.png")

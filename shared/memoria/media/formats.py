@@ -154,7 +154,7 @@ def photo_format(data: bytes) -> str:
         return "RAW"
     other = next((name for magic, name in OTHERS if data.startswith(magic)), _by_shape(data))
     if other:
-        raise UnsupportedMedia(f"the file is {other}, not a photo")
+        raise UnsupportedMedia(f"the file is {other}, which is not read")
     raise UnreadableMedia("the file is of no kind that is known")
 
 
@@ -205,14 +205,14 @@ def _iso_media(data: bytes) -> str:
     if major == b"crx ":
         return "RAW"
     what = "a sound file" if major in _SOUND else "a video"
-    raise UnsupportedMedia(f"the file is {what}, not a photo")
+    raise UnsupportedMedia(f"the file is {what}, which is not read")
 
 
 def _riff(form: bytes) -> str:
     if form == b"WEBP":
         return "WEBP"
     if form in _RIFF:
-        raise UnsupportedMedia(f"the file is {_RIFF[form]}, not a photo")
+        raise UnsupportedMedia(f"the file is {_RIFF[form]}, which is not read")
     raise UnreadableMedia("the file is of no kind that is known")
 
 

@@ -176,7 +176,7 @@ def test_a_progressive_photo_needs_more_than_its_coarsest_scan() -> None:
     ],
 )
 def test_what_is_no_photo_is_named_as_such(data: bytes) -> None:
-    with pytest.raises(UnsupportedMedia, match="not a photo"):
+    with pytest.raises(UnsupportedMedia, match="which is not read"):
         decode_image(data)
 
 

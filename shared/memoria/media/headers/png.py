@@ -21,7 +21,7 @@ _DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 
 def read_png(data: bytes) -> Header:
     """Walk a PNG. Raises UnreadableMedia, UnsupportedMedia."""
     if data[12:16] == b"CgBI":
-        raise UnsupportedMedia("the file is a PNG of an iOS app's own kind, not a photo")
+        raise UnsupportedMedia("the file is a PNG of an iOS app's own kind, which is not read")
     if data[12:16] != b"IHDR":
         raise damaged("PNG", "it does not begin with its header")
     header, palette, transparency, exif = data[16:29], b"", b"", b""
