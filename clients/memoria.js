@@ -57,7 +57,7 @@ const WORDS = {
   unauthorized: 'Please sign in again.',
   unreachable: 'There is no connection. Try again.',
   unreadable_media: 'This picture cannot be read. Try another one.',
-  unsupported_media_type: 'This is not a photo. Try another file.',
+  unsupported_media_type: 'Files of this kind cannot be read. Try another one.',
 }
 
 export class MemoriaError extends Error {

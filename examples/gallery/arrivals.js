@@ -32,10 +32,10 @@ export class Arrivals {
     if (!queue.inState('waiting', 'sending', 'looked_at').length) this.#end()
   }
 
-  #hear({ event, media_id, code }) {
+  #hear({ event, media_id, code, message }) {
     if (!this.#queue.isTheirs) return this.#end()
     const failed = event === 'photo_failed' && this.#queue.items.find(({ id }) => id === media_id)
-    if (failed) this.#queue.set(failed, { state: 'failed', code })
+    if (failed) this.#queue.set(failed, { state: 'failed', code, message })
     if (event === 'progress' || event === 'error') this.ask()
   }
 
@@ -67,7 +67,7 @@ async function became({ id }) {
   try {
     const { status, faces, error } = await client.photo({ media_id: id })
     if (status === 'completed') return { state: 'done', faces: faces.length }
-    return status === 'failed' ? { state: 'failed', code: error.code } : {}
+    return status === 'failed' ? { state: 'failed', ...error } : {}
   } catch (error) {
     if (error.code === 'not_found') return { state: 'failed', code: 'media_gone' }
     throw error

@@ -35,6 +35,7 @@ export const boxStyle = ({ x, y, w, h: high }) =>
 
 const ICONS = {
   people: 'M9 4a4 4 0 1 0 .01 0M3 20a6 6 0 0 1 12 0M17 4q5 3.5 0 7M18 14q3 2 3 6',
+  person: 'M12 4a4 4 0 1 0 .01 0M5 20a7 7 0 0 1 14 0',
   review: 'M12 3l1.9 5.1L19 10l-5.1 1.9L12 17l-1.9-5.1L5 10l5.1-1.9L12 3ZM19 16v5M16.5 18.5h5',
   upload: 'M12 16V4M7 9l5-5 5 5M4 16v3a1.5 1.5 0 0 0 1.5 1.5h13a1.5 1.5 0 0 0 1.5-1.5v-3',
   settings: 'M4 7h9m4 0h3M4 17h3m4 0h9M15 5a2 2 0 1 0 .01 0M9 15a2 2 0 1 0 .01 0',

@@ -3,6 +3,7 @@ import { createMemoria, MemoriaError } from '/clients/memoria.js'
 import { config } from '/config.js'
 import { frames } from './camera.js'
 import { boxStyle, button, confirm, fileButton, h, toast } from './dom.js'
+import { unshown } from './kinds.js'
 import { smaller } from './smaller.js'
 import { texts } from './texts.js'
 
@@ -113,7 +114,8 @@ function showFound({ photos, complete }, anew) {
   }
   const picture = ({ url, width, height }, n) => {
     const link = { href: url, target: '_blank', rel: 'noreferrer', label: words.open(n + 1) }
-    const image = { src: url, alt: '', width, height, loading: 'lazy' }
+    const onerror = ({ target }) => target.replaceWith(unshown(new URL(url).pathname))
+    const image = { src: url, alt: '', width, height, loading: 'lazy', onerror }
     return h('li', url ? h('a', link, h('img', image)) : h('p', words.unshown))
   }
   show(words.found(once.length), [!complete && why, h('ul.found', once.map(picture))],

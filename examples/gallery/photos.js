@@ -1,15 +1,13 @@
 // Pictures by signed addresses: one request for all that are wanted at the same moment.
 import { faceStyle } from '/clients/memoria.js'
 import { config } from '/config.js'
-import { h } from './dom.js'
+import { h, icon } from './dom.js'
+import { unshown } from './kinds.js'
 import { request } from './session.js'
 
 const GOOD_SECONDS = 3600, MOST = 500 // in one request
 const known = new Map() // bucket/path -> { address: promise, until }
 let wanted = []
-
-/** Of a path: `.jpg`, or nothing. */
-export const endingOf = (path) => /\.\w+$/.exec(path)?.[0].toLowerCase() ?? ''
 
 /** Where a photo, or the photo of a face, can be had: its preview, where there is one. */
 export function addressOf({ bucket, path, preview_path }, original = false) {
@@ -58,18 +56,16 @@ async function load(image, photo) {
   return false
 }
 
-/** A picture of the face, in a square element of any size; kind: round. */
+/** A picture of the face, in a square element of any size; kind: round. Else a mark for one. */
 export function faceOf(cover, kind = '') {
   const shown = h('span', { class: `face ${kind}`, 'aria-hidden': 'true' })
-  const image = new Image()
-  if (cover) {
-    load(image, cover).then((there) => {
-      if (!there) return
-      const size = { width: image.naturalWidth, height: image.naturalHeight }
-      Object.assign(shown.style, faceStyle({ ...cover, ...size }, image.src))
-      shown.classList.add('ready')
-    })
-  }
+  const image = new Image(), loaded = cover ? load(image, cover) : Promise.resolve(false)
+  loaded.then((there) => {
+    if (!there) return shown.append(icon('person'))
+    const size = { width: image.naturalWidth, height: image.naturalHeight }
+    Object.assign(shown.style, faceStyle({ ...cover, ...size }, image.src))
+    shown.classList.add('ready')
+  })
   return shown
 }
 
@@ -77,7 +73,10 @@ export function faceOf(cover, kind = '') {
 function photoOf(photo, alt, style = {}) {
   const { width, height } = photo
   const image = h('img', { alt, width, height, decoding: 'async', style })
-  load(image, photo).then((there) => image.classList.add(there ? 'ready' : 'missing'))
+  load(image, photo).then((there) => {
+    if (there) image.classList.add('ready')
+    else image.replaceWith(unshown(photo.preview_path ?? photo.path, alt))
+  })
   return image
 }
 

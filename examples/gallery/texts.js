@@ -12,7 +12,7 @@ const brief = (name) => (name?.length > 40 ? `${[...name].slice(0, 40).join('')}
 const REASONS = {
   unreadable_media: ['The file holds no readable photo.', 'It may be damaged. Add the original.'],
   unreadable_file: ['Your browser cannot read the file.', 'Perhaps it was moved. Choose it again.'],
-  unsupported_media_type: ['This is not a photo.', 'Only still photos: no videos, no documents.'],
+  unsupported_media_type: ['This file cannot be read', 'Add a JPEG: no videos, no documents.'],
   media_too_large: ['The photo is too large.', 'Save it smaller and add it again.'],
   media_gone: ['The photo is no longer there.', 'Add it again.'],
   media_forbidden: ['The photo may not be read.', 'Tell whoever runs this app.'],
@@ -26,6 +26,7 @@ const REASONS = {
 export const texts = {
   app: 'Memoria', skip: 'Skip to content', back: 'Back', show: 'Show', close: 'Close',
   cancel: 'Cancel', remove: 'Remove', undo: 'Undo', undone: 'Taken back', tryAgain: 'Try again',
+  unshown: (kind) => (kind ? `This browser cannot show ${kind}` : 'This photo cannot be shown'),
   offline: 'You are offline. What you see stays; changes can be made when you are connected again.',
   online: 'You are connected again.', wrong: 'That did not work', unnamed: 'No name yet',
   somebody: 'this person', clear: 'Choose none', pick: 'Choose',
@@ -102,12 +103,16 @@ export const texts = {
     notIn: (n) => `${count(n, 'photo is', 'photos are')} not in yet`,
     againAll: 'Try all again', againWith: (name) => `Try again: ${name}`,
     takeAway: (name) => `Take ${name} away`,
-    why: ({ code, words }) => REASONS[code]?.[0] ?? words ?? 'Something went wrong.',
+    why: ({ code, words, message }) => (code === 'unsupported_media_type'
+      ? `${REASONS[code][0]}${message ? `: ${message}` : ''}.`
+      : REASONS[code]?.[0] ?? words ?? 'Something went wrong.'),
     remedy: (code) => REASONS[code]?.[1] ?? 'Try it again.',
   },
 
   events: {
     title: 'Your events', none: 'You have no events yet. Make one, or ask a host to add you.',
+    noneAlone: `Try it: make an event and add photos, and see who is in them. Nobody else sees them.
+      Without an account they can be seen in this browser alone, until you sign out.`,
     name: 'Name of a new event', create: 'Create',
     roles: { host: 'host', cohost: 'co-host', contributor: 'contributor', viewer: 'viewer' },
     archived: 'archived', until: (day) => `archived on ${day}`,
@@ -117,7 +122,8 @@ export const texts = {
     title: 'Settings', name: 'Name', save: 'Save', saved: 'Saved',
     onlyHosts: 'Hosts change the settings of this event.', leave: 'Leave this event',
     leaveWhy: ['You will not see its photos any more, until a host adds you again.'],
-    people: 'Who may see it', owner: 'made the event',
+    people: 'Who may see it', owner: 'made the event', you: 'You',
+    noAccount: 'somebody without an account',
     email: 'Email of somebody with an account', add: 'Add', role: 'May',
     roles: {
       viewer: 'look', contributor: 'look and add photos', cohost: 'everything but making hosts',
@@ -161,7 +167,7 @@ export const texts = {
   sign: {
     title: 'Welcome', text: 'Sign in to see who is in your photos.',
     email: 'Email', password: 'Password', in: 'Sign in', up: 'Create an account',
-    anonymous: 'Look around without an account', out: 'Sign out',
+    anonymous: 'Try it without an account', out: 'Sign out',
     outWhy: [`This account has no email: nobody can sign in to it again, and its events are lost.`],
     problems: {
       invalid_credentials: 'Email and password do not fit together.',

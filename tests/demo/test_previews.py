@@ -34,8 +34,9 @@ def test_every_other_kind_has_one_however_small_it_is(kind: str):
 
 
 def test_a_preview_is_of_1024_pixels():
-    with Image.open(io.BytesIO(preview_of(stored("TIFF", PICTURE.resize((1600, 1200)))))) as preview:
-        assert max(preview.size) == PREVIEW_PX
+    preview = preview_of(stored("TIFF", PICTURE.resize((1600, 1200))))
+    with Image.open(io.BytesIO(preview)) as picture:
+        assert max(picture.size) == PREVIEW_PX
 
 
 def test_what_is_no_photo_has_none():

@@ -49,6 +49,17 @@ def test_an_event_is_made_and_found_by_its_name(
     assert page.get_by_text("The wedding").count() == 0
 
 
+def test_who_has_no_account_is_told_what_to_do_and_shown_by_no_id(visit: Callable[..., Visit]):
+    page = visit().open()
+    page.get_by_role("button", name="Try it without an account").click()
+    page.get_by_text("Try it: make an event and add photos").wait_for()
+    page.get_by_label("Name of a new event").fill("Just looking")
+    page.get_by_role("button", name="Create").click()
+    page.get_by_role("heading", name="Add photos").wait_for()
+    settings(page, page.url.split("/e/")[1].split("/")[0])
+    expect(page.locator(".rows li").first).to_have_text("Youmade the event")
+
+
 def test_members_are_added_by_email_and_may_leave(
     page: Page,
     host: Visit,

@@ -14,8 +14,9 @@ export async function show(root) {
     await call('name_event', { p_event_id: event_id, p_title: title.trim() })
   }
   const name = { name: 'title', dir: 'auto', required: true, maxlength: 200, pattern: '.*\\S.*' }
+  const none = user()?.is_anonymous ? words.noneAlone : words.none
   root.append(h('h1', words.title),
-    events.length ? h('ul.cards', events.map(card)) : h('p', words.none),
+    events.length ? h('ul.cards', events.map(card)) : h('p', none),
     form((given) => act(null, () => create(given), { after: () => go(to('upload', event_id)) }),
       field(words.name, name), h('button.primary', words.create)),
     h('p', button(sign.out, leave, 'quiet')))

@@ -54,7 +54,8 @@ function membersOf(event_id, members) {
     })
   }
   const row = ({ user_id, email, role, is_owner }) => {
-    const name = email || user_id, remove = () => client.removeMember({ event_id, user_id })
+    const name = email || (user_id === user()?.id ? words.you : words.noAccount)
+    const remove = () => client.removeMember({ event_id, user_id })
     const again = () => act(words.added(name), () => add({ email, role }))
     const more = () => (email ? [[texts.undo, again]] : [])
     return h('li', h('span', name), h('small', is_owner ? words.owner : words.roles[role]),
