@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -162,6 +163,7 @@ def _careful(visit: Page) -> None:
             route.continue_()
     visit.unroute("**/rpc/memoria_person_photos")
     expect(name).to_have_value("")
+    expect(name).to_have_attribute("maxlength", "200")
     visit.select_option("[name=same]", label="Ann")
     expect(name).to_be_disabled()
     visit.select_option("[name=same]", "")
@@ -189,11 +191,12 @@ def _storage_refuses(app: str, visit: Page) -> None:
 
 
 def _close_and_open(visit: Page) -> None:
-    """A closed party is shown as such, also after a reload, and can be opened again."""
+    """A closed party and photos that failed are told after a reload; it can be opened again."""
     closed = visit.locator("#closed")
     visit.click("#close")
     expect(closed).to_be_visible()
     visit.reload()
+    expect(visit.locator("#failures")).to_have_text(re.compile("^A photo cannot be used: .+"))
     expect(closed).to_be_visible()
     for name in ("#files", "#invite"):
         expect(visit.locator(name)).to_be_disabled()
@@ -270,6 +273,27 @@ def test_the_pages_rule_leaves_other_events_to_their_owners(app: str, system: Sy
         connection.execute("select set_config('request.jwt.claims', %s, false)", (claims,))
         connection.execute("set role authenticated")
         connection.execute("select public.memoria_event_status('of another app')")
+
+
+def test_the_backend_lets_a_guest_in(app: str, system: System) -> None:
+    """By the page's one line, with the service key; a stranger is still one."""
+    admin = system.stack.client()
+    party, guest = str(uuid.uuid4()), str(uuid.uuid4())
+    with psycopg.connect(system.stack.database_url, autocommit=True) as connection:
+        made = "insert into public.parties (id, owner_id, name) values (%s, %s, 'Ours')"
+        connection.execute(made, (party, OWNER))
+        admin.rpc("memoria_create_event", {"p_event_id": party, "p_owner_id": OWNER}).execute()
+        admin.table("guests").insert({"party_id": party, "user_id": guest}).execute()
+        connection.execute("set role authenticated")
+
+        def look(user: str) -> None:
+            claims = json.dumps({"sub": user, "role": "authenticated"})
+            connection.execute("select set_config('request.jwt.claims', %s, false)", (claims,))
+            connection.execute("select public.memoria_event_status(%s)", (party,))
+
+        look(guest)
+        with pytest.raises(psycopg.DatabaseError, match="event"):
+            look(str(uuid.uuid4()))
 
 
 def test_the_pages_table_can_be_backfilled_from(app: str, system: System) -> None:

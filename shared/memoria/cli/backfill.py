@@ -108,9 +108,19 @@ def _hand_over(
         count, refused = enqueue(client, new, journal, rate=args.rate, advance=advance)
     for media_id, reason in refused.items():
         print(f"not enqueued: {plain(media_id)}: {plain(reason)}", file=sys.stderr)
-    again = ": remove it to hand them over again" if done else ""
-    print(f"{count} enqueued, {len(done)} were already by {path}{again}", file=sys.stderr)
+    print(f"{_were(count)} enqueued.{_before(len(done), path)}", file=sys.stderr)
     return refused
+
+
+def _were(count: int) -> str:
+    return "1 photo was" if count == 1 else f"{count} photos were"
+
+
+def _before(count: int, journal: Path) -> str:
+    """What an earlier run has handed over."""
+    if not count:
+        return ""
+    return f" {_were(count)} enqueued before: to do so again, remove {journal}"
 
 
 def enqueue(

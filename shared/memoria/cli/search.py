@@ -5,15 +5,18 @@ import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import httpx
 
 from memoria.cli.environment import environment
+from memoria.cli.terminal import plain
 from memoria.contracts import Json
 from memoria.errors import InvalidRequest, UnknownRoute
 
 _LOCAL = "http://127.0.0.1:8081"  # of `make serve`
 _TIMEOUT_SECONDS = 90.0
+_SIGNED = "/object/sign/"
 
 
 def add_parser(subparsers: Any) -> None:
@@ -23,7 +26,7 @@ def add_parser(subparsers: Any) -> None:
         help="find the photos of who is in a picture",
         description="Asks the service at --url with $WEBHOOK_SECRET, or with $CALLBACK_SECRET. "
         "Prints a line for each photo, with tabs: sure or maybe, the confidence (0 to 1) in who it "
-        "is, media_id.",
+        "is, media_id, and where it lies in Storage, or its preview where there is one.",
     )
     parser.add_argument("event", metavar="EVENT")
     parser.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE")
@@ -73,7 +76,13 @@ def _print_photos(matches: list[dict[str, Any]]) -> None:
     for match in matches:
         for photo in match["photos"]:
             band = "maybe" if "maybe" in (match["band"], photo["band"]) else "sure"
-            print(band, match["confidence"], photo["media_id"], sep="\t")
+            place = plain(_place(photo.get("url") or ""))
+            print(band, match["confidence"], plain(photo["media_id"]), place, sep="\t")
+
+
+def _place(url: str) -> str:
+    """The bucket and path of a signed URL; empty of none, as photos outside Storage have."""
+    return unquote(urlsplit(url).path.partition(_SIGNED)[2])
 
 
 def _refusal(error: dict[str, Any], args: argparse.Namespace) -> str:

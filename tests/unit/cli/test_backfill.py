@@ -122,7 +122,9 @@ def test_a_csv_file_is_enqueued_row_by_row(supabase: Supabase, tmp_path: Path) -
     assert supabase.enqueued[0].keys() == {"media_id", "event_id", "bucket", "path"}
 
 
-def test_what_was_enqueued_is_not_enqueued_again(supabase: Supabase, tmp_path: Path) -> None:
+def test_what_was_enqueued_is_not_enqueued_again(
+    supabase: Supabase, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = [
         {"media_id": f"m{i}", "event_id": "e", "bucket": "b", "path": "x.jpg"} for i in range(9)
     ]
@@ -131,6 +133,10 @@ def test_what_was_enqueued_is_not_enqueued_again(supabase: Supabase, tmp_path: P
     table(tmp_path / "photos.csv", *rows)
     run(tmp_path, source)
     assert len(supabase.enqueued) == 9
+    assert capsys.readouterr().err == (
+        "5 photos were enqueued.\n4 photos were enqueued. 5 photos were enqueued before:"
+        f" to do so again, remove {tmp_path / 'journal'}\n"
+    )
 
 
 def test_what_is_refused_is_told_at_the_end_and_tried_again_next_time(
@@ -142,7 +148,7 @@ def test_what_is_refused_is_told_at_the_end_and_tried_again_next_time(
     ]
     source = table(tmp_path / "photos.csv", *rows)
     assert run(tmp_path, source) == 1
-    assert "not enqueued: m1: no %\n2 enqueued" in capsys.readouterr().err
+    assert "not enqueued: m1: no %\n2 photos were enqueued.\n" in capsys.readouterr().err
     table(tmp_path / "photos.csv", *rows[:1], rows[1] | {"path": "b.jpg"}, rows[2])
     assert run(tmp_path, source) == 0
     assert [photo["path"] for photo in supabase.enqueued] == ["a.jpg", "c.jpg", "b.jpg"]
@@ -438,13 +444,12 @@ def test_another_event_and_another_database_have_a_journal_of_their_own(
         assert backfill.run(arguments("storage://b", "--event", event)) == 0
         return capsys.readouterr().err
 
-    assert "1 enqueued" in handed_over("one")
-    assert "1 enqueued" in handed_over("two")
+    assert "1 photo was enqueued" in handed_over("one")
+    assert "1 photo was enqueued" in handed_over("two")
     monkeypatch.setenv("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_begun_anew")
-    assert "1 enqueued" in handed_over("one")
+    assert "1 photo was enqueued" in handed_over("one")
     told = handed_over("one")
-    assert "0 enqueued, 1 were already by" in told
-    assert "remove it to hand them over again" in told
+    assert "0 photos were enqueued. 1 photo was enqueued before: to do so again, remove " in told
 
 
 @pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["", "dry"])

@@ -248,4 +248,19 @@ def test_the_help_of_search_names_what_it_prints(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         main(["search", "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    assert "sure or maybe, the confidence (0 to 1) in who it is, media_id" in told
+    assert "sure or maybe, the confidence (0 to 1) in who it is, media_id, and where" in told
+
+
+def test_a_search_tells_where_each_photo_lies(
+    somebody: Somebody, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signed = "http://127.0.0.1/storage/v1/object/sign/photos/party/a%20b.jpg?token=x"
+    photos = [
+        {"media_id": "m1", "band": "sure", "url": signed},
+        {"media_id": "m2", "band": "maybe", "url": None},
+    ]
+    match = {"band": "sure", "confidence": 0.99, "photos": photos}
+    somebody.status, somebody.body = 200, json.dumps({"matches": [match]}).encode()
+    assert main(["search", "e", "photos.csv"]) == 0
+    told = capsys.readouterr().out
+    assert told == "sure\t0.99\tm1\tphotos/party/a b.jpg\nmaybe\t0.99\tm2\t\n"
