@@ -180,8 +180,8 @@ def test_backfill_takes_a_bucket_and_a_table(serving: Serving) -> None:
     bucket = serving.memoria("backfill", "storage://samples", "--event", "from a bucket")
     table = serving.memoria("backfill", "table:my_photos", "--event", "from a table",
                             "--bucket", "samples", "--column", "media_id=id")  # fmt: skip
-    assert bucket.stderr.startswith("2 enqueued"), bucket.stderr
-    assert table.stderr.startswith("1 enqueued"), table.stderr
+    assert bucket.stderr.startswith("2 photos were enqueued"), bucket.stderr
+    assert table.stderr.startswith("1 photo was enqueued"), table.stderr
 
 
 def test_the_pages_come_with_the_headers_that_an_app_needs(serving: Serving) -> None:
