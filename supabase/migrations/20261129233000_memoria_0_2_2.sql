@@ -21,16 +21,18 @@ from (select media_id, count(*) filter (where detected) as faces from memoria.fa
 where found.media_id = media.id and faces_detected < found.faces;
 update memoria.media set faces_detected = 0 where faces_detected < 0;
 
--- What a user said of an event that is not theirs ends when a followed table names its owner. Of who said so until now
--- we know nothing; where an event is still its maker's, it was the maker.
+-- What a user said of an event that is not theirs ends when a followed table names its owner. Neither of these was
+-- kept until now; where an event is still its maker's, it was the maker:
+--   archive_time_by: who set the time at which it is archived
+--   archived_by: who archived it
 do $$
 begin
   if not exists (
     select from pg_attribute where attrelid = 'memoria.events'::regclass and attname = 'archived_by'
   ) then
-    alter table memoria.events add column archive_at_by uuid, add column archived_by uuid;
+    alter table memoria.events add column archive_time_by uuid, add column archived_by uuid;
     update memoria.events set
-      archive_at_by = case when archive_at is not null then made_by end,
+      archive_time_by = case when archive_at is not null then made_by end,
       archived_by = case when status = 'archived' then made_by end
     where made_by = owner_id and (archive_at is not null or status = 'archived');
   end if;
@@ -53,15 +55,11 @@ where events.id = members.event_id and members.added_by is not null
   );
 
 -- Functions that changed: written by python -m local.changes.
-drop function if exists memoria.check_pending(text,integer);
-
 drop function if exists memoria.evidence_item(jsonb);
 
 drop function if exists memoria.ids_of(uuid);
 
 drop function if exists memoria.lock_events_of(memoria.handed[],text);
-
-drop function if exists memoria.retry_all(text,bigint[]);
 
 drop function if exists memoria.retry_rows(text,bigint[]);
 
@@ -231,7 +229,7 @@ language sql set search_path = '' as $$
     where drawn.face_id = said.face_id and drawn.kind = 'drawn' and drawn.created_at > p_media.placed_at
       -- of an object that was overwritten in its place nobody knows when
       and p_media.placed_at > p_media.looked_at
-    offset 0  -- by the face's key, instead of what was said of all faces
+    offset 0  -- each by its key
   )
 $$;
 
@@ -251,7 +249,7 @@ begin
     and not exists (
       select from memoria.corrections as said
       where said.face_id = faces.id and said.kind = 'drawn' and said.withdrawn_by is null
-      offset 0  -- by the face's key, instead of what was said of all faces
+      offset 0  -- each by its key
     );
   insert into memoria.faces (
     id, event_id, media_id, media_number, x, y, w, h, landmarks, score, quality, model, embedding
@@ -356,7 +354,7 @@ begin
   from pg_temp.saved_groups
   on conflict (id) do nothing;
 
-  -- what people see at once with it: each row that is written anew enters six indexes
+  -- what people see at once with it: written twice, each face would enter its six indexes twice
   update memoria.faces
   set identity_id = persons.id, person_id = coalesce(persons.merged_into, persons.id)
   from pg_temp.saved_groups join memoria.persons on persons.id = saved_groups.person_id,
@@ -429,7 +427,7 @@ begin
           select from memoria.corrections as said
           where said.face_id = faces.id and said.kind = 'reject' and said.withdrawn_by is null
             and memoria.root_of(said.person_id) = memoria.root_of(p_change.other_person_id)
-          offset 0  -- by the face's key, instead of what was said of all faces
+          offset 0  -- each by its key
         ) then p_change.other_person_id end as identity_id
         from memoria.faces where identity_id = v_id
       ) as anew
@@ -449,9 +447,9 @@ create or replace function memoria.mark_dismissed(p_face_ids uuid[]) returns voi
 language sql set search_path = '' as $$
   update memoria.faces set dismissed = said.kind
   from memoria.faces as face left join lateral (
-    -- by the face's key: joined, PostgreSQL may read what was said of all faces
     select kind from memoria.corrections
-    where face_id = face.id and kind in ('no_face', 'nobody') and withdrawn_by is null offset 0
+    where face_id = face.id and kind in ('no_face', 'nobody') and withdrawn_by is null
+    offset 0  -- each by its key
   ) as said on true
   where face.id = any (p_face_ids) and faces.id = face.id and faces.dismissed is distinct from said.kind
 $$;
@@ -473,8 +471,8 @@ language sql stable set search_path = '' as $$
       union select person_id from memoria.corrections where id = any (c.held || c.withdrew)
       union select was from memoria.corrections where id = any (c.held || c.withdrew)
     ) as named, lateral (
-      -- each by its key: joined, PostgreSQL reads all people of the event
-      select id, event_id from memoria.persons where persons.id = named.id offset 0
+      select id, event_id from memoria.persons where persons.id = named.id
+      offset 0  -- each by its key
     ) as who
     where who.event_id = c.event_id
   )
@@ -609,10 +607,11 @@ begin
   perform memoria.lock_event_for(p_event_id, 'manage');
   update memoria.events set
     status = 'archived', ungrouped_since = null, archive_at = case when archive_at > now() then archive_at end,
-    archive_at_by = case when archive_at > now() then archive_at_by end,
+    archive_time_by = case when archive_at > now() then archive_time_by end,
     -- the sweeper does as it was told by who set the time
     archived_by = case
-      when (select auth.uid()) is null and archive_at <= now() then archive_at_by else (select auth.uid())
+      when status = 'archived' then archived_by
+      when (select auth.uid()) is null and archive_at <= now() then archive_time_by else (select auth.uid())
     end
   where id = p_event_id;
   update memoria.jobs set
@@ -670,7 +669,7 @@ begin
   -- one whose time ran out meanwhile would be archived again at once
   update memoria.events set
     status = 'open', archived_by = null, archive_at = case when archive_at > now() then archive_at end,
-    archive_at_by = case when archive_at > now() then archive_at_by end
+    archive_time_by = case when archive_at > now() then archive_time_by end
   where id = p_event_id and status = 'archived';
   if not found then
     return 0;
@@ -851,8 +850,7 @@ end
 $$;
 
 -- Raises 429 where an owner's photos that wait would become more than allowed. What waits already, or is done and lies
--- where it did, makes them no more. Each of the owner's events is looked up by its key: without statistics a plan would
--- read what waits in all events.
+-- where it did, makes them no more.
 create or replace function memoria.check_pending(p_event_id text, p_rows memoria.handed[]) returns void
 language plpgsql stable set search_path = '' set enable_seqscan = off as $$
 declare
@@ -865,17 +863,19 @@ declare
   );
   v_more constant bigint := (
     select count(*) from unnest(p_rows) as given where not exists (
-      select from memoria.media where id = given.media_id and (
+      -- of this event alone: how another's photo stands is not told
+      select from memoria.media where id = given.media_id and event_id = p_event_id and (
         status = 'pending' or (status = 'completed' and (bucket, path) = (given.bucket, given.path))
       )
-      offset 0
+      offset 0  -- each by its key
     )
   );
   v_pending bigint;
 begin
   select count(*) into v_pending from (
     select from unnest(v_theirs) as theirs (id), lateral (
-      select from memoria.media where event_id = theirs.id and status = 'pending' offset 0
+      select from memoria.media where event_id = theirs.id and status = 'pending'
+      offset 0  -- each by its key
     ) as waiting
     limit v_most
   ) as counted;
@@ -915,8 +915,7 @@ end
 $$;
 
 -- Hands over at most 1,000 photos of an event: [{"media_id", "bucket", "path", "preview_path"}]. Each is
--- answered by its job, or by the error that kept it out; of one that is named twice the last word counts. Rights are
--- asked as by memoria_enqueue.
+-- answered by its job, or by the error that kept it out. Rights are asked as by memoria_enqueue.
 create or replace function public.memoria_enqueue_many(p_event_id text, p_media jsonb) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -933,6 +932,7 @@ begin
       using errcode = '22023';
   end if;
   v_rows := array(
+    -- of a photo that is named twice, the last word
     select distinct on (item ->> 'media_id')
       row(item ->> 'media_id', p_event_id, item ->> 'bucket', item ->> 'path', item ->> 'preview_path')::memoria.handed
     from jsonb_array_elements(p_media) with ordinality as given (item, n)
@@ -953,8 +953,9 @@ begin
       ),
       memoria.process_job_of(given.media_id, p_event_id) - 'event_id'
     ) order by n), '[]')
-    from jsonb_array_elements(p_media) with ordinality as item (photo, n),
-      lateral (select photo ->> 'media_id' as media_id) as given
+    from (
+      select item ->> 'media_id' as media_id, n from jsonb_array_elements(p_media) with ordinality as named (item, n)
+    ) as given
   ));
 end
 $$;
@@ -1013,8 +1014,8 @@ declare
 begin
   update memoria.search_links set revoked_at = clock_timestamp()
   where event_id = p_event_id and revoked_at is null and created_by <> all (v_heard);
-  update memoria.events set archive_at = null, archive_at_by = null
-  where id = p_event_id and archive_at_by <> all (v_heard);
+  update memoria.events set archive_at = null, archive_time_by = null
+  where id = p_event_id and archive_time_by <> all (v_heard);
   if exists (select from memoria.events where id = p_event_id and archived_by <> all (v_heard)) then
     perform memoria.open_again(p_event_id);
   end if;
@@ -1393,8 +1394,8 @@ $$;
 
 revoke all on function memoria.dropped_tables() from public, anon, authenticated, service_role;
 
--- Followed tables that nothing tells of any more: dropped, whether or not another has their name by now, or their
--- triggers were. What waits of them waits until one of that name is followed, and is noted until then.
+-- Followed tables of which nothing is heard any more: they were dropped, whether or not another has the name by now, or
+-- their triggers were. Their rows that wait stay in memoria.hand_overs until a table of that name is followed.
 create or replace function memoria.tables_without_triggers() returns text[]
 language sql stable set search_path = '' as $$
   select array(select relation from memoria.followed where memoria.followers(relation) = '{}')
@@ -1699,10 +1700,12 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'person_id', who.id, 'name', name, 'hidden', hidden, 'face_count', face_count
       ) order by face_count desc, who.id), '[]')
-      -- each by its key: where only people have statistics, PostgreSQL reads all of them in order
       from (
         select distinct person_id as id from memoria.faces where media_id = p_media_id
-      ) as shown, lateral (select * from memoria.persons where persons.id = shown.id offset 0) as who
+      ) as shown, lateral (
+        select * from memoria.persons where persons.id = shown.id
+        offset 0  -- each by its key
+      ) as who
     )
   );
 end
@@ -1948,18 +1951,22 @@ $$;
 create or replace function memoria.are_denied(p_one uuid, p_other uuid) returns boolean
 language sql stable set search_path = '' as $$
   with ids as (select memoria.ids_of(array[p_one]) as one, memoria.ids_of(array[p_other]) as other)
-  -- their own rows first: either side of an "or" alone lies under no key
   select exists (
     select from ids, lateral (
-      select * from memoria.distinct_people where one_id = any (one || other) offset 0
+      select * from memoria.distinct_people where one_id = any (one || other)
+      offset 0  -- each by its key: either side of the "or" alone has none
     ) as apart
     where (apart.one_id = any (one) and apart.other_id = any (other))
       or (apart.one_id = any (other) and apart.other_id = any (one))
   ) or exists (
     select from ids, lateral (
       select * from memoria.corrections
-      where person_id = any (one || other) and kind = 'reject' and withdrawn_by is null offset 0
-    ) as said, lateral (select person_id from memoria.faces where faces.id = said.face_id offset 0) as face
+      where person_id = any (one || other) and kind = 'reject' and withdrawn_by is null
+      offset 0  -- each by its key
+    ) as said, lateral (
+      select person_id from memoria.faces where faces.id = said.face_id
+      offset 0  -- each by its key
+    ) as face
     where (said.person_id = any (one) and face.person_id = p_other)
       or (said.person_id = any (other) and face.person_id = p_one)
   )
@@ -2007,9 +2014,65 @@ begin
   if p_days not between 1 and 3650 then
     raise exception 'p_days must be from 1 to 3650, or null.' using errcode = '22023';
   end if;
-  update memoria.events set archive_at = now() + make_interval(days => p_days), archive_at_by = (select auth.uid())
+  update memoria.events set
+    archive_at = now() + make_interval(days => p_days),
+    archive_time_by = case when p_days is not null then (select auth.uid()) end
   where id = p_event_id returning archive_at into v_at;
   return jsonb_build_object('event_id', p_event_id, 'archive_at', v_at);
+end
+$$;
+
+-- Checks, counts and notes the consent; the search counts from here on, whatever comes of it. A guest
+-- comes with a token's SHA-256 in hex, the app's backend with the event.
+create or replace function public.memoria_begin_search(
+  p_token_hash text default null,
+  p_event_id text default null,
+  p_guest text default null,
+  p_consent text default null
+) returns jsonb
+language plpgsql security definer set search_path = '' set statement_timeout = '5s' as $$
+declare
+  v_link memoria.search_links;
+  v_event memoria.events;
+  v_guest bytea;
+  v_refusal jsonb;
+  v_id uuid;
+begin
+  if p_token_hash is not null then
+    v_link := memoria.open_link(p_token_hash);
+  end if;
+  -- first of all locks, so that deleting the event never meets a search half way
+  select * into v_event from memoria.events
+  where id = coalesce(v_link.event_id, case when p_token_hash is null then p_event_id end) for key share;
+  if v_event.id is null or (p_event_id is not null and p_event_id <> v_event.id) then
+    return jsonb_build_object('outcome', 'not_found');
+  end if;
+  v_guest := memoria.guest_hash(v_event.id, coalesce('user ' || v_link.user_id::text, 'guest ' || p_guest));
+  if v_link.id is not null and v_guest is null then
+    return jsonb_build_object('outcome', 'guest_required');
+  elsif v_event.status = 'archived' then
+    -- before anybody is asked for anything
+    return jsonb_build_object('outcome', 'event_archived');
+  elsif p_consent is distinct from memoria.setting('search_consent_version') #>> '{}' then
+    return jsonb_build_object('outcome', 'consent_required');
+  elsif v_event.clustered_at is null then
+    return jsonb_build_object('outcome', 'not_grouped_yet');
+  end if;
+  perform pg_advisory_xact_lock(hashtextextended('memoria search ' || v_event.id, 0));
+  -- read again: other searches were counted meanwhile
+  select * into v_link from memoria.search_links where id = v_link.id;
+  v_refusal := memoria.search_limit(v_link, v_event.id, v_guest);
+  if v_refusal is not null then
+    return v_refusal;
+  end if;
+  update memoria.search_links set searches = searches + 1 where id = v_link.id;
+  insert into memoria.searches (event_id, link_id, guest, consent)
+  values (v_event.id, v_link.id, v_guest, p_consent) returning id into v_id;
+  if v_guest is not null then
+    insert into memoria.search_consents (event_id, guest, version)
+    values (v_event.id, v_guest, p_consent) on conflict do nothing;
+  end if;
+  return jsonb_build_object('outcome', 'begun', 'search_id', v_id, 'event_id', v_event.id);
 end
 $$;
 
@@ -2046,8 +2109,8 @@ begin
     union
     select person_id from memoria.loose_faces_of(v_search) where person_id is not null
   ) as found, lateral (
-    -- each by its key: joined, PostgreSQL reads all people of the event
-    select * from memoria.persons where persons.id = found.id offset 0
+    select * from memoria.persons where persons.id = found.id
+    offset 0  -- each by its key
   ) as who
   where who.event_id = v_search.event_id and not who.hidden;
   v_faces := array(
@@ -2121,6 +2184,16 @@ create or replace function memoria.new_face_id(p_media_id text, x real, y real, 
 returns uuid
 language sql immutable set search_path = '' as $$
   select memoria.new_face_id(p_media_id, null, x, y, w, h, p_turn)
+$$;
+
+create or replace function memoria.check_pending(p_event_id text, p_more integer) returns void
+language sql stable set search_path = '' as $$
+  select memoria.check_pending(p_event_id, array_fill(null::memoria.handed, array[p_more]))
+$$;
+
+create or replace function memoria.retry_all(p_relation text, p_late bigint[]) returns void
+language sql set search_path = '' as $$
+  select memoria.retry_all(p_relation, p_late, to_regclass(p_relation))
 $$;
 
 -- Last: whether a row of a followed table waits is asked by every statement of the app's; what may be free, by every

@@ -1,5 +1,9 @@
 -- The schema, and what a name may look like. Ids of events and media are the app's own.
 
+-- Here and there a subquery ends with "offset 0". It skips nothing, but PostgreSQL does not merge such a subquery with
+-- the query around it: it asks it once for each row, by the key, also where it has no statistics yet. Merged, it may
+-- become a join that reads all photos, faces or people.
+
 create schema if not exists extensions;
 create extension if not exists vector with schema extensions;
 

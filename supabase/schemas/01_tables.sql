@@ -15,7 +15,7 @@ create table memoria.events (
   last_run_seconds real not null default 0,
   -- when the sweeper archives it, if ever, and the user who said so; null when the app's backend did
   archive_at timestamptz,
-  archive_at_by uuid,
+  archive_time_by uuid,
   -- of an archived event: the user who did it, or had it done by then; null when the app's backend did
   archived_by uuid,
   -- how its photos stood when they were last counted: memoria.tell_progress

@@ -149,7 +149,7 @@ language sql set search_path = '' as $$
     where drawn.face_id = said.face_id and drawn.kind = 'drawn' and drawn.created_at > p_media.placed_at
       -- of an object that was overwritten in its place nobody knows when
       and p_media.placed_at > p_media.looked_at
-    offset 0  -- by the face's key, instead of what was said of all faces
+    offset 0  -- each by its key
   )
 $$;
 
@@ -167,7 +167,7 @@ begin
     and not exists (
       select from memoria.corrections as said
       where said.face_id = faces.id and said.kind = 'drawn' and said.withdrawn_by is null
-      offset 0  -- by the face's key, instead of what was said of all faces
+      offset 0  -- each by its key
     );
   insert into memoria.faces (
     id, event_id, media_id, media_number, x, y, w, h, landmarks, score, quality, model, embedding

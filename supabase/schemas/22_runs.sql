@@ -206,7 +206,7 @@ begin
   from pg_temp.saved_groups
   on conflict (id) do nothing;
 
-  -- what people see at once with it: each row that is written anew enters six indexes
+  -- what people see at once with it: written twice, each face would enter its six indexes twice
   update memoria.faces
   set identity_id = persons.id, person_id = coalesce(persons.merged_into, persons.id)
   from pg_temp.saved_groups join memoria.persons on persons.id = saved_groups.person_id,

@@ -80,7 +80,7 @@ begin
           select from memoria.corrections as said
           where said.face_id = faces.id and said.kind = 'reject' and said.withdrawn_by is null
             and memoria.root_of(said.person_id) = memoria.root_of(p_change.other_person_id)
-          offset 0  -- by the face's key, instead of what was said of all faces
+          offset 0  -- each by its key
         ) then p_change.other_person_id end as identity_id
         from memoria.faces where identity_id = v_id
       ) as anew
@@ -234,9 +234,9 @@ create function memoria.mark_dismissed(p_face_ids uuid[]) returns void
 language sql set search_path = '' as $$
   update memoria.faces set dismissed = said.kind
   from memoria.faces as face left join lateral (
-    -- by the face's key: joined, PostgreSQL may read what was said of all faces
     select kind from memoria.corrections
-    where face_id = face.id and kind in ('no_face', 'nobody') and withdrawn_by is null offset 0
+    where face_id = face.id and kind in ('no_face', 'nobody') and withdrawn_by is null
+    offset 0  -- each by its key
   ) as said on true
   where face.id = any (p_face_ids) and faces.id = face.id and faces.dismissed is distinct from said.kind
 $$;
@@ -258,8 +258,8 @@ language sql stable set search_path = '' as $$
       union select person_id from memoria.corrections where id = any (c.held || c.withdrew)
       union select was from memoria.corrections where id = any (c.held || c.withdrew)
     ) as named, lateral (
-      -- each by its key: joined, PostgreSQL reads all people of the event
-      select id, event_id from memoria.persons where persons.id = named.id offset 0
+      select id, event_id from memoria.persons where persons.id = named.id
+      offset 0  -- each by its key
     ) as who
     where who.event_id = c.event_id
   )

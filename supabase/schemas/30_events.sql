@@ -264,10 +264,11 @@ begin
   perform memoria.lock_event_for(p_event_id, 'manage');
   update memoria.events set
     status = 'archived', ungrouped_since = null, archive_at = case when archive_at > now() then archive_at end,
-    archive_at_by = case when archive_at > now() then archive_at_by end,
+    archive_time_by = case when archive_at > now() then archive_time_by end,
     -- the sweeper does as it was told by who set the time
     archived_by = case
-      when (select auth.uid()) is null and archive_at <= now() then archive_at_by else (select auth.uid())
+      when status = 'archived' then archived_by
+      when (select auth.uid()) is null and archive_at <= now() then archive_time_by else (select auth.uid())
     end
   where id = p_event_id;
   update memoria.jobs set
@@ -338,7 +339,7 @@ begin
   -- one whose time ran out meanwhile would be archived again at once
   update memoria.events set
     status = 'open', archived_by = null, archive_at = case when archive_at > now() then archive_at end,
-    archive_at_by = case when archive_at > now() then archive_at_by end
+    archive_time_by = case when archive_at > now() then archive_time_by end
   where id = p_event_id and status = 'archived';
   if not found then
     return 0;

@@ -278,8 +278,7 @@ end
 $$;
 
 -- Raises 429 where an owner's photos that wait would become more than allowed. What waits already, or is done and lies
--- where it did, makes them no more. Each of the owner's events is looked up by its key: without statistics a plan would
--- read what waits in all events.
+-- where it did, makes them no more.
 create function memoria.check_pending(p_event_id text, p_rows memoria.handed[]) returns void
 language plpgsql stable set search_path = '' set enable_seqscan = off as $$
 declare
@@ -292,17 +291,19 @@ declare
   );
   v_more constant bigint := (
     select count(*) from unnest(p_rows) as given where not exists (
-      select from memoria.media where id = given.media_id and (
+      -- of this event alone: how another's photo stands is not told
+      select from memoria.media where id = given.media_id and event_id = p_event_id and (
         status = 'pending' or (status = 'completed' and (bucket, path) = (given.bucket, given.path))
       )
-      offset 0
+      offset 0  -- each by its key
     )
   );
   v_pending bigint;
 begin
   select count(*) into v_pending from (
     select from unnest(v_theirs) as theirs (id), lateral (
-      select from memoria.media where event_id = theirs.id and status = 'pending' offset 0
+      select from memoria.media where event_id = theirs.id and status = 'pending'
+      offset 0  -- each by its key
     ) as waiting
     limit v_most
   ) as counted;
@@ -400,8 +401,7 @@ end
 $$;
 
 -- Hands over at most 1,000 photos of an event: [{"media_id", "bucket", "path", "preview_path"}]. Each is
--- answered by its job, or by the error that kept it out; of one that is named twice the last word counts. Rights are
--- asked as by memoria_enqueue.
+-- answered by its job, or by the error that kept it out. Rights are asked as by memoria_enqueue.
 create function public.memoria_enqueue_many(p_event_id text, p_media jsonb) returns jsonb
 language plpgsql security definer
 set search_path = ''
@@ -418,6 +418,7 @@ begin
       using errcode = '22023';
   end if;
   v_rows := array(
+    -- of a photo that is named twice, the last word
     select distinct on (item ->> 'media_id')
       row(item ->> 'media_id', p_event_id, item ->> 'bucket', item ->> 'path', item ->> 'preview_path')::memoria.handed
     from jsonb_array_elements(p_media) with ordinality as given (item, n)
@@ -438,8 +439,9 @@ begin
       ),
       memoria.process_job_of(given.media_id, p_event_id) - 'event_id'
     ) order by n), '[]')
-    from jsonb_array_elements(p_media) with ordinality as item (photo, n),
-      lateral (select photo ->> 'media_id' as media_id) as given
+    from (
+      select item ->> 'media_id' as media_id, n from jsonb_array_elements(p_media) with ordinality as named (item, n)
+    ) as given
   ));
 end
 $$;

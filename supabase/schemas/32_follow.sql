@@ -35,8 +35,8 @@ declare
 begin
   update memoria.search_links set revoked_at = clock_timestamp()
   where event_id = p_event_id and revoked_at is null and created_by <> all (v_heard);
-  update memoria.events set archive_at = null, archive_at_by = null
-  where id = p_event_id and archive_at_by <> all (v_heard);
+  update memoria.events set archive_at = null, archive_time_by = null
+  where id = p_event_id and archive_time_by <> all (v_heard);
   if exists (select from memoria.events where id = p_event_id and archived_by <> all (v_heard)) then
     perform memoria.open_again(p_event_id);
   end if;
@@ -553,8 +553,8 @@ language sql stable set search_path = '' as $$
   )
 $$;
 
--- Followed tables that nothing tells of any more: dropped, whether or not another has their name by now, or their
--- triggers were. What waits of them waits until one of that name is followed, and is noted until then.
+-- Followed tables of which nothing is heard any more: they were dropped, whether or not another has the name by now, or
+-- their triggers were. Their rows that wait stay in memoria.hand_overs until a table of that name is followed.
 create function memoria.tables_without_triggers() returns text[]
 language sql stable set search_path = '' as $$
   select array(select relation from memoria.followed where memoria.followers(relation) = '{}')

@@ -313,10 +313,12 @@ begin
       select coalesce(jsonb_agg(jsonb_build_object(
         'person_id', who.id, 'name', name, 'hidden', hidden, 'face_count', face_count
       ) order by face_count desc, who.id), '[]')
-      -- each by its key: where only people have statistics, PostgreSQL reads all of them in order
       from (
         select distinct person_id as id from memoria.faces where media_id = p_media_id
-      ) as shown, lateral (select * from memoria.persons where persons.id = shown.id offset 0) as who
+      ) as shown, lateral (
+        select * from memoria.persons where persons.id = shown.id
+        offset 0  -- each by its key
+      ) as who
     )
   );
 end

@@ -12,18 +12,22 @@ $$;
 create function memoria.are_denied(p_one uuid, p_other uuid) returns boolean
 language sql stable set search_path = '' as $$
   with ids as (select memoria.ids_of(array[p_one]) as one, memoria.ids_of(array[p_other]) as other)
-  -- their own rows first: either side of an "or" alone lies under no key
   select exists (
     select from ids, lateral (
-      select * from memoria.distinct_people where one_id = any (one || other) offset 0
+      select * from memoria.distinct_people where one_id = any (one || other)
+      offset 0  -- each by its key: either side of the "or" alone has none
     ) as apart
     where (apart.one_id = any (one) and apart.other_id = any (other))
       or (apart.one_id = any (other) and apart.other_id = any (one))
   ) or exists (
     select from ids, lateral (
       select * from memoria.corrections
-      where person_id = any (one || other) and kind = 'reject' and withdrawn_by is null offset 0
-    ) as said, lateral (select person_id from memoria.faces where faces.id = said.face_id offset 0) as face
+      where person_id = any (one || other) and kind = 'reject' and withdrawn_by is null
+      offset 0  -- each by its key
+    ) as said, lateral (
+      select person_id from memoria.faces where faces.id = said.face_id
+      offset 0  -- each by its key
+    ) as face
     where (said.person_id = any (one) and face.person_id = p_other)
       or (said.person_id = any (other) and face.person_id = p_one)
   )

@@ -237,7 +237,9 @@ begin
   if p_days not between 1 and 3650 then
     raise exception 'p_days must be from 1 to 3650, or null.' using errcode = '22023';
   end if;
-  update memoria.events set archive_at = now() + make_interval(days => p_days), archive_at_by = (select auth.uid())
+  update memoria.events set
+    archive_at = now() + make_interval(days => p_days),
+    archive_time_by = case when p_days is not null then (select auth.uid()) end
   where id = p_event_id returning archive_at into v_at;
   return jsonb_build_object('event_id', p_event_id, 'archive_at', v_at);
 end

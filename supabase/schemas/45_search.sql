@@ -79,10 +79,11 @@ begin
   v_guest := memoria.guest_hash(v_event.id, coalesce('user ' || v_link.user_id::text, 'guest ' || p_guest));
   if v_link.id is not null and v_guest is null then
     return jsonb_build_object('outcome', 'guest_required');
+  elsif v_event.status = 'archived' then
+    -- before anybody is asked for anything
+    return jsonb_build_object('outcome', 'event_archived');
   elsif p_consent is distinct from memoria.setting('search_consent_version') #>> '{}' then
     return jsonb_build_object('outcome', 'consent_required');
-  elsif v_event.status = 'archived' then
-    return jsonb_build_object('outcome', 'event_archived');
   elsif v_event.clustered_at is null then
     return jsonb_build_object('outcome', 'not_grouped_yet');
   end if;
@@ -482,8 +483,8 @@ begin
     union
     select person_id from memoria.loose_faces_of(v_search) where person_id is not null
   ) as found, lateral (
-    -- each by its key: joined, PostgreSQL reads all people of the event
-    select * from memoria.persons where persons.id = found.id offset 0
+    select * from memoria.persons where persons.id = found.id
+    offset 0  -- each by its key
   ) as who
   where who.event_id = v_search.event_id and not who.hidden;
   v_faces := array(

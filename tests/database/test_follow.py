@@ -828,6 +828,32 @@ def test_who_archived_an_event_is_another_than_who_set_its_time(
     assert app.rows("select status, archive_at is not null from memoria.events") == [left]
 
 
+def test_who_archives_what_is_archived_did_not_do_it(app: Database) -> None:
+    """Before, the backend did it for who had set the time, and a takeover opened the event."""
+    app.do(ANYBODY_MAKES_EVENTS)
+    stranger, host = (app.caller("authenticated", user) for user in (STRANGER, HOST))
+    stranger("create_event", event_id="party")
+    stranger("add_member", event_id="party", user_id=HOST, role="host")
+    stranger("set_retention", event_id="party", days=9)
+    host("archive_event", event_id="party")
+    app.do("update memoria.events set archive_at = now()")
+    app.service("archive_event", event_id="party")
+    stranger("archive_event", event_id="party")
+    stranger("set_owner", event_id="party", owner_id=HOST)
+    follow(app)
+    add(app, 1)
+    assert app.rows("select status from memoria.events") == ["archived"]
+
+
+def test_who_takes_a_time_back_has_set_none(app: Database) -> None:
+    app.service("create_event", event_id="party", owner_id=HOST)
+    host = app.caller("authenticated", HOST)
+    kept = "select archive_at is not null, archive_time_by from memoria.events"
+    for days, left in ((9, (True, HOST)), (None, (False, None))):
+        host("set_retention", event_id="party", days=days)
+        assert app.rows(kept) == [left]
+
+
 def test_an_event_that_a_stranger_archived_is_open_after_the_takeover(app: Database) -> None:
     """Before, each photo of the app's ended as one of an archived event."""
     app.do(ANYBODY_MAKES_EVENTS)

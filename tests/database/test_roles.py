@@ -446,6 +446,18 @@ def test_what_is_there_may_be_handed_over_again_however_many_wait(
             contributor.enqueue(name, path=path)
 
 
+def test_who_may_add_no_more_learns_nothing_of_others_photos(db: Database, party: Party) -> None:
+    """Before, the answer told whether the photo of that id waits, and where it lies."""
+    db.service("create_event", event_id="another", owner_id=STRANGER)
+    db.service.complete(db.service.claim(db.service.enqueue("done", "another")))
+    db.service.enqueue("waiting", "another")
+    db.configure(max_pending_per_owner=1)
+    party["owner"].enqueue("their own")
+    for name in ("waiting", "done", "unknown"):
+        with pytest.raises(psycopg.Error, match="max_pending_per_owner is 1"):
+            party["owner"].enqueue(name, path=f"another/{name}.jpg")
+
+
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [

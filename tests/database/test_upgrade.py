@@ -1,7 +1,8 @@
 """A database in use is led from 0.2.0 to what is there now: nothing that was in it changes."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ import pytest
 from local.processes.postgres import Postgres
 from local.supabase.migrations import MIGRATIONS, apply_migrations
 from local.supabase.schemas import FIRST_MIGRATION
-from tests.database.caller import Database
+from tests.database.caller import Caller, Database, wait_until_blocked
 from tests.database.project import Project
 from tests.database.test_follow import ANYBODY_MAKES_EVENTS, HOST, STRANGER
 from tests.database.test_undo import Host
@@ -74,7 +75,7 @@ def test_who_made_an_event_that_is_still_theirs_said_when_it_ends(url: str) -> N
         )
         apply_migrations(url, MIGRATIONS)
         said = project.rows(
-            "select id, archive_at_by = made_by as set, archived_by = made_by as did"
+            "select id, archive_time_by = made_by as set, archived_by = made_by as did"
             " from memoria.events order by id"
         )
     assert [tuple(event.values()) for event in said] == [
@@ -122,3 +123,58 @@ def test_whom_a_former_owners_people_let_in_does_not_stay_for_the_app(
     with pytest.raises(psycopg.Error, match="no such event"):
         stranger("media", event_id="party")
     assert app.value("select count(*) from memoria.members") == 0
+
+
+MEANWHILE: dict[str, Callable[[Caller], Any]] = {
+    "a photo": lambda host: host.enqueue("m1")["status"],
+    "several photos": lambda host: host(
+        "enqueue_many", event_id="party",
+        media=[{"media_id": "m1", "bucket": "photos", "path": "party/m1.jpg"}],
+    )["media"][0]["status"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("given", MEANWHILE)
+def test_what_is_handed_over_during_the_upgrade_is_taken(
+    url: str, app: Database, tmp_path: Path, given: str
+) -> None:
+    """A call goes on with the body that it began with: what that asks must still be there."""
+    newest = before_the_newest(url, tmp_path)
+    app.service("create_event", event_id="party", owner_id=HOST)
+    host = app.caller("authenticated", HOST)
+    with psycopg.connect(url) as upgrade, ThreadPoolExecutor(1) as pool:
+        upgrade.execute(newest)
+        handed_over = pool.submit(MEANWHILE[given], host)
+        wait_until_blocked(app.rows, handed_over)
+        upgrade.commit()
+        assert handed_over.result() == "queued"
+
+
+def test_a_table_is_left_alone_during_the_upgrade(url: str, app: Database, tmp_path: Path) -> None:
+    newest = before_the_newest(url, tmp_path)
+    app.service("create_event", event_id="party", owner_id=HOST)
+    app.do("create table public.pics (id bigint primary key, event text, path text)")
+    app.value("select memoria_follow('public.pics', 'id', 'event', 'path', 'photos')")
+    app.do("alter table memoria.media rename to hidden")
+    app.do("insert into public.pics values (1, 'party', 'p.jpg')")
+    app.do("alter table memoria.hidden rename to media")
+    with (
+        psycopg.connect(url) as upgrade,
+        psycopg.connect(url, autocommit=True) as leaving,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        upgrade.execute(newest)
+        left = pool.submit(leaving.execute, "select memoria_unfollow('public.pics')")
+        wait_until_blocked(app.rows, left)
+        upgrade.commit()
+        left.result()
+    assert app.rows("select id, source from memoria.media") == [("1", None)]
+
+
+def before_the_newest(url: str, folder: Path) -> bytes:
+    """Leads the database to the release before; what is left to apply."""
+    *released, newest = sorted(MIGRATIONS.glob("*.sql"))
+    for migration in released:
+        shutil.copy(migration, folder)
+    apply_migrations(url, folder)
+    return newest.read_bytes()
