@@ -1,7 +1,7 @@
 """Where the time of a run goes, and what neighbour lists kept between runs would save.
 
     python -m benchmarks.run_stages [FACES …]
-    python -m benchmarks.run_stages --given 300000  # the groups are those that were filled in
+    python -m benchmarks.run_stages --given 300000  # whatever the groups are: all but the grouping
 
 A run as *cluster* does it, on a real PostgreSQL behind the PostgREST stand-in: claim, load, group,
 match, ask, save. Then a guest adds three photos, and it runs again. Who runs is a process of its
@@ -29,7 +29,7 @@ from memoria.clustering.neighbours import NeighbourLists
 from memoria.clustering.rows import canonical_order
 from memoria.people.resolve import resolve_people
 from memoria.people.suggestions import suggestions
-from memoria.people.types import EventFaces
+from memoria.people.types import EventFaces, uuid_keys
 from memoria.store.client import rpc
 from memoria.store.jobs import Claim, JobStore, Stored
 from memoria.store.people import load_event, save_people
@@ -102,11 +102,7 @@ def one_run(url: str, key: str, given: bool) -> Seconds:
     idle, clock = peak_mib(), Clock()
     faces, known = load_event(client, EVENT)
     clock.lap("load")
-    labels = (
-        people_filled(faces)
-        if given
-        else group_faces(faces.vectors, photo_ids=faces.photos, quality=faces.quality)
-    )
+    labels = people_given(faces) if given else grouped(faces)
     clock.lap("group")
     people = resolve_people(labels, faces, known, event_id=EVENT)
     clock.lap("match")
@@ -128,10 +124,17 @@ def one_run(url: str, key: str, given: bool) -> Seconds:
     return found | {name: clock.seconds[name] for name in ("lists", "update")}
 
 
-def people_filled(faces: EventFaces) -> Index:
-    """Whose each face is, from its photo: ``fill`` puts people one after the other into photos."""
-    photos = np.unique(faces.photos, return_inverse=True)[1]
-    return (photos * FACES_PER_PHOTO // FACES_PER_PERSON).astype(np.intp)
+def grouped(faces: EventFaces) -> Index:
+    return group_faces(faces.vectors, photo_ids=faces.photos, quality=faces.quality)
+
+
+def people_given(faces: EventFaces) -> Index:
+    """Five photos are a person, to begin with; then whose the faces are already. -1: nobody's."""
+    if not faces.identities.any():
+        photos = np.unique(faces.photos, return_inverse=True)[1]
+        return (photos * FACES_PER_PHOTO // FACES_PER_PERSON).astype(np.intp)
+    _, known = np.unique(uuid_keys(faces.identities), return_inverse=True)
+    return np.where(faces.identities.any(axis=1), known, -1).astype(np.intp)
 
 
 class Clock:
