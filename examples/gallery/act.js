@@ -1,36 +1,37 @@
 // Changes: made, said, taken back.
 import { MemoriaError } from '/clients/memoria.js'
-import { toast } from './dom.js'
+import { lastingToast, toast } from './dom.js'
 import { eventHere, refresh } from './router.js'
 import { client, user } from './session.js'
 import { texts } from './texts.js'
 
-/** Answers a function: is it still the event and the user that what is said now is for? */
-export function staying() {
-  const place = () => `${user()?.id} ${eventHere()}`, here = place()
-  return () => place() === here
+/** Who is here now, and in which event. Later: is it still the same user, in the same event? */
+export function here() {
+  const whose = user()?.id, event = eventHere(), sameUser = () => user()?.id === whose
+  return { sameUser, sameEvent: () => sameUser() && eventHere() === event }
 }
 
 /**
- * Makes a change, says so, offers to take it back, and shows the page as it is then. call() answers
- * what the client answered, or a list of that; false: nothing was done. said may be a function of
- * that, more answers further actions. Answers null where it did not work.
+ * Makes a change, says so, offers to take it back, and shows the page as it is then; elsewhere only
+ * a failure is told. call() answers what the client answered, or a list of that; false: nothing was
+ * done. said may be a function of that, more answers further actions. Answers null of a failure.
  */
 export async function act(said, call, options = {}) {
-  const { after = refresh, more = () => [] } = options, { at } = history.state ?? {}
-  const stays = staying()
+  const { after = refresh, more = () => [], begun = here() } = options
+  const { at } = history.state ?? {}
   try {
     const answer = await call()
     if (answer === false) return null
-    if (!stays()) return answer
     const changes = [answer].flat().map((one) => one?.change_id).filter(Boolean)
     const undo = changes.length ? [[texts.undo, () => takeBack(changes)]] : []
-    const told = answer?.failed ?? (typeof said === 'function' ? said(answer) : said)
-    if (told) toast(told, ...undo, ...more(answer))
+    const failed = answer?.failed, told = typeof said === 'function' ? said(answer) : said
+    if (failed && begun.sameUser()) lastingToast(failed, ...undo)
+    if (!begun.sameEvent()) return answer
+    if (told && !failed) toast(told, ...undo, ...more(answer))
     if (after !== refresh || history.state?.at === at) await after(answer) // else it was left
     return answer
   } catch (error) {
-    tell(error, () => act(said, call, options), stays)
+    tell(error, () => act(said, call, { ...options, begun }), begun)
     return null
   }
 }
@@ -46,17 +47,16 @@ export async function inTurn(calls) {
       done.push(await call())
     } catch (error) {
       if (!done.length) throw error
-      done.failed = error.words ?? texts.wrong
-      break
+      return Object.assign(done, { failed: error.words ?? texts.wrong })
     }
   }
   return done
 }
 
-/** again: offered where it may go well the next time. Who left is told only of a session's end. */
-export function tell(error, again, stays = () => true) {
+/** To its user, in any event. again: offered in its own, where it may go well the next time. */
+export function tell(error, again, begun = here()) {
   if (!(error instanceof MemoriaError)) throw error
-  if (user() && !stays()) return
-  const passes = again && user() && !(error.status >= 400 && error.status < 500)
-  toast(error.words, ...(passes ? [[texts.tryAgain, again]] : []))
+  if (user() && !begun.sameUser()) return // nobody is left: the session's end is told
+  const passes = begun.sameEvent() && !(error.status >= 400 && error.status < 500)
+  lastingToast(error.words, ...(again && passes ? [[texts.tryAgain, again]] : []))
 }

@@ -1,14 +1,14 @@
 // The hosts' app: who is signed in, which page, and what every page is given.
 import { MemoriaError } from '/clients/memoria.js'
 import {
-  button, call, field, follow, form, h, hush, icon, refresh, signIn, signUp, staying, texts, to,
+  button, call, field, follow, form, h, here, hush, icon, refresh, signIn, signUp, texts, to,
   toast, user, USER_CHANGED,
 } from './kit.js'
 
 const NAVIGATION = ['people', 'review', 'upload', 'settings']
 const PAGES = [...NAVIGATION, 'events', 'together', 'person', 'photo', 'history']
 const main = document.querySelector('#main')
-let events = [], whose, stays = staying()
+let events = [], whose, before = here()
 
 /** What my_events tells of an event: title, role …; undefined of one that is not the user's. */
 async function ownEvent(event) {
@@ -19,8 +19,8 @@ async function ownEvent(event) {
 }
 
 async function show(route, signal, again) {
-  if (!stays()) hush()
-  stays = staying()
+  if (!before.sameEvent()) hush(!before.sameUser())
+  before = here()
   document.body.setAttribute('aria-busy', 'true')
   const root = h('div', { class: `page ${route.page}` })
   await build(root, route, signal).catch((error) => showError(root, route, error))

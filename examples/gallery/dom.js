@@ -103,11 +103,15 @@ export function toast(said, ...actions) {
     h('span', said), actions.map(([label, does]) => button(label, choose(does))),
     iconButton('close', texts.close, end))
   document.querySelector('#toasts').replaceChildren(shown)
+  return shown
 }
 
-/** Takes away what is said and asked: another event or user is here. */
-export function hush() {
-  document.querySelector('#toasts').replaceChildren()
+/** One that stays when its event is left: of what went wrong, or went on meanwhile. */
+export const lastingToast = (...told) => toast(...told).classList.add('lasting')
+
+/** Takes away what is asked and said: of the event that was left, or of a user all. */
+export function hush(all) {
+  document.querySelectorAll(all ? '.toast' : '.toast:not(.lasting)').forEach((one) => one.remove())
   document.querySelectorAll('dialog').forEach((box) => box.close())
 }
 

@@ -1,5 +1,5 @@
 // The original photos of a person, as one ZIP, or several where they are very many.
-import { addressOf, button, client, endingOf, h, tell, texts, toast } from './kit.js'
+import { addressOf, button, client, endingOf, h, lastingToast, tell, texts } from './kit.js'
 import { downloadZip } from './vendor/client-zip.js'
 
 const MOST_BYTES = 500_000_000 // in one file
@@ -38,7 +38,7 @@ async function downloadAll({ person_id, name }, said) {
     size = 0
   }
   if (files.length) await save(files, title)
-  toast(missing ? words.missing(missing) : words.downloaded(photos.length))
+  lastingToast(missing ? words.missing(missing) : words.downloaded(photos.length))
 }
 
 async function original(photo) {

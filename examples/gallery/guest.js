@@ -14,7 +14,7 @@ const { guest: words } = texts, WHOLE = /^[\w-]{43}$/ // a token that was not cu
 const client = createMemoria({ searchUrl: config.searchUrl, timeoutMs: 60_000 })
 let leaving = new AbortController()
 
-/** The token of the link, out of the address bar before anything else can see it. */
+/** Hides the token of the link before anything else sees it, begins, and asks if it is good. */
 function arrive() {
   const given = location.hash.slice(1)
   if (given) {
@@ -27,9 +27,9 @@ function arrive() {
   askWhetherGood(sessionStorage.getItem(TOKEN))
 }
 
-/** Without consent nothing begins or counts: a good link asks for it, another one is not known. */
+/** Without consent, and as nobody: a good link asks for consent, another one is not known. */
 function askWhetherGood(token) {
-  client.search({ token, guest: 'nobody yet', images: [], consent: '' }).catch((error) => {
+  client.search({ token, guest: 'none', images: [], consent: '' }).catch((error) => {
     if (isOver(error) && sessionStorage.getItem(TOKEN) === token) showProblem(error)
   })
 }

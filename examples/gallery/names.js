@@ -33,8 +33,8 @@ export function searchField(label, look, attributes) {
 
 /** In steps; each is a change that can be taken back. from: ids. */
 export function mergeInto(into, from) {
-  const steps = Map.groupBy(from, (_, n) => Math.floor(n / MOST_MERGED)).values()
-  return inTurn([...steps].map((step) => () => client.mergePeople({ into, from: step })))
+  const steps = from.flatMap((_, n) => (n % MOST_MERGED ? [] : [from.slice(n, n + MOST_MERGED)]))
+  return inTurn(steps.map((step) => () => client.mergePeople({ into, from: step })))
 }
 
 /** A field that names a person when one leaves it; named(person) when that is done. */

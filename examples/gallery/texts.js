@@ -160,8 +160,8 @@ export const texts = {
     reopen: 'Open it again',
     reopenWhy: `This event is archived. When it is opened again, all photos are looked at anew;
       names and corrections stay.`,
-    erase: 'Delete this event',
-    eraseWhy: (n) => [`All people, names, corrections and ${photos(n)} are deleted for good.`],
+    erase: 'Delete this event', eraseWhy: (n) => [
+      `All people, names, corrections and ${photos(n)} are deleted.`, 'This cannot be taken back.'],
   },
 
   sign: {

@@ -2,7 +2,7 @@
 import { MemoriaError } from '/clients/memoria.js'
 import { Arrivals } from './arrivals.js'
 import { begunBy, note } from './begun.js'
-import { toast } from './dom.js'
+import { lastingToast } from './dom.js'
 import { endingOf } from './kinds.js'
 import { go, to } from './router.js'
 import { client, erase, request, user, USER_CHANGED } from './session.js'
@@ -124,7 +124,7 @@ class Uploads extends EventTarget {
     if (this.inState('looked_at').length) this.#arrivals.ask()
     const refused = this.inState('refused').length, show = () => go(to('upload', this.event))
     if (!refused || this.seen || !this.isTheirs) return
-    toast(texts.upload.notIn(refused), [texts.show, show])
+    lastingToast(texts.upload.notIn(refused), [texts.show, show])
   }
 
   async #send(item) {

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -44,7 +44,7 @@ def upload_event(
     names = {str(uuid.uuid5(_PHOTOS, f"{event_id}/{name}")): name for name in photos}
     known = {
         item["media_id"]: (item["path"], item["preview_path"])
-        for item in _all(client, "memoria_media", event_id, "media")
+        for item in media_of(client, event_id)
     }
     for media_id in known.keys() - names.keys():
         _delete(client, event_id, media_id, known[media_id])
@@ -133,13 +133,19 @@ def event_status(client: Client, event_id: str) -> Json:
     return _call(client, "memoria_event_status", {"p_event_id": event_id})
 
 
-def read_event(client: Client, event_id: str, names: Mapping[str, str]) -> Json:
-    """The answer of the demo, ``people.json``, from ``memoria_media`` and ``memoria_people``.
+def media_of(client: Client, event_id: str) -> list[Json]:
+    """Every photo of the event, as ``memoria_media`` tells it."""
+    return _all(client, "memoria_media", event_id, "media")
+
+
+def read_event(
+    client: Client, event_id: str, media: Sequence[Json], names: Mapping[str, str]
+) -> Json:
+    """The answer of the demo, ``people.json``, from ``media_of`` and ``memoria_people``.
 
     The people are in the database's order, which is the app's. A photo that was not in the folder
     goes by its path in Storage.
     """
-    media = _all(client, "memoria_media", event_id, "media")
     people = _all(client, "memoria_people", event_id, "people")
     photos = {names.get(m["media_id"], m["path"]): _photo(m) for m in media}
     photos = dict(sorted(photos.items()))
@@ -151,16 +157,19 @@ def read_event(client: Client, event_id: str, names: Mapping[str, str]) -> Json:
     }
 
 
-def fetch_added(client: Client, event_id: str, names: Mapping[str, str], folder: Path) -> Photos:
+def fetch_added(
+    client: Client, media: Sequence[Json], names: Mapping[str, str], folder: Path
+) -> Photos:
     """What the app added to the photos of ``names``, copied into ``folder`` -> by paths in Storage.
 
-    There may be nothing to copy of a photo that failed: then there is no such file.
+    Of a photo that failed, or whose object is gone, there is no such file.
     """
-    media = _all(client, "memoria_media", event_id, "media")
     added = [item for item in media if item["media_id"] not in names]
     files = {item["path"]: folder / str(number) for number, item in enumerate(added)}
     for item in added:
-        if item["status"] == "completed":
+        if item["status"] != "completed":
+            continue
+        with suppress(StorageApiError):
             data = client.storage.from_(item["bucket"]).download(item["path"])
             files[item["path"]].write_bytes(data)
     return files

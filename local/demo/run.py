@@ -27,6 +27,7 @@ from local.demo.event import (
     Photos,
     event_status,
     fetch_added,
+    media_of,
     read_event,
     upload_event,
 )
@@ -138,8 +139,9 @@ def _find_people(
             time.sleep(POLL_SECONDS)
             status = event_status(client, event_id)
         _advance(progress, process, status)
-    copies = fetch_added(client, event_id, names, added)
-    return read_event(client, event_id, names), copies
+    media = media_of(client, event_id)  # once: the app is served, and may add another photo
+    copies = fetch_added(client, media, names, added)
+    return read_event(client, event_id, media, names), copies
 
 
 def _advance(progress: Progress, task: TaskID, status: Json) -> None:

@@ -20,7 +20,7 @@ def search_for(answer: Json, photos: Mapping[str, Path], stack: Stack) -> Json |
     ``answer`` is ``people.json``. -> ``{"photo", "person", "found"}``: whose face in which photo,
     by number or name, and how many photos were found, or ``{"photo", "person", "error"}``.
     """
-    chosen = _best_face(answer)
+    chosen = _best_face(answer, photos)
     if chosen is None:
         return None
     person, name, face = chosen
@@ -33,15 +33,15 @@ def search_for(answer: Json, photos: Mapping[str, Path], stack: Stack) -> Json |
     return {"photo": name, "person": person, "found": len(found)}
 
 
-def _best_face(answer: Json) -> tuple[str, str, Json] | None:
-    """The best face that stands for anybody, of those in the photos: whose, photo, face.
+def _best_face(answer: Json, photos: Mapping[str, Path]) -> tuple[str, str, Json] | None:
+    """The best face that stands for anybody, of photos that are there: whose, photo, face.
 
     A blurred one finds little, as a blurred selfie does.
     """
     faces = {
         face["face_id"]: (name, face)
         for name, photo in answer["photos"].items()
-        if "error" not in photo
+        if "error" not in photo and photos[name].exists()
         for face in photo["faces"]
     }
     shown = [

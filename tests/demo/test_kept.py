@@ -15,7 +15,7 @@ from PIL import Image
 from rich.console import Console
 
 from local.demo import run
-from local.demo.event import LARGE_BYTES, event_status, read_event, upload_event
+from local.demo.event import LARGE_BYTES, Photos, event_status, media_of, read_event, upload_event
 from local.demo.search import search_for
 from local.demo.system import System, taken_home
 from local.processes.stack import Stack, StackOptions
@@ -52,7 +52,7 @@ def found(stack: Stack, event: str, photos: dict[str, Path]) -> Json:
     while not event_status(client, event)["done"]:
         assert time.monotonic() < deadline, event_status(client, event)
         time.sleep(0.1)
-    return read_event(client, event, names)
+    return read_event(client, event, media_of(client, event), names)
 
 
 def test_a_folder_is_one_event_by_its_path(tmp_path: Path):
@@ -117,11 +117,11 @@ def _as_heic(photo: bytes) -> bytes:
     return file.getvalue()
 
 
-def add_by_the_app(stack: Stack, event: str) -> None:
+def add_by_the_app(stack: Stack, event: str, name: str = "added") -> None:
     client: Any = stack.client()
-    path = f"{event}/added.jpg"
-    client.storage.from_("photos").upload(path, photo_of_six() + b"added")
-    ids = {"p_media_id": f"{event}-added", "p_event_id": event, "p_bucket": "photos"}
+    path = f"{event}/{name}.jpg"
+    client.storage.from_("photos").upload(path, photo_of_six() + name.encode())
+    ids = {"p_media_id": f"{event}-{name}", "p_event_id": event, "p_bucket": "photos"}
     client.rpc("memoria_enqueue", ids | {"p_path": path}).execute()
 
 
@@ -153,6 +153,31 @@ def test_all_that_is_told_counts_what_the_app_added(stack: Stack, tmp_path: Path
     assert "<p>4 photos · 24 faces · " in page
     assert page.count("<small>4 faces</small>") == 5
     assert page.count('alt="Face of person ') == 5
+
+
+def test_photos_that_go_and_come_while_they_are_read_end_no_run(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    event, photos = "meanwhile", fill(tmp_path / "a", "1.jpg", "2.jpg", "3.jpg")
+    found(stack, event, photos)
+    add_by_the_app(stack, event)
+    fetch_added = run.fetch_added
+
+    def meanwhile(*given: Any) -> Photos:
+        stack.client().storage.from_("photos").remove([f"{event}/added.jpg"])
+        add_by_the_app(stack, event, "later")
+        return fetch_added(*given)
+
+    monkeypatch.setattr(run, "fetch_added", meanwhile)
+    console = Console(quiet=True)
+    answer, added = run._find_people(System(stack, NOBODY), event, photos, tmp_path, console)
+    assert answer["photos"].keys() - photos.keys() == added.keys() == {f"{event}/added.jpg"}
+    photos |= added
+    searched = search_for(answer, photos, stack)
+    assert searched
+    assert searched["photo"] in ("1.jpg", "2.jpg", "3.jpg")
+    run._write_page(answer, photos, tmp_path / "index.html", 1, console)
+    assert "<p>3 photos · " in (tmp_path / "index.html").read_text()
 
 
 def test_somebody_named_whose_faces_are_all_gone_ends_no_later_run(stack: Stack, tmp_path: Path):

@@ -151,6 +151,8 @@ def test_photos_that_are_refused_while_one_looks_elsewhere_are_told(
     page.get_by_role("heading", name="People", level=1).wait_for()
     held.waiting[0].fulfill(status=403, body="{}")
     page.get_by_text("1 photo is not in yet").wait_for()
+    page.get_by_role("link", name="All events").click()
+    page.get_by_role("heading", name="Your events").wait_for()
     page.get_by_role("button", name="Show").click()
     page.get_by_role("button", name="Try again: one.jpg").wait_for()
 

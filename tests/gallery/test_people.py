@@ -131,6 +131,28 @@ def test_what_is_answered_in_another_event_is_not_said_there(host: Visit, party:
     assert tab.locator(".toast").count() == 0
 
 
+@pytest.mark.parametrize("done", [0, 1])  # of two changes, before one fails
+def test_what_failed_is_told_in_another_event_too(people: Page, host: Visit, done: int):
+    host.expect("status of 500")
+    held = Held(people, "**/rpc/memoria_hide_person")
+    for name in ("Ann", "Bob"):
+        people.get_by_label(f"Choose {name}").check()
+    people.get_by_role("button", name="Hide").click()
+    until(people, lambda: held.waiting)
+    if done:
+        held.waiting[0].continue_()
+        until(people, lambda: held.waiting[1:])
+    people.get_by_role("link", name="All events").click()
+    people.get_by_role("heading", name="Your events").wait_for()
+    held.end()[-1].fulfill(status=500, body="{}")
+    told = people.locator(".toast")
+    expect(told).to_contain_text("Something went wrong")
+    expect(told.get_by_role("button", name="Try again")).to_have_count(0)  # only in its event
+    people.go_back()
+    expect(cards(people)).to_have_count(6 - done)
+    expect(told).to_be_visible()
+
+
 def test_a_question_about_a_long_name_stays_low_on_a_phone(people: Page):
     people.set_viewport_size({"width": 390, "height": 844})
     for field in people.get_by_label("Name of this person").all()[:2]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local.demo.event import event_status, read_event, upload_event
+from local.demo.event import event_status, media_of, read_event, upload_event
 from local.demo.folders import find_photos
 from local.processes.postgres import free_port
 from local.processes.stack import Stack, StackOptions
@@ -154,7 +154,7 @@ def test_an_event_goes_through_both_containers(
             end = time.monotonic() + 400
             while not event_status(client, event_id)["done"] and time.monotonic() < end:
                 time.sleep(0.5)
-            answer = read_event(client, event_id, names)
+            answer = read_event(client, event_id, media_of(client, event_id), names)
             assert process.state["OOMKilled"] is cluster.state["OOMKilled"] is False
     assert {photo["status"] for photo in answer["photos"].values()} == {"completed"}
     assert len(answer["photos"]) == len(photos)

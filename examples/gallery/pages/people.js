@@ -65,7 +65,7 @@ export async function show(root, { event, query, kept, manages }, signal) {
     hidden = everybody.checked
     replace(to('people', event, undefined, { ...(name && { name }), ...(hidden && { hidden: 1 }) }))
     kept.count = 0
-    draw().catch((error) => tell(error, again, () => !signal.aborted))
+    draw().catch((error) => signal.aborted || tell(error, again))
   }
 
   await draw()

@@ -1,7 +1,7 @@
 // Questions that the app asks, as cards: one person or two, and whose face this is.
 import {
-  boxStyle, button, choosePerson, client, dialog, faceOf, framed, h, onKey, personRow,
-  staying, tell, texts, to, toast,
+  boxStyle, button, choosePerson, client, dialog, faceOf, framed, h, here, onKey, personRow,
+  tell, texts, to, toast,
 } from '../kit.js'
 
 const BATCH = 20, FACES = 3
@@ -10,8 +10,8 @@ const { review: words } = texts
 export async function show(root, { event, query }, signal) {
   const photos = new Map() // media_id -> promise of a photo
   const answered = [] // { id, change_id }, for z
-  const settled = new Set(), stays = staying()
-  const announce = (...told) => stays() && toast(...told)
+  const settled = new Set(), begun = here()
+  const announce = (...told) => begun.sameEvent() && toast(...told)
   let queue = [], all = 0, choices = {}, busy
 
   const place = h('div'), progress = h('p.soft')
@@ -56,7 +56,7 @@ export async function show(root, { event, query }, signal) {
     choices = {}
     queue = [] // somebody else may have settled what is in it
     place.replaceChildren(button(texts.tryAgain, () => alone(async () => true), 'primary'))
-    tell(error, null, stays)
+    if (!signal.aborted) tell(error)
   }
 
   async function answer({ id, kind, face, candidates }, given, person_id) {
@@ -69,7 +69,7 @@ export async function show(root, { event, query }, signal) {
       announce(said(kind)[given], [texts.undo, undo])
     } catch (error) {
       const gone = error.code === 'suggestion_gone' || error.code === 'not_found'
-      if (!gone) return tell(error, null, stays)
+      if (!gone) return tell(error, null, begun)
       announce(words.gone)
     }
     settled.add(id)
@@ -87,7 +87,7 @@ export async function show(root, { event, query }, signal) {
     const last = answered.at(-1)
     if (!last) return announce(words.nothingToUndo)
     const { id, change_id } = last
-    const failed = (error) => tell(error, undo, stays)
+    const failed = (error) => tell(error, undo, begun)
     if (change_id && !await client.undo({ change_id }).catch(failed)) return false
     answered.pop()
     settled.delete(id)

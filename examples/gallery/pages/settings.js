@@ -106,16 +106,16 @@ function showLink(label, token) {
 }
 
 function audit(event, searches, links) {
-  const named = links.map(({ link_id, label }) => [link_id, label ?? words.noLabel])
-  const labels = new Map([[null, words.byService], ...named])
+  const labels = new Map(links.map(({ link_id, label }) => [link_id, label ?? words.noLabel]))
+  // links that many share are listed; another one was opened by somebody who is signed in
+  const by = ({ link_id }) => (link_id ? labels.get(link_id) ?? words.signedIn : words.byService)
   const link = (page, id, said) => [h('a', { href: to(page, event, id) }, said), ' ']
   const found = ({ outcome, people, removal_requested_at, take_out }) => [
     words.outcomes[outcome] ?? words.refused, ' ',
     people.map((id, n) => link('person', id, words.person(n + 1))),
     take_out.map(({ media_id }, n) => link('photo', media_id, words.inPhoto(n + 1))),
     removal_requested_at && h('strong', words.wantsOut)]
-  const cells = (one) => [texts.moment(one.created_at), found(one),
-    labels.get(one.link_id) ?? words.signedIn, one.guest ?? '–']
+  const cells = (one) => [texts.moment(one.created_at), found(one), by(one), one.guest ?? '–']
   const table = () => h('table',
     h('thead', h('tr', words.columns.map((column) => h('th', { scope: 'col' }, column)))),
     h('tbody', searches.map((one) => h('tr', cells(one).map((cell) => h('td', cell))))))

@@ -1,5 +1,5 @@
 // Photos in: from files, folders, a drop. What was begun goes on while one looks at other pages.
-import { button, client, fileButton, h, iconButton, tell, texts, to, toast } from '../kit.js'
+import { button, client, fileButton, h, iconButton, lastingToast, tell, texts, to } from '../kit.js'
 import { queueOf } from '../uploads.js'
 
 const SHOWN_DONE = 30 // rows of photos that are done: the page stays small with thousands
@@ -47,7 +47,7 @@ export async function show(root, { event, own }, signal) {
 
   const add = (files) => {
     const others = queue.add(files)
-    if (others.length) toast(words.others(others))
+    if (others.length) lastingToast(words.others(others))
   }
   root.append(h('h1', texts.nav.upload), closed ? h('p', closed) : dropZone(add),
     ...(closed && !queue.items.length ? [] : [bar, summary, againAll, list]))
@@ -69,7 +69,7 @@ function dropZone(add) {
     const files = await filesOf(dropped.dataTransfer)
     add(files.filter(Boolean))
     const unread = files.filter((file) => !file).length
-    if (unread) toast(words.unreadable(unread))
+    if (unread) lastingToast(words.unreadable(unread))
   }
   const zone = h('div.drop', { ondragover, ondragleave: () => over(false), ondrop },
     h('p', words.drop), h('div.choices', fileButton(words.files, add, { accept: 'image/*' }),
