@@ -1,4 +1,4 @@
-"""The folder that the photos come from and the one for the answer, looked at before any work."""
+"""The folders of a run: of the photos and of the answer, looked at before any work; its own."""
 
 import hashlib
 import math
@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,3 +122,14 @@ def _copies(photos: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if (known := first.setdefault(digest, name)) != name:
                 yield name, known
+
+
+@contextmanager
+def kept_for_this_run(folder: Path) -> Iterator[Path]:
+    """A folder that is new and goes at the end; where the run is killed, with the stack's own."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -31,7 +31,7 @@ from local.demo.event import (
     read_event,
     upload_event,
 )
-from local.demo.folders import FolderError, Found, answer_folder, look_into
+from local.demo.folders import FolderError, Found, answer_folder, kept_for_this_run, look_into
 from local.demo.search import search_for
 from local.demo.stages import say
 from local.demo.sums import numbered, why_nobody
@@ -79,10 +79,10 @@ def run(
     chosen = free_ports(ports(home.first_port if home else FIRST_PORT)) if served else {}
     with (
         running(pack, console, home=home, ports=chosen, pages=served) as system,
-        tempfile.TemporaryDirectory(prefix="memoria-added-") as folder,
+        kept_for_this_run(system.stack.folder / "added") as folder,
     ):
         started = time.monotonic()
-        answer, added = _find_people(system, event_id, photos, Path(folder), console)
+        answer, added = _find_people(system, event_id, photos, folder, console)
         name_event(system, event_id, title)
         seconds = time.monotonic() - started
         photos = {**photos, **added}
