@@ -11,7 +11,7 @@ fits_a_header() {
 wrong_secret() {
   local base64='^whsec_([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$'
   fits_a_header "$2" || printf '\n  %s: must be printable ASCII, since it travels in a header' "$1"
-  [[ $2 != whsec_* ]] || [[ $2 =~ $base64 && $2 != whsec_ ]] || printf '\n  %s: must be base64 after whsec_' "$1"
+  [[ $1 == SUPABASE_SERVICE_ROLE_KEY || $2 != whsec_* ]] || [[ $2 =~ $base64 && $2 != whsec_ ]] || printf '\n  %s: must be base64 after whsec_' "$1"
   [[ $1 != WEBHOOK_SECRET || $2 != off ]] \
     || printf '\n  WEBHOOK_SECRET: never off in public (CALLBACK_SECRET stands for it where it is not set)'
 }
@@ -40,8 +40,9 @@ wrong_key() {
   claims=$(decoded "${claims%%.*}" | LC_ALL=C tr -cd '[:print:]')
   [[ $key != sb_publishable_* && ! $claims =~ \"role\"\ *:\ *\"anon\" ]] \
     || printf '\n  SUPABASE_SERVICE_ROLE_KEY: must be a secret key (sb_secret_…, or the legacy service_role), not the publishable or anon one'
-  [[ ! ${SUPABASE_URL:-} =~ ^https://([a-z0-9]+)\.supabase\.co(/|$) ]] || project=${BASH_REMATCH[1]}
-  [[ -z $project || ! $claims =~ \"ref\"\ *:\ *\"([a-z0-9]+)\" || ${BASH_REMATCH[1]} == "$project" ]] \
+  # a shorter host is a vanity subdomain, which names no project
+  [[ ! ${SUPABASE_URL:-} =~ ^https://([a-z]{20})\.supabase\.co(/|$) ]] || project=${BASH_REMATCH[1]}
+  [[ -z $project || ! $claims =~ \"ref\"\ *:\ *\"([a-z]{20})\" || ${BASH_REMATCH[1]} == "$project" ]] \
     || printf '\n  SUPABASE_SERVICE_ROLE_KEY: is that of the project %s, SUPABASE_URL that of %s' "${BASH_REMATCH[1]}" "$project"
 }
 

@@ -18,8 +18,15 @@ declare -A RANGE=(
   [SIGNED_URL_SECONDS]='60 <= n <= 31622400' [SEARCH_URL_SECONDS]='60 <= n <= 31622400'
 )
 
-# Everything that is wrong with them, a line each.
+# Everything that is wrong with them, a line each; "connect" hands none of them to a function.
 wrong_settings() {
+  [[ $COMMAND != deploy ]] || wrong_numbers_and_lists
+  wrong_secrets
+  wrong_key
+  wrong_urls
+}
+
+wrong_numbers_and_lists() {
   local LC_ALL=C name
   for name in "${!CHOICE[@]}"; do
     [[ -z ${!name:-} || ${!name} =~ ^(${CHOICE[$name]})$ ]] \
@@ -30,9 +37,6 @@ wrong_settings() {
       || printf '\n  %s: must be a number, %s, not %q' "$name" "${RANGE[$name]/n/whole}" "${!name}"
   done
   wrong_lists
-  wrong_secrets
-  wrong_key
-  wrong_urls
 }
 
 DIGITS='[0-9]+(_[0-9]+)*' # as Python writes a large number
@@ -48,9 +52,9 @@ is_within() {
 
 wrong_lists() {
   is_list_of is_place "${MEDIA_URL_HOSTS:-}" \
-    || printf '\n  MEDIA_URL_HOSTS: must be hosts, each with an optional :port, by comma, not %q' "$MEDIA_URL_HOSTS"
+    || printf '\n  MEDIA_URL_HOSTS: must be hosts, each with an optional :port, by comma'
   is_list_of is_origin "${SEARCH_ORIGINS:-}" \
-    || printf '\n  SEARCH_ORIGINS: must be origins such as https://app.example, without a path, by comma, not %q' "$SEARCH_ORIGINS"
+    || printf '\n  SEARCH_ORIGINS: must be origins such as https://app.example, without a path, by comma'
   is_by_model '0 < b && b <= a && a < 1' "${SIMILARITY_THRESHOLDS:-}" \
     || printf '\n  SIMILARITY_THRESHOLDS: must be model:sure:link, by comma, 0 < link <= sure < 1, not %q' "$SIMILARITY_THRESHOLDS"
   is_by_model '-100 < a && a < 100 && 0 < b && b < 10' "${SEARCH_THRESHOLDS:-}" \

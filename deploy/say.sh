@@ -1,10 +1,10 @@
 # shellcheck shell=bash
 # How the script speaks, and how it runs commands: those that change something, those that only look.
 
-exec 3>&2 # steps and commands; the standard output of a dry run, whose result they are
+exec {PLAN}>&2 # steps and commands; the standard output of a dry run, whose result they are
 
 say() { printf '%s\n' "$*" >&2; }
-step() { printf '\n== %s\n' "$*" >&3; }
+step() { printf '\n== %s\n' "$*" >&"$PLAN"; }
 die() { printf 'deploy.sh: %s\n' "$*" >&2; exit 1; }
 
 # A folder of this run's own, gone with it. At its end the lock is given back as well.
@@ -24,7 +24,7 @@ show() {
     printf -v typed '%q' "$word"
     line+=" $typed"
   done
-  printf '%s\n' "$line" >&3
+  printf '%s\n' "$line" >&"$PLAN"
 }
 
 # Run a command that changes something; with --dry-run only print it.

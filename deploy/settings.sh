@@ -39,7 +39,7 @@ parse_options() {
       --no-build) BUILD=no ;;
       --gpu) USE_GPU=true ;;
       --no-invoker-iam) INVOKER_IAM=off ;;
-      --dry-run) DRY_RUN=yes; exec 3>&1 ;; # the plan is what was asked for
+      --dry-run) DRY_RUN=yes; exec {PLAN}>&1 ;; # the plan is what was asked for
       --database-url*) die 'set DATABASE_URL in the environment or in .env: everybody on the machine can read a command line' ;;
       -*) die "unknown option $1 (./deploy.sh --help)" ;;
       *) die "unknown command $1 (deploy, rollback, connect, monitoring or unlock; ./deploy.sh --help)" ;;
@@ -76,11 +76,11 @@ bucket_of() {
 }
 
 channel_of() {
-  local channel
-  channel=$(value_of "$@") || exit
-  [[ $channel =~ ^projects/[^/]+/notificationChannels/[^/]+$ ]] \
-    || die "$1 takes a channel, projects/…/notificationChannels/…, as \"gcloud beta monitoring channels list\" names them, not $2"
-  printf '%s' "$channel"
+  local channels one='projects/[^/,]+/notificationChannels/[^/,]+'
+  channels=$(value_of "$@") || exit
+  [[ $channels =~ ^$one(,$one)*$ ]] \
+    || die "$1 takes channels by comma, projects/…/notificationChannels/…, as \"gcloud beta monitoring channels list\" names them, not $2"
+  printf '%s' "$channels"
 }
 
 set_defaults() {
@@ -99,6 +99,7 @@ set_defaults() {
   WEIGHTS=${WEIGHTS:-release}
   MODEL_PACK=${MODEL_PACK:-buffalo_l}
   INFERENCE=${INFERENCE:-onnxruntime}
+  local LC_ALL=C # in Turkish the capital of i is another
   LOG_LEVEL=${LOG_LEVEL:-} CALLBACK_URL=${CALLBACK_URL:-}
   LOG_LEVEL=${LOG_LEVEL^^}
   TAG=${TAG:-$(git -C "$ROOT" rev-parse --short=12 HEAD 2>/dev/null || date -u +%Y%m%d-%H%M%S)}

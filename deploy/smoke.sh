@@ -74,7 +74,7 @@ check_supabase() {
   step 'supabase'
   show curl "${SUPABASE_URL%/}/rest/v1/rpc/memoria_doctor"
   [[ $DRY_RUN == no ]] || return 0
-  { ask_the_database && work_together "$(agreement_here)"; } || die 'nothing was done yet'
+  { ask_the_database_again && work_together "$(agreement_here)"; } || die 'nothing was done yet'
 }
 
 # "made_for works_with" of what is built from this folder; '' where an image is there already.
@@ -82,16 +82,33 @@ agreement_here() {
   [[ $BUILD == no ]] || sed -n 's/^OURS = Agreement(made_for=\([0-9]*\), works_with=\([0-9]*\)).*/\1 \2/p' "$ROOT/shared/memoria/agreement.py"
 }
 
+# PostgREST may not know yet what "db push" made just before.
+ask_the_database_again() {
+  local attempt
+  for attempt in 1 2; do
+    ask_the_database 2>"$WORK/complaint" && return 0
+    [[ ${STATUS:-000} == 404 || ${STATUS:-000} == 5* ]] || break
+    sleep "$((attempt * ${RETRY_SECONDS:-3}))"
+  done
+  ask_the_database
+}
+
 # memoria_doctor's answer, to BODY; or what keeps it away is said.
 ask_the_database() {
   ask_supabase memoria_doctor '{}' || { say "SUPABASE_URL: nothing answers at $SUPABASE_URL (is the project paused?)"; return 1; }
   case $STATUS in
     200) return 0 ;;
-    401 | 403) say "SUPABASE_SERVICE_ROLE_KEY: $SUPABASE_URL refuses it ($STATUS): ${BODY:0:2000}" ;;
+    401 | 403) say "SUPABASE_SERVICE_ROLE_KEY: $SUPABASE_URL refuses it ($STATUS): $(what_was_said)" ;;
     404) say 'the database knows no memoria_doctor: apply the migrations first (supabase db push --remote)' ;;
-    *) say "Supabase answered $STATUS: ${BODY:0:2000}" ;;
+    *) say "Supabase answered $STATUS: $(what_was_said)" ;;
   esac
   return 1
+}
+
+# The answer's beginning; a host that is none of Supabase's may send back what it was sent.
+what_was_said() {
+  local said=${BODY//"$SUPABASE_SERVICE_ROLE_KEY"/…}
+  printf '%s' "${said:0:2000}"
 }
 
 # "made_for works_with" of what a service's /health or memoria_doctor says.

@@ -16,7 +16,7 @@ tell_log() {
     "resource.type=cloud_run_revision AND resource.labels.revision_name=$(revision_of "$1")"
     --project="$PROJECT" --freshness=1h --limit=40 --format='value(textPayload,jsonPayload.message)')
   for attempt in 1 2 3; do
-    IFS= read -r -d '' -t 30 text < <(exec 2>"$WORK/complaint" 3>&-; "${read_log[@]}" | in_order) \
+    IFS= read -r -d '' -t 30 text < <(exec 2>"$WORK/complaint" {PLAN}>&-; "${read_log[@]}" | in_order) \
       || (($? <= 128)) || break # the time is over
     [[ -z $text ]] || { say "$(revision_of "$1") logged:"$'\n'"${text%$'\n'}"; return 0; }
     sleep "$((attempt * ${RETRY_SECONDS:-3}))"

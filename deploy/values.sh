@@ -56,17 +56,18 @@ load_env_file() {
   while IFS= read -r line || [[ -n $line ]]; do
     [[ ${line#$'\xef\xbb\xbf'} =~ ^[[:space:]]*(export[[:space:]]+)?([A-Z_]+)[[:space:]]*=(.*)$ ]] || continue
     name=${BASH_REMATCH[2]}
-    [[ $known == *" $name "* ]] || { others+=" $name$(meant_name "$name")"; continue; }
+    [[ $known == *" $name "* ]] || { others+=$(misspelt "$name"); continue; }
     [[ $given == *" $name "* ]] || printf -v "$name" '%s' "$(unquoted "${BASH_REMATCH[3]}")"
   done <"$ENV_FILE"
   [[ -z $others ]] || ! reads_settings || say "in $ENV_FILE, not read by deploy.sh:$others"
 }
 
-# The setting that differs from a name in nothing but "_" and "S": " (MAX_IN_FLIGHT?)" of MAX_INFLIGHT.
-meant_name() {
+# A name that differs from a setting's in nothing but "_" and "S": " MAX_INFLIGHT (MAX_IN_FLIGHT?)". Others are the
+# app's, or no names at all but lines of a value.
+misspelt() {
   local name
   for name in "${SETTINGS[@]}"; do
-    [[ ${name//[_S]/} != "${1//[_S]/}" ]] || printf ' (%s?)' "$name"
+    [[ ${name//[_S]/} != "${1//[_S]/}" ]] || printf ' %s (%s?)' "$1" "$name"
   done
 }
 

@@ -17,8 +17,8 @@ export function here() {
  * done. said may be a function of that, more answers further actions. Answers null of a failure.
  */
 export async function act(said, call, options = {}) {
-  const { after = refresh, more = () => [], begun = here() } = options
-  const { at } = history.state ?? {}
+  const { after = refresh, more = () => [] } = options
+  const { at } = history.state ?? {}, begun = here()
   try {
     const answer = await call()
     if (answer === false) return null
@@ -31,7 +31,7 @@ export async function act(said, call, options = {}) {
     if (after !== refresh || history.state?.at === at) await after(answer) // else it was left
     return answer
   } catch (error) {
-    tell(error, () => act(said, call, { ...options, begun }), begun)
+    tell(error, () => act(said, call, options), begun)
     return null
   }
 }

@@ -126,7 +126,7 @@ def _copies(photos: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def kept_for_this_run(folder: Path) -> Iterator[Path]:
-    """A folder that is new and goes at the end; where the run is killed, with the stack's own."""
+    """A folder that is new and goes at the end; after a run that was killed, with the next one."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     try:

@@ -10,6 +10,7 @@ from local.demo.event import Json
 from local.demo.pictures import frame_of
 from local.processes.stack import Stack
 from memoria.cli.search import ask
+from memoria.errors import MemoriaError
 
 MARGIN = 0.6  # around the face, in boxes: a detector wants to see a head
 
@@ -25,7 +26,10 @@ def search_for(answer: Json, photos: Mapping[str, Path], stack: Stack) -> Json |
         return None
     person, name, face = chosen
     fields = {"event_id": answer["event_id"], "consent": "1", "point": "0.5,0.5"}
-    selfie = _cut_out(photos[name], face["bbox"])
+    try:
+        selfie = _cut_out(photos[name], face["bbox"])
+    except MemoriaError as error:  # too large for a decoder, perhaps
+        return {"photo": name, "person": person, "error": error.message}
     told = ask(stack.process_url, stack.webhook_secret, fields, [selfie]).json()
     if "error" in told:
         return {"photo": name, "person": person, "error": told["error"]["message"]}

@@ -504,7 +504,8 @@ def test_a_webhook_secret_is_made_up_once(cloud: Cloud) -> None:
 
 
 def test_monitoring_is_created_once_and_updated_ever_after(cloud: Cloud) -> None:
-    done = cloud.deploy("monitoring", "--notify", "projects/p/notificationChannels/1")
+    channels = "projects/p/notificationChannels/1,projects/p/notificationChannels/2"
+    done = cloud.deploy("monitoring", "--notify", channels)
     assert done.returncode == 0, done.stderr
     first = cloud.changes()
     files = len(list((ROOT / "deploy" / "monitoring").rglob("*.json")))

@@ -182,6 +182,14 @@ def test_supabase_is_asked_before_anything_is_done(
     assert done.returncode == 1
     assert told in done.stderr
     assert cloud.changes() == []
+    assert cloud.settings["SUPABASE_SERVICE_ROLE_KEY"] not in done.stderr + done.stdout
+
+
+def test_migrations_that_were_applied_just_before_are_waited_for(cloud: Cloud) -> None:
+    cloud.net.unknown_at_first = 2
+    done = cloud.deploy("--only", "process")
+    assert done.returncode == 0, done.stderr
+    assert "apply the migrations" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -116,17 +116,44 @@ def test_a_wrong_setting_of_the_functions_does_not_bar_the_way_back(twice: Cloud
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(("ref", "is_taken"), [("abcd", True), ("efgh", False), (None, True)])
+OURS, THEIRS = 20 * "a", 20 * "b"  # projects
+
+
+@pytest.mark.parametrize(
+    ("host", "ref", "is_taken"),
+    [(OURS, OURS, True), (OURS, THEIRS, False), (OURS, None, True), ("mybrand", THEIRS, True)],
+    ids=["ours", "another's", "a new key", "a vanity subdomain"],
+)
 def test_a_key_of_another_project_is_refused(
-    cloud: Cloud, ref: str | None, *, is_taken: bool
+    cloud: Cloud, host: str, ref: str | None, *, is_taken: bool
 ) -> None:
     claims = {"role": "service_role", "ref": ref} if ref else {"role": "service_role"}
     key = jwt.encode(claims, "a secret of at least 32 characters")
-    given = {"SUPABASE_URL": "https://abcd.supabase.co", "SUPABASE_SERVICE_ROLE_KEY": key}
+    given = {"SUPABASE_URL": f"https://{host}.supabase.co", "SUPABASE_SERVICE_ROLE_KEY": key}
     done = cloud.deploy("--dry-run", **given)
     assert (done.returncode == 0) == is_taken, done.stderr
-    told = "SUPABASE_SERVICE_ROLE_KEY: is that of the project efgh, SUPABASE_URL that of abcd"
+    told = (
+        f"SUPABASE_SERVICE_ROLE_KEY: is that of the project {THEIRS}, SUPABASE_URL that of {OURS}"
+    )
     assert (told in done.stderr) != is_taken
+
+
+def test_connect_asks_only_for_what_it_tells(deployed: Cloud) -> None:
+    done = deployed.deploy("connect", LOG_LEVEL="notice", DET_SIZE="1")
+    assert done.returncode == 0, done.stderr
+
+
+def test_settings_may_come_by_any_descriptor(cloud: Cloud) -> None:
+    """The plan has a descriptor of its own, which bash chooses: the caller may have any."""
+    file = cloud.folder / "settings"
+    file.write_text("".join(f"{name}={value}\n" for name, value in cloud.settings.items()))
+    command = [*cloud.command("--dry-run", "--env-file", "/dev/fd/3")]
+    cloud.settings = {}
+    done = subprocess.run(
+        ["bash", "-c", f'exec "$@" 3<{file}', "-", *command], env=cloud.environ(),
+        cwd=cloud.folder, capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_secret_that_can_be_guessed_is_said(cloud: Cloud) -> None:
@@ -135,11 +162,11 @@ def test_a_secret_that_can_be_guessed_is_said(cloud: Cloud) -> None:
     assert "short enough" not in cloud.deploy("--dry-run", CALLBACK_SECRET=16 * "a").stderr
 
 
-def test_names_that_nobody_reads_are_told(cloud: Cloud) -> None:
+def test_names_that_are_misspelt_are_told(cloud: Cloud) -> None:
     file = cloud.folder / ".env"
     file.write_text("MAX_INFLIGHT=3\nCPU=2\n# OTHER=1\nSEARCH_ORIGIN=x\nVITE_TITLE=mine\n")
     done = cloud.deploy("--dry-run", "--env-file", str(file))
-    told = "MAX_INFLIGHT (MAX_IN_FLIGHT?) SEARCH_ORIGIN (SEARCH_ORIGINS?) VITE_TITLE\n"
+    told = "MAX_INFLIGHT (MAX_IN_FLIGHT?) SEARCH_ORIGIN (SEARCH_ORIGINS?)\n"
     assert f"in {file}, not read by deploy.sh: {told}" in done.stderr
     file.write_text("CPU=2\n")
     assert "not read" not in cloud.deploy("--dry-run", "--env-file", str(file)).stderr
