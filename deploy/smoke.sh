@@ -82,15 +82,16 @@ agreement_here() {
   [[ $BUILD == no ]] || sed -n 's/^OURS = Agreement(made_for=\([0-9]*\), works_with=\([0-9]*\)).*/\1 \2/p' "$ROOT/shared/memoria/agreement.py"
 }
 
-# PostgREST may not know yet what "db push" made just before.
+# PostgREST may not know yet what "db push" made just before. What keeps it away in the end is said.
 ask_the_database_again() {
   local attempt
-  for attempt in 1 2; do
+  for attempt in 1 2 3; do
     ask_the_database 2>"$WORK/complaint" && return 0
-    [[ ${STATUS:-000} == 404 || ${STATUS:-000} == 5* ]] || break
+    [[ $attempt != 3 && ${STATUS:-} =~ ^(404|5..)$ ]] || break
     sleep "$((attempt * ${RETRY_SECONDS:-3}))"
   done
-  ask_the_database
+  say "$(<"$WORK/complaint")"
+  return 1
 }
 
 # memoria_doctor's answer, to BODY; or what keeps it away is said.

@@ -13,16 +13,14 @@ from storage3.types import FileOptions
 
 from local.demo.event import has_event, upload_event
 from local.demo.folders import find_photos
+from local.demo.ports import free_first_port, ports, require_free
 from local.demo.run import SAMPLE
 from local.demo.sample_event import group_photo, write_sample_event
 from local.demo.system import (
     System,
     describe,
     end_on_signals,
-    free_first_port,
     name_event,
-    ports,
-    require_free,
     running,
     state_folder,
     watch,

@@ -15,11 +15,10 @@ from rich.console import Console
 
 from local.demo.stages import say
 from local.demo.weights import PackChoice
-from local.processes.home import FIRST_PORT, Home, HomeInUse
+from local.processes.home import Home, HomeInUse
 from local.processes.options import NEW_PROJECT_BYTES, ROOT
 from local.processes.pages import START
-from local.processes.postgres import free_port
-from local.processes.services import PortInUse, Service, ServiceError, bound
+from local.processes.services import Service, ServiceError
 from local.processes.stack import Stack, StackOptions
 from memoria.config import OFF, Settings
 
@@ -28,7 +27,6 @@ SETTINGS = {"quiet_period_seconds": 1}
 SWEEP_SECONDS = 1
 WEBHOOK_SECRET = "local-webhook-secret"
 HOST_EMAIL, HOST_PASSWORD = "host@example.com", "local-host"
-PORTS = ("process", "cluster", "gateway", "pages", "postgres")  # one after the other
 WATCH_SECONDS = 0.5
 ENDING_SECONDS = 1  # from a broken connection to the end of its process
 LIVED_SECONDS = 10  # what ends sooner than this after it was started again is given up
@@ -48,36 +46,6 @@ def _end(*_: object) -> NoReturn:
 def state_folder() -> Path:
     """Where keys, database and uploads are kept."""
     return Path(os.environ.get("MEMORIA_STATE") or ROOT / ".local-state").absolute()
-
-
-def ports(first: int = FIRST_PORT) -> dict[str, int]:
-    """Five in a row."""
-    return {name: first + number for number, name in enumerate(PORTS)}
-
-
-def free_ports(wanted: Mapping[str, int]) -> dict[str, int]:
-    """The wanted ones, and others where somebody has them."""
-    return {name: port if _is_free(port) else free_port() for name, port in wanted.items()}
-
-
-def free_first_port() -> int:
-    """The first of five in a row that nobody has, round and easy to type."""
-    rows = range(FIRST_PORT + 1000, 65000, 100)
-    return next(first for first in rows if all(map(_is_free, ports(first).values())))
-
-
-def require_free(wanted: Mapping[str, int]) -> None:
-    """Raises PortInUse, before anything takes its time."""
-    for name, port in wanted.items():
-        bound(name, port).close()
-
-
-def _is_free(port: int) -> bool:
-    try:
-        bound("", port).close()
-    except PortInUse:
-        return False
-    return True
 
 
 def limits(environ: Mapping[str, str]) -> Settings:

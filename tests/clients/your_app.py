@@ -24,7 +24,8 @@ import pytest
 from playwright.sync_api import Dialog, FilePayload, Page, Route, expect, sync_playwright
 from rich.console import Console
 
-from local.demo.system import PORTS, System, describe, running
+from local.demo.ports import PORTS
+from local.demo.system import System, describe, running
 from local.demo.weights import PackChoice
 from local.processes.home import Home
 from local.processes.postgres import free_port

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from local.demo import folders, run, system
 from local.demo.folders import FolderError, answer_folder, look_into
+from local.demo.report import show
 from local.demo.weights import PackChoice
 from local.processes.options import NEW_PROJECT_BYTES, ROOT, StackOptions
 from local.processes.services import ServiceError
@@ -143,9 +144,7 @@ def test_what_stands_in_a_name_is_no_markup_and_moves_no_cursor(tmp_path: Path):
     person = {"name": "[b]Ann\x1b[2J", "photos": [name], "avg_quality": 0.5, "face_count": 3}
     failed = {"faces": [], "error": {"message": "no [b]photo[/b]"}}
     console = Console(width=200, record=True, highlight=False)
-    run.show(
-        {"people": [person], "photos": {name: failed}, "model": "m"}, tmp_path / "[i]out", console
-    )
+    show({"people": [person], "photos": {name: failed}, "model": "m"}, tmp_path / "[i]out", console)
     told = console.export_text()
     assert r"[b]Ann\x1b[2J" in told
     assert told.count(r"[red]a[/nope]\x1b[2J.jpg") == 2

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from local.demo import run
 from local.demo.event import LARGE_BYTES, Photos, event_status, media_of, read_event, upload_event
+from local.demo.report import show
 from local.demo.search import search_for
 from local.demo.system import System, taken_home
 from local.processes.stack import Stack, StackOptions
@@ -145,7 +146,7 @@ def test_all_that_is_told_counts_what_the_app_added(stack: Stack, tmp_path: Path
     searched = search_for(answer, photos, stack)
     assert searched == {"photo": f"{event}/added.jpg", "person": ANY, "found": 4}
     run._write_page(answer, photos, tmp_path / "index.html", 1, console)
-    run.show(answer, tmp_path, console)
+    show(answer, tmp_path, console)
     assert (
         "5 people, 24 faces, 0 of them not assigned to a person, 4 photos" in console.export_text()
     )
@@ -193,5 +194,5 @@ def test_somebody_named_whose_faces_are_all_gone_ends_no_later_run(stack: Stack,
                 client.rpc("memoria_reject_face", ids).execute()
     again = found(stack, event, photos)
     assert again["people"][-1] | {"person_id": ann, "face_count": 0} == again["people"][-1]
-    run.show(again, tmp_path, Console(quiet=True))
+    show(again, tmp_path, Console(quiet=True))
     run._write_page(again, photos, tmp_path / "index.html", 1, Console(quiet=True))

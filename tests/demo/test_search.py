@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from local.demo import run
+from local.demo.report import show_search
 from local.demo.search import _best_face
 
 
@@ -49,5 +49,5 @@ def test_who_has_a_name_is_called_by_it(tmp_path: Path):
     chosen = best_face(tmp_path, answer((None, 0.2), ("Ann\x1b[2J", 0.9)))
     assert chosen is not None
     console = Console(width=200, file=io.StringIO(), record=True)
-    run.show_search({"person": chosen[0], "photo": "a.jpg", "found": 3}, console)
+    show_search({"person": chosen[0], "photo": "a.jpg", "found": 3}, console)
     assert r"the face of Ann\x1b[2J, cut out of a.jpg" in console.export_text()

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from local.demo import run
 from local.demo.gallery import write_gallery
+from local.demo.report import show
 
 FACE = {
     "face_id": "f", "bbox": {"x": 0.1, "y": 0.1, "w": 0.2, "h": 0.2}, "quality_score": 1,
@@ -26,7 +27,7 @@ def told(photos: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("MIN_CLUSTER_SIZE", "4")
     answer = {"event_id": "e", "model": "m", "photos": photos, "people": []}
     console = Console(width=200, record=True)
-    run.show(answer, folder, console)
+    show(answer, folder, console)
     page = folder / "index.html"
     files = dict.fromkeys(photos, folder / "nowhere")
     run._write_page(answer, files, page, 1, Console(quiet=True))
