@@ -1972,6 +1972,60 @@ language sql stable set search_path = '' as $$
   )
 $$;
 
+-- The questions of a run, in place of those before it. Of who was made a stranger meanwhile there are none.
+create or replace function memoria.store_suggestions(p_event_id text, p_suggestions jsonb) returns void
+language plpgsql set search_path = '' as $$
+begin
+  delete from memoria.suggestions where event_id = p_event_id and answer is null;
+  insert into memoria.suggestions (
+    id, event_id, kind, one_id, other_id, face_id, people, likelihood, weight, photos_together,
+    evidence, candidates
+  )
+  select
+    memoria.suggestion_id(p_event_id, kind, coalesce(face_id::text, one_id || '|' || other_id)),
+    p_event_id, kind, one_id, other_id, face_id,
+    case when face_id is null then array[one_id, other_id] else array(
+      select (candidate ->> 'person_id')::uuid
+      from jsonb_array_elements(candidates) with ordinality as item (candidate, n) order by n
+    ) end,
+    likelihood, weight, coalesce(photos_together, 0), coalesce(evidence, '[]'), coalesce(candidates, '[]')
+  from (
+    select asked.* from jsonb_to_recordset(p_suggestions) as asked (
+      kind text, one_id uuid, other_id uuid, face_id uuid, likelihood real, weight real,
+      photos_together integer, evidence jsonb, candidates jsonb
+    )
+    order by weight desc limit 500
+  ) as asked
+  where (face_id is null or exists (
+      select from memoria.faces where id = face_id and event_id = p_event_id
+    ))
+    and (one_id is null or 2 = (
+      select count(*) from memoria.persons where id in (one_id, other_id) and event_id = p_event_id
+    ))
+    -- nor one that names somebody who was forgotten meanwhile, or a face of theirs: the next run asks
+    and not exists (
+      select from jsonb_array_elements(candidates) as candidate where not exists (
+        select from memoria.persons where id = (candidate ->> 'person_id')::uuid and event_id = p_event_id
+        offset 0  -- each by its key
+      )
+    )
+    and not exists (
+      select from jsonb_array_elements(evidence) as shown, jsonb_each_text(shown) as named
+      where named.key in ('face_id', 'other_face_id') and not exists (
+        select from memoria.faces where id = named.value::uuid and event_id = p_event_id
+        offset 0  -- each by its key
+      )
+    )
+  on conflict (id) do update set
+    likelihood = excluded.likelihood, weight = excluded.weight, photos_together = excluded.photos_together,
+    evidence = excluded.evidence, candidates = excluded.candidates,
+    people = case when suggestions.answer is null then excluded.people else suggestions.people end;
+  update memoria.suggestions as asked set open = memoria.stands(asked)
+  where event_id = p_event_id and open <> memoria.stands(asked);
+  perform memoria.count_suggestions(p_event_id);
+end
+$$;
+
 -- For one signed-in (or anonymous, but known to Auth) guest, for a quarter of an hour.
 create or replace function public.memoria_open_search(p_event_id text, p_consent text) returns jsonb
 language plpgsql security definer set search_path = '' as $$

@@ -140,6 +140,20 @@ begin
     and (one_id is null or 2 = (
       select count(*) from memoria.persons where id in (one_id, other_id) and event_id = p_event_id
     ))
+    -- nor one that names somebody who was forgotten meanwhile, or a face of theirs: the next run asks
+    and not exists (
+      select from jsonb_array_elements(candidates) as candidate where not exists (
+        select from memoria.persons where id = (candidate ->> 'person_id')::uuid and event_id = p_event_id
+        offset 0  -- each by its key
+      )
+    )
+    and not exists (
+      select from jsonb_array_elements(evidence) as shown, jsonb_each_text(shown) as named
+      where named.key in ('face_id', 'other_face_id') and not exists (
+        select from memoria.faces where id = named.value::uuid and event_id = p_event_id
+        offset 0  -- each by its key
+      )
+    )
   on conflict (id) do update set
     likelihood = excluded.likelihood, weight = excluded.weight, photos_together = excluded.photos_together,
     evidence = excluded.evidence, candidates = excluded.candidates,

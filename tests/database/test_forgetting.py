@@ -48,6 +48,7 @@ def run(
     groups: dict[UUID, list[str]],
     claim: Json | None = None,
     changes: tuple[Json, ...] = (),
+    asked: tuple[Json, ...] = (),
 ) -> None:
     claim = claim or cluster(db)
     body = [
@@ -61,6 +62,7 @@ def run(
         "save_people", job_id=claim["job_id"], token=claim["token"],
         result={
             "processing_time_seconds": 0.1, "groups": body, "nobody": [], "changes": list(changes),
+            "suggestions": list(asked),
         },
     )  # fmt: skip
     assert saved["outcome"] == "stored", saved
@@ -242,9 +244,44 @@ def test_no_table_holds_the_id_of_the_forgotten(party: tuple[Database, UUID, UUI
     assert db.value(taken) == 1
     db.service("forget_person", person_id=bob)
     assert db.value("select count(*) from memoria.corrections where kind = 'pin'") == 1
-    for table in db.rows("select tablename from pg_tables where schemaname = 'memoria'"):
-        held = f"select count(*) from memoria.{table} as rows where position(%s in rows::text) > 0"
-        assert db.value(held, str(bob)) == 0, table
+    assert tables_that_hold(db, str(bob)) == []
+
+
+def test_a_run_that_began_before_asks_nothing_about_the_forgotten(
+    party: tuple[Database, UUID, UUID],
+) -> None:
+    """Of two questions about Ann's face one names Bob, the other a face of his; a third stays."""
+    db, ann, bob = party
+    of = {who: by_photo(db, who) for who in (ann, bob)}
+    loose, *_ = look(db, "new", [face(ANN, "somebody")], digest_of(99))
+    claim = cluster(db)
+    db.service("forget_person", person_id=bob)
+
+    def about(who: UUID, *shown: str) -> Json:
+        evidence = [{"face_id": loose, "other_face_id": other} for other in shown]
+        question = {"kind": "who_is_this", "likelihood": 0.5, "weight": 1, "evidence": evidence}
+        return question | {"candidates": [{"person_id": str(who), "likelihood": 0.5}]}
+
+    asked = (
+        about(ann, of[ann][0]) | {"face_id": loose},
+        about(ann, of[bob][0]) | {"face_id": of[ann][1]},
+        about(bob) | {"face_id": of[ann][2]},
+    )
+    run(db, {ann: of[ann]}, claim, asked=asked)
+    assert [str(one) for one in db.rows("select face_id from memoria.suggestions")] == [loose]
+    assert not any(tables_that_hold(db, text) for text in (str(bob), *of[bob]))
+
+
+def by_photo(db: Database, person: UUID) -> list[str]:
+    faces = "select id from memoria.faces where person_id = %s order by media_number"
+    return [str(one) for one in db.rows(faces, person)]
+
+
+def tables_that_hold(db: Database, text: str) -> list[str]:
+    """Of Memoria's, those with a row that has this text anywhere."""
+    held = "select count(*) from memoria.{} as rows where position(%s in rows::text) > 0"
+    tables = db.rows("select tablename from pg_tables where schemaname = 'memoria'")
+    return [table for table in tables if db.value(held.format(table), text)]
 
 
 def test_a_run_follows(party: tuple[Database, UUID, UUID]) -> None:
