@@ -20,8 +20,9 @@ import pytest
 from PIL import Image
 
 from local import serve as module
+from local.demo.ports import PORTS
 from local.demo.sample_event import group_photo
-from local.demo.system import HOST_EMAIL, HOST_PASSWORD, PORTS
+from local.demo.system import HOST_EMAIL, HOST_PASSWORD
 from local.processes.home import Home, HomeInUse
 from local.processes.postgres import free_port
 from local.processes.services import PortInUse, bound
