@@ -8,6 +8,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg.types.json import Jsonb
 
 from local.processes.postgres import Postgres
 from tests.database.caller import Database, Json, result
@@ -115,7 +116,7 @@ def some_people(db: Database, count: int = 2) -> list[UUID]:
 
 
 def next_of(answer: Json) -> Any:
-    return psycopg.types.json.Jsonb(answer["next"])
+    return Jsonb(answer["next"])
 
 
 LISTS: dict[str, Callable[[Database], dict[str, Any]]] = {
@@ -200,7 +201,7 @@ def a_result(db: Database) -> dict[str, Any]:
     return {
         "job_id": claim["job_id"],
         "token": claim["token"],
-        "result": psycopg.types.json.Jsonb(found),
+        "result": Jsonb(found),
     }
 
 
@@ -252,7 +253,7 @@ def test_the_pages_together_are_complete_and_name_nothing_twice(party: Database,
 
 
 def pages(db: Database, function: str, arguments: dict[str, Any]) -> Iterator[Json]:
-    after: Any = psycopg.types.json.Jsonb(None)
+    after: Any = Jsonb(None)
     while True:
         page = call(db, function, **arguments, after=after)
         yield page

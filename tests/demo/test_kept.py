@@ -15,7 +15,15 @@ from PIL import Image
 from rich.console import Console
 
 from local.demo import run
-from local.demo.event import LARGE_BYTES, Photos, event_status, media_of, read_event, upload_event
+from local.demo.event import (
+    LARGE_BYTES,
+    Photos,
+    event_status,
+    fetch_added,
+    media_of,
+    read_event,
+    upload_event,
+)
 from local.demo.report import show
 from local.demo.search import search_for
 from local.demo.system import System, taken_home
@@ -162,7 +170,6 @@ def test_photos_that_go_and_come_while_they_are_read_end_no_run(
     event, photos = "meanwhile", fill(tmp_path / "a", "1.jpg", "2.jpg", "3.jpg")
     found(stack, event, photos)
     add_by_the_app(stack, event)
-    fetch_added = run.fetch_added
 
     def meanwhile(*given: Any) -> Photos:
         stack.client().storage.from_("photos").remove([f"{event}/added.jpg"])

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from memoria.errors import Busy, EngineUnavailable, MemoriaError
 from memoria.media.budget import BUDGET, MemoryBudget
 from memoria.media.child_process import WALL_SECONDS, ChildProcess
-from memoria.media.photo import DEFAULT_MAX_PIXELS, Photo
+from memoria.media.photo import DEFAULT_MAX_PIXELS
 from memoria.media.remote_photo import RemotePhoto
 
 CHILDREN = 2
@@ -44,7 +44,7 @@ class Decoders:
             self._free.put(child)
 
     @contextmanager
-    def opened(self, data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[Photo]:
+    def opened(self, data: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Iterator[RemotePhoto]:
         """A photo for as long as the block lasts, in a child of its own.
 
         Raises as decode.open_photo, and Busy where no child became free in time.

@@ -18,6 +18,7 @@ from memoria.cli import backfill, inventory
 from memoria.cli.environment import environment
 from memoria.cli.inventory import Item, LeftOut, media_id_of
 from memoria.errors import InvalidRequest
+from memoria.store.client import open_client
 from tests.database.project import Project
 
 
@@ -282,7 +283,7 @@ def test_an_empty_folders_mark_in_google_cloud_storage_is_no_photo(
     supabase: Supabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(inventory, "_gcs", lambda *_: iter(["day/", "day/one"]))
-    listed = backfill.items_of(arguments("gs://b", "--event", "e"), client(), LeftOut())
+    listed = inventory.items_of(arguments("gs://b", "--event", "e"), client(), LeftOut())
     assert [item.path for item in listed] == ["day/one"]
 
 
@@ -312,7 +313,7 @@ def bucket(supabase: Supabase, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_prefix_is_a_folder_and_no_beginning_of_a_name(scheme: str, prefix: str) -> None:
     def listed(*how: str) -> set[tuple[str, str]]:
         words = arguments(f"{scheme}://photos/{prefix}", *how)
-        return {(i.event_id, i.path) for i in backfill.items_of(words, client(), LeftOut())}
+        return {(i.event_id, i.path) for i in inventory.items_of(words, client(), LeftOut())}
 
     assert listed("--event", "e") == {("e", "party/1.jpg"), ("e", "party/day/2.jpg")}
     assert listed("--event-from-folder") == {("day", "party/day/2.jpg")}
@@ -322,7 +323,7 @@ def test_a_prefix_is_a_folder_and_no_beginning_of_a_name(scheme: str, prefix: st
 @pytest.mark.parametrize("scheme", ["storage", "gs"])
 def test_without_a_prefix_all_of_a_bucket_is_listed(scheme: str) -> None:
     words = arguments(f"{scheme}://photos", "--event", "e")
-    assert {i.path for i in backfill.items_of(words, client(), LeftOut())} == set(NAMES)
+    assert {i.path for i in inventory.items_of(words, client(), LeftOut())} == set(NAMES)
 
 
 @pytest.mark.parametrize("trouble", [OSError("no project"), ValueError("no such name")], ids=str)
@@ -333,7 +334,7 @@ def test_a_bucket_that_google_does_not_open_is_named(
         raise trouble
 
     monkeypatch.setattr("google.cloud.storage.Client", client_of_google)
-    listed = backfill.items_of(arguments("gs://photos", "--event", "e"), client(), LeftOut())
+    listed = inventory.items_of(arguments("gs://photos", "--event", "e"), client(), LeftOut())
     with pytest.raises(InvalidRequest, match=f"gs://photos cannot be read: {trouble}"):
         list(listed)
 
@@ -341,14 +342,14 @@ def test_a_bucket_that_google_does_not_open_is_named(
 def test_a_large_folder_takes_several_pages(supabase: Supabase, tmp_path: Path) -> None:
     supabase.folders = {"": [{"name": f"{i:04}.jpg", "id": str(i)} for i in range(1003)]}
     words = arguments("storage://photos", "--event", "e")
-    listed = backfill.items_of(words, client(), LeftOut())
+    listed = inventory.items_of(words, client(), LeftOut())
     assert len(list(listed)) == 1003
 
 
 def client() -> Client:
     from memoria.config import Settings
 
-    return backfill.open_client(
+    return open_client(
         Settings.from_env({**os.environ, "CALLBACK_URL": "off", "WEBHOOK_SECRET": "x"})
     )
 

@@ -242,7 +242,7 @@ def test_a_bug_in_a_child_is_logged_with_its_traceback(
     assert bug.value.policy == "attempt"
     (record,) = (r for r in caplog.records if r.message == "decoder_bug")
     assert record.levelname == "ERROR"
-    assert "KeyError: 'something unheard of'" in record.facts["traceback"]
+    assert "KeyError: 'something unheard of'" in record.__dict__["facts"]["traceback"]
     with decoders.opened(GOOD) as opened:
         assert opened.size == (640, 480)
 

@@ -45,4 +45,4 @@ def test_a_refusal_is_told_though_it_cannot_be_noted(
     with caplog.at_level(logging.INFO), pytest.raises(NoFace):
         pipeline.run(Seeker(token_hash="0" * 64, guest="g"), "1", lambda: [b"a picture"], None)
     (entry,) = (record for record in caplog.records if record.message == "refusal_not_noted")
-    assert entry.facts == {"code": "no_face", "error": trouble.code}
+    assert entry.__dict__["facts"] == {"code": "no_face", "error": trouble.code}
