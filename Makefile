@@ -41,6 +41,7 @@ test: .venv/test lint       ## everything that a change must pass
 	$(BIN)/python -m pytest -m alone $$(grep -rl --include='test_*.py' 'mark[.]alone' tests)
 
 soak: .venv/bench chaos pacing ## the long ones: faults, bombs, pacing, simulated lives, every figure of finding faces
+	MEMORIA_TEST_DATA=nothing $(MAKE) test  # as in a clone with no data beside it
 	$(BIN)/python -m pytest --postgres 16 tests/database
 	LIFE_EXAMPLES=200 $(BIN)/python -m pytest -s -o timeout=3000 tests/database/test_life.py
 	UNDO_EXAMPLES=100 $(BIN)/python -m pytest tests/database/test_undo.py
