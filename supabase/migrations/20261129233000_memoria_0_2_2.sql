@@ -2076,6 +2076,48 @@ begin
 end
 $$;
 
+-- Whether a link that many share has answered as often as it may: it opens nothing any more. One of a signed-in
+-- user ends in minutes anyway, and the next may be had then.
+create or replace function memoria.is_used_up(p_link memoria.search_links) returns boolean
+language sql immutable set search_path = '' as $$
+  select p_link.user_id is null and p_link.searches >= p_link.max_searches
+$$;
+
+revoke all on function memoria.is_used_up(memoria.search_links) from public, anon, authenticated, service_role;
+
+-- Why this guest, link or event has had enough for now; null when it has not. Under the event's
+-- advisory lock, so that searches at once are counted one after another.
+create or replace function memoria.search_limit(p_link memoria.search_links, p_event_id text, p_guest bytea)
+returns jsonb
+language plpgsql set search_path = '' as $$
+declare
+  v_times timestamptz[];
+  v_per_minute integer := memoria.number('searches_per_minute');
+begin
+  if memoria.is_used_up(p_link) then
+    return jsonb_build_object('outcome', 'not_found');
+  elsif p_link.searches >= p_link.max_searches then
+    return memoria.too_many('this link has been used up', extract(epoch from p_link.expires_at - clock_timestamp()));
+  end if;
+  if p_guest is not null then
+    select array_agg(created_at order by created_at desc) into v_times from memoria.searches
+    where event_id = p_event_id and guest = p_guest and created_at > clock_timestamp() - interval '10 minutes';
+    if cardinality(v_times) >= coalesce(p_link.per_guest, 10) then
+      return memoria.too_many('try again in some minutes', 600 - extract(
+        epoch from clock_timestamp() - v_times[coalesce(p_link.per_guest, 10)]
+      ));
+    end if;
+  end if;
+  if (
+    select count(*) from memoria.searches
+    where event_id = p_event_id and created_at > clock_timestamp() - interval '1 minute'
+  ) >= v_per_minute then
+    return memoria.too_many('many people search this event now: try again in a minute', 60);
+  end if;
+  return null;
+end
+$$;
+
 -- Checks, counts and notes the consent; the search counts from here on, whatever comes of it. A guest
 -- comes with a token's SHA-256 in hex, the app's backend with the event.
 create or replace function public.memoria_begin_search(
@@ -2098,7 +2140,7 @@ begin
   -- first of all locks, so that deleting the event never meets a search half way
   select * into v_event from memoria.events
   where id = coalesce(v_link.event_id, case when p_token_hash is null then p_event_id end) for key share;
-  if v_event.id is null or (p_event_id is not null and p_event_id <> v_event.id) then
+  if v_event.id is null or (p_event_id is not null and p_event_id <> v_event.id) or memoria.is_used_up(v_link) then
     return jsonb_build_object('outcome', 'not_found');
   end if;
   v_guest := memoria.guest_hash(v_event.id, coalesce('user ' || v_link.user_id::text, 'guest ' || p_guest));

@@ -20,6 +20,13 @@ language sql immutable set search_path = '' as $$
   )
 $$;
 
+-- Whether a link that many share has answered as often as it may: it opens nothing any more. One of a signed-in
+-- user ends in minutes anyway, and the next may be had then.
+create function memoria.is_used_up(p_link memoria.search_links) returns boolean
+language sql immutable set search_path = '' as $$
+  select p_link.user_id is null and p_link.searches >= p_link.max_searches
+$$;
+
 -- Why this guest, link or event has had enough for now; null when it has not. Under the event's
 -- advisory lock, so that searches at once are counted one after another.
 create function memoria.search_limit(p_link memoria.search_links, p_event_id text, p_guest bytea)
@@ -29,7 +36,9 @@ declare
   v_times timestamptz[];
   v_per_minute integer := memoria.number('searches_per_minute');
 begin
-  if p_link.searches >= p_link.max_searches then
+  if memoria.is_used_up(p_link) then
+    return jsonb_build_object('outcome', 'not_found');
+  elsif p_link.searches >= p_link.max_searches then
     return memoria.too_many('this link has been used up', extract(epoch from p_link.expires_at - clock_timestamp()));
   end if;
   if p_guest is not null then
@@ -73,7 +82,7 @@ begin
   -- first of all locks, so that deleting the event never meets a search half way
   select * into v_event from memoria.events
   where id = coalesce(v_link.event_id, case when p_token_hash is null then p_event_id end) for key share;
-  if v_event.id is null or (p_event_id is not null and p_event_id <> v_event.id) then
+  if v_event.id is null or (p_event_id is not null and p_event_id <> v_event.id) or memoria.is_used_up(v_link) then
     return jsonb_build_object('outcome', 'not_found');
   end if;
   v_guest := memoria.guest_hash(v_event.id, coalesce('user ' || v_link.user_id::text, 'guest ' || p_guest));

@@ -186,6 +186,7 @@ def test_too_many_searches_are_told_when_to_go_on(guest: Visit, searched: Search
 ENDINGS = {
     "expired": "update memoria.search_links set expires_at = now() where label = 'expired'",
     "revoked": "update memoria.search_links set revoked_at = now() where label = 'revoked'",
+    "used up": "update memoria.search_links set searches = max_searches where label = 'used up'",
     "unknown": "delete from memoria.search_links where label = 'unknown'",
 }
 
