@@ -27,11 +27,11 @@ function arrive() {
   askWhetherGood(sessionStorage.getItem(TOKEN))
 }
 
-/** Without consent, and as nobody: a good link asks for consent, another one is not known. */
+/** As nobody, without consent: a good link asks for it. By one used up, who was found still is. */
 function askWhetherGood(token) {
-  client.search({ token, guest: 'none', images: [], consent: '' }).catch((error) => {
-    if (isOver(error) && sessionStorage.getItem(TOKEN) === token) showProblem(error)
-  })
+  const ended = (error) => isOver(error) && sessionStorage.getItem(TOKEN) === token
+  client.search({ token, guest: 'none', images: [], consent: '' })
+    .catch((error) => ended(error) && (earlier() ? again() : showProblem(error)))
 }
 
 /** Who asks: a random id stays with this browser, since the limits of a link count by it. */

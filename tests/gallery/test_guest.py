@@ -207,6 +207,17 @@ def test_a_link_that_has_ended_asks_for_no_selfie(
         look(page, "guest-ended")
 
 
+def test_who_was_found_by_a_link_before_it_was_used_up_still_is(
+    guest: Visit, searched: Searched
+) -> None:
+    guest.expect("status of 404")
+    page = opened(guest, searched.link(max_searches=1))
+    choose(page, searched.selfie)
+    heading(page, f"Found {PHOTOS} photos of you")
+    page.reload()
+    heading(page, f"Found {PHOTOS} photos of you")
+
+
 def test_a_link_that_ends_while_its_page_is_open_shows_nothing(
     guest: Visit, searched: Searched, database: psycopg.Connection[Any]
 ) -> None:
