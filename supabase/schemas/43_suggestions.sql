@@ -124,36 +124,44 @@ begin
     p_event_id, kind, one_id, other_id, face_id,
     case when face_id is null then array[one_id, other_id] else array(
       select (candidate ->> 'person_id')::uuid
-      from jsonb_array_elements(candidates) with ordinality as item (candidate, n) order by n
+      from jsonb_array_elements(still.candidates) with ordinality as item (candidate, n) order by n
     ) end,
-    likelihood, weight, coalesce(photos_together, 0), coalesce(evidence, '[]'), coalesce(candidates, '[]')
+    likelihood, weight, coalesce(photos_together, 0), still.evidence, still.candidates
   from (
     select asked.* from jsonb_to_recordset(p_suggestions) as asked (
       kind text, one_id uuid, other_id uuid, face_id uuid, likelihood real, weight real,
       photos_together integer, evidence jsonb, candidates jsonb
     )
     order by weight desc limit 500
-  ) as asked
-  where (face_id is null or exists (
+  ) as asked, lateral (
+    -- without whom a user forgot meanwhile, and who was new and has no faces, since users said whose they are
+    select
+      coalesce((
+        select jsonb_agg(candidate order by n)
+        from jsonb_array_elements(asked.candidates) with ordinality as item (candidate, n)
+        where exists (
+          select from memoria.persons where id = (candidate ->> 'person_id')::uuid and event_id = p_event_id
+          offset 0  -- each by its key
+        )
+      ), '[]') as candidates,
+      coalesce((
+        select jsonb_agg(pair order by n)
+        from jsonb_array_elements(asked.evidence) with ordinality as item (pair, n)
+        where not exists (
+          select from unnest(array[pair ->> 'face_id', pair ->> 'other_face_id']::uuid[]) as shown (id)
+          where not exists (
+            select from memoria.faces where faces.id = shown.id and event_id = p_event_id
+            offset 0  -- each by its key
+          )
+        )
+      ), '[]') as evidence
+  ) as still
+  where (face_id is null or still.candidates <> '[]' and exists (
       select from memoria.faces where id = face_id and event_id = p_event_id
     ))
     and (one_id is null or 2 = (
       select count(*) from memoria.persons where id in (one_id, other_id) and event_id = p_event_id
     ))
-    -- nor one that names somebody who was forgotten meanwhile, or a face of theirs: the next run asks
-    and not exists (
-      select from jsonb_array_elements(candidates) as candidate where not exists (
-        select from memoria.persons where id = (candidate ->> 'person_id')::uuid and event_id = p_event_id
-        offset 0  -- each by its key
-      )
-    )
-    and not exists (
-      select from jsonb_array_elements(evidence) as shown, jsonb_each_text(shown) as named
-      where named.key in ('face_id', 'other_face_id') and not exists (
-        select from memoria.faces where id = named.value::uuid and event_id = p_event_id
-        offset 0  -- each by its key
-      )
-    )
   on conflict (id) do update set
     likelihood = excluded.likelihood, weight = excluded.weight, photos_together = excluded.photos_together,
     evidence = excluded.evidence, candidates = excluded.candidates,
