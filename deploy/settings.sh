@@ -75,8 +75,9 @@ bucket_of() {
   printf '%s' "$bucket"
 }
 
+# As gcloud takes them: by name, as an address, or by the number alone.
 channel_of() {
-  local channels one='projects/[^/,]+/notificationChannels/[^/,]+'
+  local channels one='((https://monitoring\.googleapis\.com/v3/)?projects/[^/,]+/notificationChannels/[^/,]+|[0-9]+)'
   channels=$(value_of "$@") || exit
   [[ $channels =~ ^$one(,$one)*$ ]] \
     || die "$1 takes channels by comma, projects/…/notificationChannels/…, as \"gcloud beta monitoring channels list\" names them, not $2"

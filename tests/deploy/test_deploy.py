@@ -504,7 +504,7 @@ def test_a_webhook_secret_is_made_up_once(cloud: Cloud) -> None:
 
 
 def test_monitoring_is_created_once_and_updated_ever_after(cloud: Cloud) -> None:
-    channels = "projects/p/notificationChannels/1,projects/p/notificationChannels/2"
+    channels = "projects/p/notificationChannels/1,projects/p/notificationChannels/2,12"
     done = cloud.deploy("monitoring", "--notify", channels)
     assert done.returncode == 0, done.stderr
     first = cloud.changes()
