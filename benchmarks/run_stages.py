@@ -10,7 +10,6 @@ the table of docs/clustering.md.
 """
 
 import argparse
-import sys
 import time
 from multiprocessing import get_context
 
@@ -94,24 +93,24 @@ def add_photos(connection: psycopg.Connection) -> None:
 def one_run(url: str, key: str, given: bool) -> Seconds:
     """Seconds of each step, as *cluster* takes them, and the most memory in MiB."""
     client = Client(url, key, ClientOptions(httpx_client=httpx.Client(timeout=TIMEOUT)))
+    store = JobStore(client)
     job = rpc(client, "memoria_recluster", {"p_event_id": EVENT})["job_id"]
-    claim = JobStore(client).claim("cluster", job, EVENT)
-    if not isinstance(claim, Claim):
-        sys.exit(f"not claimed: {claim}")
+    claim = store.claim("cluster", job, EVENT)
+    assert isinstance(claim, Claim), claim
     group_faces(np.eye(4, 512, dtype=np.float32).repeat(3, axis=0))  # what is imported on first use
     idle, clock = peak_mib(), Clock()
-    faces, known = load_event(client, EVENT)
-    clock.lap("load")
-    labels = people_given(faces) if given else grouped(faces)
-    clock.lap("group")
-    people = resolve_people(labels, faces, known, event_id=EVENT)
-    clock.lap("match")
-    asked = suggestions(people, known)
-    clock.lap("ask")
-    saved = save_people(client, claim, people, asked, 0)
-    clock.lap("save")
-    if not isinstance(saved, Stored):
-        sys.exit(f"not saved: {saved}")
+    with store.kept(claim):
+        faces, known = load_event(client, EVENT)
+        clock.lap("load")
+        labels = people_given(faces) if given else grouped(faces)
+        clock.lap("group")
+        people = resolve_people(labels, faces, known, event_id=EVENT)
+        clock.lap("match")
+        asked = suggestions(people, known)
+        clock.lap("ask")
+        saved = save_people(client, claim, people, asked, 0)
+        clock.lap("save")
+    assert isinstance(saved, Stored), saved
     found = clock.seconds | {"peak_mib": peak_mib(), "idle_mib": idle}
     if given:
         return found
