@@ -27,6 +27,14 @@ def shared_faces(groups: Index, people: Index) -> tuple[Index, Index, Index]:
     return pairs[:, 0], pairs[:, 1], counts.astype(np.intp)
 
 
+def members_of(groups: Index) -> dict[int, Index]:
+    """The rows of each group, all found in one pass. (n,) numbers, -1 for none."""
+    order = np.argsort(groups, kind="stable")
+    names, starts = np.unique(groups[order], return_index=True)
+    rows = np.split(order, starts[1:])
+    return {name: rows[i] for i, name in enumerate(names.tolist()) if name >= 0}
+
+
 def largest_group_of(groups: Index, prior: Index, people: int) -> Index:
     """The group with most faces of each person. (n,), (n,) -> (people,), -1 for none."""
     group, person, count = shared_faces(groups, prior)

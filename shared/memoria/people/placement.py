@@ -13,6 +13,7 @@ from memoria.people.owners import (
     STRANGERS,
     divide,
     largest_group_of,
+    members_of,
     owners_of_groups,
     shared_faces,
 )
@@ -35,6 +36,7 @@ class Placement:
     person: Index = field(init=False)  # (n,) roots, into ``ids``; -1 nobody's
     identity: Index = field(init=False)  # (n,) into ``ids``, each under its root; -1 nobody's
     new_ids: list[UUID] = field(default_factory=list)
+    taken: set[UUID] = field(init=False)  # ids in use
     seen_as: dict[int, int] = field(
         init=False, default_factory=dict
     )  # row -> identity, by likeness
@@ -42,6 +44,7 @@ class Placement:
     def __post_init__(self) -> None:
         self.roster = make_roster(self.faces, self.known)
         self.person = np.where(self.roster.pinned >= 0, self.roster.pinned, -1)
+        self.taken = set(self.roster.ids)
 
     @property
     def ids(self) -> tuple[UUID, ...]:
@@ -91,12 +94,12 @@ class Placement:
         What is the strangers' becomes a part of its own, and so do enough faces of one group that
         may be none of its owners: a user said so of each. Those of a touched person stay with it.
         """
-        roster, groups = self.roster, parts.copy()
+        roster, members = self.roster, members_of(parts)
         person = np.full(len(rows), -1, dtype=np.intp)
         spare = int(parts.max(initial=-1)) + 1
         prior = np.where(roster.strangers, STRANGERS, roster.prior)[rows]
         for group, people in owners.items():
-            inside = np.flatnonzero(groups == group)
+            inside = members[group]
             allowed = np.stack([self._may_be(rows[inside], who) for who in people], axis=1)
             vectors = self.faces.vectors[rows[inside]]
             found = divide(vectors, prior[inside], people, allowed, self.min_faces)
@@ -112,24 +115,24 @@ class Placement:
 
     def _match(self, rows: Index, parts: Index, person: Index, model: int) -> None:
         """Give the parts without an owner to the remaining people, or to new ones; in place."""
-        roster, prior = self.roster, self.roster.prior[rows]
+        roster, prior, members = self.roster, self.roster.prior[rows], members_of(parts)
         free = np.isin(prior, np.flatnonzero(~roster.touched)) & ~np.isin(prior, person)
         found = match_by_faces(parts, np.where(free, prior, -1))
-        left = [int(part) for part in np.unique(parts[parts >= 0]) if int(part) not in found]
+        left = {part: rows[inside] for part, inside in members.items() if part not in found}
         busy = {*found.values(), *person.tolist(), *self.person.tolist()}
-        found |= self._recognise(rows, parts, left, busy, model)
-        for part in np.unique(parts[parts >= 0]):
-            inside = np.flatnonzero(parts == part)
-            who = found.get(int(part))
+        found |= self._recognise(left, busy, model)
+        for part, inside in members.items():
+            who = found.get(part)
             if who is not None:
                 person[inside] = np.where(roster.may_be(rows[inside], who), who, -1)
             elif len(inside) > 1:
                 person[inside] = self._newcomer(rows[inside[0]])
 
-    def _recognise(
-        self, rows: Index, parts: Index, left: list[int], busy: set[int], model: int
-    ) -> dict[int, int]:
-        """People without faces, among the parts that are nobody's, by their last centroid."""
+    def _recognise(self, left: dict[int, Index], busy: set[int], model: int) -> dict[int, int]:
+        """People without faces, among the parts that are nobody's, by their last centroid.
+
+        ``left``: the rows of each part.
+        """
         name = self.faces.models[model]
         root = self.roster.root.tolist()
         absent = [
@@ -139,23 +142,24 @@ class Placement:
         ]
         if not absent or not left:
             return {}
-        groups = np.stack([centroid(self.faces.vectors[rows[parts == part]]) for part in left])
+        parts, vectors = list(left), self.faces.vectors
+        groups = np.stack([centroid(vectors[rows]) for rows in left.values()])
         people = np.stack([vector for _, vector in absent])
         likely = match_by_likeness(groups, people, self.similarity)
         for group, who in likely.items():
-            self.seen_as |= dict.fromkeys(rows[parts == left[group]].tolist(), absent[who][0])
-        return {left[group]: root[absent[who][0]] for group, who in likely.items()}
+            self.seen_as |= dict.fromkeys(left[parts[group]].tolist(), absent[who][0])
+        return {parts[group]: root[absent[who][0]] for group, who in likely.items()}
 
     def _newcomer(self, first_row: int) -> int:
         """The index of a new person, named after its first face; ids in use are passed over.
 
         Those that are not in use because their person was forgotten are never made again.
         """
-        taken = {*self.roster.ids, *self.new_ids}
         first = f"{self.event_id}/{self.faces.id_of(first_row)}/{self.known.forgettings}"
         number = 0
-        while (new_id := uuid5(PEOPLE, f"{first}/{number}")) in taken:
+        while (new_id := uuid5(PEOPLE, f"{first}/{number}")) in self.taken:
             number += 1
+        self.taken.add(new_id)
         self.new_ids.append(new_id)
         return len(self.roster.ids) + len(self.new_ids) - 1
 
