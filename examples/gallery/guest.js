@@ -135,13 +135,15 @@ async function showFaces(images, faces) {
     .addEventListener('abort', () => URL.revokeObjectURL(picture.src))
 }
 
-const isOver = ({ code }) => code === 'not_found' || code === 'event_archived'
-const wordsOf = (error) => words.problems[error.code] ?? error.words ?? texts.wrong
+const isUsedUp = ({ retryAfterSeconds }) => retryAfterSeconds > 3600 // only a link waits so long
+const isOver = (error) => isUsedUp(error) || ['not_found', 'event_archived'].includes(error.code)
+const wordsOf = (error) =>
+  words.problems[isUsedUp(error) ? 'not_found' : error.code] ?? error.words ?? texts.wrong
 
 function showProblem(error, anew) {
   if (!(error instanceof MemoriaError)) console.error(error)
-  const { status, retryAfterSeconds = 0 } = error, minutes = Math.ceil(retryAfterSeconds / 60)
-  const over = isOver(error)
+  const { status, retryAfterSeconds = 0 } = error, over = isOver(error)
+  const minutes = over ? 0 : Math.ceil(retryAfterSeconds / 60)
   const passes = !over && (status < 400 || status === 409 || status > 422) // with the same pictures
   show(texts.wrong, h('p', { role: 'alert' }, wordsOf(error), minutes > 0 && words.wait(minutes)),
     passes && button(texts.tryAgain, anew, 'primary'), !over && another(passes ? '' : 'primary'))

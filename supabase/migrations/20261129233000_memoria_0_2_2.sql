@@ -2084,14 +2084,14 @@ begin
 end
 $$;
 
--- Whether a link that many share has answered as often as it may: it opens nothing any more. One of a signed-in
--- user ends in minutes anyway, and the next may be had then.
-create or replace function memoria.is_used_up(p_link memoria.search_links) returns boolean
-language sql immutable set search_path = '' as $$
-  select p_link.user_id is null and p_link.searches >= p_link.max_searches
+-- That a link has answered as often as it may: it opens nothing any more until it ends. Null while it has not.
+create or replace function memoria.used_up(p_link memoria.search_links) returns jsonb
+language sql stable set search_path = '' as $$
+  select memoria.too_many('this link has been used up', extract(epoch from p_link.expires_at - clock_timestamp()))
+  where p_link.searches >= p_link.max_searches
 $$;
 
-revoke all on function memoria.is_used_up(memoria.search_links) from public, anon, authenticated, service_role;
+revoke all on function memoria.used_up(memoria.search_links) from public, anon, authenticated, service_role;
 
 -- Why this guest, link or event has had enough for now; null when it has not. Under the event's
 -- advisory lock, so that searches at once are counted one after another.
@@ -2101,11 +2101,10 @@ language plpgsql set search_path = '' as $$
 declare
   v_times timestamptz[];
   v_per_minute integer := memoria.number('searches_per_minute');
+  v_used_up jsonb := memoria.used_up(p_link);
 begin
-  if memoria.is_used_up(p_link) then
-    return jsonb_build_object('outcome', 'not_found');
-  elsif p_link.searches >= p_link.max_searches then
-    return memoria.too_many('this link has been used up', extract(epoch from p_link.expires_at - clock_timestamp()));
+  if v_used_up is not null then
+    return v_used_up;
   end if;
   if p_guest is not null then
     select array_agg(created_at order by created_at desc) into v_times from memoria.searches
@@ -2148,7 +2147,7 @@ begin
   -- first of all locks, so that deleting the event never meets a search half way
   select * into v_event from memoria.events
   where id = coalesce(v_link.event_id, case when p_token_hash is null then p_event_id end) for key share;
-  if v_event.id is null or (p_event_id is not null and p_event_id <> v_event.id) or memoria.is_used_up(v_link) then
+  if v_event.id is null or (p_event_id is not null and p_event_id <> v_event.id) then
     return jsonb_build_object('outcome', 'not_found');
   end if;
   v_guest := memoria.guest_hash(v_event.id, coalesce('user ' || v_link.user_id::text, 'guest ' || p_guest));
@@ -2157,6 +2156,8 @@ begin
   elsif v_event.status = 'archived' then
     -- before anybody is asked for anything
     return jsonb_build_object('outcome', 'event_archived');
+  elsif memoria.used_up(v_link) is not null then
+    return memoria.used_up(v_link);
   elsif p_consent is distinct from memoria.setting('search_consent_version') #>> '{}' then
     return jsonb_build_object('outcome', 'consent_required');
   elsif v_event.clustered_at is null then

@@ -9,7 +9,7 @@ from memoria.errors import Refused
 
 
 class UnknownSearch(Refused):
-    """The token or search is unknown, expired, revoked, used up or of another event: told alike."""
+    """The token or the search is unknown, expired, revoked or of another event: not told apart."""
 
     code = "not_found"
     status = 404
