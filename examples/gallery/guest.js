@@ -73,9 +73,8 @@ async function camera() {
   const hint = h('p.hint', { role: 'status' }, words.waitForCamera)
   const video = h('video', { muted: true, playsinline: true, label: words.mirror })
   const signal = show(words.look, [video, hint], button(texts.cancel, begin))
-  const tell = (turn) => { hint.textContent = turn }
   try {
-    search(await frames(video, words.turns, tell, signal))
+    search(await frames(video, words.turns, (turn) => { hint.textContent = turn }, signal))
   } catch {
     if (!signal.aborted) show(words.noCamera, h('p', words.noCameraWhy), files(words.files))
   }
@@ -128,17 +127,16 @@ async function showFaces(images, faces) {
   await picture.decode().catch(() => {}) // nothing moves when it comes
   const boxes = faces.map((box, n) => {
     const mine = () => search(images, { x: box.x + box.w / 2, y: box.y + box.h / 2 })
-    const label = words.face(n + 1, faces.length)
-    return button('', mine, { label, style: boxStyle(box) })
+    return button('', mine, { label: words.face(n + 1, faces.length), style: boxStyle(box) })
   })
   show(words.several, [h('p', words.severalWhy), h('div.pick', picture, boxes)], another())
     .addEventListener('abort', () => URL.revokeObjectURL(picture.src))
 }
 
-const isUsedUp = ({ retryAfterSeconds }) => retryAfterSeconds > 3600 // only a link waits so long
-const isOver = (error) => isUsedUp(error) || ['not_found', 'event_archived'].includes(error.code)
-const wordsOf = (error) =>
-  words.problems[isUsedUp(error) ? 'not_found' : error.code] ?? error.words ?? texts.wrong
+/** A link that is used up waits until it ends, longer than anything else: it is gone. */
+const codeOf = ({ code, retryAfterSeconds }) => (retryAfterSeconds > 3600 ? 'not_found' : code)
+const isOver = (error) => ['not_found', 'event_archived'].includes(codeOf(error))
+const wordsOf = (error) => words.problems[codeOf(error)] ?? error.words ?? texts.wrong
 
 function showProblem(error, anew) {
   if (!(error instanceof MemoriaError)) console.error(error)

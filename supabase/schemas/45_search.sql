@@ -85,13 +85,14 @@ begin
     return jsonb_build_object('outcome', 'not_found');
   end if;
   v_guest := memoria.guest_hash(v_event.id, coalesce('user ' || v_link.user_id::text, 'guest ' || p_guest));
+  v_refusal := memoria.used_up(v_link);
   if v_link.id is not null and v_guest is null then
     return jsonb_build_object('outcome', 'guest_required');
   elsif v_event.status = 'archived' then
     -- before anybody is asked for anything
     return jsonb_build_object('outcome', 'event_archived');
-  elsif memoria.used_up(v_link) is not null then
-    return memoria.used_up(v_link);
+  elsif v_refusal is not null then
+    return v_refusal;
   elsif p_consent is distinct from memoria.setting('search_consent_version') #>> '{}' then
     return jsonb_build_object('outcome', 'consent_required');
   elsif v_event.clustered_at is null then

@@ -3,7 +3,7 @@
 import numpy as np
 
 from memoria.arrays import F32, F64, Index
-from memoria.people.owners import shared_faces
+from memoria.people.owners import members_of, shared_faces
 
 BLOCK = 2**22  # similarities at once: bounds the memory
 
@@ -49,9 +49,7 @@ def _match(group: Index, person: Index, weight: F64, older: float) -> dict[int, 
     graph = coo_array((np.ones(len(group)), (group, groups + person)), shape=shape)
     island = connected_components(graph, directed=False)[1][group]
     found: dict[int, int] = {}
-    order = np.argsort(island, kind="stable")
-    starts = np.unique(island[order], return_index=True)[1]
-    for members in np.split(order, starts[1:]):
+    for members in members_of(island).values():
         found |= _match_island(group[members], person[members], weight[members], older)
     return found
 

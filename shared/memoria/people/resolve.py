@@ -25,6 +25,7 @@ import numpy as np
 from memoria.arrays import Index
 from memoria.people.centre import best_face, centroid
 from memoria.people.changes import list_changes
+from memoria.people.owners import members_of
 from memoria.people.placement import Placement
 from memoria.people.types import EventFaces, KnownPeople, KnownPerson, PeopleResult, PersonGroup
 
@@ -80,13 +81,10 @@ def _known_now(placed: Placement) -> KnownPeople:
 
 def _groups(placed: Placement, known: int) -> tuple[PersonGroup, ...]:
     """Per identity; ``known`` is how many there were before."""
-    ids, identity = placed.ids, placed.identity
-    order = np.argsort(identity, kind="stable")
-    starts = np.unique(identity[order], return_index=True)[1]
+    ids = placed.ids
     return tuple(
         _group(placed.faces, ids[who], who >= known, rows)
-        for rows in np.split(order, starts[1:])
-        if len(rows) and (who := int(identity[rows[0]])) >= 0
+        for who, rows in members_of(placed.identity).items()
     )
 
 
